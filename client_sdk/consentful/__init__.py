@@ -1,0 +1,1 @@
+"""Consentful for chatbots."""

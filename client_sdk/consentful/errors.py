@@ -1,0 +1,110 @@
+"""What a caller of the SDK can catch.
+
+    ConsentfulError
+    ├── TooLong            the text or the dialog is over a limit; nothing was sent
+    ├── Incomplete         the dialog cannot be decided like this; it is still open
+    ├── Finished           the dialog is over; open a new one
+    │   ├── TimedOut       idle or open for too long; both sides dropped everything
+    │   ├── Superseded     a newer connection took this dialog over
+    │   ├── Conflict       this dialog id holds another dialog, or another customer's
+    │   └── Erased         this dialog was erased and cannot come back
+    ├── Unavailable        no server could be reached within `reconnect_for`
+    ├── OutcomeUnknown     consent was sent and no answer came; call grant() or decline() again
+    ├── Unauthorised       the token was refused; get another one
+    ├── Forbidden          the token lacks the scope, or the origin is not allowed
+    └── Refused            any other refusal; `code` tells which
+
+Every one has a stable `code` and a sentence that says what to do next. None carries message text.
+"""
+
+from typing import ClassVar
+
+
+class ConsentfulError(Exception):
+    """Anything that the SDK raises on purpose."""
+
+    code: ClassVar[str] | str = "error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class TooLong(ConsentfulError):
+    """The text or the dialog would be over the server's limit. Nothing was sent; say something shorter, or decide."""
+
+    code = "limit"
+
+
+class Incomplete(ConsentfulError):
+    """Consent was refused and nothing decided; the dialog is still open (an empty dialog, an unknown notice or purpose)."""
+
+    def __init__(self, detail: str, code: str = "incomplete") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Finished(ConsentfulError):
+    """The dialog is over, and nothing more can be said in it."""
+
+    code = "finished"
+
+
+class TimedOut(Finished):
+    """The dialog was idle or open for too long. Nothing was stored, and the SDK dropped its copy."""
+
+    code = "idle"
+
+
+class Superseded(Finished):
+    """A newer connection of the same chatbot and customer took this dialog over."""
+
+    code = "superseded"
+
+
+class Conflict(Finished):
+    """The dialog id is taken by another dialog or another customer."""
+
+    code = "conflict"
+
+
+class Erased(Finished):
+    """The dialog was erased or retracted, and its id cannot be used again."""
+
+    code = "erased"
+
+
+class Unavailable(ConsentfulError):
+    """No server could be reached for `reconnect_for` seconds. Nothing was stored."""
+
+    code = "unavailable"
+
+
+class OutcomeUnknown(ConsentfulError):
+    """Consent was sent, but no answer came. The dialog object still holds everything: decide again."""
+
+    code = "unknown"
+
+    def __init__(self, detail: str, dialog: object) -> None:
+        super().__init__(detail)
+        self.dialog = dialog
+
+
+class Unauthorised(ConsentfulError):
+    """The server does not accept the token. A token callback raises this to stop instead of retrying."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(ConsentfulError):
+    """The token is valid but lacks the scope `dialogs:write`, or the origin is not allowed."""
+
+    code = "forbidden"
+
+
+class Refused(ConsentfulError):
+    """The server refused for a reason that has no class of its own."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code

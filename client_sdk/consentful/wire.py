@@ -1,0 +1,260 @@
+"""Every frame of a live dialog, and the one place where frames become bytes.
+
+A connection speaks one of two subprotocols with the same types: `consentful.v1.json` in text
+frames and `consentful.v1.msgpack` in binary frames. The server refuses unknown fields, so nothing
+undeclared is ever kept (GDPR art. 5(1)(c)); clients ignore them, so that a newer server can speak
+to an older client. No `repr` shows words, customers or tokens.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+JSON: Final = "consentful.v1.json"
+MSGPACK: Final = "consentful.v1.msgpack"
+BEARER: Final = "bearer."
+"""What a browser offers as a subprotocol, followed by its token, for want of an Authorization header."""
+
+Role: TypeAlias = Literal["customer", "bot", "agent"]
+GivenBy: TypeAlias = Literal["self", "representative"]
+
+# `$` alone would let a trailing line feed through; the look-ahead is read alike by Python and by JSON Schema.
+CustomerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's own name for it")]
+DialogId: TypeAlias = Annotated[
+    str, Meta(pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._~:-]{1,200}$(?!\n)", description="unreserved in URLs, not a dot folder")
+]
+Language: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,8}$(?!\n)", description="BCP 47 tag, in any case")
+]
+Bot: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="which chatbot speaks")]
+Label: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,100}$(?!\n)", description="id of a notice or purpose")]
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+Seq: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+MetadataKey: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class ClientFrame(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a chatbot says to the server."""
+
+
+class Open(ClientFrame, tag="open", frozen=True):
+    """The chatbot begins a dialog; must come first, within 10 s."""
+
+    customer_id: CustomerId
+    dialog_id: DialogId | None = None
+    language: Language | None = None
+    bot: Bot | None = None
+    metadata: dict[MetadataKey, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Open(dialog_id={self.dialog_id!r}, language={self.language!r})"
+
+
+class Message(ClientFrame, tag="message", frozen=True, gc=False):
+    """The chatbot adds one utterance. Acked once it is held in memory."""
+
+    seq: Seq
+    text: Annotated[str, Meta(min_length=1)]
+    role: Role = "customer"
+    language: Language | None = None
+    sent_at: Instant | None = None
+
+    def __repr__(self) -> str:
+        return f"Message(seq={self.seq}, role={self.role!r}, text=<{len(self.text)} characters>)"
+
+
+class Consent(ClientFrame, tag="consent", frozen=True):
+    """The customer's decision: the dialog is durably stored as a whole, or dropped."""
+
+    granted: bool
+    last_seq: Count
+    notice: Label | None = None
+    purposes: Annotated[list[Label], Meta(max_length=100)] | None = None
+    given_by: GivenBy = "self"
+    retract: bool = False
+
+
+class ServerFrame(msgspec.Struct, tag_field="type", frozen=True, omit_defaults=True):
+    """What the server says to a chatbot."""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """The exact wording to show when consent is asked (GDPR art. 13).
+
+    `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to.
+    """
+
+    id: Label
+    language: Language
+    text: str
+    sha256: str
+    purposes: list[Label]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one dialog may hold and how long it may take; sizes in bytes of UTF-8, times in seconds."""
+
+    max_frame_bytes: int = 256 * 1024
+    max_text_bytes: int = 32 * 1024
+    max_dialog_bytes: int = 1024 * 1024
+    max_messages: int = 10_000
+    idle_timeout_s: float = 900
+    max_duration_s: float = 86_400
+
+
+class Opened(ServerFrame, tag="opened", frozen=True):
+    """The dialog is open; the notice is known before the first word."""
+
+    dialog_id: DialogId
+    notice: Notice
+    limits: Limits
+
+
+class Ack(ServerFrame, tag="ack", frozen=True, gc=False):
+    """Every message up to `seq` is held in memory. It is not durable."""
+
+    seq: Count
+
+
+class Stored(ServerFrame, tag="stored", frozen=True):
+    """The dialog is durable. `receipt` is a compact JWS (RFC 7515); `withdrawal_code` takes the consent back."""
+
+    dialog_id: DialogId
+    messages: Count
+    stored_at: Instant
+    receipt: str
+    withdrawal_code: str
+
+    def __repr__(self) -> str:
+        return f"Stored(dialog_id={self.dialog_id!r}, messages={self.messages})"
+
+
+class Discarded(ServerFrame, tag="discarded", frozen=True):
+    """Nothing of the dialog is kept."""
+
+    dialog_id: DialogId
+    messages: Count
+
+
+class Closing(ServerFrame, tag="closing", frozen=True):
+    """The server will close this connection in `in_s` seconds, and why."""
+
+    reason: Literal["idle", "duration", "draining"]
+    in_s: float
+
+
+class Error(ServerFrame, tag="error", frozen=True):
+    """Something was refused. `code` is stable, `detail` says what to do and never carries words."""
+
+    code: str
+    detail: str
+    seq: int | None = None
+    expected: int | None = None
+    retry: bool | None = None
+    retry_after_s: float | None = None
+
+
+FromClient: TypeAlias = Open | Message | Consent
+FromServer: TypeAlias = Opened | Ack | Stored | Discarded | Closing | Error
+
+
+class BadFrame(ValueError):
+    """Bytes that are no frame. Carries where and what was expected, never what was found."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Codec:
+    """Turns frames into bytes and back, for one subprotocol."""
+
+    def __init__(self, encoder: type[Any], decoder: type[Any], *, binary: bool) -> None:
+        self.binary = binary
+        self.encode = encoder().encode
+        self._decode_client = decoder(FromClient).decode
+        self._decode_server = decoder(FromServer).decode
+        self._decode_tag = decoder(_Tagged).decode
+
+    def decode_client(self, data: bytes | str) -> FromClient:
+        """Return the client's frame.
+
+        Raises:
+            BadFrame: If the bytes are malformed, break the schema or carry an unknown field.
+        """
+        try:
+            return self._decode_client(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _explain(error) from None  # the cause may quote what was sent
+
+    def decode_server(self, data: bytes | str) -> FromServer | None:
+        """Return the server's frame, or None for a kind that only a newer client knows.
+
+        Raises:
+            BadFrame: If the bytes are malformed or break the schema.
+        """
+        try:
+            return self._decode_server(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            if self._is_of_unknown_kind(data):
+                return None
+            raise _explain(error) from None
+
+    def _is_of_unknown_kind(self, data: bytes | str) -> bool:
+        try:
+            return self._decode_tag(data).type not in _SERVER_TAGS
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return False
+
+
+class _Tagged(msgspec.Struct, frozen=True):
+    type: str
+
+
+_SERVER_TAGS: Final = frozenset(("opened", "ack", "stored", "discarded", "closing", "error"))
+_FIELDS: Final = frozenset(
+    field for frame in (Open, Message, Consent, Opened, Notice, Limits, Ack, Stored, Discarded, Closing, Error)
+    for field in frame.__struct_fields__
+) | {"type"}  # fmt: skip
+_PATH: Final = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"\.(?P<field>\w+)|\[\d+\]|\[\.\.\.\]")
+
+
+def _explain(error: Exception) -> BadFrame:
+    """Keep of a decoder's complaint what we declared ourselves: paths and types, no sent value or name."""
+    said = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return BadFrame("$", "not a well-formed document in this subprotocol's encoding")
+    if said.startswith("Object contains unknown field"):
+        return BadFrame("$", "unknown field; send only the documented ones")
+    at = _PATH.search(said)
+    path = "$" + at["path"] if at and _is_ours(at["path"]) else "$"
+    if said.startswith("Invalid value"):
+        return BadFrame(path, "unknown frame type; send open, message or consent")
+    if said.startswith("Invalid enum value"):
+        return BadFrame(path, "not one of the documented values")
+    if said.startswith(("Expected", "Object missing required field", "Number out of range", "Invalid RFC3339")):
+        return BadFrame(path, said[: at.start()] if at else said)
+    return BadFrame(path, "breaks the schema")
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a path consists of declared fields and positions only."""
+    steps = list(_STEP.finditer(path))
+    return sum(len(step[0]) for step in steps) == len(path) and all(
+        step["field"] is None or step["field"] in _FIELDS for step in steps
+    )
+
+
+CODECS: Final = {
+    JSON: Codec(msgspec.json.Encoder, msgspec.json.Decoder, binary=False),
+    MSGPACK: Codec(msgspec.msgpack.Encoder, msgspec.msgpack.Decoder, binary=True),
+}
