@@ -1,0 +1,131 @@
+"""Who may do what: scopes, API keys, and the open door for a laptop."""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import Final, Literal, Protocol, TypeAlias, get_args
+
+import msgspec
+
+from .clock import Clock, to_micros
+from .errors import Forbidden, Unauthenticated
+from .stores import Credential, Store
+from .views import Sight
+
+Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "privacy"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+_PREFIX: Final = "cfl"
+"""By which scanners for leaked secrets recognise a key."""
+
+_RECHECK_S: Final = 5.0
+"""How long a key that was looked up is believed; a revocation takes that long."""
+
+_CACHED_AT_MOST: Final = 10_000
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose."""
+
+    id: str
+    scopes: frozenset[str]
+    purposes: tuple[str, ...] | None = None
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether it has one of the scopes."""
+        return not self.scopes.isdisjoint(scopes)
+
+    def require(self, *scopes: Scope) -> None:
+        """See that it has one of the scopes.
+
+        Raises:
+            Forbidden: If it has none.
+        """
+        if not self.may(*scopes):
+            raise Forbidden("the scope " + " or ".join(scopes))
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(self.purposes, identify=self.may("data:identify"))
+
+
+class Access(Protocol):
+    """Tells who a token belongs to."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        """Return who is asking.
+
+        Raises:
+            Unauthenticated: If the token is missing, unknown, expired or revoked.
+        """
+        ...
+
+
+class OpenDoor:
+    """`--auth none`: whoever reaches the loopback interface may do everything."""
+
+    async def authenticate(self, token: str | None) -> Principal:
+        return Principal("local", frozenset(SCOPES))
+
+
+class Keys:
+    """`--auth keys`: API keys, of which the database holds keyed hashes only.
+
+    A key reads `cfl_<id>_<secret>`: the id finds the row, the secret (256 bits) is compared in constant time.
+    """
+
+    def __init__(self, store: Store, pepper: bytes, clock: Clock) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._clock = clock
+        self._seen: dict[str, tuple[float, Credential | None]] = {}
+
+    async def authenticate(self, token: str | None) -> Principal:
+        prefix, _, rest = (token or "").partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != _PREFIX or not key_id or not secret:
+            raise Unauthenticated
+        credential = await self._look_up(key_id)
+        expected = credential.hash if credential else b""
+        if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
+            raise Unauthenticated
+        if credential.revoked_at is not None or self._is_over(credential.expires_at):
+            raise Unauthenticated
+        return Principal(credential.name, frozenset(credential.scopes), credential.purposes)
+
+    async def create(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        purposes: Sequence[str] | None = None,
+        expires_at: int | None = None,
+    ) -> str:
+        """Make a key and return it: the only time that it is seen."""
+        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        credential = Credential(
+            id=key_id,
+            name=name,
+            hash=self._hash(key_id, secret),
+            scopes=tuple(scopes),
+            purposes=None if purposes is None else tuple(purposes),
+            created_at=to_micros(self._clock.now()),
+            expires_at=expires_at,
+        )
+        await self._store.add_credential(credential)
+        return f"{_PREFIX}_{key_id}_{secret}"
+
+    async def _look_up(self, key_id: str) -> Credential | None:
+        now = self._clock.monotonic()
+        until, credential = self._seen.get(key_id, (0.0, None))
+        if now >= until:
+            credential = await self._store.credential(key_id)
+            if len(self._seen) >= _CACHED_AT_MOST:
+                self._seen.clear()
+            self._seen[key_id] = (now + _RECHECK_S, credential)
+        return credential
+
+    def _hash(self, key_id: str, secret: str) -> bytes:
+        return hmac.digest(self._pepper, f"{key_id}_{secret}".encode(), "sha256")
+
+    def _is_over(self, expires_at: int | None) -> bool:
+        return expires_at is not None and to_micros(self._clock.now()) >= expires_at

@@ -1,0 +1,52 @@
+"""The application: routes and what runs beside them, over one service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from .edges import original, pages, rest, upgrade
+from .edges.requests import SERVICE, Route, add_routes, answer
+from .service import Service
+from .waiting import WaitingRoom
+
+ROUTES: Final[tuple[Route, ...]] = (*upgrade.ROUTES, *rest.ROUTES, *original.ROUTES, *pages.ROUTES)
+"""Every route with its scopes, declared in one place each."""
+
+_BODY_BYTES: Final = 512 * 1024
+_TICK_S: Final = 1.0
+
+
+def build_app(service: Service) -> web.Application:
+    """Return the application. Whoever runs it closes the service afterwards."""
+    app = web.Application(middlewares=[answer], client_max_size=_BODY_BYTES)
+    app[SERVICE] = service
+    app[original.ROOM] = WaitingRoom(service)
+    add_routes(app, ROUTES)
+    app.cleanup_ctx.append(_clockwork)
+    return app
+
+
+async def drain(service: Service) -> None:
+    """Stop taking dialogs in, let the live ones end within the grace time, and finish every commit under way."""
+    service.is_draining = True
+    await service.registry.drain(service.settings.grace)
+    await service.tasks.finish()
+
+
+async def _clockwork(app: web.Application) -> AsyncIterator[None]:
+    """Let one shared clock expire dialogs: a timer for each read would cost a third of all throughput."""
+    service = app[SERVICE]
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            service.registry.tick(service.clock.monotonic())
+
+    ticking = asyncio.create_task(tick(), name="consentful-clockwork")
+    yield
+    ticking.cancel()
+    with suppress(asyncio.CancelledError):
+        await ticking

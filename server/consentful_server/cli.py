@@ -1,0 +1,184 @@
+"""The command line."""
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from cyclopts import App, Parameter, config
+from rich.console import Console
+from rich.table import Table
+
+from . import process
+from .access import Scope
+from .clock import SystemClock, from_micros, to_micros
+from .demo import DEFAULT_DIALOGS, Demo
+from .errors import BadSetting, Refusal
+from .export import Export
+from .service import Service, open_service
+from .settings import Place, Settings
+from .stores import Credential
+from .stores.sqlite import prepare
+
+T = TypeVar("T")
+
+FILE: Final = "consentful.toml"
+PREFIX: Final = "CONSENTFUL_"
+_FOR_CLIENTS: Final = ("URL", "TOKEN")
+
+_out: Final = Console()
+_err: Final = Console(stderr=True)
+
+_environment: Final = config.Env(PREFIX, command=False)
+_quiet: Final = Parameter(negative_iterable=())
+
+app = App(
+    name="consentful",
+    help="Keeps a chatbot's conversation only when the customer says yes.",
+    help_format="markdown",
+    version_flags=["--version"],
+    default_parameter=_quiet,
+    config=[_environment, config.Toml(FILE, use_commands_as_keys=False, allow_unknown=True)],
+)
+keys = App(name="keys", help="API keys: make, list and revoke them. The database holds only their hashes.")
+app.command(keys)
+
+Where = Annotated[Place, Parameter(name="*")]
+Url = Annotated[str, Parameter(help="The service's address.")]
+Token = Annotated[str | None, Parameter(help="An API key; none is needed with `--auth none`.")]
+
+
+@app.command(config=[_environment, config.Toml(FILE, use_commands_as_keys=False)])
+def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
+    """Run the service. Every option is also an environment variable and a key of `consentful.toml`."""
+    _refuse_unknown_variables()
+    return process.run(settings, lambda text: _err.print(text, markup=False, soft_wrap=True))
+
+
+@app.command
+def demo(
+    *,
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    dialogs: int = DEFAULT_DIALOGS,
+    seed: int = 1,
+    at_once: int = 16,
+) -> int:
+    """Replay real human conversations through the SDK, some granted, some declined, some dropped; check what is kept.
+
+    Args:
+        dialogs: How many conversations of `chitchat-dataset` to replay.
+        seed: Which ones, and how each ends: the same seed, the same demo.
+        at_once: How many run at the same time.
+    """
+    return asyncio.run(Demo(url, token, dialogs=dialogs, seed=seed, at_once=at_once).run(_out))
+
+
+@app.command
+def export(
+    output: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    *,
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    filters: Annotated[Export, Parameter(name="*")] = Export(),
+) -> int:
+    """Write every consented message that fits to OUTPUT as NDJSON, one message a line; `-` is the standard output."""
+    return asyncio.run(filters.run(url, token, output, _err))
+
+
+@app.command
+def migrate(place: Where = Place()) -> int:
+    """Bring the database to this version's schema. `serve` does it by itself."""
+    place.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    steps = prepare(place.database_path)
+    for step in steps:
+        _out.print(f"{step.number:04d} {step.name}")
+    _out.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")
+    return 0
+
+
+@keys.command
+def create(
+    *,
+    name: str,
+    scope: list[Scope],
+    purpose: list[str] | None = None,
+    days: int | None = None,
+    place: Where = Place(),
+) -> int:
+    """Make a key and print it, alone and only now.
+
+    Args:
+        name: Who uses it. Dialogs belong to the name, so a new key of the same name takes over from an old one.
+        scope: What it may do.
+        purpose: Read only dialogs whose consent covers one of these; all if left out.
+        days: After how many days it ends; never if left out.
+    """
+    if days is not None and days < 1:
+        raise BadSetting("days", "a whole number above 0")
+    end = None if days is None else to_micros(SystemClock().now() + timedelta(days=days))
+    print(_with_service(place, lambda service: service.keys.create(name, scope, purpose, end)))  # noqa: T201
+    return 0
+
+
+@keys.command(name="list")
+def list_keys(place: Where = Place()) -> int:
+    """List every key, revoked ones as well."""
+    table = Table("id", "name", "scopes", "purposes", "made", "ends", "revoked")
+    for credential in _with_service(place, lambda service: service.store.credentials()):
+        table.add_row(*_row(credential))
+    _out.print(table)
+    return 0
+
+
+@keys.command
+def revoke(key_id: str, *, place: Where = Place()) -> int:
+    """Revoke a key by its id; a running server stops taking it within five seconds."""
+    if _with_service(place, lambda service: service.store.revoke_credential(key_id)):
+        return 0
+    _err.print(f"There is no key {key_id}; `consentful keys list` shows them.", markup=False)
+    return 1
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status. A refusal is a sentence on stderr, not a traceback."""
+    os.umask(0o077)  # what is written here is its owner's alone
+    try:
+        status = app(arguments, result_action="return_value")
+    except Refusal as refusal:
+        _err.print(f"[red]{refusal.code}[/red]: ", end="")
+        _err.print(refusal.detail, markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
+    async def within() -> T:
+        async with open_service(Settings(**dataclasses.asdict(place))) as service:
+            return await work(service)
+
+    return asyncio.run(within())
+
+
+def _row(credential: Credential) -> list[str]:
+    moments = (credential.created_at, credential.expires_at, credential.revoked_at)
+    return [
+        credential.id,
+        credential.name,
+        " ".join(credential.scopes),
+        "all" if credential.purposes is None else " ".join(credential.purposes),
+        *("" if moment is None else f"{from_micros(moment):%Y-%m-%d %H:%M}" for moment in moments),
+    ]
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would be a setting that silently is not set."""
+    known = {PREFIX + name.upper() for name in (*_FOR_CLIENTS, *(field.name for field in dataclasses.fields(Settings)))}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise BadSetting(name, "no such setting; `consentful serve --help` lists them")

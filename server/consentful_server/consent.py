@@ -1,0 +1,178 @@
+"""Consent: what was shown, what was agreed to, and the record that proves it.
+
+Pure. The wording is shown before the first word (GDPR art. 13); the record is stored in the dialog's own
+transaction (art. 7(1)) and everything sealed is bound to its digest.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+
+from consentful import wire
+
+from .errors import UnknownNotice, UnknownPurpose
+from .language import fallbacks
+
+_FALLBACK_LANGUAGE: Final = "en"
+
+
+class Wording(msgspec.Struct, frozen=True):
+    """One notice in one language: exactly what the customer is shown."""
+
+    id: str
+    language: str
+    text: str
+    purposes: tuple[str, ...]
+    controller: str
+    contact: str
+    retention: timedelta
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of the text as UTF-8, by which the wording is found again years later."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def to_wire(self) -> wire.Notice:
+        return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes))
+
+    def choose(self, purposes: Iterable[str] | None) -> tuple[str, ...]:
+        """Return the purposes that are granted, in the notice's order; all of them if none is named.
+
+        Raises:
+            UnknownPurpose: If the notice does not name one of them, or the choice is empty.
+        """
+        if purposes is None:
+            return self.purposes
+        chosen = set(purposes)
+        if not chosen or not chosen.issubset(self.purposes):
+            raise UnknownPurpose
+        return tuple(purpose for purpose in self.purposes if purpose in chosen)
+
+
+class Catalogue:
+    """The notices on offer. A language that has none gets its parent's, then English, then whatever there is."""
+
+    def __init__(self, wordings: Sequence[Wording]) -> None:
+        self.wordings = tuple(wordings)
+        self._by_language = {wording.language: wording for wording in wordings}
+        self._to_wire = {wording: wording.to_wire() for wording in wordings}
+
+    def for_language(self, language: str | None) -> Wording:
+        wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE)
+        return next((self._by_language[tag] for tag in wanted if tag in self._by_language), self.wordings[0])
+
+    def shown(self, wording: Wording) -> wire.Notice:
+        """Return the wording as `opened` carries it, made once."""
+        return self._to_wire[wording]
+
+    def find(self, notice_id: str, language: str) -> Wording:
+        """Return the notice of that id in the language that was shown.
+
+        Raises:
+            UnknownNotice: If there is none.
+        """
+        for wording in self.wordings:
+            if wording.id == notice_id and wording.language == language:
+                return wording
+        raise UnknownNotice
+
+
+class _NoticeFile(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    controller: str
+    contact: str
+    purposes: tuple[str, ...]
+    retention_days: int
+    text: dict[str, str]
+
+
+def default_catalogue() -> Catalogue:
+    """Return the notice that ships with the server, in each of its languages."""
+    file = resources.files("consentful_server") / "notices" / "default.toml"
+    notice = msgspec.toml.decode(file.read_bytes(), type=_NoticeFile)
+    return Catalogue(
+        [
+            Wording(
+                id=notice.id,
+                language=language,
+                text=text.strip(),
+                purposes=notice.purposes,
+                controller=notice.controller,
+                contact=notice.contact,
+                retention=timedelta(days=notice.retention_days),
+            )
+            for language, text in notice.text.items()
+        ]
+    )
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """Who agreed to what, when and how (GDPR art. 7(1)). Its digest binds every seal of the dialog.
+
+    Times are microseconds since the epoch, as they are stored.
+    """
+
+    dialog_id: str
+    customer: str
+    """The pseudonym."""
+    owner: str
+    """The credential of the chatbot that asked."""
+    bot: str | None
+    channel: str
+    notice_id: str
+    notice_language: str
+    notice_sha256: str
+    purposes: tuple[str, ...]
+    given_by: str
+    decided_at: int
+    expires_at: int
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the canonical record (MessagePack, fields in this order)."""
+        return hashlib.sha256(_encode(self)).digest()
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def canonical_content(customer_id: str, notice_id: str, said: Iterable[tuple[int, str, str, str | None]]) -> bytes:
+    """Return what makes two dialogs the same: customer, notice and each message's seq, role, text and language.
+
+    Purposes are compared apart, because a replay may narrow them. The bytes hold words: digest them at once.
+    """
+    return _encode([1, customer_id, notice_id, list(said)])
+
+
+def receipt_claims(
+    record: Record, *, issuer: str, controller: str, contact: str, messages: int, content: bytes
+) -> Mapping[str, Any]:
+    """Return what a receipt states (fields after ISO/IEC TS 27560), bound to the content by a keyed digest.
+
+    A plain hash of a short text can be guessed; `content` is an HMAC under the dialog's key, and dies with it.
+    """
+    return {
+        "iss": issuer,
+        "sub": record.customer,
+        "iat": record.decided_at // 1_000_000,
+        "jti": record.dialog_id,
+        "controller": {"name": controller, "contact": contact},
+        "notice": {"id": record.notice_id, "language": record.notice_language, "sha256": record.notice_sha256},
+        "purposes": list(record.purposes),
+        "legal_basis": "consent",
+        "given_by": record.given_by,
+        "method": record.channel,
+        "bot": record.bot,
+        "retention_until": record.expires_at // 1_000_000,
+        "messages": messages,
+        "content_hmac_sha256": content.hex(),
+        "withdraw": "POST /v1/withdrawals with the withdrawal code, or ask the controller",
+    }
+
+
+def expiry(decided_at: datetime, wording: Wording) -> datetime:
+    """Return when the dialog must be gone (GDPR art. 5(1)(e)); fixed at commit."""
+    return decided_at + wording.retention

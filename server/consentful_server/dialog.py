@@ -1,0 +1,198 @@
+"""The live dialog's rules: what may be said next, and what a decision means.
+
+Pure: no clock, socket, table or task. A refused event leaves no trace. The dialog is owned by one
+connection and referred to by nothing else, so that forgetting it is letting go of it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeAlias
+
+import msgspec
+
+from consentful import wire
+
+from .consent import Catalogue, Wording
+from .errors import BadRequest, Empty, Gap, Incomplete, OverLimit
+from .language import canonical
+
+MAX_METADATA_BYTES: Final = 4096
+OVERHEAD_BYTES: Final = 300
+"""What one held message costs in memory beside its text, measured on CPython 3.11."""
+
+
+class Utterance(msgspec.Struct, frozen=True, gc=False):
+    """One thing that was said. `language` is canonical; `spelt` is how the chatbot wrote it, if otherwise."""
+
+    text: str
+    role: wire.Role
+    language: str | None
+    spelt: str | None
+    sent_at: datetime | None
+    received_at: datetime
+
+    def __repr__(self) -> str:  # words are contraband
+        return f"Utterance(role={self.role!r}, text=<{len(self.text)} characters>)"
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The customer agrees to exactly this wording, for exactly these purposes."""
+
+    wording: Wording
+    purposes: tuple[str, ...]
+    given_by: wire.GivenBy
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """The customer does not agree. `retract` also stops an earlier grant whose answer was lost."""
+
+    retract: bool
+
+
+Decision: TypeAlias = Granted | Declined
+
+
+class Dialog:
+    """One conversation between one customer and a chatbot, until it is decided."""
+
+    __slots__ = (
+        "bot",
+        "customer_id",
+        "id",
+        "language",
+        "limits",
+        "metadata",
+        "opened_at",
+        "size",
+        "utterances",
+        "wording",
+    )
+
+    def __init__(
+        self,
+        dialog_id: str,
+        customer_id: str,
+        *,
+        wording: Wording,
+        limits: wire.Limits,
+        opened_at: datetime,
+        language: str | None = None,
+        bot: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        self.id = dialog_id
+        self.customer_id = customer_id
+        self.wording = wording
+        self.limits = limits
+        self.opened_at = opened_at
+        self.language = language
+        self.bot = bot
+        self.metadata = metadata
+        self.utterances: list[Utterance] = []
+        self.size = 0
+        """Bytes of UTF-8 text that are held."""
+
+    def __repr__(self) -> str:
+        return f"Dialog(id={self.id!r}, messages={len(self.utterances)})"
+
+    @classmethod
+    def open(
+        cls, frame: wire.Open, dialog_id: str, catalogue: Catalogue, limits: wire.Limits, opened_at: datetime
+    ) -> "Dialog":
+        """Return the dialog that an `open` frame begins, with the notice that its language calls for.
+
+        Raises:
+            BadRequest: If the language is not a BCP 47 tag, or the metadata exceed 4 KiB.
+        """
+        language = _language("language", frame.language)
+        if frame.metadata and _metadata_bytes(frame.metadata) > MAX_METADATA_BYTES:
+            raise BadRequest("metadata", f"at most {MAX_METADATA_BYTES} bytes of keys and values")
+        return cls(
+            dialog_id,
+            frame.customer_id,
+            wording=catalogue.for_language(language),
+            limits=limits,
+            opened_at=opened_at,
+            language=frame.language,
+            bot=frame.bot,
+            metadata=frame.metadata or None,
+        )
+
+    def say(self, message: wire.Message, received_at: datetime) -> int:
+        """Hold the message, unless it is held already (a replay). Return the bytes of text that this added.
+
+        Raises:
+            Gap: If a message before this one is missing.
+            OverLimit: If it would break a limit; its number may be used again.
+            BadRequest: If the language is not a BCP 47 tag.
+        """
+        held = len(self.utterances)
+        if message.seq <= held:
+            return 0
+        if message.seq > held + 1:
+            raise Gap(expected=held + 1)
+        size = _utf8_length(message.text)
+        self._check_limits(size, message.seq)
+        spelt = message.language or self.language
+        language = _language("language", spelt)
+        self.utterances.append(
+            Utterance(
+                message.text,
+                message.role,
+                language,
+                spelt if spelt != language else None,
+                message.sent_at,
+                received_at,
+            )
+        )
+        self.size += size
+        return size
+
+    def decide(self, consent: wire.Consent, catalogue: Catalogue) -> Decision:
+        """Return what the customer decided.
+
+        Raises:
+            Incomplete: If the chatbot sent messages that are not here; a partial dialog is never stored.
+            Empty: If consent is granted to a dialog without messages.
+            UnknownNotice: If consent names a wording that was not on offer.
+            UnknownPurpose: If consent names no purpose, or one that the notice does not.
+        """
+        if not consent.granted:
+            return Declined(consent.retract)  # a "no" is never refused
+        if consent.last_seq != len(self.utterances):
+            raise Incomplete(expected=len(self.utterances))
+        if not self.utterances:
+            raise Empty
+        wording = self.wording if consent.notice is None else catalogue.find(consent.notice, self.wording.language)
+        return Granted(wording, wording.choose(consent.purposes), consent.given_by)
+
+    def forget(self) -> None:
+        """Let go of everything that was said."""
+        self.utterances = []
+        self.size = 0
+
+    def _check_limits(self, size: int, seq: int) -> None:
+        limits = self.limits
+        if size > limits.max_text_bytes:
+            raise OverLimit("max_text_bytes", limits.max_text_bytes, seq)
+        if self.size + size > limits.max_dialog_bytes:
+            raise OverLimit("max_dialog_bytes", limits.max_dialog_bytes, seq)
+        if seq > limits.max_messages:
+            raise OverLimit("max_messages", limits.max_messages, seq)
+
+
+def _language(field: str, tag: str | None) -> str | None:
+    if tag is None:
+        return None
+    language = canonical(tag)
+    if language is None:
+        raise BadRequest(field, "not a BCP 47 language tag, such as `en` or `pt-BR`")
+    return language
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _metadata_bytes(metadata: Mapping[str, str]) -> int:
+    return sum(_utf8_length(key) + _utf8_length(value) for key, value in metadata.items())

@@ -1,0 +1,1 @@
+"""The edges: they parse, call and encode, and decide nothing."""

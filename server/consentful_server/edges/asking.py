@@ -1,0 +1,169 @@
+"""From parameters to a question: filters, order, limit and cursor, out of a URL or a JSON body."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from consentful import wire
+
+from ..access import Principal
+from ..archive import Archive
+from ..errors import BadRequest, Forbidden, WrongMediaType
+from ..pseudonym import PREFIX
+from ..query import MAX_LIMIT, Filter, Order, language_range
+
+S = TypeVar("S", bound=msgspec.Struct)
+Q = TypeVar("Q", bound="Question")
+
+DEFAULT_LIMIT: Final = 100
+
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a list may be asked for in its URL."""
+
+    language: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    customer: Annotated[str, Meta(pattern=f"^{PREFIX}[a-z2-7]{{26}}$")] | None = None
+    dialog_id: wire.DialogId | None = None
+    role: wire.Role | None = None
+    bot: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    purpose: wire.Label | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    order: Order = "newest"
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
+class Listing(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same for messages, which also stream in other formats."""
+
+    format: Literal["json", "ndjson"] | None = None
+
+
+class Search(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be asked for in a body only, because URLs are logged."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    customer_id: wire.CustomerId | None = None
+
+    def __repr__(self) -> str:
+        return "Search(…)"
+
+
+_NUMBERS: Final = frozenset({"limit", "offset"})
+_ONLY_IN_A_BODY: Final = frozenset({"q", "customer_id"})
+
+
+def from_url(request: web.Request, kind: type[Q]) -> Q:
+    """Return the question in the URL.
+
+    Raises:
+        BadRequest: If a parameter is unknown, malformed or there twice; it is named.
+    """
+    values = single(request)
+    for name in _ONLY_IN_A_BODY.intersection(values):
+        raise BadRequest(name, "URLs are logged, so this is taken only in the body of POST /v1/messages/search")
+    return convert(values, kind)
+
+
+def single(request: web.Request) -> dict[str, str]:
+    """Return the parameters of the URL.
+
+    Raises:
+        BadRequest: If one is there twice.
+    """
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in values:
+            raise BadRequest(_shown(name), "given twice; give it once")
+        values[name] = value
+    return values
+
+
+async def from_body(request: web.Request) -> Search:
+    """Return the question in a JSON body.
+
+    Raises:
+        BadRequest: If a field is unknown or malformed; it is named.
+        WrongMediaType: If the body is not JSON.
+    """
+    if request.content_type != "application/json":
+        raise WrongMediaType("application/json")
+    try:
+        fields = msgspec.json.decode(await request.read(), type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BadRequest("body", "a JSON object with the filters") from None
+    return convert(fields, Search, spelt=())
+
+
+def to_filter(question: Question, principal: Principal, archive: Archive) -> Filter:
+    """Return what the rows must be.
+
+    Raises:
+        Forbidden: If it names a customer by id and the caller may not know ids.
+        BadRequest: If the language is not a range.
+    """
+    customer = question.customer
+    text = None
+    if isinstance(question, Search):
+        text = question.q
+        if question.customer_id is not None:
+            if not principal.may("data:identify"):
+                raise Forbidden("the scope data:identify to look for a customer_id; use the pseudonym instead")
+            pseudonym = archive.pseudonym(question.customer_id)
+            if customer not in (None, pseudonym):
+                raise BadRequest("customer_id", "is another customer than `customer`")
+            customer = pseudonym
+    return Filter(
+        language=None if question.language is None else language_range(question.language),
+        customer=customer,
+        dialog_id=question.dialog_id,
+        role=question.role,
+        bot=question.bot,
+        purpose=question.purpose,
+        since=question.since,
+        until=question.until,
+        q=text,
+    )
+
+
+def convert(values: Mapping[str, Any], kind: type[S], *, spelt: Collection[str] = _NUMBERS) -> S:
+    """Return the values as a struct. Numbers of the `spelt` names come as text, as they do in URLs.
+
+    Raises:
+        BadRequest: If one is unknown, missing or malformed; it is named, its value is not.
+    """
+    types = {field.name: field for field in msgspec.structs.fields(kind)}
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in types:
+            raise BadRequest(_shown(name), f"no such parameter; there are: {', '.join(types)}")
+        try:
+            found[name] = msgspec.convert(value, types[name].type, strict=name not in spelt)
+        except msgspec.ValidationError as error:
+            raise BadRequest(name, _expectation(error)) from None
+    for name, field in types.items():
+        if field.required and name not in found:
+            raise BadRequest(name, "is missing")
+    return kind(**found)
+
+
+def _expectation(error: msgspec.ValidationError) -> str:
+    """Return what was expected, without what was found."""
+    said = str(error).partition(" - at `")[0]
+    if said.startswith("Invalid enum value"):
+        return "not one of the documented values"
+    if said.startswith("Invalid RFC3339"):
+        return "a time as in RFC 3339 with an offset, such as 2026-01-31T12:00:00Z (in a URL a `+` is written %2B)"
+    return said if said.startswith("Expected") else "malformed"
+
+
+def _shown(name: str) -> str:
+    """Return a parameter's name as far as it can be shown: what a client made up is cut and cleaned."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:40])

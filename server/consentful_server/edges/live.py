@@ -1,0 +1,314 @@
+"""The live edge: one WebSocket, one dialog. Its messages live in this connection's memory and nowhere else.
+
+`Connection` turns frames into calls of the dialog's rules and refusals into frames. It ends when the dialog is
+decided, when the socket is gone, or when patience is at its end; then everything that was said is let go.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from consentful import wire
+from consentful.identifiers import uuid7
+
+from ..access import Principal
+from ..dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
+from ..errors import BadRequest, OutOfOrder, Refusal
+from ..patience import Expire, Patience, Warn
+from ..registry import DIALOG_BYTES
+from ..service import Service
+from . import faults
+
+HEARTBEAT_S: Final = 25.0
+CHANNEL: Final = "websocket"
+_MOST_BAD_FRAMES: Final = 20
+_CLOSE_WITHIN_S: Final = 5.0
+_SLOW_AFTER_S: Final = 30.0
+"""How long a client may leave its acks unread."""
+
+_log: Final = logging.getLogger("consentful.live")
+
+
+class Connection:
+    """One WebSocket's dialog, from its upgrade to its end. Satisfies `registry.Holder`."""
+
+    __slots__ = (
+        "_ack_due",
+        "_ack_since",
+        "_ack_task",
+        "_bad_frames",
+        "_codec",
+        "_counted",
+        "_deciding",
+        "_dialog",
+        "_opcode",
+        "_outcome",
+        "_principal",
+        "_service",
+        "_ws",
+        "patience",
+    )
+
+    def __init__(self, service: Service, ws: web.WebSocketResponse, codec: wire.Codec, principal: Principal) -> None:
+        self._service = service
+        self._ws = ws
+        self._codec = codec
+        self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
+        self._principal = principal
+        self._dialog: Dialog | None = None
+        self._deciding: asyncio.Event | None = None
+        self._bad_frames = 0
+        self._counted = 0
+        self._ack_due = False
+        self._ack_since = 0.0
+        self._ack_task: asyncio.Task[None] | None = None
+        self._outcome = "dropped"
+        settings = service.settings
+        self.patience = Patience(settings.idle_timeout, settings.max_duration, service.clock.monotonic())
+
+    def __repr__(self) -> str:
+        return f"Connection({self._dialog!r})"
+
+    @property
+    def owner(self) -> str:
+        return self._principal.id
+
+    @property
+    def customer_id(self) -> str:
+        return self._dialog.customer_id if self._dialog else ""
+
+    async def run(self) -> None:
+        """Serve the dialog until it ends; nothing of it is left afterwards."""
+        self._service.registry.enter(self)
+        try:
+            self._count(DIALOG_BYTES)
+            while not self._ws.closed:
+                message = await self._ws.receive()
+                if message.type in _DATA:
+                    await self._receive(message)
+                elif message.type in _GONE:
+                    break
+        except Refusal as refusal:
+            await self._fail(refusal)
+        except ConnectionError:
+            pass  # the client is gone in the middle of an answer; a replay will ask again
+        finally:
+            self._forget()
+            self._service.registry.leave(self)
+
+    async def settled(self) -> None:
+        if self._deciding is not None:
+            await self._deciding.wait()
+
+    async def supersede(self) -> None:
+        """Let go of the dialog at once; the close handshake of a half-open socket is not waited for."""
+        self._forget("superseded")
+        self._service.tasks.start(self._close(faults.CLOSED_SUPERSEDED, "superseded"))
+
+    async def drain(self, in_s: float) -> None:
+        """Tell the client that the server stops."""
+        await self._send_if_open(wire.Closing("draining", in_s))
+
+    async def close_draining(self) -> None:
+        """Close, unless the dialog ends by itself: a decision under way is waited for."""
+        await self.settled()
+        await self._close(faults.CLOSED_DRAINING, "draining")
+
+    def tick(self, now: float) -> None:
+        """Do what patience asks for; called about every second."""
+        if self._deciding is not None:
+            return
+        if self._ack_task is not None and now - self._ack_since > _SLOW_AFTER_S:
+            self._end("slow", faults.CLOSED_SLOW)
+            return
+        match self.patience.judge(now):
+            case Warn(reason, in_s):
+                self._service.tasks.start(self._send_if_open(wire.Closing(reason, in_s)))
+            case Expire(reason):
+                self._end(reason, faults.CLOSES[reason])
+            case None:
+                pass
+
+    async def _receive(self, message: WSMessage) -> None:
+        try:
+            frame = self._decode(message)
+        except wire.BadFrame as bad:
+            if self._opcode is WSMsgType.TEXT and not _is_utf8(message.data):
+                await self._close(faults.CLOSED_BAD_TEXT, "text is not UTF-8")  # RFC 6455 §8.1
+            else:
+                await self._refuse_frame(wire.Error("frame", str(bad)))
+            return
+        try:
+            await self._handle(frame)
+        except (BadRequest, OutOfOrder) as refusal:
+            await self._refuse_frame(faults.to_wire(refusal))
+        except Refusal as refusal:
+            await self._answer(refusal, frame.seq if isinstance(frame, wire.Message) else None)
+
+    def _decode(self, message: WSMessage) -> wire.FromClient:
+        if message.type is not self._opcode:
+            raise wire.BadFrame("$", f"send {self._opcode.name.lower()} frames in this subprotocol")
+        return self._codec.decode_client(message.data)
+
+    async def _handle(self, frame: wire.FromClient) -> None:
+        if isinstance(frame, wire.Message):
+            self._say(frame)
+        elif isinstance(frame, wire.Consent):
+            await self._decide(frame)
+        else:
+            await self._open(frame)
+
+    async def _open(self, frame: wire.Open) -> None:
+        if self._dialog is not None:
+            raise OutOfOrder("the dialog is open already; one connection is one dialog")
+        service = self._service
+        dialog = Dialog.open(
+            frame, frame.dialog_id or str(uuid7()), service.catalogue, service.limits, service.clock.now()
+        )
+        self._dialog = dialog
+        try:
+            await service.registry.claim(dialog.id, self)
+        except Refusal:
+            self._dialog = None
+            raise
+        self.patience.open(service.clock.monotonic())
+        service.metrics.opened.inc()
+        await self._send(wire.Opened(dialog.id, service.catalogue.shown(dialog.wording), service.limits))
+
+    def _say(self, message: wire.Message) -> None:
+        service = self._service
+        added = self._open_dialog().say(message, service.clock.now())
+        if added:  # and is no replay
+            self._count(added + OVERHEAD_BYTES)
+            self.patience.hear(service.clock.monotonic())
+        self._ack_soon()
+
+    async def _decide(self, consent: wire.Consent) -> None:
+        """Carry the decision out. Until its outcome is known, nothing else of this dialog is looked at."""
+        dialog = self._open_dialog()
+        decision = dialog.decide(consent, self._service.catalogue)
+        self.patience.hear(self._service.clock.monotonic())
+        self._deciding = asyncio.Event()
+        try:
+            await self._flush_ack()
+            if isinstance(decision, Granted):
+                await self._keep(dialog, decision)
+            else:
+                await self._discard(dialog, decision)
+        finally:
+            self._settle()
+
+    async def _keep(self, dialog: Dialog, granted: Granted) -> None:
+        with self._service.metrics.consent.time():
+            stored = await self._service.archive.keep(dialog, granted, owner=self.owner, channel=CHANNEL)
+        self._forget("stored")
+        await self._send(stored)
+        await self._close(faults.CLOSED_DECIDED, "stored")
+
+    async def _discard(self, dialog: Dialog, declined: Declined) -> None:
+        messages = len(dialog.utterances)
+        dialog.forget()  # first of all: a "no" does not wait for the store
+        await self._service.archive.decline(dialog.id, dialog.customer_id, owner=self.owner, retract=declined.retract)
+        self._forget("discarded")
+        await self._send(wire.Discarded(dialog.id, messages))
+        await self._close(faults.CLOSED_DECIDED, "discarded")
+
+    def _open_dialog(self) -> Dialog:
+        if self._dialog is None:
+            raise OutOfOrder("send `open` first")
+        return self._dialog
+
+    def _ack_soon(self) -> None:
+        """Ack once for all that is read in this turn of the loop: the receive loop does not yield in between."""
+        if not self._ack_due:
+            self._ack_due = True
+            if self._ack_task is None:
+                self._ack_since = self._service.clock.monotonic()
+                self._ack_task = asyncio.get_running_loop().create_task(self._send_acks())
+
+    async def _send_acks(self) -> None:
+        try:
+            while self._ack_due:
+                await self._flush_ack()
+        except ConnectionError:
+            pass  # the receive loop will see it
+        finally:
+            self._ack_task = None
+
+    async def _flush_ack(self) -> None:
+        if self._ack_due and self._dialog is not None:
+            self._ack_due = False
+            await self._send(wire.Ack(len(self._dialog.utterances)))
+
+    async def _refuse_frame(self, error: wire.Error) -> None:
+        self._bad_frames += 1
+        self._service.metrics.refused.labels(error.code).inc()
+        await self._send(error)
+        if self._bad_frames > _MOST_BAD_FRAMES:
+            await self._close(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
+
+    async def _answer(self, refusal: Refusal, seq: int | None = None) -> None:
+        """Tell the client, and close where the dialog cannot go on."""
+        fault = faults.fault_of(refusal)
+        self._service.metrics.refused.labels(refusal.code).inc()
+        await self._flush_ack()
+        await self._send(faults.to_wire(refusal, seq))
+        if fault.close is not None:
+            self._forget(refusal.code)
+            await self._close(fault.close, refusal.code)
+
+    async def _fail(self, refusal: Refusal) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._answer(refusal)
+
+    async def _send(self, frame: wire.FromServer) -> None:
+        await self._ws.send_frame(self._codec.encode(frame), self._opcode)
+
+    async def _send_if_open(self, frame: wire.FromServer) -> None:
+        with contextlib.suppress(ConnectionError):
+            if not self._ws.closed:
+                await self._send(frame)
+
+    async def _close(self, code: int, reason: str) -> None:
+        await self._ws.close(code=code, message=reason.encode())
+
+    def _end(self, outcome: str, code: int) -> None:
+        """Let go of everything now, then close."""
+        self._forget(outcome)
+        self._service.tasks.start(self._close(code, outcome))
+
+    def _count(self, size: int) -> None:
+        self._service.registry.take(size)
+        self._counted += size
+
+    def _settle(self) -> None:
+        """The outcome is known: whoever waits for it may go on."""
+        deciding, self._deciding = self._deciding, None
+        if deciding is not None:
+            deciding.set()
+
+    def _forget(self, outcome: str = "dropped") -> None:
+        """Drop the dialog and what was counted for it; safe to call again."""
+        self._settle()
+        dialog, self._dialog = self._dialog, None
+        self._service.registry.give_back(self._counted)
+        self._counted = 0
+        if dialog is not None:
+            self._service.registry.release(dialog.id, self)
+            self._service.metrics.ended.labels(outcome).inc()
+            _log.debug("dialog ended", extra={"dialog_id": dialog.id, "outcome": outcome})
+
+
+_DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
+_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""The original HTTP contract: chatbots that speak plain HTTP keep working.
+
+POST /data/{customerId}/{dialogId}   one message, as JSON or as a form
+POST /consents/{dialogId}            the decision, in any of the spellings that were ever sent
+GET  /data  and  /data/              what was consented to, newest first, as a bare array
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta
+from multidict import MultiDict
+
+from consentful import wire
+
+from ..clock import from_micros
+from ..errors import BadRequest, WrongMediaType
+from ..query import MAX_LIMIT, Filter, language_range
+from ..sealing import Opened
+from ..stores import MessageRow
+from ..waiting import WaitingRoom
+from .asking import DEFAULT_LIMIT, convert, single
+from .requests import PRINCIPAL, SERVICE, Route, json
+
+ROOM: Final = web.AppKey("waiting room", WaitingRoom)
+
+_JSON: Final = "application/json"
+_FORM: Final = "application/x-www-form-urlencoded"
+_READ: Final = f"{_JSON}, {_FORM}"
+_SPELLINGS: Final = {"true": True, "false": False}
+
+
+class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message, as it is pushed."""
+
+    text: Annotated[str, Meta(min_length=1)]
+    language: wire.Language | None = None
+
+    def __repr__(self) -> str:
+        return f"Pushed(text=<{len(self.text)} characters>)"
+
+
+class Datum(msgspec.Struct, frozen=True, rename="camel"):
+    """One consented message, as the original contract shows it; `language` as the chatbot spelt it."""
+
+    customer_id: str
+    dialog_id: str
+    text: str
+    language: str | None
+    timestamp: datetime
+
+    def __repr__(self) -> str:
+        return f"Datum(dialog_id={self.dialog_id!r})"
+
+
+class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the list may be asked for. `customerId` was spelt in two ways."""
+
+    language: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    customerId: wire.CustomerId | None = None  # noqa: N815 - the original spelling
+    customer_id: wire.CustomerId | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class _Path(msgspec.Struct, frozen=True):
+    dialogId: wire.DialogId  # noqa: N815
+    customerId: wire.CustomerId = "-"  # noqa: N815
+
+
+async def push(request: web.Request) -> web.StreamResponse:
+    """Hold one message until its dialog is decided."""
+    path = convert(request.match_info, _Path)
+    pushed = convert(await _fields(request), Pushed)
+    await request.app[ROOM].push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
+    return json({"customerId": path.customerId, "dialogId": path.dialogId}, status=201)
+
+
+async def consent(request: web.Request) -> web.StreamResponse:
+    """Store the dialog or drop it; "no" after "yes" erases it."""
+    path = convert(request.match_info, _Path)
+    granted = await _decision(request)
+    return json(await request.app[ROOM].decide(path.dialogId, granted, request[PRINCIPAL]))
+
+
+async def data(request: web.Request) -> web.StreamResponse:
+    """List what was consented to, newest first."""
+    asked = convert(single(request), Listing)
+    archive = request.app[SERVICE].archive
+    customer_id = asked.customerId or asked.customer_id
+    if asked.customerId and asked.customer_id and asked.customerId != asked.customer_id:
+        raise BadRequest("customer_id", "is another customer than `customerId`")
+    wanted = Filter(
+        language=None if asked.language is None else language_range(asked.language),
+        customer=None if customer_id is None else archive.pseudonym(customer_id),
+    )
+    found = await archive.latest(
+        wanted, request[PRINCIPAL].sight, limit=asked.limit + 1, offset=asked.offset, view=_datum
+    )
+    headers: dict[str, str] = {}
+    if len(found) > asked.limit:
+        query = MultiDict(request.query)
+        query["offset"] = str(asked.offset + asked.limit)
+        headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+    return json(found[: asked.limit], headers=headers)
+
+
+def _datum(opened: Opened, row: MessageRow) -> Datum:
+    return Datum(
+        customer_id=opened.customer_id,
+        dialog_id=opened.dialog_id,
+        text=opened.text(row.seq),
+        language=opened.spelt(row.seq) or row.language,
+        timestamp=from_micros(row.received_at),
+    )
+
+
+async def _fields(request: web.Request) -> dict[str, Any]:
+    """Return the body's fields: a JSON object or a form, whatever the type says that a client forgot to set."""
+    body = await _body(request)
+    if body.startswith(b"{") or request.content_type == _JSON:
+        decoded = _decode(body)
+        if not isinstance(decoded, dict):
+            raise BadRequest("body", 'a JSON object such as {"text": "Hi", "language": "EN"}')
+        return cast("dict[str, Any]", decoded)
+    return _form(body)
+
+
+async def _decision(request: web.Request) -> bool:
+    """Return the decision: `true`, `"true"`, `{"consent": true}` or the form field `consent=true`, in any case."""
+    body = await _body(request)
+    decision = _form(body).get("consent") if b"=" in body and not body.startswith(b"{") else _decode(body)
+    if isinstance(decision, dict):
+        fields = cast("dict[str, Any]", decision)
+        decision = fields["consent"] if set(fields) == {"consent"} else None
+    if isinstance(decision, str):
+        decision = _SPELLINGS.get(decision.strip().lower())
+    if not isinstance(decision, bool):
+        raise BadRequest("body", 'true or false, "true" or "false", {"consent": true}, or the form field consent=true')
+    return decision
+
+
+async def _body(request: web.Request) -> bytes:
+    """Return the body, held in memory: aiohttp's own reader of forms would spill an upload to disk.
+
+    Raises:
+        WrongMediaType: If the type is neither JSON nor a form; `text/plain` and none at all are taken as JSON.
+    """
+    if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (_JSON, _FORM, "text/plain"):
+        raise WrongMediaType(_READ)
+    return (await request.read()).strip()
+
+
+def _decode(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BadRequest("body", "not well-formed JSON in UTF-8") from None
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=10
+        )
+    except ValueError:
+        raise BadRequest("body", "not a well-formed form in UTF-8") from None
+    if len(dict(pairs)) != len(pairs):
+        raise BadRequest("body", "a field is given twice; give it once")
+    return dict(pairs)
+
+
+ROUTES: Final = (
+    Route("POST", "/data/{customerId}/{dialogId}", push, ("dialogs:write",)),
+    Route("POST", "/consents/{dialogId}", consent, ("dialogs:write",)),
+    Route("GET", "/data", data, ("data:identify",)),
+    Route("GET", "/data/", data, ("data:identify",)),
+)

@@ -1,0 +1,70 @@
+"""The bundled pages, and what operators and load balancers ask."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from ..errors import NotFound, Overloaded
+from .requests import SERVICE, Route, json
+
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+
+
+async def index(request: web.Request) -> web.StreamResponse:
+    """Serve the test page."""
+    return _file(request, "index.html")
+
+
+async def static(request: web.Request) -> web.StreamResponse:
+    """Serve one file of the pages' folder; it has no others below it."""
+    return _file(request, request.match_info["name"])
+
+
+async def healthz(_request: web.Request) -> web.StreamResponse:
+    """Say that the process answers."""
+    return json({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Say whether new dialogs should come here: not while stopping, nor while the store cannot write."""
+    service = request.app[SERVICE]
+    if service.is_draining:
+        raise Overloaded
+    await service.store.probe()
+    return json({"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Serve Prometheus."""
+    service = request.app[SERVICE]
+    service.metrics.live.set(len(service.registry))
+    service.metrics.memory.set(service.registry.bytes_used)
+    return web.Response(
+        body=generate_latest(service.metrics.registry), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST}
+    )
+
+
+def _file(request: web.Request, name: str) -> web.StreamResponse:
+    folder = request.app[SERVICE].settings.static
+    path = folder / name
+    content_type = _TYPES.get(path.suffix)
+    if content_type is None or path.parent != folder or not path.is_file():
+        raise NotFound
+    return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-cache"})
+
+
+ROUTES: Final = (
+    Route("GET", "/", index),
+    Route("GET", "/static/{name}", static),
+    Route("GET", "/healthz", healthz),
+    Route("GET", "/readyz", readyz),
+    Route("GET", "/metrics", metrics),
+)

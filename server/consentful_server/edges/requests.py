@@ -1,0 +1,167 @@
+"""What every HTTP request goes through: scopes are checked, refusals become problem documents, headers protect."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+from aiohttp import hdrs, web
+
+from ..access import Principal, Scope
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal
+from ..service import Service
+from ..settings import is_loopback
+from ..telemetry import where
+from . import faults
+
+SERVICE: Final = web.AppKey("service", Service)
+PRINCIPAL: Final = web.RequestKey("principal", Principal)
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log: Final = logging.getLogger("consentful.http")
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PROTECTION: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Route(NamedTuple):
+    """One route and the scopes of which a caller needs one. No scope means that anyone may come."""
+
+    method: str
+    path: str
+    handler: Handler
+    scopes: tuple[Scope, ...] = ()
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    for route in routes:
+        app.router.add_route(route.method, route.path, _guarded(route))
+
+
+def _guarded(route: Route) -> Handler:
+    """Return the handler behind its scopes."""
+    if not route.scopes:
+        return route.handler
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        principal = await request.app[SERVICE].access.authenticate(bearer(request))
+        principal.require(*route.scopes)
+        request[PRINCIPAL] = principal
+        return await route.handler(request)
+
+    return guarded
+
+
+def bearer(request: web.Request) -> str | None:
+    """Return the token of `Authorization: Bearer …` (RFC 6750 §2.1)."""
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+@web.middleware
+async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem document, and see that the answer can do no harm."""
+    began = time.perf_counter()
+    try:
+        _refuse_foreign_host(request)
+        response = await handler(request)
+    except Refusal as refusal:
+        response = problem(refusal)
+    except web.HTTPException as error:
+        response = _http_problem(error)
+    except (ConnectionError, TimeoutError):
+        raise  # nobody is there to be answered
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
+        _log.error("request failed", extra={"route": route_of(request)} | where(error))
+        response = _problem(500, "internal", "something went wrong here; try again, or look into the server's log")
+    if not response.prepared:
+        for name, value in _PROTECTION.items():
+            response.headers.setdefault(name, value)
+    request.app[SERVICE].metrics.requests.labels(request.method, route_of(request), response.status).observe(
+        time.perf_counter() - began
+    )
+    return response
+
+
+def route_of(request: web.Request) -> str:
+    """Return the route's pattern: paths hold ids, and ids are not for logs and metrics."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unmatched"
+
+
+def problem(refusal: Refusal) -> web.Response:
+    """Return the refusal as a problem document (RFC 9457)."""
+    extra: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(refusal, BadRequest):
+        extra["parameter"] = refusal.parameter
+    if isinstance(refusal, Overloaded):
+        headers["Retry-After"] = str(refusal.retry_after_s)
+    status = faults.fault_of(refusal).status
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="consentful"'
+    return _problem(status, refusal.code, refusal.detail, headers, **extra)
+
+
+def _http_problem(error: web.HTTPException) -> web.Response:
+    if error.status < 400:
+        raise error
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    details = {
+        404: "there is no such route; the README lists them",
+        405: "this route does not know the method; see the Allow header",
+        413: "the body is too large",
+    }
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    code = codes.get(error.status, "bad_request")
+    return _problem(error.status, code, details.get(error.status, "the request is malformed"), allow)
+
+
+def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> web.Response:
+    body = {"type": "about:blank", "title": _title(status), "status": int(status), "code": code, "detail": detail}
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body | extra),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _title(status: int) -> str:
+    return web.Response(status=status).reason or "Error"
+
+
+def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return a value of ours as JSON. It is one caller's, so nothing in between may keep it."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store"} | (headers or {}),
+    )
+
+
+def _refuse_foreign_host(request: web.Request) -> None:
+    """With no authentication, let no name in but this machine's own.
+
+    A page elsewhere could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin.
+    """
+    service = request.app[SERVICE]
+    if service.settings.access == "none" and not is_loopback(_host_without_port(request.host)):
+        raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
+
+
+def _host_without_port(host: str) -> str:
+    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]

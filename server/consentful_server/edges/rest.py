@@ -1,0 +1,163 @@
+"""REST over what was consented to: lists, search, one dialog, its withdrawal."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+from aiohttp import hdrs, web
+from multidict import MultiDict
+
+from ..clock import from_micros
+from ..errors import BadRequest, NotAcceptable
+from ..views import KeptMessage, Page
+from . import asking
+from .asking import Listing, Question
+from .requests import PRINCIPAL, SERVICE, Route, json
+
+_JSON: Final = "application/json"
+_NDJSON: Final = "application/x-ndjson"
+_FORMATS: Final = {"json": _JSON, "ndjson": _NDJSON}
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of messages, or stream all of them."""
+    question = asking.from_url(request, Listing)
+    if _format(request, question) == _NDJSON:
+        return await _stream(request, question)
+    return await _messages(request, question)
+
+
+async def search(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of messages; the filters come in the body."""
+    question = await asking.from_body(request)
+    if _format(request, question) == _NDJSON:
+        return await _stream(request, question)
+    return await _messages(request, question)
+
+
+async def dialogs(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of dialogs, without their messages."""
+    question = asking.from_url(request, Question)
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    page = await archive.dialogs(
+        asking.to_filter(question, principal, archive),
+        principal.sight,
+        order=question.order,
+        limit=question.limit,
+        cursor=question.cursor,
+    )
+    return _page(request, question, page)
+
+
+async def dialog(request: web.Request) -> web.StreamResponse:
+    """Answer with one dialog, whole. Missing and foreign look the same (404); an erased one is 410."""
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    return json(await archive.dialog(request.match_info["dialog_id"], principal.sight))
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """An erasure's outcome: `unreadable` once no copy of the key is left here, `pending` until a reader lets go."""
+
+    dialog_id: str
+    erased_at: datetime
+    status: Literal["unreadable", "pending"]
+
+
+async def erase(request: web.Request) -> web.StreamResponse:
+    """Erase one dialog: a chatbot its own, a privacy officer anyone's. Asked again, it answers the same."""
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    may_any = principal.may("privacy")
+    erasure = await archive.erase(
+        request.match_info["dialog_id"],
+        "requested" if may_any else "withdrawn",
+        owner=None if may_any else principal.id,
+    )
+    stone = erasure.tombstone
+    status = "unreadable" if erasure.truncated else "pending"
+    answer = Erased(stone.dialog_id, from_micros(stone.erased_at), status)
+    return json(answer, status=200 if erasure.truncated else 202)
+
+
+async def jwks(request: web.Request) -> web.StreamResponse:
+    """Publish the keys that receipts are verified with (RFC 7517)."""
+    body = msgspec.json.encode({"keys": [request.app[SERVICE].signer.jwk]})
+    headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+    return web.Response(body=body, content_type="application/jwk-set+json", headers=headers)
+
+
+async def _messages(request: web.Request, question: Question) -> web.StreamResponse:
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    page = await archive.messages(
+        asking.to_filter(question, principal, archive),
+        principal.sight,
+        order=question.order,
+        limit=question.limit,
+        cursor=question.cursor,
+    )
+    return _page(request, question, page)
+
+
+async def _stream(request: web.Request, question: Question) -> web.StreamResponse:
+    """Stream everything that fits as NDJSON. A client that reads slowly slows the query, nothing else."""
+    if question.cursor is not None:
+        raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    blocks = archive.stream(asking.to_filter(question, principal, archive), principal.sight, order=question.order)
+    response = web.StreamResponse(headers={"Content-Type": _NDJSON, "Cache-Control": "no-store"})
+    first = await anext(blocks, None)  # what can be refused is refused before the first byte
+    await response.prepare(request)
+    if first is not None:
+        await response.write(_lines(first))
+    await _write_all(response, blocks)
+    await response.write_eof()
+    return response
+
+
+async def _write_all(response: web.StreamResponse, blocks: AsyncIterator[list[KeptMessage]]) -> None:
+    async for block in blocks:
+        await response.write(_lines(block))
+
+
+_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+def _page(request: web.Request, question: Question, page: Page[Any]) -> web.Response:
+    """Return a page; in a URL's list the next one is linked as well (RFC 8288)."""
+    body: dict[str, Any] = {"items": page.items, "next": page.next}
+    if question.order == "stored":  # there is always a next cursor: it continues with what is stored later
+        body["more"] = page.more
+    headers: dict[str, str] = {}
+    if page.next is not None and request.method == "GET":
+        query = MultiDict(request.query)
+        query["cursor"] = page.next
+        headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+    return json(body, headers=headers)
+
+
+def _format(request: web.Request, question: Question) -> str:
+    """Return the media type to answer in: `?format=` before `Accept` before JSON.
+
+    Raises:
+        NotAcceptable: If none that is offered was asked for.
+    """
+    if isinstance(question, Listing) and question.format is not None:
+        return _FORMATS[question.format]
+    accepted = request.headers.get(hdrs.ACCEPT, "*/*")
+    for part in accepted.split(","):
+        media = part.partition(";")[0].strip().lower()
+        if media in _FORMATS.values():
+            return media
+        if media in ("*/*", "application/*", ""):
+            return _JSON
+    raise NotAcceptable(", ".join(_FORMATS.values()))
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/messages", messages, ("data:read",)),
+    Route("POST", "/v1/messages/search", search, ("data:read",)),
+    Route("GET", "/v1/dialogs", dialogs, ("data:read",)),
+    Route("GET", "/v1/dialogs/{dialog_id}", dialog, ("data:read",)),
+    Route("DELETE", "/v1/dialogs/{dialog_id}", erase, ("dialogs:write", "privacy")),
+    Route("GET", "/.well-known/jwks.json", jwks),
+)

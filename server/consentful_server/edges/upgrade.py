@@ -1,0 +1,104 @@
+"""From a GET to a live dialog: who may connect, in which subprotocol, from which page."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from consentful import wire
+
+from ..access import Principal, Scope
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal
+from ..service import Service
+from . import faults
+from .live import HEARTBEAT_S, Connection
+from .requests import SERVICE, Route, bearer
+
+SCOPE: Final[Scope] = "dialogs:write"
+_CLOSE_WITHIN_S: Final = 5.0
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """Serve one dialog. Refusals are HTTP, but a browser cannot read those: one with a token is told in a frame."""
+    service = request.app[SERVICE]
+    offered = _offered(request)
+    token = next((name.removeprefix(wire.BEARER) for name in offered if name.startswith(wire.BEARER)), None)
+    subprotocol = _subprotocol(offered)
+    refusal: Refusal | None = None
+    principal = Principal("", frozenset())
+    try:
+        principal = await _admit(service, request, bearer(request) if token is None else token)
+    except Refusal as refused:
+        if token is None:
+            raise
+        refusal = refused
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_WITHIN_S,
+        heartbeat=HEARTBEAT_S,
+        protocols=() if subprotocol is None else (subprotocol,),
+        compress=service.settings.compress,
+        max_msg_size=service.limits.max_frame_bytes,
+        decode_text=False,
+    )
+    codec = wire.CODECS[subprotocol or wire.JSON]
+    await socket.prepare(request)
+    if refusal is not None:
+        await _tell(socket, codec, refusal)
+    else:
+        await Connection(service, socket, codec, principal).run()
+    return socket
+
+
+def _offered(request: web.Request) -> list[str]:
+    header = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
+    return [name.strip() for name in header.split(",") if name.strip()]
+
+
+def _subprotocol(offered: list[str]) -> str | None:
+    """Return the first subprotocol that both sides speak; None if none was asked for, which means JSON.
+
+    aiohttp logs offers that it does not know, and an offer can be a token: so it never sees one alone.
+
+    Raises:
+        BadRequest: If only others were offered.
+    """
+    chosen = next((name for name in offered if name in wire.CODECS), None)
+    if offered and chosen is None:
+        raise BadRequest("Sec-WebSocket-Protocol", f"offer {wire.JSON} or {wire.MSGPACK}")
+    return chosen
+
+
+async def _admit(service: Service, request: web.Request, token: str | None) -> Principal:
+    """Return who is connecting.
+
+    Raises:
+        Overloaded: If the server is stopping or full.
+        Forbidden: If the page's origin is not allowed, or the token lacks the scope.
+        Unauthenticated: If the token is not valid.
+    """
+    if service.is_draining:
+        raise Overloaded
+    service.registry.check_room()
+    _check_origin(service, request)
+    principal = await service.access.authenticate(token)
+    principal.require(SCOPE)
+    return principal
+
+
+def _check_origin(service: Service, request: web.Request) -> None:
+    """Let in pages of this server and of the allowed origins; programs send no Origin (RFC 6455 §10.2)."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None or origin in service.settings.allow_origin:
+        return
+    if urlsplit(origin).netloc.lower() != request.host.lower():
+        raise Forbidden("an allowed origin; start the server with --allow-origin to let this page in")
+
+
+async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refusal) -> None:
+    data = codec.encode(faults.to_wire(refusal))
+    await (socket.send_bytes(data) if codec.binary else socket.send_str(data.decode()))
+    close = faults.fault_of(refusal).close
+    await socket.close(code=close or faults.CLOSED_TOO_MANY_BAD_FRAMES, message=refusal.code.encode())
+
+
+ROUTES: Final = (Route("GET", "/v1/dialogs/live", live),)

@@ -1,0 +1,133 @@
+"""The server as a process: it starts, serves until it is told to stop, lets the dialogs end, and goes."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import multiprocessing
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+from .access import SCOPES
+from .app import build_app, drain
+from .service import Service, open_service
+from .settings import Settings
+from .telemetry import set_up_logging
+
+_log: Final = logging.getLogger("consentful.server")
+
+_BACKLOG: Final = 4096
+_SHUTDOWN_S: Final = 5.0
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+Announce = Callable[[str], None]
+
+
+def run(settings: Settings, announce: Announce) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. `announce` is told what an operator must see.
+
+    Raises:
+        Refusal: If the settings, the keys or the database will not do; nothing was changed.
+    """
+    if settings.workers == 1:
+        uvloop.run(_serve(settings, announce))
+        return 0
+    uvloop.run(_prepare(settings, announce))
+    return _supervise(settings)
+
+
+async def _prepare(settings: Settings, announce: Announce) -> None:
+    """Make the database and the keys before several processes would try to."""
+    async with open_service(settings) as service:
+        await _first_key(service, announce)
+
+
+async def _serve(settings: Settings, announce: Announce) -> None:
+    set_up_logging(settings.log_level, settings.log_format)
+    _tune_memory()
+    async with open_service(settings) as service:
+        await _first_key(service, announce)
+        runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        await runner.setup()
+        try:
+            stopping = _stop_on_signal()
+            site = web.TCPSite(
+                runner, settings.host, settings.port, backlog=_BACKLOG, reuse_port=settings.workers > 1 or None
+            )
+            await site.start()
+            _log.info("serving", extra={"url": _url(runner), "auth": settings.access})
+            await stopping.wait()
+            await _drain(service)
+        finally:
+            await runner.cleanup()
+    _log.info("stopped")
+
+
+async def _drain(service: Service) -> None:
+    """Let the dialogs end. A second signal ends the patience."""
+    _log.info("draining", extra={"dialogs": len(service.registry), "grace_s": service.settings.grace})
+    impatient = asyncio.create_task(_stop_on_signal().wait())
+    draining = asyncio.create_task(drain(service))
+    await asyncio.wait({impatient, draining}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (impatient, draining):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _stop_on_signal() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in _STOPPING:
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _first_key(service: Service, announce: Announce) -> None:
+    """With `--auth keys` and none made yet, make one, or nobody could come in."""
+    if service.settings.access == "keys" and not await service.store.credentials():
+        key = await service.keys.create("first", SCOPES)
+        announce(f"There was no API key yet. This one may do everything, and is shown only now:\n{key}")
+
+
+def _url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tune_memory() -> None:
+    """Look for cycles rarely: what the dialogs hold has none, and looking cost a third of a burst's throughput."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+def _supervise(settings: Settings) -> int:
+    """Run the workers; when one ends, all end, so that whoever supervises this process starts it whole again."""
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_work, args=(settings,), name=f"consentful-{number}")
+        for number in range(settings.workers)
+    ]
+    for worker in workers:
+        worker.start()
+
+    def stop_all(*_: object) -> None:
+        for worker in workers:
+            worker.terminate()
+
+    for number in _STOPPING:
+        signal.signal(number, stop_all)
+    wait([worker.sentinel for worker in workers])
+    stop_all()
+    for worker in workers:
+        worker.join()
+    return max(abs(worker.exitcode or 0) for worker in workers)
+
+
+def _work(settings: Settings) -> None:
+    uvloop.run(_serve(settings, print))

@@ -1,0 +1,141 @@
+"""What is asked for: filters, positions, cursors. Pure.
+
+A list is read from newest to oldest (`newest`, by time of receipt) or in the order of commit, oldest first (`stored`).
+Both walk below a watermark, the last dialog that was committed when the walk began, so that a page never shifts.
+"""
+
+import base64
+import hmac
+from datetime import datetime
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from consentful import wire
+
+from .errors import BadRequest
+from .language import canonical
+
+Order: TypeAlias = Literal["newest", "stored"]
+Kind: TypeAlias = Literal["messages", "dialogs"]
+
+MAX_LIMIT: Final = 1000
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What must be true of every row; all of it. Times are half-open, on `received_at`.
+
+    `q` is looked for in the opened text, whatever its case. `customer` is a pseudonym.
+    """
+
+    language: str | None = None
+    customer: str | None = None
+    dialog_id: str | None = None
+    role: wire.Role | None = None
+    bot: str | None = None
+    purpose: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Filter({', '.join(self.names())})"
+
+    def names(self) -> list[str]:
+        """Return which filters are set, without their values."""
+        return [field for field in self.__struct_fields__ if getattr(self, field) is not None]
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """The last row that was looked at: microseconds of receipt, internal number of the dialog, number in it."""
+
+    received_at: int
+    dialog: int
+    seq: int = 0
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a walk: `limit` rows after a position, below the watermark.
+
+    `sight` names the purposes that the caller may see; None sees all.
+    """
+
+    filter: Filter
+    order: Order
+    watermark: int
+    limit: int
+    after: Position | None = None
+    offset: int = 0
+    sight: tuple[str, ...] | None = None
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    version: Literal[1]
+    kind: Kind
+    order: Order
+    watermark: Annotated[int, Meta(ge=0)]
+    after: Position | None
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """Where a walk stands."""
+
+    watermark: int
+    after: Position | None
+
+
+class Cursors:
+    """Makes and reads cursors: opaque, unforgeable, of one query only.
+
+    A cursor holds the position and a MAC over it and the query; none of the query's values.
+    """
+
+    _MAC_BYTES: Final = 16
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def write(self, kind: Kind, order: Order, wanted: Filter, sight: tuple[str, ...] | None, walk: Walk) -> str:
+        place = _encode(_Place(1, kind, order, walk.watermark, walk.after))
+        return base64.urlsafe_b64encode(place + self._mac(place, wanted, sight)).decode().rstrip("=")
+
+    def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, sight: tuple[str, ...] | None) -> Walk:
+        """Return where the walk of this very query stands.
+
+        Raises:
+            BadRequest: If the cursor is malformed, or another query's.
+        """
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            place, mac = raw[: -self._MAC_BYTES], raw[-self._MAC_BYTES :]
+            if not hmac.compare_digest(mac, self._mac(place, wanted, sight)):
+                raise ValueError
+            where = _decode_place(place)
+        except (ValueError, msgspec.MsgspecError):
+            raise _BAD_CURSOR from None
+        if (where.kind, where.order) != (kind, order):
+            raise _BAD_CURSOR
+        return Walk(where.watermark, where.after)
+
+    def _mac(self, place: bytes, wanted: Filter, sight: tuple[str, ...] | None) -> bytes:
+        return hmac.digest(self._key, _encode([place, wanted, sight]), "sha256")[: self._MAC_BYTES]
+
+
+_BAD_CURSOR: Final = BadRequest("cursor", "not a cursor of this query; start again without it, with the same filters")
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_place: Final = msgspec.msgpack.Decoder(_Place).decode
+
+
+def language_range(text: str) -> str | None:
+    """Return a basic language range (RFC 4647 §2.1) in canonical spelling; None for `*`, which any language fits.
+
+    Raises:
+        BadRequest: If it is not one.
+    """
+    if text == "*":
+        return None
+    tag = canonical(text)
+    if tag is None:
+        raise BadRequest("language", "not a BCP 47 language range, such as `en` or `pt-BR`")
+    return tag

@@ -1,0 +1,206 @@
+"""Between words and seals: a granted dialog becomes what the store keeps, and that becomes words again."""
+
+import unicodedata
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from .clock import from_micros, to_micros
+from .consent import Record, canonical_content
+from .dialog import Dialog, Utterance
+from .errors import Conflict, Damaged
+from .stores import MessageHead, MessageRow, SealedDialog
+from .vault import DialogKey, Field, Unopenable, Vault, withdrawal_hash
+from .views import KeptDialog, KeptMessage, ShownNotice, Sight, Summary
+
+Sign: TypeAlias = Callable[[Record, int, bytes], str]
+"""Makes the receipt of a consent record, a number of messages and the keyed digest of the content."""
+
+
+class _Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One message inside the seal: text, microseconds of `sent_at`, the language as the chatbot spelt it."""
+
+    text: str
+    sent_at: int | None
+    spelt: str | None
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_lines: Final = msgspec.msgpack.Decoder(list[_Line]).decode
+_decode_metadata: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
+
+
+class Sealer:
+    """Seals one granted dialog; satisfies `stores.Candidate`.
+
+    `sign` makes the receipt of a record and a keyed content digest.
+    """
+
+    def __init__(self, vault: Vault, dialog: Dialog, record: Record, sign: Sign) -> None:
+        self._vault = vault
+        self._dialog = dialog
+        self._record = record
+        self._sign = sign
+        self._content = canonical_content(
+            dialog.customer_id,
+            record.notice_id,
+            [(seq, said.role, said.text, said.language) for seq, said in enumerate(dialog.utterances, 1)],
+        )
+        key = vault.new_key()
+        self.sealed = self._seal(key, record, vault.wrap(key, dialog.id))
+
+    def meet(self, stored: SealedDialog) -> SealedDialog:
+        """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.
+
+        Raises:
+            Conflict: If it is another dialog, another customer's or another credential's, or would widen the consent.
+        """
+        key = unwrap(self._vault, stored)
+        mine, theirs = self._record, stored.record
+        if (mine.customer, mine.owner) != (theirs.customer, theirs.owner) or key.digest(
+            self._content
+        ) != stored.content:
+            raise Conflict
+        if set(mine.purposes) == set(theirs.purposes):
+            return stored
+        if not set(mine.purposes) < set(theirs.purposes):
+            raise Conflict
+        narrowed = self._seal(key, self._record, stored.wrapped)
+        return msgspec.structs.replace(narrowed, stored_at=stored.stored_at, opened_at=stored.opened_at)
+
+    def _seal(self, key: DialogKey, record: Record, wrapped: bytes) -> SealedDialog:
+        dialog, bound = self._dialog, record.digest()
+        content = key.digest(self._content)
+        metadata = None if dialog.metadata is None else _encode(dialog.metadata)
+        return SealedDialog(
+            record=record,
+            language=dialog.utterances[0].language,
+            messages=len(dialog.utterances),
+            opened_at=to_micros(dialog.opened_at),
+            received_at=to_micros(dialog.utterances[-1].received_at),
+            stored_at=record.decided_at,
+            receipt=self._sign(record, len(dialog.utterances), content),
+            withdrawal_hash=withdrawal_hash(key.withdrawal_code()),
+            content=content,
+            wrapped=wrapped,
+            texts=self._vault.seal(
+                key, "texts", _encode([_line(said) for said in dialog.utterances]), dialog.id, bound
+            ),
+            customer=self._vault.seal(key, "customer", dialog.customer_id.encode(), dialog.id, bound),
+            metadata=None if metadata is None else self._vault.seal(key, "metadata", metadata, dialog.id, bound),
+            heads=tuple(
+                MessageHead(said.role, said.language, to_micros(said.received_at)) for said in dialog.utterances
+            ),
+        )
+
+
+def _line(said: Utterance) -> _Line:
+    return _Line(said.text, None if said.sent_at is None else to_micros(said.sent_at), said.spelt)
+
+
+def unwrap(vault: Vault, sealed: SealedDialog) -> DialogKey:
+    """Return the dialog's key.
+
+    Raises:
+        Damaged: If what is stored of it was altered, or its master key is gone.
+    """
+    try:
+        return vault.unwrap(sealed.wrapped, sealed.record.dialog_id)
+    except Unopenable:
+        raise Damaged(sealed.record.dialog_id) from None
+
+
+class Opened:
+    """One stored dialog, opened as far as it is looked at. It lives for one page."""
+
+    def __init__(self, vault: Vault, sealed: SealedDialog) -> None:
+        self._vault = vault
+        self._sealed = sealed
+        self._key = unwrap(vault, sealed)
+        self._bound = sealed.record.digest()
+        self._stored_at = from_micros(sealed.stored_at)
+
+    def __repr__(self) -> str:
+        return f"Opened({self._sealed.record.dialog_id!r})"
+
+    @cached_property
+    def _lines(self) -> list[_Line]:
+        return _decode_lines(self._open("texts", self._sealed.texts))
+
+    @cached_property
+    def customer_id(self) -> str:
+        return self._open("customer", self._sealed.customer).decode()
+
+    @property
+    def dialog_id(self) -> str:
+        return self._sealed.record.dialog_id
+
+    def text(self, seq: int) -> str:
+        return self._lines[seq - 1].text
+
+    def spelt(self, seq: int) -> str | None:
+        """Return a message's language as the chatbot wrote it, where that is not the canonical spelling."""
+        return self._lines[seq - 1].spelt
+
+    def message(self, row: MessageRow, sight: Sight) -> KeptMessage:
+        line, record = self._lines[row.seq - 1], self._sealed.record
+        return KeptMessage(
+            dialog_id=record.dialog_id,
+            seq=row.seq,
+            customer=record.customer,
+            customer_id=self._named(sight),
+            role=row.role,  # pyright: ignore[reportArgumentType] - only roles are ever stored
+            text=line.text,
+            language=row.language,
+            bot=record.bot,
+            sent_at=None if line.sent_at is None else from_micros(line.sent_at),
+            received_at=from_micros(row.received_at),
+            stored_at=self._stored_at,
+        )
+
+    def summary(self, sight: Sight) -> Summary:
+        sealed, record = self._sealed, self._sealed.record
+        return Summary(
+            dialog_id=record.dialog_id,
+            customer=record.customer,
+            customer_id=self._named(sight),
+            language=sealed.language,
+            bot=record.bot,
+            messages=sealed.messages,
+            opened_at=from_micros(sealed.opened_at),
+            received_at=from_micros(sealed.received_at),
+            stored_at=self._stored_at,
+            expires_at=from_micros(record.expires_at),
+            notice=ShownNotice(id=record.notice_id, language=record.notice_language, sha256=record.notice_sha256),
+            purposes=record.purposes,
+            given_by=record.given_by,
+        )
+
+    def whole(self, sight: Sight) -> KeptDialog:
+        sealed = self._sealed
+        fields: dict[str, Any] = msgspec.structs.asdict(self.summary(sight)) | {
+            "metadata": None if sealed.metadata is None else _decode_metadata(self._open("metadata", sealed.metadata)),
+            "receipt": sealed.receipt,
+            "messages": [
+                self.message(MessageRow(0, seq, head.role, head.language, head.received_at), sight)
+                for seq, head in enumerate(sealed.heads, 1)
+            ],
+        }
+        return KeptDialog(**fields)
+
+    def _named(self, sight: Sight) -> str | msgspec.UnsetType:
+        return self.customer_id if sight.identify else msgspec.UNSET
+
+    def _open(self, field: Field, sealed: bytes) -> bytes:
+        record = self._sealed.record
+        try:
+            return self._vault.open(self._key, field, sealed, record.dialog_id, self._bound)
+        except Unopenable:
+            raise Damaged(record.dialog_id) from None
+
+
+def fold(text: str) -> str:
+    """Return the text as a search sees it: composed (NFC), without case."""
+    return unicodedata.normalize("NFC", text).casefold()

@@ -1,0 +1,98 @@
+"""One process's parts, put together once; every edge gets what it needs from here."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from . import roots
+from .access import Access, Keys, OpenDoor
+from .archive import Archive
+from .clock import Clock, SystemClock
+from .consent import Catalogue, default_catalogue
+from .errors import BadKeys
+from .pseudonym import Pseudonyms
+from .query import Cursors
+from .registry import Registry
+from .roots import Roots, Signer
+from .settings import Settings
+from .stores import Store
+from .stores.sqlite import SQLiteStore
+from .tasks import Tasks
+from .telemetry import Metrics
+from .vault import Vault
+
+_DEPLOYMENT: Final = "deployment"
+_CHECK: Final = "check "
+
+
+class Service:
+    """What one process runs on."""
+
+    def __init__(self, settings: Settings, store: Store, keys: Roots, deployment: bytes, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.limits = settings.limits
+        self.metrics = Metrics()
+        self.catalogue: Catalogue = default_catalogue()
+        self.registry = Registry(settings.memory)
+        self.signer = Signer(keys.signing)
+        self.keys = Keys(store, keys.derive("api keys"), clock)
+        self.access: Access = OpenDoor() if settings.access == "none" else self.keys
+        self.archive = Archive(
+            store,
+            Vault(deployment, keys.wrapping),
+            signer=self.signer,
+            pseudonyms=Pseudonyms(keys.derive("pseudonyms")),
+            cursors=Cursors(keys.cursor),
+            clock=clock,
+            issuer=settings.issuer,
+        )
+        self.tasks = Tasks()
+        self.is_draining = False
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Service]:
+    """Open the store and the keys, and see that they fit each other; close them afterwards.
+
+    Raises:
+        BadKeys: If the keys are missing, exposed or another database's; nothing is overwritten.
+        BadDatabase: If the schema is newer than this program, or this SQLite can corrupt it.
+    """
+    clock = clock or SystemClock()
+    settings.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = await SQLiteStore.open(settings.database_path, clock)
+    try:
+        keys, deployment = await _fit(store, settings)
+        service = Service(settings, store, keys, deployment, clock)
+        await store.remember(service.catalogue.wordings)
+        yield service
+    finally:
+        await store.close()
+
+
+async def _fit(store: Store, settings: Settings) -> tuple[Roots, bytes]:
+    """Return the roots and the deployment's id; make them if both the database and the folder are new."""
+    facts = await store.facts()
+    if _DEPLOYMENT not in facts:
+        await asyncio.to_thread(roots.create, settings.keys_dir)
+        facts = await _found(store, settings)
+    elif not roots.exist(settings.keys_dir):
+        raise BadKeys(
+            f"{settings.database_path} was written with keys that are not in {settings.keys_dir}; "
+            "name their folder with --keys-dir, or put them back from their own backup; nothing was changed"
+        )
+    keys = roots.load(settings.keys_dir)
+    checks = {name.removeprefix(_CHECK): value for name, value in facts.items() if name.startswith(_CHECK)}
+    roots.check(keys, facts[_DEPLOYMENT], checks)
+    return keys, facts[_DEPLOYMENT]
+
+
+async def _found(store: Store, settings: Settings) -> dict[str, bytes]:
+    """Give a new database its deployment's id and the check values of its keys; whoever is first decides."""
+    deployment = roots.new_deployment()
+    checks = roots.load(settings.keys_dir).checks(deployment)
+    await store.state({_DEPLOYMENT: deployment} | {_CHECK + name: value for name, value in checks.items()})
+    return await store.facts()

@@ -1,0 +1,162 @@
+"""Everything that can be set, read once from flags, environment and file into one frozen value."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from consentful import wire
+
+from .errors import BadSetting
+
+_LEAST_FRAME_BYTES = 1024
+_STATIC_IN_WHEEL = Path(__file__).parent / "static"
+_STATIC_IN_REPOSITORY = Path(__file__).parent.parent.parent / "static"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the data and the keys are; every command that opens them needs to know."""
+
+    database: str = ""
+    """`sqlite:///path`; by default `consentful.db` in the data directory."""
+    data_dir: Path = Path("data")
+    """Where the SQLite database lives."""
+    keys_dir: Path = Path("keys")
+    """Where the root keys live: outside the data directory, and in a backup of their own."""
+
+    def __post_init__(self) -> None:
+        """See that the places can be.
+
+        Raises:
+            BadSetting: If one cannot; it names the setting and what would do.
+        """
+        if self.database and not self.database.startswith("sqlite:///"):
+            raise BadSetting("database", "sqlite:///relative/path or sqlite:////absolute/path")
+        data, keys = self.database_path.parent.resolve(), self.keys_dir.resolve()
+        if keys == data or data in keys.parents:
+            raise BadSetting(
+                "keys_dir", "a folder outside the data directory, so that a copy of the data never holds its keys"
+            )
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.database.removeprefix("sqlite:///")) if self.database else self.data_dir / "consentful.db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Place):
+    """The server's settings. Each is a flag, an environment variable and a key of `consentful.toml`."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8080
+    """Port to listen on; 0 takes a free one."""
+    auth: Literal["none", "keys"] | None = None
+    """Who may come in: `none` (loopback only, the default there) or `keys` (the default elsewhere)."""
+    allow_origin: tuple[str, ...] = ()
+    """Web origins, beside the server's own, whose pages may connect; for example `https://chat.example`."""
+    idle_timeout: float = 900
+    """Seconds without a message after which a dialog is dropped."""
+    max_duration: float = 86_400
+    """Seconds after which a dialog is dropped, whatever is said."""
+    grace: float = 30
+    """Seconds that live dialogs have to end after SIGTERM."""
+    max_text_bytes: int = 32 * 1024
+    """Bytes of UTF-8 that one message may have."""
+    max_dialog_bytes: int = 1024 * 1024
+    """Bytes of UTF-8 that one dialog may have."""
+    max_messages: int = 10_000
+    """Messages that one dialog may have."""
+    memory: int = 1024 * 1024 * 1024
+    """Bytes that all live dialogs of this process may take; above it new ones are told to come back later."""
+    compress: bool = False
+    """Whether to offer permessage-deflate; it costs some 50 kB of memory for each dialog."""
+    issuer: str = "consentful"
+    """Who signs the receipts (`iss`): the address of this service, for example."""
+    static_dir: Path | None = None
+    """Where the pages are; by default those that came with the package."""
+    workers: int = 1
+    """Processes that share the port and the store; the original HTTP contract needs one."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged. Words, customer ids and tokens never are."""
+    log_format: Literal["console", "json"] = "console"
+    """How log lines look."""
+
+    def __post_init__(self) -> None:
+        """See that the settings can be, each for itself and together.
+
+        Raises:
+            BadSetting: If one cannot; it names the setting and what would do.
+        """
+        super().__post_init__()
+        self._check_numbers()
+        self._check_access()
+
+    def _check_numbers(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise BadSetting("port", "a number from 0 to 65535")
+        for name in ("idle_timeout", "max_duration"):
+            if getattr(self, name) <= 0:
+                raise BadSetting(name, "a number of seconds above 0")
+        if self.workers < 1:
+            raise BadSetting("workers", "a whole number above 0")
+        if self.workers > 1 and self.port == 0:
+            raise BadSetting("port", "a fixed port, because several workers share it")
+        if self.grace < 0:
+            raise BadSetting("grace", "a number of seconds, 0 or more")
+        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages"):
+            if getattr(self, name) < 1:
+                raise BadSetting(name, "a whole number above 0")
+        if self.max_text_bytes > self.max_dialog_bytes:
+            raise BadSetting("max_text_bytes", f"at most max_dialog_bytes ({self.max_dialog_bytes})")
+        if self.memory < self.max_dialog_bytes:
+            raise BadSetting("memory", f"at least max_dialog_bytes ({self.max_dialog_bytes})")
+
+    def _check_access(self) -> None:
+        if self.auth == "none" and not self.is_loopback:
+            raise BadSetting(
+                "auth", f"`none` lets everyone in who can reach {self.host}; use `--auth keys`, or a loopback --host"
+            )
+        for origin in self.allow_origin:
+            scheme, separator, host = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
+                raise BadSetting("allow_origin", "whole origins without a path, such as https://chat.example")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def access(self) -> Literal["none", "keys"]:
+        """`auth`, or its default for this host."""
+        return self.auth or ("none" if self.is_loopback else "keys")
+
+    @property
+    def static(self) -> Path:
+        """The folder of the pages: in a wheel beside this file, in a checkout at the top."""
+        return self.static_dir or (_STATIC_IN_WHEEL if _STATIC_IN_WHEEL.is_dir() else _STATIC_IN_REPOSITORY)
+
+    @property
+    def limits(self) -> wire.Limits:
+        """What `opened` tells each dialog. A frame may hold a longest text with every byte escaped."""
+        return wire.Limits(
+            max_frame_bytes=max(_LEAST_FRAME_BYTES, 6 * self.max_text_bytes) + 64 * 1024,
+            max_text_bytes=self.max_text_bytes,
+            max_dialog_bytes=self.max_dialog_bytes,
+            max_messages=self.max_messages,
+            idle_timeout_s=self.idle_timeout,
+            max_duration_s=self.max_duration,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, without a port, is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,198 @@
+"""The store: what is kept of a consented dialog, and the promises that every store makes.
+
+A store knows nothing of words: all it gets is sealed, but for what filters need. Its promises:
+
+- `keep` returns after one durable transaction, or raises and has left no trace. Lookup, comparison and insert are one
+  transaction, so a concurrent duplicate waits for the first. One bad dialog never fails its neighbours.
+- `erase` returns after the dialog's key is overwritten, durably, and its rows are gone.
+- Readers hold no transaction between calls and never see part of a dialog.
+- `order="stored"` is the order of commit: what a walk has passed, nothing is ever committed below.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from ..consent import Record, Wording
+from ..query import Selection
+
+T = TypeVar("T")
+
+Reason: TypeAlias = Literal["withdrawn", "declined", "retracted", "requested", "expired"]
+
+
+class MessageHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What filters need of one message. `received_at` in microseconds since the epoch."""
+
+    role: str
+    language: str | None
+    received_at: int
+
+
+class SealedDialog(msgspec.Struct, frozen=True, kw_only=True):
+    """One dialog as it is stored. Times are microseconds since the epoch.
+
+    `wrapped` is the dialog's key under the master; `texts`, `customer` and `metadata` are sealed under the dialog's
+    key and bound to the record. `content` is the keyed digest that a replay is compared with.
+    """
+
+    record: Record
+    language: str | None
+    messages: int
+    opened_at: int
+    received_at: int
+    """When the last message was received."""
+    stored_at: int
+    receipt: str
+    withdrawal_hash: bytes
+    content: bytes
+    wrapped: bytes
+    texts: bytes
+    customer: bytes
+    metadata: bytes | None
+    heads: tuple[MessageHead, ...] = ()
+    """One a message, in order; empty where a list of rows carries them instead."""
+
+    def __repr__(self) -> str:
+        return f"SealedDialog({self.record.dialog_id!r}, messages={self.messages})"
+
+
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of an erased dialog (GDPR art. 7(1), 17(3)(e)): no text, no customer, no pseudonym."""
+
+    dialog_id: str
+    owner: str
+    reason: Reason
+    erased_at: int
+    messages: int = 0
+    decided_at: int | None = None
+    stored_at: int | None = None
+    notice_sha256: str | None = None
+    purposes: tuple[str, ...] = ()
+    receipt_sha256: bytes | None = None
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """An erasure's outcome. Until it is `truncated`, earlier copies of the key's page may be in the write-ahead log."""
+
+    tombstone: Tombstone
+    truncated: bool
+
+
+class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One message of a page: which dialog (internal number), which number in it, and its head."""
+
+    dialog: int
+    seq: int
+    role: str
+    language: str | None
+    received_at: int
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key as it is stored: its keyed hash, never itself. `purposes` None reads dialogs of every purpose."""
+
+    id: str
+    name: str
+    hash: bytes
+    scopes: tuple[str, ...]
+    purposes: tuple[str, ...] | None
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+class Candidate(Protocol):
+    """A dialog on its way in, which can tell whether one that is there already is the same."""
+
+    @property
+    def sealed(self) -> SealedDialog: ...
+
+    def meet(self, stored: SealedDialog) -> SealedDialog:
+        """Return what the store holds afterwards: `stored` itself, or the same dialog with narrower purposes.
+
+        Raises:
+            Conflict: If it is another dialog, or another customer's.
+        """
+        ...
+
+
+MessagesOpener: TypeAlias = Callable[[Sequence[MessageRow], Mapping[int, SealedDialog]], T]
+"""Makes something of rows and the dialogs they are of; a dialog that was erased meanwhile is absent."""
+
+DialogsOpener: TypeAlias = Callable[[Sequence[tuple[int, SealedDialog]]], T]
+
+
+class Store(Protocol):
+    """Keeps sealed dialogs; see the promises above. Raises `StorageFailed` or `OutcomeUnknown` where it cannot."""
+
+    async def keep(self, candidate: Candidate) -> SealedDialog:
+        """Store the dialog, once, and return what is stored.
+
+        Raises:
+            Conflict: If its id holds another dialog, or another customer's.
+            Erased: If its id was erased or retracted.
+        """
+        ...
+
+    async def erase(
+        self, dialog_id: str, reason: Reason, *, owner: str | None = None, customer: str | None = None
+    ) -> Erasure | None:
+        """Erase the dialog, if it is this owner's and this customer's (pseudonym); None means whoever's.
+
+        Returns the earlier outcome if it was erased before, and None if there is no such dialog.
+        """
+        ...
+
+    async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
+        """See to it that the dialog is not stored, now or later; another owner's or customer's is left alone."""
+        ...
+
+    async def find(self, dialog_id: str) -> SealedDialog | Tombstone | None:
+        """Return the dialog with its heads, or what is left of it."""
+        ...
+
+    async def watermark(self) -> int:
+        """Return the internal number of the dialog that was committed last, 0 if none was."""
+        ...
+
+    async def messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
+        """Return what the opener makes of a page of messages, called off the event loop."""
+        ...
+
+    async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
+        """Return what the opener makes of a page of dialogs (without heads), called off the event loop."""
+        ...
+
+    async def remember(self, wordings: Sequence[Wording]) -> None:
+        """Keep the notices' wordings, so that each can be shown again from its hash."""
+        ...
+
+    async def facts(self) -> dict[str, bytes]:
+        """Return what the database knows of itself: its deployment's id and the check values of its keys."""
+        ...
+
+    async def state(self, facts: Mapping[str, bytes]) -> None:
+        """Add facts; a fact once stated is never changed."""
+        ...
+
+    async def credentials(self) -> list[Credential]:
+        """Return every API key, revoked ones as well, oldest first."""
+        ...
+
+    async def credential(self, key_id: str) -> Credential | None: ...
+
+    async def add_credential(self, credential: Credential) -> None: ...
+
+    async def revoke_credential(self, key_id: str) -> bool:
+        """Revoke the key from now on; False if there is no such key. Revoking again changes nothing."""
+        ...
+
+    async def probe(self) -> None:
+        """Return if a write succeeded at most 5 s ago, trying one if need be."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way, and let go of everything."""
+        ...

@@ -1,0 +1,79 @@
+"""Numbered SQL files that bring a database to this program's schema, each in a transaction of its own."""
+
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import BadDatabase
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class Migration(NamedTuple):
+    """One step: `0001_dialogs.sql` is number 1, named `dialogs`."""
+
+    number: int
+    name: str
+    sql: str
+
+
+def migrations(dialect: str) -> list[Migration]:
+    """Return every step of a dialect, in order."""
+    files = (
+        file
+        for file in (resources.files("consentful_server.stores.migrations") / dialect).iterdir()
+        if file.name.endswith(".sql")
+    )
+    steps = [(file.name.removesuffix(".sql").partition("_"), file.read_text("utf-8")) for file in files]
+    return sorted(Migration(int(number), name, sql) for (number, _, name), sql in steps)
+
+
+def migrate(db: "sqlite3.Connection") -> list[Migration]:
+    """Bring an SQLite database to this program's schema; return the steps that this took.
+
+    Raises:
+        BadDatabase: If the schema is newer than this program; nothing is changed.
+    """
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations"
+        " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
+    )
+    steps = migrations("sqlite")
+    done = version(db)
+    if done > steps[-1].number:
+        raise BadDatabase(
+            f"the database has schema {done}, this program knows {steps[-1].number}; "
+            "install the version of consentful that wrote it, or a later one"
+        )
+    pending = [step for step in steps if step.number > done]
+    for step in pending:
+        _apply(db, step)
+    return pending
+
+
+def version(db: "sqlite3.Connection") -> int:
+    """Return the number of the last step that was taken, 0 before the first."""
+    return db.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()[0]
+
+
+def _apply(db: "sqlite3.Connection", step: Migration) -> None:
+    """Take a step, unless another process was first."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if version(db) < step.number:
+            for statement in _statements(step.sql):
+                db.execute(statement)
+            db.execute(
+                "INSERT INTO schema_migrations VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
+                (step.number, step.name),
+            )
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _statements(sql: str) -> list[str]:
+    """Split a file at semicolons that end a line; none of the files has one elsewhere at a line's end."""
+    lines = (line.partition("--")[0].rstrip() for line in sql.splitlines())
+    return [statement for part in "\n".join(lines).split(";\n") if (statement := part.strip().removesuffix(";"))]

@@ -1,0 +1,94 @@
+-- What the database knows of itself: its deployment's id, check values of its keys. Nothing here is secret.
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Every wording that was ever on offer, so that it can be shown again from its hash (GDPR art. 7(1)).
+CREATE TABLE notices (
+    sha256 TEXT PRIMARY KEY,
+    notice TEXT NOT NULL,
+    language TEXT NOT NULL,
+    text TEXT NOT NULL,
+    purposes TEXT NOT NULL,
+    controller TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    retention_days INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row a dialog, with its consent record. AUTOINCREMENT: a number is never given twice, even after the last
+-- dialog was erased, so a cursor in commit order never skips. Times are microseconds since the epoch, UTC.
+CREATE TABLE dialogs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    dialog_id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    customer TEXT NOT NULL,          -- pseudonym
+    language TEXT,
+    bot TEXT,
+    messages INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    notice TEXT NOT NULL,
+    notice_language TEXT NOT NULL,
+    notice_sha256 TEXT NOT NULL,
+    purposes TEXT NOT NULL,          -- JSON array
+    given_by TEXT NOT NULL,
+    decided_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    receipt TEXT NOT NULL,
+    withdrawal_hash BLOB NOT NULL,
+    content BLOB NOT NULL            -- keyed digest; meaningless without the dialog's key
+) STRICT;
+CREATE INDEX dialogs_by_receipt ON dialogs (received_at, id);
+CREATE INDEX dialogs_by_customer ON dialogs (customer, id);
+
+-- Rows are appended and overwritten in place at equal length, never deleted or moved: an erased dialog's key becomes
+-- zeros where it stood.
+CREATE TABLE dialog_keys (
+    dialog INTEGER PRIMARY KEY,
+    wrapped BLOB NOT NULL CHECK (length(wrapped) = 64)
+) STRICT;
+
+CREATE TABLE seals (
+    dialog INTEGER PRIMARY KEY,
+    customer BLOB NOT NULL,
+    metadata BLOB,
+    texts BLOB NOT NULL              -- the texts of the whole dialog as one
+) STRICT;
+
+CREATE TABLE messages (
+    dialog INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    language TEXT,
+    received_at INTEGER NOT NULL,
+    PRIMARY KEY (dialog, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX messages_by_receipt ON messages (received_at, dialog, seq);
+
+-- What is left of an erased dialog, and what stops a retracted one.
+CREATE TABLE tombstones (
+    dialog_id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    erased_at INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    decided_at INTEGER,
+    stored_at INTEGER,
+    notice_sha256 TEXT,
+    purposes TEXT NOT NULL,
+    receipt_sha256 BLOB
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE credentials (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    scopes TEXT NOT NULL,            -- JSON array
+    purposes TEXT,                   -- JSON array, or NULL for every purpose
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,229 @@
+"""The store on SQLite: a laptop's, and one machine's.
+
+One writer commits in groups; readers have connections of their own and read in short transactions.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from ..clock import Clock, from_micros, to_micros
+from ..consent import Wording
+from ..errors import Erased
+from ..query import Selection
+from ..vault import SHREDDED
+from . import (
+    Candidate,
+    Credential,
+    DialogsOpener,
+    Erasure,
+    MessagesOpener,
+    Reason,
+    SealedDialog,
+    Tombstone,
+    statements,
+)
+from .lane import Lane, connect, open_lane
+from .migrations import Migration, migrate
+from .writer import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+
+READERS: Final = 4
+_FRESH_S: Final = 5.0
+"""How old the last write may be for the store to count as ready."""
+
+
+class SQLiteStore:
+    """The `Store` on one SQLite database."""
+
+    def __init__(self, writer: Writer, readers: Sequence[Lane], clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._readers = readers
+        self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in readers:
+            self._idle.put_nowait(lane)
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock) -> "SQLiteStore":
+        """Return the store, at this program's schema.
+
+        Raises:
+            BadDatabase: If the schema is newer, the file is no database, or SQLite is one that can corrupt it.
+        """
+        await asyncio.to_thread(prepare, path)
+        writer = await Writer.open(path, clock)
+        return cls(writer, [await open_lane(path, read_only=True) for _ in range(READERS)], clock)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        for lane in self._readers:
+            await lane.close()
+
+    async def keep(self, candidate: Candidate) -> SealedDialog:
+        return await self._writer.write(lambda db: self._keep(db, candidate))
+
+    async def erase(
+        self, dialog_id: str, reason: Reason, *, owner: str | None = None, customer: str | None = None
+    ) -> Erasure | None:
+        stone, truncated = await self._writer.erase(lambda db: self._erase(db, dialog_id, reason, owner, customer))
+        return Erasure(stone, truncated) if stone else None
+
+    async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
+        await self._writer.erase(lambda db: self._retract(db, dialog_id, owner, customer))
+
+    async def find(self, dialog_id: str) -> SealedDialog | Tombstone | None:
+        return await self._read(lambda db: _find(db, dialog_id))
+
+    async def watermark(self) -> int:
+        return await self._read(lambda db: db.execute("SELECT coalesce(max(id), 0) FROM dialogs").fetchone()[0])
+
+    async def messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
+        def page(db: "sqlite3.Connection") -> T:
+            rows = statements.messages(db, selection)
+            return opener(rows, statements.by_numbers(db, sorted({row.dialog for row in rows})))
+
+        return await self._read(page)
+
+    async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
+        return await self._read(lambda db: opener(statements.dialogs(db, selection)))
+
+    async def remember(self, wordings: Sequence[Wording]) -> None:
+        rows = [
+            (w.sha256, w.id, w.language, w.text, json.dumps(w.purposes), w.controller, w.contact, w.retention.days)
+            for w in wordings
+        ]
+        await self._writer.write(
+            lambda db: db.executemany("INSERT OR IGNORE INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        )
+
+    async def facts(self) -> dict[str, bytes]:
+        return await self._read(lambda db: dict(db.execute("SELECT name, value FROM facts").fetchall()))
+
+    async def state(self, facts: Mapping[str, bytes]) -> None:
+        await self._writer.write(
+            lambda db: db.executemany("INSERT INTO facts VALUES (?, ?) ON CONFLICT DO NOTHING", list(facts.items()))
+        )
+
+    async def credentials(self) -> list[Credential]:
+        return await self._read(statements.credentials)
+
+    async def credential(self, key_id: str) -> Credential | None:
+        return await self._read(lambda db: statements.credential(db, key_id))
+
+    async def add_credential(self, credential: Credential) -> None:
+        await self._writer.write(lambda db: statements.add_credential(db, credential))
+
+    async def revoke_credential(self, key_id: str) -> bool:
+        now = to_micros(self._clock.now())
+        sql = "UPDATE credentials SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?"
+        return await self._writer.write(lambda db: db.execute(sql, (now, key_id)).rowcount == 1)
+
+    async def probe(self) -> None:
+        if self._writer.in_doubt or self._clock.monotonic() - self._writer.last_success > _FRESH_S:
+            stamp = to_micros(self._clock.now()).to_bytes(8, "big")
+            await self._writer.write(
+                lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,))
+            )
+
+    async def _read(self, work: Callable[["sqlite3.Connection"], T]) -> T:
+        lane = await self._idle.get()
+        try:
+            return await lane.run(lambda db: _in_snapshot(db, work))
+        finally:
+            self._idle.put_nowait(lane)
+
+    def _keep(self, db: "sqlite3.Connection", candidate: Candidate) -> SealedDialog:
+        dialog_id = candidate.sealed.record.dialog_id
+        found = statements.find(db, dialog_id)
+        if found:
+            return _meet(db, found, candidate)
+        if stone := statements.tombstone(db, dialog_id):
+            raise Erased(dialog_id, from_micros(stone.erased_at))
+        dialog = msgspec.structs.replace(candidate.sealed, stored_at=to_micros(self._clock.now()))
+        statements.insert(db, dialog)
+        return dialog
+
+    def _erase(
+        self, db: "sqlite3.Connection", dialog_id: str, reason: Reason, owner: str | None, customer: str | None
+    ) -> Tombstone | None:
+        found = statements.find(db, dialog_id)
+        if found is None:
+            stone = statements.tombstone(db, dialog_id)
+            return stone if stone and owner in (None, stone.owner) else None
+        number, dialog = found
+        if owner not in (None, dialog.record.owner) or customer not in (None, dialog.record.customer):
+            return None
+        stone = self._tombstone_of(dialog, reason)
+        statements.shred(db, number, SHREDDED)
+        statements.bury(db, stone)
+        return stone
+
+    def _retract(self, db: "sqlite3.Connection", dialog_id: str, owner: str, customer: str) -> None:
+        known = statements.find(db, dialog_id) or statements.tombstone(db, dialog_id)
+        if known:
+            self._erase(db, dialog_id, "retracted", owner, customer)
+        else:
+            now = to_micros(self._clock.now())
+            statements.bury(db, Tombstone(dialog_id=dialog_id, owner=owner, reason="retracted", erased_at=now))
+
+    def _tombstone_of(self, dialog: SealedDialog, reason: Reason) -> Tombstone:
+        return Tombstone(
+            dialog_id=dialog.record.dialog_id,
+            owner=dialog.record.owner,
+            reason=reason,
+            erased_at=to_micros(self._clock.now()),
+            messages=dialog.messages,
+            decided_at=dialog.record.decided_at,
+            stored_at=dialog.stored_at,
+            notice_sha256=dialog.record.notice_sha256,
+            purposes=dialog.record.purposes,
+            receipt_sha256=hashlib.sha256(dialog.receipt.encode()).digest(),
+        )
+
+
+def prepare(path: Path) -> list[Migration]:
+    """Bring the database to this program's schema, making it if there is none; return the steps that this took.
+
+    Raises:
+        BadDatabase: If the schema is newer, or SQLite is one that can corrupt it.
+    """
+    with ExitStack() as stack:
+        db = connect(path)
+        stack.callback(db.close)
+        return migrate(db)
+
+
+def _in_snapshot(db: "sqlite3.Connection", work: Callable[["sqlite3.Connection"], T]) -> T:
+    """Run reads that must agree with each other; the transaction ends with the call, and holds up no truncation."""
+    db.execute("BEGIN")
+    try:
+        return work(db)
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _find(db: "sqlite3.Connection", dialog_id: str) -> SealedDialog | Tombstone | None:
+    found = statements.find(db, dialog_id)
+    if found is None:
+        return statements.tombstone(db, dialog_id)
+    number, dialog = found
+    return msgspec.structs.replace(dialog, heads=statements.heads(db, number))
+
+
+def _meet(db: "sqlite3.Connection", found: tuple[int, SealedDialog], candidate: Candidate) -> SealedDialog:
+    number, stored = found
+    kept = candidate.meet(stored)
+    if kept is not stored:
+        statements.narrow(db, number, kept)
+    return kept

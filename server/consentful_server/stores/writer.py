@@ -1,0 +1,195 @@
+"""The one writer of an SQLite database: everything that waits is committed in one transaction (group commit).
+
+A job that refuses has written nothing, so its neighbours go on. What breaks unexpectedly rolls the batch back, and
+each job is tried again alone. A COMMIT that fails leaves a doubt: the row seems absent on every connection and can
+come back after a restart (measured with a failing fsync). Truncating the write-ahead log removes it, so nothing is
+answered before that has succeeded; where it cannot, the outcome is unknown and the writer is not ready.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from ..clock import Clock
+from ..errors import OutcomeUnknown, Refusal, StorageFailed
+from .lane import BUSY_MS, Lane, open_lane
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    from pysqlite3 import dbapi2 as sqlite3
+
+T = TypeVar("T")
+
+_TRUNCATE_BUSY_MS: Final = 250
+"""How long an erasure waits for readers before it answers that copies may be left in the log."""
+
+_MOST_AT_ONCE: Final = 500
+
+
+class Job(Generic[T]):
+    """Work for the writer's transaction, and the future of its outcome.
+
+    `work` raises a `Refusal` before it writes anything, or writes. `truncate` asks for the log to be truncated after.
+    """
+
+    __slots__ = ("future", "truncate", "work")
+
+    def __init__(self, work: Callable[["sqlite3.Connection"], T], *, truncate: bool) -> None:
+        self.work = work
+        self.truncate = truncate
+        self.future: asyncio.Future[tuple[T, bool]] = asyncio.get_running_loop().create_future()
+
+
+class _Doubt(Exception):  # noqa: N818
+    """A COMMIT failed: the transaction may come back unless the log is truncated."""
+
+
+_Outcome = tuple[Any, bool] | Exception
+
+
+class Writer:
+    """Commits jobs in the order they come; `write` returns once the job is durable."""
+
+    def __init__(self, lane: Lane, clock: Clock) -> None:
+        self._lane = lane
+        self._clock = clock
+        self._waiting: list[Job[Any]] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._in_doubt = False
+        self._untruncated = False
+        self.last_success = clock.monotonic()
+        self._task = asyncio.create_task(self._run(), name="consentful-writer")
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock) -> "Writer":
+        return cls(await open_lane(path), clock)
+
+    @property
+    def lane(self) -> Lane:
+        return self._lane
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a failed commit has not been cleared away yet."""
+        return self._in_doubt
+
+    async def write(self, work: Callable[["sqlite3.Connection"], T]) -> T:
+        """Return what the work returned, durably.
+
+        Raises:
+            StorageFailed: If it was rolled back and cannot come back.
+            OutcomeUnknown: If nobody can tell.
+        """
+        outcome, _ = await self._enqueue(Job(work, truncate=False))
+        return outcome
+
+    async def erase(self, work: Callable[["sqlite3.Connection"], T]) -> tuple[T, bool]:
+        """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
+        return await self._enqueue(Job(work, truncate=True))
+
+    async def close(self) -> None:
+        """Commit what waits, and close the connection."""
+        self._closing = True
+        self._wake.set()
+        await self._task
+        await self._lane.close()
+
+    async def _enqueue(self, job: Job[T]) -> tuple[T, bool]:
+        if self._closing:
+            raise StorageFailed
+        self._waiting.append(job)
+        self._wake.set()
+        # The commit goes on when whoever waits for it is cancelled: its outcome may be asked for again.
+        return await asyncio.shield(job.future)
+
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            await self._wake.wait()
+            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+            if not self._waiting and not self._closing:
+                self._wake.clear()
+            if batch:
+                _settle(batch, await self._lane.run(lambda db, batch=batch: self._commit(db, batch)))
+
+    def _commit(self, db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+        """Run the batch, on the connection's thread; never raises."""
+        if self._in_doubt and not self._clear_doubt(db):
+            return [StorageFailed() for _ in batch]
+        try:
+            outcomes = _transact(db, batch)
+        except _Doubt:
+            return [StorageFailed() if self._clear_doubt(db) else OutcomeUnknown() for _ in batch]
+        except Exception:  # noqa: BLE001 - whatever it was, it was rolled back; the culprit is found alone
+            return self._one_by_one(db, batch)
+        self.last_success = self._clock.monotonic()
+        return self._truncated(db, batch, outcomes)
+
+    def _one_by_one(self, db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+        if len(batch) == 1:
+            return [StorageFailed()]
+        return [outcome for job in batch for outcome in self._commit(db, [job])]
+
+    def _clear_doubt(self, db: "sqlite3.Connection") -> bool:
+        self._in_doubt = not _truncate(db, BUSY_MS)
+        return not self._in_doubt
+
+    def _truncated(
+        self, db: "sqlite3.Connection", batch: Sequence[Job[Any]], outcomes: list[_Outcome]
+    ) -> list[_Outcome]:
+        if self._untruncated or any(job.truncate for job in batch):
+            self._untruncated = not _truncate(db, _TRUNCATE_BUSY_MS)
+        clean = not self._untruncated
+        return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
+
+
+def _transact(db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    outcomes: list[_Outcome] = []
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for job in batch:
+            try:
+                outcomes.append((job.work(db), True))
+            except Refusal as refusal:
+                outcomes.append(refusal)
+    except BaseException:
+        _roll_back(db)
+        raise
+    try:
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        _roll_back(db)
+        raise _Doubt from None
+    return outcomes
+
+
+def _roll_back(db: "sqlite3.Connection") -> None:
+    if db.in_transaction:  # some errors have rolled back already
+        db.execute("ROLLBACK")
+
+
+def _truncate(db: "sqlite3.Connection", busy_ms: int) -> bool:
+    """Move the whole log into the database and cut it to nothing; whether that succeeded.
+
+    A reader in the log makes SQLite answer busy in the row it returns, without an error.
+    """
+    try:
+        db.execute(f"PRAGMA busy_timeout = {busy_ms}")
+        busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    except sqlite3.Error:
+        return False
+    return busy == 0
+
+
+def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[_Outcome]) -> None:
+    for job, outcome in zip(batch, outcomes, strict=True):
+        if job.future.done():
+            continue
+        if isinstance(outcome, Exception):
+            job.future.set_exception(outcome)
+            job.future.exception()  # whoever waited may be gone; that is no unhandled error
+        else:
+            job.future.set_result(outcome)

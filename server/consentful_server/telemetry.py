@@ -1,0 +1,86 @@
+"""What is measured and logged: counts, times, ids of routes. Never words, customers or tokens."""
+
+import logging
+import sys
+from typing import Final, Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """Prometheus metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.live = Gauge("consentful_dialogs_live", "Dialogs held in memory now.", registry=self.registry)
+        self.memory = Gauge(
+            "consentful_dialogs_bytes", "Memory counted for live dialogs, in bytes.", registry=self.registry
+        )
+        self.opened = Counter("consentful_dialogs_opened", "Dialogs opened.", registry=self.registry)
+        self.ended = Counter(
+            "consentful_dialogs_ended",
+            "Dialogs that ended, by how: stored, discarded, or the code of what ended them.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.messages = Counter("consentful_messages", "Messages of dialogs that ended.", registry=self.registry)
+        self.refused = Counter("consentful_refusals", "Refusals, by code.", ["code"], registry=self.registry)
+        self.consent = Histogram(
+            "consentful_consent_seconds", "From a granted consent to `stored`.", registry=self.registry, buckets=_FAST
+        )
+        self.requests = Histogram(
+            "consentful_request_seconds",
+            "HTTP requests, by method, route and status.",
+            ["method", "route", "status"],
+            registry=self.registry,
+            buckets=_FAST,
+        )
+
+
+def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
+    """Send every logger to stderr, in one form. Libraries that would show what was sent are held back."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_words,
+    ]
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("asyncio", "aiohttp", "aiosqlite"):
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+
+
+def without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Reduce an exception to its kind and place: its message, and the values around it, may hold what was said."""
+    exc_info: object = event.pop("exc_info", None)
+    if isinstance(exc_info, tuple) and isinstance(exc_info[1], BaseException):
+        event.update(where(exc_info[1]))
+    return event
+
+
+def where(error: BaseException) -> dict[str, object]:
+    """Return what may be logged of an exception: its kind, and the functions and lines that it came through."""
+    places: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return {"error": type(error).__name__, "at": places}

@@ -1,0 +1,78 @@
+"""The real service inside a test: on a free port, with a store of its own that is gone afterwards.
+
+    async with consentful_server.testing.serve() as service:
+        async with consentful.open_dialog(service.url, customer_id="c-1") as dialog:
+            ...
+
+Nothing is faked but, if you ask for it, the clock.
+"""
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from .access import SCOPES, Scope
+from .app import build_app
+from .clock import Clock
+from .service import Service, open_service
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service. `service` reaches its parts."""
+
+    url: str
+    service: Service
+    folder: Path
+    """Holds `data` and `keys`."""
+
+    async def create_key(self, *scopes: Scope, name: str = "test", purposes: tuple[str, ...] | None = None) -> str:
+        """Return a new API key, with every scope if none is named; for a service started with `auth="keys"`."""
+        return await self.service.keys.create(name, scopes or SCOPES, purposes)
+
+
+class FakeClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = start
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._elapsed += seconds
+
+
+@asynccontextmanager
+async def serve(*, folder: Path | None = None, clock: Clock | None = None, **settings: Any) -> AsyncGenerator[Served]:
+    """Run the service until the block ends; `settings` are those of `consentful serve`.
+
+    With a `folder` of yours the store outlives the block, and a second one finds what the first one kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="consentful-") as temporary:
+        home = folder or Path(temporary)
+        given: dict[str, Any] = {"port": 0, "data_dir": home / "data", "keys_dir": home / "keys"} | settings
+        chosen = Settings(**given)
+        async with open_service(chosen, clock) as service:
+            runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, chosen.host, chosen.port)
+                await site.start()
+                port = runner.addresses[0][1]
+                yield Served(f"http://{chosen.host}:{port}", service, home)
+            finally:
+                await runner.cleanup()

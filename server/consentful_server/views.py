@@ -1,0 +1,100 @@
+"""What readers get: messages, dialogs, pages; and how much of them they may see."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from consentful import wire
+
+T = TypeVar("T")
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """How much a reader may see: dialogs granted for one of `purposes` (None: any), customer ids if `identify`."""
+
+    purposes: tuple[str, ...] | None = None
+    identify: bool = False
+
+    def covers(self, granted: Iterable[str]) -> bool:
+        return self.purposes is None or not set(self.purposes).isdisjoint(granted)
+
+
+class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message of a consented dialog. Times are UTC; `customer_id` is there with scope `data:identify` only."""
+
+    dialog_id: str
+    seq: int
+    customer: str
+    customer_id: str | msgspec.UnsetType = msgspec.UNSET
+    role: wire.Role
+    text: str
+    language: str | None
+    bot: str | None
+    sent_at: datetime | None
+    received_at: datetime
+    stored_at: datetime
+
+    def __repr__(self) -> str:
+        return f"KeptMessage({self.dialog_id!r}, seq={self.seq})"
+
+
+class ShownNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which wording the customer agreed to; the hash finds it again."""
+
+    id: str
+    language: str
+    sha256: str
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One consented dialog, without its messages. `received_at` is when its last message came."""
+
+    dialog_id: str
+    customer: str
+    customer_id: str | msgspec.UnsetType = msgspec.UNSET
+    language: str | None
+    bot: str | None
+    messages: int
+    opened_at: datetime
+    received_at: datetime
+    stored_at: datetime
+    expires_at: datetime
+    notice: ShownNotice
+    purposes: tuple[str, ...]
+    given_by: str
+
+    def __repr__(self) -> str:
+        return f"Summary({self.dialog_id!r}, messages={self.messages})"
+
+
+class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
+    """One consented dialog, whole."""
+
+    dialog_id: str
+    customer: str
+    customer_id: str | msgspec.UnsetType = msgspec.UNSET
+    language: str | None
+    bot: str | None
+    metadata: dict[str, str] | None
+    opened_at: datetime
+    received_at: datetime
+    stored_at: datetime
+    expires_at: datetime
+    notice: ShownNotice
+    purposes: tuple[str, ...]
+    given_by: str
+    receipt: str
+    messages: list[KeptMessage]
+
+    def __repr__(self) -> str:
+        return f"KeptDialog({self.dialog_id!r}, messages={len(self.messages)})"
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. `next` is the cursor of the one after it; in commit order it is always there."""
+
+    items: list[T]
+    next: str | None
+    more: bool
