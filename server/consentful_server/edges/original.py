@@ -17,7 +17,7 @@ from multidict import MultiDict
 from consentful import wire
 
 from ..clock import from_micros
-from ..errors import BadRequest, WrongMediaType
+from ..errors import BadRequest, Unsupported, WrongMediaType
 from ..query import MAX_LIMIT, Filter, language_range
 from ..sealing import Opened
 from ..stores import MessageRow
@@ -73,6 +73,7 @@ class _Path(msgspec.Struct, frozen=True):
 
 async def push(request: web.Request) -> web.StreamResponse:
     """Hold one message until its dialog is decided."""
+    _refuse_several_workers(request)
     path = convert(request.match_info, _Path)
     pushed = convert(await _fields(request), Pushed)
     await request.app[ROOM].push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
@@ -81,6 +82,7 @@ async def push(request: web.Request) -> web.StreamResponse:
 
 async def consent(request: web.Request) -> web.StreamResponse:
     """Store the dialog or drop it; "no" after "yes" erases it."""
+    _refuse_several_workers(request)
     path = convert(request.match_info, _Path)
     granted = await _decision(request)
     return json(await request.app[ROOM].decide(path.dialogId, granted, request[PRINCIPAL]))
@@ -106,6 +108,16 @@ async def data(request: web.Request) -> web.StreamResponse:
         query["offset"] = str(asked.offset + asked.limit)
         headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
     return json(found[: asked.limit], headers=headers)
+
+
+def _refuse_several_workers(request: web.Request) -> None:
+    """See that the next request about this dialog comes to this process, whose memory holds it.
+
+    Raises:
+        Unsupported: If another worker may get it.
+    """
+    if request.app[SERVICE].settings.workers > 1:
+        raise Unsupported("dialogs pushed over HTTP wait in one process; start the server with --workers 1")
 
 
 def _datum(opened: Opened, row: MessageRow) -> Datum:

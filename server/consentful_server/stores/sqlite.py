@@ -7,15 +7,15 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from ..clock import Clock, from_micros, to_micros
 from ..consent import Wording
-from ..errors import Erased
+from ..errors import BadDatabase, Erased
 from ..query import Selection
 from ..vault import SHREDDED
 from . import (
@@ -29,12 +29,9 @@ from . import (
     Tombstone,
     statements,
 )
-from .lane import Lane, connect, open_lane
+from .lane import Lane, connect, open_lane, sqlite3
 from .migrations import Migration, migrate
 from .writer import Writer
-
-if TYPE_CHECKING:
-    import sqlite3
 
 T = TypeVar("T")
 
@@ -89,7 +86,7 @@ class SQLiteStore:
         return await self._read(lambda db: db.execute("SELECT coalesce(max(id), 0) FROM dialogs").fetchone()[0])
 
     async def messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
-        def page(db: "sqlite3.Connection") -> T:
+        def page(db: sqlite3.Connection) -> T:
             rows = statements.messages(db, selection)
             return opener(rows, statements.by_numbers(db, sorted({row.dialog for row in rows})))
 
@@ -136,14 +133,14 @@ class SQLiteStore:
                 lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,))
             )
 
-    async def _read(self, work: Callable[["sqlite3.Connection"], T]) -> T:
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         lane = await self._idle.get()
         try:
             return await lane.run(lambda db: _in_snapshot(db, work))
         finally:
             self._idle.put_nowait(lane)
 
-    def _keep(self, db: "sqlite3.Connection", candidate: Candidate) -> SealedDialog:
+    def _keep(self, db: sqlite3.Connection, candidate: Candidate) -> SealedDialog:
         dialog_id = candidate.sealed.record.dialog_id
         found = statements.find(db, dialog_id)
         if found:
@@ -155,7 +152,7 @@ class SQLiteStore:
         return dialog
 
     def _erase(
-        self, db: "sqlite3.Connection", dialog_id: str, reason: Reason, owner: str | None, customer: str | None
+        self, db: sqlite3.Connection, dialog_id: str, reason: Reason, owner: str | None, customer: str | None
     ) -> Tombstone | None:
         found = statements.find(db, dialog_id)
         if found is None:
@@ -169,7 +166,7 @@ class SQLiteStore:
         statements.bury(db, stone)
         return stone
 
-    def _retract(self, db: "sqlite3.Connection", dialog_id: str, owner: str, customer: str) -> None:
+    def _retract(self, db: sqlite3.Connection, dialog_id: str, owner: str, customer: str) -> None:
         known = statements.find(db, dialog_id) or statements.tombstone(db, dialog_id)
         if known:
             self._erase(db, dialog_id, "retracted", owner, customer)
@@ -196,15 +193,18 @@ def prepare(path: Path) -> list[Migration]:
     """Bring the database to this program's schema, making it if there is none; return the steps that this took.
 
     Raises:
-        BadDatabase: If the schema is newer, or SQLite is one that can corrupt it.
+        BadDatabase: If the schema is newer, the file is no database, or SQLite is one that can corrupt it.
     """
-    with ExitStack() as stack:
-        db = connect(path)
-        stack.callback(db.close)
-        return migrate(db)
+    try:
+        with closing(connect(path)) as db:
+            return migrate(db)
+    except sqlite3.OperationalError as error:
+        raise BadDatabase(f"{path} cannot be opened ({error}); see that its folder exists and can be written") from None
+    except sqlite3.DatabaseError:
+        raise BadDatabase(f"{path} is no SQLite database; name another file with --database") from None
 
 
-def _in_snapshot(db: "sqlite3.Connection", work: Callable[["sqlite3.Connection"], T]) -> T:
+def _in_snapshot(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     """Run reads that must agree with each other; the transaction ends with the call, and holds up no truncation."""
     db.execute("BEGIN")
     try:
@@ -213,7 +213,7 @@ def _in_snapshot(db: "sqlite3.Connection", work: Callable[["sqlite3.Connection"]
         db.execute("ROLLBACK")
 
 
-def _find(db: "sqlite3.Connection", dialog_id: str) -> SealedDialog | Tombstone | None:
+def _find(db: sqlite3.Connection, dialog_id: str) -> SealedDialog | Tombstone | None:
     found = statements.find(db, dialog_id)
     if found is None:
         return statements.tombstone(db, dialog_id)
@@ -221,7 +221,7 @@ def _find(db: "sqlite3.Connection", dialog_id: str) -> SealedDialog | Tombstone 
     return msgspec.structs.replace(dialog, heads=statements.heads(db, number))
 
 
-def _meet(db: "sqlite3.Connection", found: tuple[int, SealedDialog], candidate: Candidate) -> SealedDialog:
+def _meet(db: sqlite3.Connection, found: tuple[int, SealedDialog], candidate: Candidate) -> SealedDialog:
     number, stored = found
     kept = candidate.meet(stored)
     if kept is not stored:

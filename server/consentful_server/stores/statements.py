@@ -146,7 +146,7 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
             where.append("(m.dialog, m.seq) > (?, ?)")
             values += [after.dialog, after.seq]
     sql = (
-        f"SELECT m.dialog, m.seq, m.role, m.language, m.received_at FROM {_message_tables(selection)}"  # noqa: S608
+        f"SELECT m.dialog, m.seq, m.role, m.language, m.received_at FROM {_message_tables(selection)}"
         f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
     )
     return [MessageRow(*row) for row in db.execute(sql, [*values, selection.limit, selection.offset])]
@@ -156,7 +156,7 @@ def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, S
     where, values = _dialog_conditions(selection.filter, selection.sight)
     on_messages, message_values = _message_conditions(selection.filter)
     if on_messages:
-        where.append(f"EXISTS (SELECT 1 FROM messages m WHERE m.dialog = d.id AND {' AND '.join(on_messages)})")  # noqa: S608
+        where.append(f"EXISTS (SELECT 1 FROM messages m WHERE m.dialog = d.id AND {' AND '.join(on_messages)})")
         values += message_values
     times, time_values = _time_conditions("d", selection.filter)
     where += ["d.id <= ?", *times]

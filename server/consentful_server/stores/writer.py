@@ -7,20 +7,18 @@ answered before that has succeeded; where it cannot, the outcome is unknown and 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ..clock import Clock
 from ..errors import OutcomeUnknown, Refusal, StorageFailed
-from .lane import BUSY_MS, Lane, open_lane
-
-if TYPE_CHECKING:
-    import sqlite3
-else:
-    from pysqlite3 import dbapi2 as sqlite3
+from .lane import BUSY_MS, Lane, open_lane, sqlite3
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger("consentful.store")
 
 _TRUNCATE_BUSY_MS: Final = 250
 """How long an erasure waits for readers before it answers that copies may be left in the log."""
@@ -36,7 +34,7 @@ class Job(Generic[T]):
 
     __slots__ = ("future", "truncate", "work")
 
-    def __init__(self, work: Callable[["sqlite3.Connection"], T], *, truncate: bool) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, truncate: bool) -> None:
         self.work = work
         self.truncate = truncate
         self.future: asyncio.Future[tuple[T, bool]] = asyncio.get_running_loop().create_future()
@@ -76,7 +74,7 @@ class Writer:
         """Whether a failed commit has not been cleared away yet."""
         return self._in_doubt
 
-    async def write(self, work: Callable[["sqlite3.Connection"], T]) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what the work returned, durably.
 
         Raises:
@@ -86,7 +84,7 @@ class Writer:
         outcome, _ = await self._enqueue(Job(work, truncate=False))
         return outcome
 
-    async def erase(self, work: Callable[["sqlite3.Connection"], T]) -> tuple[T, bool]:
+    async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
         return await self._enqueue(Job(work, truncate=True))
 
@@ -114,38 +112,39 @@ class Writer:
             if batch:
                 _settle(batch, await self._lane.run(lambda db, batch=batch: self._commit(db, batch)))
 
-    def _commit(self, db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _commit(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
         """Run the batch, on the connection's thread; never raises."""
         if self._in_doubt and not self._clear_doubt(db):
             return [StorageFailed() for _ in batch]
         try:
             outcomes = _transact(db, batch)
-        except _Doubt:
-            return [StorageFailed() if self._clear_doubt(db) else OutcomeUnknown() for _ in batch]
-        except Exception:  # noqa: BLE001 - whatever it was, it was rolled back; the culprit is found alone
+        except _Doubt as doubt:
+            cleared = self._clear_doubt(db)
+            _log.error("commit failed", extra={"jobs": len(batch), "cleared": cleared, "error": _name(doubt.__cause__)})
+            return [StorageFailed() if cleared else OutcomeUnknown() for _ in batch]
+        except Exception as error:  # noqa: BLE001 - whatever it was, it was rolled back; the culprit is found alone
+            _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": _name(error)})
             return self._one_by_one(db, batch)
         self.last_success = self._clock.monotonic()
         return self._truncated(db, batch, outcomes)
 
-    def _one_by_one(self, db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _one_by_one(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
         if len(batch) == 1:
             return [StorageFailed()]
         return [outcome for job in batch for outcome in self._commit(db, [job])]
 
-    def _clear_doubt(self, db: "sqlite3.Connection") -> bool:
+    def _clear_doubt(self, db: sqlite3.Connection) -> bool:
         self._in_doubt = not _truncate(db, BUSY_MS)
         return not self._in_doubt
 
-    def _truncated(
-        self, db: "sqlite3.Connection", batch: Sequence[Job[Any]], outcomes: list[_Outcome]
-    ) -> list[_Outcome]:
+    def _truncated(self, db: sqlite3.Connection, batch: Sequence[Job[Any]], outcomes: list[_Outcome]) -> list[_Outcome]:
         if self._untruncated or any(job.truncate for job in batch):
             self._untruncated = not _truncate(db, _TRUNCATE_BUSY_MS)
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
 
-def _transact(db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outcome]:
+def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -159,18 +158,18 @@ def _transact(db: "sqlite3.Connection", batch: Sequence[Job[Any]]) -> list[_Outc
         raise
     try:
         db.execute("COMMIT")
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         _roll_back(db)
-        raise _Doubt from None
+        raise _Doubt from error
     return outcomes
 
 
-def _roll_back(db: "sqlite3.Connection") -> None:
+def _roll_back(db: sqlite3.Connection) -> None:
     if db.in_transaction:  # some errors have rolled back already
         db.execute("ROLLBACK")
 
 
-def _truncate(db: "sqlite3.Connection", busy_ms: int) -> bool:
+def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
     """Move the whole log into the database and cut it to nothing; whether that succeeded.
 
     A reader in the log makes SQLite answer busy in the row it returns, without an error.
@@ -182,6 +181,11 @@ def _truncate(db: "sqlite3.Connection", busy_ms: int) -> bool:
     except sqlite3.Error:
         return False
     return busy == 0
+
+
+def _name(error: BaseException | None) -> str:
+    """Return what may be logged of an error: SQLite's own name for it, or its class."""
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
 
 
 def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[_Outcome]) -> None:

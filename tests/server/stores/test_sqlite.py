@@ -1,0 +1,255 @@
+"""What only the SQLite store promises: durability settings, erasure to the byte, migrations, and failing disks."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consentful_server.errors import BadDatabase, StorageFailed
+from consentful_server.stores import SealedDialog
+from consentful_server.stores.lane import connect, refuse_affected, sqlite3
+from consentful_server.stores.migrations import migrate, migrations, version
+from consentful_server.stores.sqlite import SQLiteStore, prepare
+from consentful_server.stores.writer import Writer
+from consentful_server.testing import FakeClock
+from sealed import START, candidate
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncGenerator[SQLiteStore]:
+    opened = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_every_connection_is_durable_and_leaves_nothing_behind(tmp_path: Path, read_only: bool) -> None:
+    prepare(tmp_path / "test.db")
+    db = connect(tmp_path / "test.db", read_only=read_only)
+    pragmas = ("journal_mode", "synchronous", "secure_delete", "temp_store", "query_only")
+
+    values = [db.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
+    db.close()
+
+    assert values == ["wal", 2, 1, 2, int(read_only)]
+
+
+@pytest.mark.parametrize("affected", [(3, 40, 1), (3, 51, 2)])
+def test_an_sqlite_that_can_corrupt_the_database_is_refused(affected: tuple[int, ...]) -> None:
+    with pytest.raises(BadDatabase, match=r"can corrupt.*3\.51\.3.*pysqlite3"):
+        refuse_affected(affected)
+
+
+@pytest.mark.parametrize("safe", [(3, 51, 3), (3, 53, 4), sqlite3.sqlite_version_info])
+def test_a_safe_sqlite_is_taken(safe: tuple[int, ...]) -> None:
+    refuse_affected(safe)
+
+
+def test_migrations_are_numbered_without_gaps_and_taken_once(tmp_path: Path) -> None:
+    steps = migrations("sqlite")
+
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+    assert prepare(tmp_path / "test.db") == steps
+    assert prepare(tmp_path / "test.db") == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    prepare(tmp_path / "test.db")
+    db = connect(tmp_path / "test.db")
+    db.execute("INSERT INTO schema_migrations VALUES (99, 'from the future', '2030-01-01T00:00:00Z')")
+
+    with pytest.raises(BadDatabase, match="schema 99"):
+        migrate(db)
+
+    assert version(db) == 99
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test.db").write_bytes(b"not a database " * 500)
+
+    with pytest.raises(BadDatabase, match="no SQLite database"):
+        prepare(tmp_path / "test.db")
+
+
+async def test_an_erased_key_is_in_no_file(store: SQLiteStore, tmp_path: Path) -> None:
+    kept = [await store.keep(candidate(f"d-{number}", at=START + timedelta(seconds=number))) for number in range(200)]
+    folder = tmp_path
+
+    def residues() -> set[str]:
+        files = b"".join(path.read_bytes() for path in folder.iterdir())
+        return {dialog.record.dialog_id for dialog in kept if dialog.wrapped in files or dialog.wrapped[20:52] in files}
+
+    assert len(residues()) == 200  # the search finds what is there
+    erased = {f"d-{number}" for number in range(0, 200, 3)}
+    await asyncio.gather(*(store.erase(dialog_id, "withdrawn") for dialog_id in erased))
+
+    assert residues().isdisjoint(erased)
+    assert (folder / "test.db-wal").stat().st_size == 0
+    assert len(residues()) == 200 - len(erased)
+
+
+async def test_an_erasure_under_an_open_reader_is_pending_until_the_reader_goes(
+    store: SQLiteStore, tmp_path: Path
+) -> None:
+    for dialog_id in ("d-1", "d-2"):
+        await store.keep(candidate(dialog_id))
+    reader = connect(tmp_path / "test.db", read_only=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM dialogs").fetchone()
+
+    pending = await store.erase("d-1", "withdrawn")
+    reader.execute("ROLLBACK")
+    reader.close()
+    done = await store.erase("d-1", "withdrawn")
+
+    assert pending is not None
+    assert not pending.truncated
+    assert done is not None
+    assert done.truncated
+
+
+async def test_no_word_and_no_customer_reaches_the_database(store: SQLiteStore, tmp_path: Path) -> None:
+    await store.keep(candidate("d-1", ("find the marker", "nothing here"), customer_id="customer-4711"))
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    assert b"d-1" in files  # the search finds what is there
+    for secret in (b"marker", b"nothing here", b"customer-4711"):
+        assert secret not in files
+
+
+async def test_one_job_that_breaks_does_not_fail_its_neighbours(tmp_path: Path) -> None:
+    prepare(tmp_path / "test.db")
+    writer = await Writer.open(tmp_path / "test.db", FakeClock())
+
+    def breaks(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO facts VALUES ('half', x'00')")
+        db.execute("INSERT INTO no_such_table VALUES (1)")
+
+    def fact(name: str) -> Callable[[sqlite3.Connection], int]:
+        return lambda db: db.execute("INSERT INTO facts VALUES (?, x'01')", (name,)).rowcount
+
+    outcomes = await asyncio.gather(
+        writer.write(fact("a")),
+        writer.write(breaks),
+        writer.write(fact("b")),
+        return_exceptions=True,
+    )
+    facts = await writer.write(lambda db: [row[0] for row in db.execute("SELECT name FROM facts ORDER BY name")])
+    await writer.close()
+
+    assert outcomes[0] == outcomes[2] == 1
+    assert isinstance(outcomes[1], StorageFailed)
+    assert facts == ["a", "b"]
+
+
+async def test_a_closed_store_refuses_and_what_waited_was_committed(tmp_path: Path) -> None:
+    store = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    waiting = [asyncio.ensure_future(store.keep(candidate(f"d-{number}"))) for number in range(50)]
+    await asyncio.sleep(0)
+
+    await store.close()
+
+    assert {type(dialog) for dialog in await asyncio.gather(*waiting)} == {SealedDialog}
+    with pytest.raises(StorageFailed):
+        await store.keep(candidate("late"))
+
+
+FAILING_DISK = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from consentful_server.errors import OutcomeUnknown, StorageFailed
+from consentful_server.stores.sqlite import SQLiteStore
+from consentful_server.testing import FakeClock
+from sealed import candidate
+
+async def main():
+    store = await SQLiteStore.open(Path({database!r}), FakeClock())
+    for number in range({dialogs}):
+        try:
+            await store.keep(candidate(f"d-{{number}}"))
+            print("stored", number, flush=True)
+        except StorageFailed:
+            print("failed", number, await store.find(f"d-{{number}}") is None, flush=True)
+        except OutcomeUnknown:
+            print("unknown", number, flush=True)
+    try:
+        await store.probe()
+        print("ready", flush=True)
+    except (StorageFailed, OutcomeUnknown):
+        print("not ready", flush=True)
+    import os
+    os._exit(0)  # as a crash would: no checkpoint on the way out
+
+asyncio.run(main())
+"""
+
+
+def on_a_failing_disk(tmp_path: Path, inject: str, *, dialogs: int) -> list[str]:
+    """Run a store in a process of its own whose disk fails; return what it printed."""
+    assert shutil.which("strace"), "install strace: the disk's failures are injected with it"
+    script = FAILING_DISK.format(
+        tests=str(Path(__file__).parent.parent.parent), database=str(tmp_path / "test.db"), dialogs=dialogs
+    )
+    command = [
+        "strace",
+        "-f",
+        "-qqq",
+        "-o",
+        os.devnull,
+        "-P",
+        str(tmp_path / "test.db-wal"),
+        "-e",
+        inject,
+        sys.executable,
+    ]
+    done = subprocess.run(
+        [*command, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+async def kept_after_restart(tmp_path: Path, dialogs: int) -> set[int]:
+    store = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    kept = {number for number in range(dialogs) if isinstance(await store.find(f"d-{number}"), SealedDialog)}
+    await store.close()
+    return kept
+
+
+async def test_a_commit_whose_fsync_failed_does_not_come_back_after_a_restart(tmp_path: Path) -> None:
+    prepare(tmp_path / "test.db")
+
+    said = on_a_failing_disk(tmp_path, "inject=fdatasync,fsync:error=EIO:when=3", dialogs=2)
+
+    # Nothing is committed after it, or the next commit would overwrite what could come back.
+    assert said == ["stored 0", "failed 1 True", "ready"]
+    assert await kept_after_restart(tmp_path, 2) == {0}
+
+
+async def test_a_disk_that_goes_on_failing_makes_the_outcome_unknown_and_the_store_unready(tmp_path: Path) -> None:
+    prepare(tmp_path / "test.db")
+
+    said = on_a_failing_disk(tmp_path, "inject=fdatasync,fsync:error=EIO:when=3+", dialogs=5)
+
+    assert [line.split()[0] for line in said] == ["stored", "unknown", "failed", "failed", "failed", "not"]
+    assert await kept_after_restart(tmp_path, 5) >= {0}
+
+
+async def test_a_full_disk_refuses_and_what_was_acked_is_kept(tmp_path: Path) -> None:
+    prepare(tmp_path / "test.db")
+
+    said = on_a_failing_disk(tmp_path, "inject=pwrite64:error=ENOSPC:when=60..80", dialogs=12)
+
+    stored = {int(line.split()[1]) for line in said if line.startswith("stored")}
+    assert any(line.startswith(("failed", "unknown")) for line in said)
+    assert stored
+    assert await kept_after_restart(tmp_path, 12) >= stored

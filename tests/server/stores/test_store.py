@@ -1,0 +1,349 @@
+"""The promises of `stores.Store`, kept by every store."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from consentful_server.clock import from_micros
+from consentful_server.consent import Wording
+from consentful_server.errors import Conflict, Erased
+from consentful_server.query import Filter, Order, Position, Selection
+from consentful_server.stores import Credential, MessageRow, SealedDialog, Store, Tombstone
+from consentful_server.stores.sqlite import SQLiteStore
+from consentful_server.testing import FakeClock
+from sealed import CATALOGUE, PSEUDONYMS, START, candidate
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START + timedelta(days=1))
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncGenerator[Store]:
+    opened = await SQLiteStore.open(tmp_path / "test.db", clock)
+    yield opened
+    await opened.close()
+
+
+def select(
+    store_watermark: int,
+    *,
+    order: Order = "newest",
+    limit: int = 1000,
+    after: Position | None = None,
+    sight: tuple[str, ...] | None = None,
+    wanted: Filter | None = None,
+) -> Selection:
+    return Selection(
+        filter=wanted or Filter(), order=order, watermark=store_watermark, limit=limit, after=after, sight=sight
+    )
+
+
+def names(rows: Sequence[MessageRow], dialogs: "dict[int, SealedDialog]") -> list[tuple[str, int]]:
+    return [(dialogs[row.dialog].record.dialog_id, row.seq) for row in rows]
+
+
+async def messages(store: Store, **how: object) -> list[tuple[str, int]]:
+    selection = select(await store.watermark(), **how)  # pyright: ignore[reportArgumentType]
+    return await store.messages(selection, lambda rows, dialogs: names(rows, dict(dialogs)))
+
+
+async def dialogs(store: Store, **how: object) -> list[str]:
+    selection = select(await store.watermark(), **how)  # pyright: ignore[reportArgumentType]
+    return await store.dialogs(selection, lambda rows: [sealed.record.dialog_id for _, sealed in rows])
+
+
+async def test_what_is_kept_is_found_whole(store: Store, clock: FakeClock) -> None:
+    given = candidate("d-1", ("Hi", "Hello", "Bye"), bot="b-1", language="en")
+
+    kept = await store.keep(given)
+    found = await store.find("d-1")
+
+    assert kept == found == msgspec.structs.replace(given.sealed, stored_at=kept.stored_at)
+    assert from_micros(kept.stored_at) == clock.now()
+
+
+async def test_keeping_the_same_dialog_again_gives_what_is_stored(store: Store, clock: FakeClock) -> None:
+    first = await store.keep(candidate("d-1"))
+    clock.advance(60)
+
+    again = await store.keep(candidate("d-1", at=START + timedelta(minutes=1)))
+
+    assert (again.receipt, again.stored_at, again.wrapped) == (first.receipt, first.stored_at, first.wrapped)
+    assert await messages(store, order="stored") == [("d-1", 1), ("d-1", 2)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"texts": ("Hi", "Hello!")},
+        {"texts": ("Hi",)},
+        {"texts": ("Hi", "Hello", "Bye")},
+        {"customer_id": "c-2"},
+        {"owner": "another shop"},
+        {"language": "de"},
+    ],
+    ids=str,
+)
+async def test_the_same_id_with_other_content_is_a_conflict(store: Store, other: dict[str, object]) -> None:
+    first = await store.keep(candidate("d-1"))
+
+    with pytest.raises(Conflict):
+        await store.keep(candidate("d-1", **other))  # pyright: ignore[reportArgumentType]
+
+    found = await store.find("d-1")
+    assert isinstance(found, SealedDialog)
+    assert found.texts == first.texts
+
+
+async def test_a_replay_with_narrower_purposes_narrows_and_wider_ones_conflict(store: Store) -> None:
+    first = await store.keep(candidate("d-1"))
+
+    narrowed = await store.keep(candidate("d-1", purposes=("research",)))
+
+    assert narrowed.record.purposes == ("research",)
+    assert (narrowed.wrapped, narrowed.withdrawal_hash) == (first.wrapped, first.withdrawal_hash)
+    assert narrowed.receipt != first.receipt
+    found = await store.find("d-1")
+    assert found == narrowed
+    with pytest.raises(Conflict):
+        await store.keep(candidate("d-1", purposes=("improve",)))
+    with pytest.raises(Conflict):
+        await store.keep(candidate("d-1"))
+
+
+async def test_one_conflict_never_fails_its_batch(store: Store) -> None:
+    await store.keep(candidate("d-0"))
+
+    outcomes = await asyncio.gather(
+        *(store.keep(candidate(f"d-{number}", (f"text {number}",))) for number in range(20)), return_exceptions=True
+    )
+
+    assert isinstance(outcomes[0], Conflict)
+    assert all(isinstance(outcome, SealedDialog) for outcome in outcomes[1:])
+    assert len(await dialogs(store)) == 20
+
+
+async def test_concurrent_duplicates_are_stored_once(store: Store) -> None:
+    outcomes = await asyncio.gather(*(store.keep(candidate("d-1")) for _ in range(20)))
+
+    assert len({outcome.wrapped for outcome in outcomes}) == 1
+    assert await messages(store, order="stored") == [("d-1", 1), ("d-1", 2)]
+
+
+async def test_a_cancelled_wait_does_not_cancel_the_commit(store: Store) -> None:
+    waiting = asyncio.ensure_future(store.keep(candidate("d-1")))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    await store.keep(candidate("d-2"))
+
+    assert isinstance(await store.find("d-1"), SealedDialog)
+
+
+async def test_an_erased_dialog_leaves_a_tombstone_and_nothing_else(store: Store, clock: FakeClock) -> None:
+    kept = await store.keep(candidate("d-1"))
+    clock.advance(5)
+
+    erasure = await store.erase("d-1", "withdrawn")
+
+    assert erasure is not None
+    assert erasure.truncated
+    stone = await store.find("d-1")
+    assert isinstance(stone, Tombstone)
+    assert stone == erasure.tombstone
+    assert (stone.reason, stone.messages, from_micros(stone.erased_at)) == ("withdrawn", 2, clock.now())
+    assert kept.record.customer not in repr(msgspec.structs.asdict(stone))
+    assert await messages(store) == []
+    assert await dialogs(store) == []
+
+
+async def test_erasing_again_answers_the_same_and_erasing_nothing_says_so(store: Store, clock: FakeClock) -> None:
+    await store.keep(candidate("d-1"))
+    first = await store.erase("d-1", "withdrawn")
+    clock.advance(60)
+
+    assert await store.erase("d-1", "requested") == first
+    assert await store.erase("unknown", "withdrawn") is None
+
+
+@pytest.mark.parametrize("whose", [{"owner": "another shop"}, {"customer": PSEUDONYMS.of("c-2")}], ids=str)
+async def test_a_foreign_dialog_is_not_erased(store: Store, whose: dict[str, str]) -> None:
+    await store.keep(candidate("d-1"))
+
+    assert await store.erase("d-1", "withdrawn", **whose) is None
+    assert isinstance(await store.find("d-1"), SealedDialog)
+
+
+async def test_an_erased_id_cannot_come_back(store: Store) -> None:
+    await store.keep(candidate("d-1"))
+    await store.erase("d-1", "withdrawn")
+
+    with pytest.raises(Erased):
+        await store.keep(candidate("d-1"))
+
+
+async def test_a_retracted_dialog_is_not_stored_by_a_grant_that_comes_later(store: Store) -> None:
+    await store.retract("d-1", "shop", PSEUDONYMS.of("c-1"))
+
+    with pytest.raises(Erased):
+        await store.keep(candidate("d-1"))
+
+
+async def test_retracting_a_stored_dialog_erases_it_but_not_a_foreign_one(store: Store) -> None:
+    await store.keep(candidate("d-1"))
+    await store.keep(candidate("d-2", customer_id="c-2"))
+
+    for dialog_id in ("d-1", "d-1", "d-2"):
+        await store.retract(dialog_id, "shop", PSEUDONYMS.of("c-1"))
+
+    assert await dialogs(store) == ["d-2"]
+
+
+async def test_pages_in_both_orders_meet_every_message_once(store: Store) -> None:
+    for number in range(5):
+        await store.keep(candidate(f"d-{number}", ("a", "b", "c"), at=START + timedelta(seconds=number)))
+    for order in ("newest", "stored"):
+        whole = await messages(store, order=order)
+        walked: list[tuple[str, int]] = []
+        after: Position | None = None
+        while True:
+            selection = select(await store.watermark(), order=order, limit=4, after=after)
+            page, last = await store.messages(
+                selection, lambda rows, found: (names(rows, dict(found)), rows[-1] if rows else None)
+            )
+            if last is None:
+                break
+            walked += page
+            after = Position(last.received_at, last.dialog, last.seq)
+        assert walked == whole
+        assert len(set(walked)) == len(walked) == 15
+
+
+async def test_a_number_is_never_given_twice_so_a_cursor_in_commit_order_skips_nothing(store: Store) -> None:
+    await store.keep(candidate("d-1"))
+    await store.keep(candidate("d-2"))
+    read_up_to = await store.watermark()
+    await store.erase("d-2", "withdrawn")
+
+    await store.keep(candidate("d-3"))
+
+    assert await store.watermark() > read_up_to
+    later = select(await store.watermark(), order="stored", after=Position(0, read_up_to, 2**31))
+    assert await store.messages(later, lambda rows, found: names(rows, dict(found))) == [("d-3", 1), ("d-3", 2)]
+
+
+async def test_a_watermark_hides_what_came_later(store: Store) -> None:
+    await store.keep(candidate("d-1"))
+    watermark = await store.watermark()
+    await store.keep(candidate("d-2"))
+
+    found = await store.messages(select(watermark), lambda rows, found: names(rows, dict(found)))
+
+    assert {dialog_id for dialog_id, _ in found} == {"d-1"}
+
+
+FILTERS: dict[str, tuple[Filter, set[str]]] = {
+    "nothing": (Filter(), {"d-1", "d-2", "d-3"}),
+    "language": (Filter(language="en"), {"d-1", "d-2"}),
+    "language range": (Filter(language="en-GB"), {"d-2"}),
+    "customer": (Filter(customer=PSEUDONYMS.of("c-2")), {"d-2"}),
+    "unknown customer": (Filter(customer="cus_nobody"), set()),
+    "dialog": (Filter(dialog_id="d-3"), {"d-3"}),
+    "bot": (Filter(bot="b-1"), {"d-1"}),
+    "role": (Filter(role="agent"), set()),
+    "purpose": (Filter(purpose="research"), {"d-1", "d-3"}),
+    "since": (Filter(since=START + timedelta(hours=2)), {"d-3"}),
+    "until": (Filter(until=START + timedelta(hours=1, seconds=1)), {"d-1"}),
+    "since and until": (
+        Filter(since=START + timedelta(hours=1, seconds=1), until=START + timedelta(hours=2)),
+        {"d-2"},
+    ),
+    "all at once": (Filter(language="en", customer=PSEUDONYMS.of("c-1"), bot="b-1", purpose="improve"), {"d-1"}),
+    "none of both": (Filter(language="de", bot="b-1"), set()),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+async def test_filters_are_anded(store: Store, name: str) -> None:
+    await store.keep(candidate("d-1", bot="b-1", language="en"))
+    await store.keep(
+        candidate("d-2", customer_id="c-2", language="en-GB", purposes=("improve",), at=START + timedelta(hours=1))
+    )
+    await store.keep(candidate("d-3", bot="b-2", language="de", at=START + timedelta(hours=2)))
+    wanted, expected = FILTERS[name]
+
+    for order in ("newest", "stored"):
+        assert {dialog_id for dialog_id, _ in await messages(store, wanted=wanted, order=order)} == expected
+        assert set(await dialogs(store, wanted=wanted, order=order)) == expected
+
+
+async def test_a_credential_sees_only_dialogs_of_its_purposes(store: Store) -> None:
+    await store.keep(candidate("d-1", purposes=("improve",)))
+    await store.keep(candidate("d-2", purposes=("research",)))
+    await store.keep(candidate("d-3"))
+
+    assert set(await dialogs(store, sight=("research",))) == {"d-2", "d-3"}
+    assert {dialog_id for dialog_id, _ in await messages(store, sight=("research",))} == {"d-2", "d-3"}
+    assert await messages(store, sight=()) == []
+
+
+async def test_facts_once_stated_are_never_changed(store: Store) -> None:
+    await store.state({"deployment": b"first", "a": b"1"})
+    await store.state({"deployment": b"second", "b": b"2"})
+
+    assert await store.facts() == {"deployment": b"first", "a": b"1", "b": b"2"}
+
+
+async def test_wordings_are_remembered_once(store: Store) -> None:
+    wordings: Sequence[Wording] = CATALOGUE.wordings
+
+    await store.remember(wordings)
+    await store.remember(wordings)
+
+
+async def test_credentials_are_kept_and_revoked(store: Store, clock: FakeClock) -> None:
+    credential = Credential(
+        id="k-1", name="shop", hash=b"h", scopes=("data:read",), purposes=("research",), created_at=5, expires_at=9
+    )
+    await store.add_credential(credential)
+
+    assert await store.credential("k-1") == credential
+    assert await store.credential("k-2") is None
+    assert await store.revoke_credential("k-1")
+    revoked = await store.credential("k-1")
+    clock.advance(60)
+    assert await store.revoke_credential("k-1")
+    assert not await store.revoke_credential("k-2")
+    assert await store.credentials() == [revoked]
+    assert revoked is not None
+    assert revoked.revoked_at is not None
+
+
+async def test_a_probe_writes_only_when_the_last_write_is_old(store: Store, clock: FakeClock) -> None:
+    await store.probe()
+    assert "last probe" not in await store.facts()
+
+    clock.advance(6)
+    await store.probe()
+
+    assert "last probe" in await store.facts()
+
+
+async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock) -> None:
+    async with AsyncExitStack() as stack:
+        first = await SQLiteStore.open(tmp_path / "again.db", clock)
+        stack.push_async_callback(first.close)
+        kept = await first.keep(candidate("d-1"))
+    async with AsyncExitStack() as stack:
+        second = await SQLiteStore.open(tmp_path / "again.db", clock)
+        stack.push_async_callback(second.close)
+        assert await second.find("d-1") == kept
