@@ -30,7 +30,7 @@ class Holder(Protocol):
         """Return once no decision is under way."""
         ...
 
-    async def supersede(self) -> None:
+    def supersede(self) -> None:
         """Let the dialog go, because a newer connection has it."""
         ...
 
@@ -51,7 +51,6 @@ class Registry:
         self._used = 0
         self._holders: set[Holder] = set()
         self._by_dialog: dict[str, Holder] = {}
-        self._claims: dict[str, asyncio.Lock] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -105,16 +104,14 @@ class Registry:
         Raises:
             Conflict: If another credential or customer has it.
         """
-        lock = self._claims.setdefault(dialog_id, asyncio.Lock())
-        try:
-            async with lock:
-                older = self._by_dialog.get(dialog_id)
-                if older is not None:
-                    await self._take_over(older, holder)
-                self._by_dialog[dialog_id] = holder
-        finally:
-            if not lock.locked():
-                self._claims.pop(dialog_id, None)
+        while (older := self._by_dialog.get(dialog_id)) is not None:
+            if (older.owner, older.customer_id) != (holder.owner, holder.customer_id):
+                raise Conflict
+            await older.settled()
+            if self._by_dialog.get(dialog_id) is older:  # nobody was quicker, and it did not let go by itself
+                older.supersede()
+                self.release(dialog_id, older)
+        self._by_dialog[dialog_id] = holder
 
     def register(self, dialog_id: str, holder: Holder) -> None:
         """Make `holder` the only one of this dialog, if nobody has it.
@@ -152,10 +149,3 @@ class Registry:
                 await asyncio.sleep(_BETWEEN_BATCHES_S)
             batch = rest[start : start + _CLOSED_AT_ONCE]
             await asyncio.gather(*(holder.close_draining() for holder in batch))
-
-    @staticmethod
-    async def _take_over(older: Holder, newer: Holder) -> None:
-        if (older.owner, older.customer_id) != (newer.owner, newer.customer_id):
-            raise Conflict
-        await older.settled()
-        await older.supersede()

@@ -56,7 +56,7 @@ class Waiting:
         if self.deciding is not None:
             await self.deciding.wait()
 
-    async def supersede(self) -> None:
+    def supersede(self) -> None:
         self._room.forget(self, "superseded")
 
     async def drain(self, in_s: float) -> None:

@@ -103,7 +103,7 @@ class Connection:
         if self._deciding is not None:
             await self._deciding.wait()
 
-    async def supersede(self) -> None:
+    def supersede(self) -> None:
         """Let go of the dialog at once; the close handshake of a half-open socket is not waited for."""
         self._forget("superseded")
         self._service.tasks.start(self._close(faults.CLOSED_SUPERSEDED, "superseded"))

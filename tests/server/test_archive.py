@@ -1,0 +1,255 @@
+"""The archive: what goes in sealed comes out opened, in pages that never shift, and damage is named."""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+
+from consentful.wire import Consent
+from consentful_server import archive as module
+from consentful_server.dialog import Dialog, Granted
+from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
+from consentful_server.query import Filter
+from consentful_server.service import Service, open_service
+from consentful_server.settings import Settings
+from consentful_server.stores.lane import connect
+from consentful_server.testing import FakeClock
+from consentful_server.vault import withdrawal_hash
+from consentful_server.views import Sight
+from sealed import CATALOGUE, START, spoken
+
+ALL = Sight(identify=True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", keys_dir=tmp_path / "keys")
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncGenerator[Service]:
+    async with open_service(settings, FakeClock(START + timedelta(days=1))) as opened:
+        yield opened
+
+
+def granted(dialog: Dialog, purposes: Sequence[str] | None = None) -> Granted:
+    decision = dialog.decide(
+        Consent(True, len(dialog.utterances), purposes=None if purposes is None else list(purposes)), CATALOGUE
+    )
+    assert isinstance(decision, Granted)
+    return decision
+
+
+async def keep(service: Service, dialog_id: str, texts: Sequence[str] = ("Hi", "Hello"), **how: object):
+    dialog = spoken(dialog_id, texts, **how)  # pyright: ignore[reportArgumentType]
+    return await service.archive.keep(dialog, granted(dialog), owner="shop", channel="websocket")
+
+
+async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> None:
+    texts = ["Wo ist mein Paket?", "أين طردي؟", "🦉 \0 \n", "x" * 10_000]
+    await keep(service, "d-1", texts, customer_id="c-ü", language="DE", bot="b-1")
+
+    dialog = await service.archive.dialog("d-1", ALL)
+
+    assert [message.text for message in dialog.messages] == texts
+    assert [message.role for message in dialog.messages] == ["customer", "bot", "customer", "bot"]
+    assert (dialog.customer_id, dialog.language, dialog.bot) == ("c-ü", "de", "b-1")
+    assert dialog.customer == service.archive.pseudonym("c-ü") == dialog.messages[0].customer
+    assert dialog.expires_at == START + timedelta(days=31)
+
+
+async def test_without_the_scope_nobody_is_named(service: Service) -> None:
+    await keep(service, "d-1", customer_id="c-4711")
+
+    dialog = await service.archive.dialog("d-1", Sight())
+
+    assert "c-4711" not in repr(dialog)
+    assert b"c-4711" not in module.msgspec.json.encode(dialog)
+
+
+async def test_the_receipt_states_the_consent_and_is_bound_to_the_content(service: Service) -> None:
+    first = await keep(service, "d-1")
+    second = await keep(service, "d-2")
+
+    claims, other = (
+        jwt.decode(stored.receipt, jwt.PyJWK(service.signer.jwk), algorithms=["EdDSA"], options={"verify_iat": False})
+        for stored in (first, second)
+    )
+
+    assert claims["sub"] == service.archive.pseudonym("c-1")
+    assert claims["purposes"] == ["improve", "research"]
+    assert claims["notice"] == {"id": "n-1", "language": "en", "sha256": CATALOGUE.wordings[0].sha256}
+    assert claims["messages"] == 2
+    # The same words under another key: a digest that nobody can guess the words from.
+    assert claims["content_hmac_sha256"] != other["content_hmac_sha256"]
+
+
+async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, settings: Settings) -> None:
+    stored = await keep(service, "d-1")
+    db = connect(settings.database_path)
+    (kept,) = db.execute("SELECT withdrawal_hash FROM dialogs").fetchone()
+    db.close()
+
+    assert kept == withdrawal_hash(stored.withdrawal_code)
+    files = b"".join(path.read_bytes() for path in settings.data_dir.iterdir())
+    assert stored.withdrawal_code.encode() not in files
+
+
+@pytest.mark.parametrize("order", ["newest", "stored"])
+async def test_pages_end_exactly_where_the_rows_end(service: Service, order: module.Order) -> None:
+    await keep(service, "d-1", ["a", "b", "c", "d"])
+
+    first = await service.archive.messages(Filter(), ALL, order=order, limit=2)
+    second = await service.archive.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
+
+    assert (len(first.items), first.more) == (2, True)
+    assert (len(second.items), second.more) == (2, False)
+    assert (second.next is None) == (order == "newest")
+
+
+async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(service: Service) -> None:
+    await keep(service, "d-1")
+    read = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10)
+    assert read.items == []
+    await keep(service, "d-2", language="en")
+
+    later = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
+    nothing = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
+
+    assert [(message.dialog_id, message.seq) for message in later.items] == [("d-2", 1), ("d-2", 2)]
+    assert nothing.items == []
+
+
+async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: Service) -> None:
+    for number in range(4):
+        await keep(service, f"d-{number}", at=START + timedelta(minutes=number))
+    first = await service.archive.messages(Filter(), ALL, order="newest", limit=3)
+    await keep(service, "d-new", at=START)  # older words, stored later
+
+    rest = await service.archive.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
+
+    walked = [(message.dialog_id, message.seq) for message in (*first.items, *rest.items)]
+    assert walked == [(f"d-{number}", seq) for number in (3, 2, 1, 0) for seq in (2, 1)]
+
+
+@pytest.mark.parametrize("needle", ["NEEDLE", "needle", "NeedlE", "straße needle", "STRASSE NEEDLE"])
+async def test_a_search_has_no_case(service: Service, needle: str) -> None:
+    await keep(service, "d-1", ["nothing", "Die Straße NeeDle", "nothing"])
+
+    page = await service.archive.messages(Filter(q=needle), ALL, order="newest", limit=10)
+
+    assert [(message.dialog_id, message.seq) for message in page.items] == [("d-1", 2)]
+    assert page.next is None
+
+
+async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SCAN_BLOCK", 3)
+    monkeypatch.setattr(module, "_SCAN_MOST", 6)
+    for number in range(8):
+        text = "a needle" if number in (0, 7) else "hay"
+        await keep(service, f"d-{number}", [text, "hay"], at=START + timedelta(minutes=number))
+
+    found: list[str] = []
+    pages = 0
+    cursor: str | None = None
+    while pages == 0 or cursor:
+        page = await service.archive.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
+        found += [message.dialog_id for message in page.items]
+        cursor = page.next
+        pages += 1
+
+    assert found == ["d-7", "d-0"]
+    assert pages == 3  # 16 messages, 6 a page: the second page was empty, and said that there is more
+
+
+async def test_a_stream_is_what_was_stored_when_it_began_less_what_was_erased_since(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STREAM_BLOCK", 2)
+    for number in range(4):
+        await keep(service, f"d-{number}")
+
+    seen: list[str] = []
+    async for block in service.archive.stream(Filter(), ALL, order="stored"):
+        seen += [message.dialog_id for message in block]
+        if len(seen) == 2:
+            await keep(service, "d-new")
+            erasure = await service.archive.erase("d-2", "requested")
+            assert erasure.truncated  # the stream holds no transaction
+
+    assert seen == ["d-0", "d-0", "d-1", "d-1", "d-3", "d-3"]
+
+
+async def test_a_dialog_outside_the_readers_purposes_looks_like_none(service: Service) -> None:
+    await keep(service, "d-1")
+    with pytest.raises(NotFound):
+        await service.archive.dialog("d-1", Sight(("marketing",)))
+
+    await service.archive.erase("d-1", "withdrawn")
+
+    with pytest.raises(NotFound):
+        await service.archive.dialog("d-1", Sight(("marketing",)))
+    with pytest.raises(Erased):
+        await service.archive.dialog("d-1", ALL)
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        'UPDATE dialogs SET purposes = \'["improve", "research", "marketing"]\'',
+        "UPDATE dialogs SET customer = 'cus_someone_else'",
+        "UPDATE dialogs SET expires_at = expires_at + 1",
+        "UPDATE seals SET texts = (SELECT texts FROM seals WHERE dialog = 2) WHERE dialog = 1",
+        "UPDATE dialog_keys SET wrapped = (SELECT wrapped FROM dialog_keys WHERE dialog = 2) WHERE dialog = 1",
+        "UPDATE dialog_keys SET wrapped = zeroblob(64)",
+    ],
+)
+async def test_a_dialog_that_was_altered_in_the_store_does_not_open(
+    service: Service, settings: Settings, tampering: str
+) -> None:
+    await keep(service, "d-1")
+    await keep(service, "d-2")
+    db = connect(settings.database_path)
+    db.execute(tampering)
+    db.close()
+
+    with pytest.raises(Damaged, match="d-1"):
+        await service.archive.dialog("d-1", ALL)
+
+
+async def test_keys_that_are_gone_are_not_made_anew(settings: Settings) -> None:
+    async with open_service(settings) as opened:
+        await keep(opened, "d-1")
+    for path in settings.keys_dir.iterdir():
+        path.unlink()
+
+    with pytest.raises(BadKeys, match="put them back"):
+        async with open_service(settings):
+            pass
+
+    assert list(settings.keys_dir.iterdir()) == []
+
+
+async def test_another_databases_keys_are_refused(settings: Settings, tmp_path: Path) -> None:
+    async with open_service(settings), open_service(Settings(data_dir=tmp_path / "b", keys_dir=tmp_path / "other")):
+        pass
+    mixed = Settings(data_dir=settings.data_dir, keys_dir=tmp_path / "other")
+    before = settings.database_path.read_bytes()
+
+    with pytest.raises(BadKeys, match="not the one this database was written with"):
+        async with open_service(mixed):
+            pass
+
+    assert settings.database_path.read_bytes() == before
+
+
+async def test_the_same_keys_open_the_database_again(settings: Settings) -> None:
+    async with open_service(settings) as opened:
+        await keep(opened, "d-1", ["still here"])
+
+    async with open_service(settings) as again:
+        assert (await again.archive.dialog("d-1", ALL)).messages[0].text == "still here"
