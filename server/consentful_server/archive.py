@@ -3,7 +3,7 @@
 It joins what is pure (consent, vault, query) with the store; edges call it and decide nothing.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
 from .roots import Signer
 from .sealing import Opened, Sealer, fold, unwrap
 from .stores import Erasure, MessageRow, Reason, SealedDialog, Store, Tombstone
-from .vault import Vault
+from .vault import Vault, withdrawal_hash
 from .views import KeptDialog, KeptMessage, Page, Sight, Summary
 
 T = TypeVar("T")
@@ -90,6 +90,17 @@ class Archive:
             raise NotFound
         return erasure
 
+    async def withdraw(self, code: str) -> Erasure:
+        """Erase the dialog whose customer was given this code, durably.
+
+        Raises:
+            NotFound: If it is nobody's code.
+        """
+        erasure = await self.store.withdraw(withdrawal_hash(code))
+        if erasure is None:
+            raise NotFound
+        return erasure
+
     async def dialog(self, dialog_id: str, sight: Sight) -> KeptDialog:
         """Return one dialog with its messages.
 
@@ -120,7 +131,7 @@ class Archive:
             walk = _advance(walk, order, block.last if more else None)
         return Page(items, self._cursor("messages", wanted, sight, order, walk, more), more)
 
-    async def stream(self, wanted: Filter, sight: Sight, *, order: Order) -> AsyncIterator[list[KeptMessage]]:
+    async def stream(self, wanted: Filter, sight: Sight, *, order: Order) -> AsyncGenerator[list[KeptMessage]]:
         """Yield all that is stored now, less what is erased meanwhile, a block at a time and in constant memory."""
         walk = await self._walk("messages", wanted, sight, order, None)
         more = True

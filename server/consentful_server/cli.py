@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -154,6 +155,9 @@ def run(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read our output has enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python would complain once more at exit
+        return 141
     return status if isinstance(status, int) else 0
 
 

@@ -34,7 +34,7 @@ class Patience:
         self._began = now
         self._heard = now
         self._opened = False
-        self._warned: set[str] = set()
+        self._warned: tuple[str, ...] = ()
 
     def open(self, now: float) -> None:
         """The dialog was opened: its duration counts from here."""
@@ -45,8 +45,8 @@ class Patience:
     def hear(self, now: float) -> None:
         """Something was accepted. Pings do not count."""
         self._heard = now
-        if self._warned:
-            self._warned.discard("idle")
+        if "idle" in self._warned:
+            self._warned = tuple(reason for reason in self._warned if reason != "idle")
 
     def judge(self, now: float) -> Warn | Expire | None:
         """Return what is due now; each warning is given once."""
@@ -56,7 +56,7 @@ class Patience:
         if left <= 0:
             return Expire(reason)
         if left <= self._ahead(reason) and reason not in self._warned:
-            self._warned.add(reason)
+            self._warned = (*self._warned, reason)
             return Warn(reason, round(left, 3))
         return None
 

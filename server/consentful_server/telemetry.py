@@ -5,9 +5,12 @@ import sys
 from typing import Final, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+disable_created_metrics()
 
 
 class Metrics:
@@ -26,7 +29,7 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.messages = Counter("consentful_messages", "Messages of dialogs that ended.", registry=self.registry)
+        self.messages = Counter("consentful_messages", "Messages stored.", registry=self.registry)
         self.refused = Counter("consentful_refusals", "Refusals, by code.", ["code"], registry=self.registry)
         self.consent = Histogram(
             "consentful_consent_seconds", "From a granted consent to `stored`.", registry=self.registry, buckets=_FAST

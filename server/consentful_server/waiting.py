@@ -173,6 +173,7 @@ class WaitingRoom:
             decision = dialog.decide(wire.Consent(granted, messages), self._service.catalogue)
             if isinstance(decision, Granted):
                 await archive.keep(dialog, decision, owner=waiting.owner, channel=CHANNEL)
+                self._service.metrics.messages.inc(messages)
                 self.forget(waiting, "stored")
             else:
                 self.forget(waiting, "discarded")

@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import jwt
+import msgspec
 import pytest
 
 from consentful.wire import Consent
 from consentful_server import archive as module
 from consentful_server.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
-from consentful_server.query import Filter
+from consentful_server.query import Filter, Order
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.lane import connect
@@ -66,7 +67,7 @@ async def test_without_the_scope_nobody_is_named(service: Service) -> None:
     dialog = await service.archive.dialog("d-1", Sight())
 
     assert "c-4711" not in repr(dialog)
-    assert b"c-4711" not in module.msgspec.json.encode(dialog)
+    assert b"c-4711" not in msgspec.json.encode(dialog)
 
 
 async def test_the_receipt_states_the_consent_and_is_bound_to_the_content(service: Service) -> None:
@@ -98,7 +99,7 @@ async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, 
 
 
 @pytest.mark.parametrize("order", ["newest", "stored"])
-async def test_pages_end_exactly_where_the_rows_end(service: Service, order: module.Order) -> None:
+async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Order) -> None:
     await keep(service, "d-1", ["a", "b", "c", "d"])
 
     first = await service.archive.messages(Filter(), ALL, order=order, limit=2)

@@ -93,13 +93,22 @@ async def from_body(request: web.Request) -> Search:
         BadRequest: If a field is unknown or malformed; it is named.
         WrongMediaType: If the body is not JSON.
     """
+    return convert(await body_of(request), Search, spelt=())
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """Return the fields of a JSON body.
+
+    Raises:
+        BadRequest: If it is no JSON object.
+        WrongMediaType: If it does not say that it is JSON.
+    """
     if request.content_type != "application/json":
         raise WrongMediaType("application/json")
     try:
-        fields = msgspec.json.decode(await request.read(), type=dict[str, Any])
+        return msgspec.json.decode(await request.read(), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "a JSON object with the filters") from None
-    return convert(fields, Search, spelt=())
+        raise BadRequest("body", "a JSON object") from None
 
 
 def to_filter(question: Question, principal: Principal, archive: Archive) -> Filter:

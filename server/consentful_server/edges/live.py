@@ -204,6 +204,7 @@ class Connection:
     async def _keep(self, dialog: Dialog, granted: Granted) -> None:
         with self._service.metrics.consent.time():
             stored = await self._service.archive.keep(dialog, granted, owner=self.owner, channel=CHANNEL)
+        self._service.metrics.messages.inc(stored.messages)
         self._forget("stored")
         await self._send(stored)
         await self._close(faults.CLOSED_DECIDED, "stored")

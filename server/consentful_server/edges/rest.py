@@ -1,16 +1,18 @@
 """REST over what was consented to: lists, search, one dialog, its withdrawal."""
 
-from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import hdrs, web
+from msgspec import Meta
 from multidict import MultiDict
 
 from ..clock import from_micros
 from ..errors import BadRequest, NotAcceptable
-from ..views import KeptMessage, Page
+from ..stores import Erasure
+from ..views import Page
 from . import asking
 from .asking import Listing, Question
 from .requests import PRINCIPAL, SERVICE, Route, json
@@ -73,10 +75,29 @@ async def erase(request: web.Request) -> web.StreamResponse:
         "requested" if may_any else "withdrawn",
         owner=None if may_any else principal.id,
     )
+    return _erased(erasure)
+
+
+def _erased(erasure: Erasure) -> web.Response:
     stone = erasure.tombstone
     status = "unreadable" if erasure.truncated else "pending"
     answer = Erased(stone.dialog_id, from_micros(stone.erased_at), status)
     return json(answer, status=200 if erasure.truncated else 202)
+
+
+class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A customer's code, as `stored` carried it. Spaces, hyphens and case do not matter."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=100)]
+
+    def __repr__(self) -> str:
+        return "Withdrawal(…)"
+
+
+async def withdraw(request: web.Request) -> web.StreamResponse:
+    """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
+    given = asking.convert(await asking.body_of(request), Withdrawal, spelt=())
+    return _erased(await request.app[SERVICE].archive.withdraw(given.code))
 
 
 async def jwks(request: web.Request) -> web.StreamResponse:
@@ -105,18 +126,15 @@ async def _stream(request: web.Request, question: Question) -> web.StreamRespons
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
     blocks = archive.stream(asking.to_filter(question, principal, archive), principal.sight, order=question.order)
     response = web.StreamResponse(headers={"Content-Type": _NDJSON, "Cache-Control": "no-store"})
-    first = await anext(blocks, None)  # what can be refused is refused before the first byte
-    await response.prepare(request)
-    if first is not None:
-        await response.write(_lines(first))
-    await _write_all(response, blocks)
-    await response.write_eof()
+    async with aclosing(blocks):
+        first = await anext(blocks, None)  # what can be refused is refused before the first byte
+        await response.prepare(request)
+        with suppress(ConnectionError):  # a reader that stops in the middle is no fault of ours
+            await response.write(_lines(first or ()))
+            async for block in blocks:
+                await response.write(_lines(block))
+            await response.write_eof()
     return response
-
-
-async def _write_all(response: web.StreamResponse, blocks: AsyncIterator[list[KeptMessage]]) -> None:
-    async for block in blocks:
-        await response.write(_lines(block))
 
 
 _lines: Final = msgspec.json.Encoder().encode_lines
@@ -159,5 +177,6 @@ ROUTES: Final = (
     Route("GET", "/v1/dialogs", dialogs, ("data:read",)),
     Route("GET", "/v1/dialogs/{dialog_id}", dialog, ("data:read",)),
     Route("DELETE", "/v1/dialogs/{dialog_id}", erase, ("dialogs:write", "privacy")),
+    Route("POST", "/v1/withdrawals", withdraw),
     Route("GET", "/.well-known/jwks.json", jwks),
 )

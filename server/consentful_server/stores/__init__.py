@@ -71,6 +71,7 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     notice_sha256: str | None = None
     purposes: tuple[str, ...] = ()
     receipt_sha256: bytes | None = None
+    withdrawal_hash: bytes | None = None
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -143,6 +144,10 @@ class Store(Protocol):
 
         Returns the earlier outcome if it was erased before, and None if there is no such dialog.
         """
+        ...
+
+    async def withdraw(self, withdrawal_hash: bytes) -> Erasure | None:
+        """Erase the dialog whose withdrawal code has this hash; the earlier outcome, or None, as `erase` does."""
         ...
 
     async def retract(self, dialog_id: str, owner: str, customer: str) -> None:

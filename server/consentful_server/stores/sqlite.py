@@ -76,6 +76,14 @@ class SQLiteStore:
         stone, truncated = await self._writer.erase(lambda db: self._erase(db, dialog_id, reason, owner, customer))
         return Erasure(stone, truncated) if stone else None
 
+    async def withdraw(self, withdrawal_hash: bytes) -> Erasure | None:
+        def erase(db: sqlite3.Connection) -> Tombstone | None:
+            dialog_id = statements.of_withdrawal(db, withdrawal_hash)
+            return self._erase(db, dialog_id, "withdrawn", None, None) if dialog_id else None
+
+        stone, truncated = await self._writer.erase(erase)
+        return Erasure(stone, truncated) if stone else None
+
     async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
         await self._writer.erase(lambda db: self._retract(db, dialog_id, owner, customer))
 
@@ -186,6 +194,7 @@ class SQLiteStore:
             notice_sha256=dialog.record.notice_sha256,
             purposes=dialog.record.purposes,
             receipt_sha256=hashlib.sha256(dialog.receipt.encode()).digest(),
+            withdrawal_hash=dialog.withdrawal_hash,
         )
 
 

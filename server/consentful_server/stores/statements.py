@@ -57,7 +57,7 @@ def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     row = db.execute(
         "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
-        " receipt_sha256 FROM tombstones WHERE dialog_id = ?",
+        " receipt_sha256, withdrawal_hash FROM tombstones WHERE dialog_id = ?",
         (dialog_id,),
     ).fetchone()
     if row is None:
@@ -69,7 +69,17 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
 
 def bury(db: "sqlite3.Connection", stone: Tombstone) -> None:
     fields = msgspec.structs.asdict(stone) | {"purposes": json.dumps(stone.purposes)}
-    db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+    db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+
+
+def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
+    """Return the id of the dialog, stored or erased, whose withdrawal code has this hash."""
+    row = db.execute(
+        "SELECT dialog_id FROM dialogs WHERE withdrawal_hash = ?1"
+        " UNION ALL SELECT dialog_id FROM tombstones WHERE withdrawal_hash = ?1",
+        (withdrawal_hash,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> None:

@@ -347,3 +347,17 @@ async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock
         second = await SQLiteStore.open(tmp_path / "again.db", clock)
         stack.push_async_callback(second.close)
         assert await second.find("d-1") == kept
+
+
+async def test_a_withdrawal_code_erases_its_dialog_and_answers_the_same_again(store: Store, clock: FakeClock) -> None:
+    kept = await store.keep(candidate("d-1"))
+    await store.keep(candidate("d-2"))
+
+    first = await store.withdraw(kept.withdrawal_hash)
+    clock.advance(60)
+
+    assert first is not None
+    assert (first.tombstone.dialog_id, first.tombstone.reason) == ("d-1", "withdrawn")
+    assert await store.withdraw(kept.withdrawal_hash) == first
+    assert await store.withdraw(b"nobody's") is None
+    assert await dialogs(store) == ["d-2"]

@@ -43,6 +43,7 @@ CREATE TABLE dialogs (
 ) STRICT;
 CREATE INDEX dialogs_by_receipt ON dialogs (received_at, id);
 CREATE INDEX dialogs_by_customer ON dialogs (customer, id);
+CREATE UNIQUE INDEX dialogs_by_withdrawal ON dialogs (withdrawal_hash);
 
 -- Rows are appended and overwritten in place at equal length, never deleted or moved: an erased dialog's key becomes
 -- zeros where it stood.
@@ -79,8 +80,10 @@ CREATE TABLE tombstones (
     stored_at INTEGER,
     notice_sha256 TEXT,
     purposes TEXT NOT NULL,
-    receipt_sha256 BLOB
+    receipt_sha256 BLOB,
+    withdrawal_hash BLOB
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX tombstones_by_withdrawal ON tombstones (withdrawal_hash) WHERE withdrawal_hash IS NOT NULL;
 
 CREATE TABLE credentials (
     id TEXT PRIMARY KEY,
