@@ -9,6 +9,8 @@ from aiohttp import web
 
 from .edges import original, pages, rest, upgrade
 from .edges.requests import SERVICE, Route, add_routes, answer
+from .errors import OutcomeUnknown, StorageFailed
+from .retention import Retention
 from .service import Service
 from .waiting import WaitingRoom
 
@@ -37,13 +39,17 @@ async def drain(service: Service) -> None:
 
 
 async def _clockwork(app: web.Application) -> AsyncIterator[None]:
-    """Let one shared clock expire dialogs: a timer for each read would cost a third of all throughput."""
+    """Let one shared clock expire what has had its time: a timer for each read would cost a third of all throughput."""
     service = app[SERVICE]
+
+    retention = Retention(service.archive, service.clock)
 
     async def tick() -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             service.registry.tick(service.clock.monotonic())
+            with suppress(StorageFailed, OutcomeUnknown):  # the next hour tries again; /readyz tells the operator
+                await retention.tick()
 
     ticking = asyncio.create_task(tick(), name="consentful-clockwork")
     yield

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter, config
 from rich.console import Console
 from rich.table import Table
 
-from . import process
+from . import process, retention
 from .access import Scope
 from .clock import SystemClock, from_micros, to_micros
 from .demo import DEFAULT_DIALOGS, Demo
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 FILE: Final = "consentful.toml"
 PREFIX: Final = "CONSENTFUL_"
+_EVERY_ONE: Final = 2**31
 _FOR_CLIENTS: Final = ("URL", "TOKEN")
 
 _out: Final = Console()
@@ -98,6 +99,26 @@ def migrate(place: Where = Place()) -> int:
     for step in steps:
         _out.print(f"{step.number:04d} {step.name}")
     _out.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")
+    return 0
+
+
+@app.command
+def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
+    """Erase every dialog whose retention has ended. The server does it by itself every hour.
+
+    Args:
+        dry_run: Only count them.
+    """
+
+    async def count(service: Service) -> int:
+        now = to_micros(service.clock.now())
+        return len(await service.store.expired(now, _EVERY_ONE))
+
+    async def erase(service: Service) -> int:
+        return await retention.purge(service.archive, service.clock)
+
+    dialogs = _with_service(place, count if dry_run else erase)
+    _out.print(f"{dialogs:,} dialogs {'would be' if dry_run else 'were'} erased.")
     return 0
 
 

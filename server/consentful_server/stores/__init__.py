@@ -150,6 +150,10 @@ class Store(Protocol):
         """Erase the dialog whose withdrawal code has this hash; the earlier outcome, or None, as `erase` does."""
         ...
 
+    async def expired(self, at: int, limit: int) -> list[str]:
+        """Return the ids of dialogs whose retention has ended by `at`, in microseconds; the longest past first."""
+        ...
+
     async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
         """See to it that the dialog is not stored, now or later; another owner's or customer's is left alone."""
         ...

@@ -84,6 +84,10 @@ class SQLiteStore:
         stone, truncated = await self._writer.erase(erase)
         return Erasure(stone, truncated) if stone else None
 
+    async def expired(self, at: int, limit: int) -> list[str]:
+        sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+        return await self._read(lambda db: [row[0] for row in db.execute(sql, (at, limit))])
+
     async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
         await self._writer.erase(lambda db: self._retract(db, dialog_id, owner, customer))
 

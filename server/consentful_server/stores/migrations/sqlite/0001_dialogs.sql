@@ -43,6 +43,7 @@ CREATE TABLE dialogs (
 ) STRICT;
 CREATE INDEX dialogs_by_receipt ON dialogs (received_at, id);
 CREATE INDEX dialogs_by_customer ON dialogs (customer, id);
+CREATE INDEX dialogs_by_expiry ON dialogs (expires_at);
 CREATE UNIQUE INDEX dialogs_by_withdrawal ON dialogs (withdrawal_hash);
 
 -- Rows are appended and overwritten in place at equal length, never deleted or moved: an erased dialog's key becomes
