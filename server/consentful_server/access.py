@@ -81,7 +81,9 @@ class Keys:
         self._seen: dict[str, tuple[float, Credential | None]] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
-        prefix, _, rest = (token or "").partition("_")
+        if token is None or not token.isascii():  # bytes that are no text come as surrogates, which nothing encodes
+            raise Unauthenticated
+        prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
         if prefix != _PREFIX or not key_id or not secret:
             raise Unauthenticated

@@ -21,13 +21,14 @@ from .errors import BadSetting, Refusal
 from .export import Export
 from .service import Service, open_service
 from .settings import Place, Settings
-from .stores import Credential
+from .stores import Credential, PrivacyRequest
 from .stores.sqlite import prepare
 
 T = TypeVar("T")
 
 FILE: Final = "consentful.toml"
 PREFIX: Final = "CONSENTFUL_"
+_OPERATOR: Final = "command line"
 _EVERY_ONE: Final = 2**31
 _FOR_CLIENTS: Final = ("URL", "TOKEN")
 
@@ -100,6 +101,32 @@ def migrate(place: Where = Place()) -> int:
         _out.print(f"{step.number:04d} {step.name}")
     _out.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")
     return 0
+
+
+@app.command
+def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
+    """Erase a customer or one dialog, look whether it is gone, and print what was seen.
+
+    Works beside a running server.
+
+    Args:
+        customer: The customer's id, as the chatbot names it: everything of that customer is erased.
+        dialog: The id of one dialog.
+    """
+    if (customer is None) == (dialog is None):
+        raise BadSetting("customer", "name either --customer or --dialog")
+
+    async def work(service: Service) -> PrivacyRequest:
+        if customer is not None:
+            return await service.privacy.erase(customer, by=_OPERATOR)
+        return await service.privacy.erase_dialog(dialog or "", by=_OPERATOR)
+
+    done = _with_service(place, work)
+    table = Table("request", "dialogs", "messages", "status", title="Erased")
+    table.add_row(done.id, f"{done.dialogs:,}", f"{done.messages:,}", done.status)
+    _out.print(table)
+    _out.print("The signed report:", done.report, markup=False, soft_wrap=True)
+    return 0 if done.status == "unreadable" else 1
 
 
 @app.command

@@ -11,6 +11,7 @@ from .archive import Archive
 from .clock import Clock, SystemClock
 from .consent import Catalogue, default_catalogue
 from .errors import BadKeys
+from .privacy import Privacy
 from .pseudonym import Pseudonyms
 from .query import Cursors
 from .registry import Registry
@@ -49,6 +50,7 @@ class Service:
             clock=clock,
             issuer=settings.issuer,
         )
+        self.privacy = Privacy(self.archive, self.signer, clock, settings.issuer)
         self.tasks = Tasks()
         self.is_draining = False
 

@@ -29,7 +29,7 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.messages = Counter("consentful_messages", "Messages stored.", registry=self.registry)
+        self.messages = Counter("consentful_messages", "Messages of dialogs that ended.", registry=self.registry)
         self.refused = Counter("consentful_refusals", "Refusals, by code.", ["code"], registry=self.registry)
         self.consent = Histogram(
             "consentful_consent_seconds", "From a granted consent to `stored`.", registry=self.registry, buckets=_FAST

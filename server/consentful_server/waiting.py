@@ -122,6 +122,7 @@ class WaitingRoom:
         service.registry.release(dialog.id, waiting)
         service.registry.leave(waiting)
         service.metrics.ended.labels(outcome).inc()
+        service.metrics.messages.inc(len(dialog.utterances))
 
     def _begin(self, customer_id: str, dialog_id: str, who: Principal) -> Waiting:
         service = self._service
@@ -173,7 +174,6 @@ class WaitingRoom:
             decision = dialog.decide(wire.Consent(granted, messages), self._service.catalogue)
             if isinstance(decision, Granted):
                 await archive.keep(dialog, decision, owner=waiting.owner, channel=CHANNEL)
-                self._service.metrics.messages.inc(messages)
                 self.forget(waiting, "stored")
             else:
                 self.forget(waiting, "discarded")

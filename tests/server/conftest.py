@@ -1,5 +1,7 @@
 """The real service on a real socket, with a clock that moves when it is told to."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -28,8 +30,22 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a new database and its keys, made once: making them syncs the disk a dozen times."""
+    folder = tmp_path_factory.mktemp("founded")
+
+    async def found() -> None:
+        async with serve(folder=folder):
+            pass
+
+    asyncio.run(found())
+    return folder
+
+
 @pytest.fixture
-async def service(settings: Settings, clock: FakeClock, tmp_path: Path) -> AsyncGenerator[Served]:
+async def service(settings: Settings, clock: FakeClock, founded: Path, tmp_path: Path) -> AsyncGenerator[Served]:
+    shutil.copytree(founded, tmp_path, dirs_exist_ok=True)
     async with serve(folder=tmp_path, clock=clock, **settings) as served:
         yield served
 

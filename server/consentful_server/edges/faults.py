@@ -52,6 +52,7 @@ CLOSED_DRAINING: Final = 4001
 CLOSED_SLOW: Final = 4002
 CLOSED_DECIDED: Final = 1000
 CLOSED_BAD_TEXT: Final = 1007
+CLOSED_FAULT: Final = 1011
 
 CLOSES: Final = {"open": CLOSED_NOT_OPENED, "idle": CLOSED_IDLE, "duration": CLOSED_TOO_LONG}
 """The close code of each way in which patience ends."""

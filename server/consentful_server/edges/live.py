@@ -20,12 +20,16 @@ from ..errors import BadRequest, OutOfOrder, Refusal
 from ..patience import Expire, Patience, Warn
 from ..registry import DIALOG_BYTES
 from ..service import Service
+from ..telemetry import where
 from . import faults
 
 HEARTBEAT_S: Final = 25.0
 CHANNEL: Final = "websocket"
 _MOST_BAD_FRAMES: Final = 20
-_CLOSE_WITHIN_S: Final = 5.0
+CLOSE_ANSWER_S: Final = 5.0
+"""How long a client may take to answer a close frame."""
+
+_CLOSE_WITHIN_S: Final = 2 * CLOSE_ANSWER_S
 _SLOW_AFTER_S: Final = 30.0
 """How long a client may leave its acks unread."""
 
@@ -40,6 +44,7 @@ class Connection:
         "_ack_since",
         "_ack_task",
         "_bad_frames",
+        "_closing",
         "_codec",
         "_counted",
         "_deciding",
@@ -48,13 +53,23 @@ class Connection:
         "_outcome",
         "_principal",
         "_service",
+        "_transport",
         "_ws",
         "patience",
     )
 
-    def __init__(self, service: Service, ws: web.WebSocketResponse, codec: wire.Codec, principal: Principal) -> None:
+    def __init__(
+        self,
+        service: Service,
+        ws: web.WebSocketResponse,
+        codec: wire.Codec,
+        principal: Principal,
+        transport: asyncio.Transport | None,
+    ) -> None:
         self._service = service
         self._ws = ws
+        self._transport = transport
+        self._closing: asyncio.Task[None] | None = None
         self._codec = codec
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
         self._principal = principal
@@ -85,7 +100,7 @@ class Connection:
         self._service.registry.enter(self)
         try:
             self._count(DIALOG_BYTES)
-            while not self._ws.closed:
+            while self._closing is None and not self._ws.closed:
                 message = await self._ws.receive()
                 if message.type in _DATA:
                     await self._receive(message)
@@ -95,9 +110,14 @@ class Connection:
             await self._fail(refusal)
         except ConnectionError:
             pass  # the client is gone in the middle of an answer; a replay will ask again
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the client replays, on another node perhaps
+            _log.error("connection failed", extra=where(error))
+            await self._close(faults.CLOSED_FAULT, "internal")
         finally:
             self._forget()
             self._service.registry.leave(self)
+            if self._closing is not None:
+                await self._closing  # or the transport would go first, and a reset could eat the close code
 
     async def settled(self) -> None:
         if self._deciding is not None:
@@ -106,7 +126,7 @@ class Connection:
     def supersede(self) -> None:
         """Let go of the dialog at once; the close handshake of a half-open socket is not waited for."""
         self._forget("superseded")
-        self._service.tasks.start(self._close(faults.CLOSED_SUPERSEDED, "superseded"))
+        self._hang_up(faults.CLOSED_SUPERSEDED, "superseded")
 
     async def drain(self, in_s: float) -> None:
         """Tell the client that the server stops."""
@@ -115,7 +135,7 @@ class Connection:
     async def close_draining(self) -> None:
         """Close, unless the dialog ends by itself: a decision under way is waited for."""
         await self.settled()
-        await self._close(faults.CLOSED_DRAINING, "draining")
+        await self._hang_up(faults.CLOSED_DRAINING, "draining")
 
     def tick(self, now: float) -> None:
         """Do what patience asks for; called about every second."""
@@ -136,7 +156,7 @@ class Connection:
         try:
             frame = self._decode(message)
         except wire.BadFrame as bad:
-            if self._opcode is WSMsgType.TEXT and not _is_utf8(message.data):
+            if message.type is WSMsgType.TEXT and not _is_utf8(message.data):
                 await self._close(faults.CLOSED_BAD_TEXT, "text is not UTF-8")  # RFC 6455 §8.1
             else:
                 await self._refuse_frame(wire.Error("frame", str(bad)))
@@ -174,6 +194,9 @@ class Connection:
         except Refusal:
             self._dialog = None
             raise
+        if self._dialog is not dialog:  # time ran out while the older connection's decision was waited for
+            service.registry.release(dialog.id, self)
+            return
         self.patience.open(service.clock.monotonic())
         service.metrics.opened.inc()
         await self._send(wire.Opened(dialog.id, service.catalogue.shown(dialog.wording), service.limits))
@@ -204,7 +227,6 @@ class Connection:
     async def _keep(self, dialog: Dialog, granted: Granted) -> None:
         with self._service.metrics.consent.time():
             stored = await self._service.archive.keep(dialog, granted, owner=self.owner, channel=CHANNEL)
-        self._service.metrics.messages.inc(stored.messages)
         self._forget("stored")
         await self._send(stored)
         await self._close(faults.CLOSED_DECIDED, "stored")
@@ -212,6 +234,7 @@ class Connection:
     async def _discard(self, dialog: Dialog, declined: Declined) -> None:
         messages = len(dialog.utterances)
         dialog.forget()  # first of all: a "no" does not wait for the store
+        self._service.metrics.messages.inc(messages)
         await self._service.archive.decline(dialog.id, dialog.customer_id, owner=self.owner, retract=declined.retract)
         self._forget("discarded")
         await self._send(wire.Discarded(dialog.id, messages))
@@ -248,7 +271,7 @@ class Connection:
         self._bad_frames += 1
         self._service.metrics.refused.labels(error.code).inc()
         await self._send(error)
-        if self._bad_frames > _MOST_BAD_FRAMES:
+        if self._bad_frames >= _MOST_BAD_FRAMES:
             await self._close(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
 
     async def _answer(self, refusal: Refusal, seq: int | None = None) -> None:
@@ -273,13 +296,25 @@ class Connection:
             if not self._ws.closed:
                 await self._send(frame)
 
+    def _hang_up(self, code: int, reason: str) -> asyncio.Task[None]:
+        """Close from outside the receive loop, which looks at no further frame and waits for the handshake."""
+        if self._closing is None:
+            self._closing = self._service.tasks.start(self._close(code, reason))
+        return self._closing
+
     async def _close(self, code: int, reason: str) -> None:
-        await self._ws.close(code=code, message=reason.encode())
+        """Close, within bounds: a client that reads nothing would hold up a flush, and with it a stopping server."""
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await self._ws.close(code=code, message=reason.encode())
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()
 
     def _end(self, outcome: str, code: int) -> None:
         """Let go of everything now, then close."""
         self._forget(outcome)
-        self._service.tasks.start(self._close(code, outcome))
+        self._hang_up(code, outcome)
 
     def _count(self, size: int) -> None:
         self._service.registry.take(size)
@@ -300,6 +335,7 @@ class Connection:
         if dialog is not None:
             self._service.registry.release(dialog.id, self)
             self._service.metrics.ended.labels(outcome).inc()
+            self._service.metrics.messages.inc(len(dialog.utterances))
             _log.debug("dialog ended", extra={"dialog_id": dialog.id, "outcome": outcome})
 
 

@@ -159,7 +159,7 @@ def _refuse_foreign_host(request: web.Request) -> None:
     A page elsewhere could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin.
     """
     service = request.app[SERVICE]
-    if service.settings.access == "none" and not is_loopback(_host_without_port(request.host)):
+    if service.settings.access == "none" and not is_loopback(_host_without_port(request.host.lower())):
         raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
 
 

@@ -11,11 +11,10 @@ from ..access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service
 from . import faults
-from .live import HEARTBEAT_S, Connection
+from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection
 from .requests import SERVICE, Route, bearer
 
 SCOPE: Final[Scope] = "dialogs:write"
-_CLOSE_WITHIN_S: Final = 5.0
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -33,7 +32,7 @@ async def live(request: web.Request) -> web.StreamResponse:
             raise
         refusal = refused
     socket = web.WebSocketResponse(
-        timeout=_CLOSE_WITHIN_S,
+        timeout=CLOSE_ANSWER_S,
         heartbeat=HEARTBEAT_S,
         protocols=() if subprotocol is None else (subprotocol,),
         compress=service.settings.compress,
@@ -41,11 +40,11 @@ async def live(request: web.Request) -> web.StreamResponse:
         decode_text=False,
     )
     codec = wire.CODECS[subprotocol or wire.JSON]
-    await socket.prepare(request)
+    await socket.prepare(_without_offers(request, subprotocol))
     if refusal is not None:
         await _tell(socket, codec, refusal)
     else:
-        await Connection(service, socket, codec, principal).run()
+        await Connection(service, socket, codec, principal, request.transport).run()
     return socket
 
 
@@ -57,8 +56,6 @@ def _offered(request: web.Request) -> list[str]:
 def _subprotocol(offered: list[str]) -> str | None:
     """Return the first subprotocol that both sides speak; None if none was asked for, which means JSON.
 
-    aiohttp logs offers that it does not know, and an offer can be a token: so it never sees one alone.
-
     Raises:
         BadRequest: If only others were offered.
     """
@@ -66,6 +63,18 @@ def _subprotocol(offered: list[str]) -> str | None:
     if offered and chosen is None:
         raise BadRequest("Sec-WebSocket-Protocol", f"offer {wire.JSON} or {wire.MSGPACK}")
     return chosen
+
+
+def _without_offers(request: web.Request, subprotocol: str | None) -> web.Request:
+    """Return the request as if only the chosen subprotocol had been offered.
+
+    An offer can be a token, and aiohttp logs all of them when the first header alone holds none that it knows.
+    """
+    headers = request.headers.copy()
+    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if subprotocol is not None:
+        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = subprotocol
+    return request.clone(headers=headers)
 
 
 async def _admit(service: Service, request: web.Request, token: str | None) -> Principal:
@@ -90,8 +99,15 @@ def _check_origin(service: Service, request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is None or origin in service.settings.allow_origin:
         return
-    if urlsplit(origin).netloc.lower() != request.host.lower():
+    if _netloc(origin) != request.host.lower():
         raise Forbidden("an allowed origin; start the server with --allow-origin to let this page in")
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # a bracket that nothing closes
+        return None
 
 
 async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refusal) -> None:

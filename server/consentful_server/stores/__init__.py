@@ -19,6 +19,7 @@ from ..query import Selection
 
 T = TypeVar("T")
 
+Disclosure: TypeAlias = Literal["access", "portability"]
 Reason: TypeAlias = Literal["withdrawn", "declined", "retracted", "requested", "expired"]
 
 
@@ -71,6 +72,8 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     notice_sha256: str | None = None
     purposes: tuple[str, ...] = ()
     receipt_sha256: bytes | None = None
+    number: int | None = None
+    """The internal number, under which its overwritten key still stands."""
     withdrawal_hash: bytes | None = None
 
 
@@ -79,6 +82,36 @@ class Erasure(msgspec.Struct, frozen=True):
 
     tombstone: Tombstone
     truncated: bool
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What a connection of its own saw of dialogs that were erased: keys not overwritten, rows not removed."""
+
+    keys_left: int
+    rows_left: int
+    log_truncated: bool
+
+    @property
+    def is_clean(self) -> bool:
+        return self.keys_left == self.rows_left == 0 and self.log_truncated
+
+
+class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on behalf of a customer, and what came of it; it does not tell of whom.
+
+    `report` is a compact JWS over an erasure's verification. Times are microseconds since the epoch.
+    """
+
+    id: str
+    kind: Disclosure | Literal["erasure"]
+    status: Literal["pending", "unreadable", "complete"]
+    requested_by: str
+    received_at: int
+    due_at: int
+    dialogs: int
+    messages: int
+    report: str | None = None
+    repeat_key: bytes | None = None
 
 
 class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -148,6 +181,22 @@ class Store(Protocol):
 
     async def withdraw(self, withdrawal_hash: bytes) -> Erasure | None:
         """Erase the dialog whose withdrawal code has this hash; the earlier outcome, or None, as `erase` does."""
+        ...
+
+    async def dialogs_of(self, customer: str) -> dict[str, int]:
+        """Return the ids of every dialog of a customer (pseudonym), with the numbers of their messages."""
+        ...
+
+    async def verify_erased(self, dialog_ids: Sequence[str]) -> Verification:
+        """Return what is left of dialogs that were erased, read through a new connection that has cached nothing."""
+        ...
+
+    async def add_request(self, request: PrivacyRequest) -> None: ...
+
+    async def request(self, request_id: str) -> PrivacyRequest | None: ...
+
+    async def repeated_request(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
+        """Return the request that was received with this key, if that was since then (microseconds)."""
         ...
 
     async def expired(self, at: int, limit: int) -> list[str]:

@@ -24,9 +24,11 @@ from . import (
     DialogsOpener,
     Erasure,
     MessagesOpener,
+    PrivacyRequest,
     Reason,
     SealedDialog,
     Tombstone,
+    Verification,
     statements,
 )
 from .lane import Lane, connect, open_lane, sqlite3
@@ -43,7 +45,8 @@ _FRESH_S: Final = 5.0
 class SQLiteStore:
     """The `Store` on one SQLite database."""
 
-    def __init__(self, writer: Writer, readers: Sequence[Lane], clock: Clock) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Sequence[Lane], clock: Clock) -> None:
+        self._path = path
         self._writer = writer
         self._clock = clock
         self._readers = readers
@@ -60,7 +63,7 @@ class SQLiteStore:
         """
         await asyncio.to_thread(prepare, path)
         writer = await Writer.open(path, clock)
-        return cls(writer, [await open_lane(path, read_only=True) for _ in range(READERS)], clock)
+        return cls(path, writer, [await open_lane(path, read_only=True) for _ in range(READERS)], clock)
 
     async def close(self) -> None:
         await self._writer.close()
@@ -83,6 +86,24 @@ class SQLiteStore:
 
         stone, truncated = await self._writer.erase(erase)
         return Erasure(stone, truncated) if stone else None
+
+    async def dialogs_of(self, customer: str) -> dict[str, int]:
+        sql = "SELECT dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
+        return await self._read(lambda db: dict(db.execute(sql, (customer,)).fetchall()))
+
+    async def verify_erased(self, dialog_ids: Sequence[str]) -> Verification:
+        truncated = await self._writer.truncate()
+        return await asyncio.to_thread(_verify_erased, self._path, dialog_ids, truncated)
+
+    async def add_request(self, request: PrivacyRequest) -> None:
+        await self._writer.write(lambda db: statements.add_request(db, request))
+
+    async def request(self, request_id: str) -> PrivacyRequest | None:
+        return await self._read(lambda db: statements.request(db, "id = ?", (request_id,)))
+
+    async def repeated_request(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
+        where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
+        return await self._read(lambda db: statements.request(db, where, (repeat_key, since)))
 
     async def expired(self, at: int, limit: int) -> list[str]:
         sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
@@ -173,7 +194,7 @@ class SQLiteStore:
         number, dialog = found
         if owner not in (None, dialog.record.owner) or customer not in (None, dialog.record.customer):
             return None
-        stone = self._tombstone_of(dialog, reason)
+        stone = self._tombstone_of(number, dialog, reason)
         statements.shred(db, number, SHREDDED)
         statements.bury(db, stone)
         return stone
@@ -186,7 +207,7 @@ class SQLiteStore:
             now = to_micros(self._clock.now())
             statements.bury(db, Tombstone(dialog_id=dialog_id, owner=owner, reason="retracted", erased_at=now))
 
-    def _tombstone_of(self, dialog: SealedDialog, reason: Reason) -> Tombstone:
+    def _tombstone_of(self, number: int, dialog: SealedDialog, reason: Reason) -> Tombstone:
         return Tombstone(
             dialog_id=dialog.record.dialog_id,
             owner=dialog.record.owner,
@@ -197,6 +218,7 @@ class SQLiteStore:
             stored_at=dialog.stored_at,
             notice_sha256=dialog.record.notice_sha256,
             purposes=dialog.record.purposes,
+            number=number,
             receipt_sha256=hashlib.sha256(dialog.receipt.encode()).digest(),
             withdrawal_hash=dialog.withdrawal_hash,
         )
@@ -232,6 +254,12 @@ def _find(db: sqlite3.Connection, dialog_id: str) -> SealedDialog | Tombstone | 
         return statements.tombstone(db, dialog_id)
     number, dialog = found
     return msgspec.structs.replace(dialog, heads=statements.heads(db, number))
+
+
+def _verify_erased(path: Path, dialog_ids: Sequence[str], truncated: bool) -> Verification:
+    with closing(connect(path, read_only=True)) as db:
+        left = [statements.keys_and_rows_left(db, dialog_id, SHREDDED) for dialog_id in dialog_ids]
+    return Verification(sum(keys for keys, _ in left), sum(rows for _, rows in left), truncated)
 
 
 def _meet(db: sqlite3.Connection, found: tuple[int, SealedDialog], candidate: Candidate) -> SealedDialog:

@@ -9,7 +9,7 @@ import msgspec
 from ..clock import to_micros
 from ..consent import Record
 from ..query import Filter, Selection
-from . import Credential, MessageHead, MessageRow, SealedDialog, Tombstone
+from . import Credential, MessageHead, MessageRow, PrivacyRequest, SealedDialog, Tombstone
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,7 +57,7 @@ def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     row = db.execute(
         "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
-        " receipt_sha256, withdrawal_hash FROM tombstones WHERE dialog_id = ?",
+        " receipt_sha256, number, withdrawal_hash FROM tombstones WHERE dialog_id = ?",
         (dialog_id,),
     ).fetchone()
     if row is None:
@@ -69,7 +69,7 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
 
 def bury(db: "sqlite3.Connection", stone: Tombstone) -> None:
     fields = msgspec.structs.asdict(stone) | {"purposes": json.dumps(stone.purposes)}
-    db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+    db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
 
 
 def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
@@ -138,6 +138,32 @@ def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
     db.execute("DELETE FROM seals WHERE dialog = ?", (number,))
     db.execute("DELETE FROM messages WHERE dialog = ?", (number,))
     db.execute("DELETE FROM dialogs WHERE id = ?", (number,))
+
+
+def keys_and_rows_left(db: "sqlite3.Connection", dialog_id: str, nothing: bytes) -> tuple[int, int]:
+    """Return how many keys and rows of an erased dialog are there that should not be."""
+    keys = db.execute(
+        "SELECT count(*) FROM tombstones t JOIN dialog_keys k ON k.dialog = t.number"
+        " WHERE t.dialog_id = ? AND k.wrapped != ?",
+        (dialog_id, nothing),
+    ).fetchone()[0]
+    rows = db.execute(
+        "SELECT (SELECT count(*) FROM dialogs WHERE dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN seals s ON s.dialog = t.number WHERE t.dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN messages m ON m.dialog = t.number WHERE t.dialog_id = ?1)",
+        (dialog_id,),
+    ).fetchone()[0]
+    return keys, rows
+
+
+def add_request(db: "sqlite3.Connection", request: PrivacyRequest) -> None:
+    fields = msgspec.structs.asdict(request)
+    db.execute("INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+
+
+def request(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:
+    row = db.execute(f"SELECT * FROM privacy_requests WHERE {where}", values).fetchone()
+    return PrivacyRequest(**dict(zip(PrivacyRequest.__struct_fields__, row, strict=True))) if row else None
 
 
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:

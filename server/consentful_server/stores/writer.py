@@ -88,6 +88,11 @@ class Writer:
         """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
         return await self._enqueue(Job(work, truncate=True))
 
+    async def truncate(self) -> bool:
+        """Return whether the log holds no earlier copy of anything that was overwritten."""
+        _, clean = await self._enqueue(Job(lambda _: None, truncate=True))
+        return clean
+
     async def close(self) -> None:
         """Commit what waits, and close the connection."""
         self._closing = True

@@ -82,6 +82,7 @@ CREATE TABLE tombstones (
     notice_sha256 TEXT,
     purposes TEXT NOT NULL,
     receipt_sha256 BLOB,
+    number INTEGER,                  -- of the overwritten row in dialog_keys
     withdrawal_hash BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstones_by_withdrawal ON tombstones (withdrawal_hash) WHERE withdrawal_hash IS NOT NULL;

@@ -1,0 +1,121 @@
+"""The privacy officer's door: a customer's requests for access, portability and erasure (GDPR art. 15, 20, 17)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+from aiohttp import hdrs, web
+
+from consentful import wire
+
+from ..clock import from_micros
+from ..errors import BadRequest
+from ..stores import PrivacyRequest
+from ..views import KeptDialog
+from . import asking
+from .requests import PRINCIPAL, SERVICE, Route, json
+
+_REPEAT_KEY: Final = "Idempotency-Key"
+_LONGEST_KEY: Final = 255
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer asks for."""
+
+    kind: Literal["access", "portability", "erasure"]
+    customer_id: wire.CustomerId
+
+    def __repr__(self) -> str:
+        return f"Asked(kind={self.kind!r})"
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it.
+
+    `unreadable`: the keys are destroyed here, now. `pending`: a reader still keeps the log from being cut; ask again.
+    `report` is a compact JWS of what a verifying reading saw, checked with `/.well-known/jwks.json`.
+    """
+
+    id: str
+    kind: str
+    status: str
+    received_at: datetime
+    due_at: datetime
+    dialogs: int
+    messages: int
+    report: str | None = None
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Carry a customer's request out, at once."""
+    asked = asking.convert(await asking.body_of(request), Asked, spelt=())
+    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].id
+    if asked.kind != "erasure":
+        done, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
+        return await _disclose(request, asked.customer_id, done, dialogs)
+    done = await privacy.erase(asked.customer_id, by=by, repeat_key=_repeat_key(request))
+    return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
+
+
+async def outcome(request: web.Request) -> web.StreamResponse:
+    """Tell what came of a request."""
+    return json(_outcome(await request.app[SERVICE].privacy.request(request.match_info["request_id"])))
+
+
+def _outcome(done: PrivacyRequest) -> Outcome:
+    return Outcome(
+        done.id,
+        done.kind,
+        done.status,
+        from_micros(done.received_at),
+        from_micros(done.due_at),
+        done.dialogs,
+        done.messages,
+        done.report,
+    )
+
+
+def _repeat_key(request: web.Request) -> str | None:
+    key = request.headers.get(_REPEAT_KEY)
+    if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
+        raise BadRequest(_REPEAT_KEY, f"1 to {_LONGEST_KEY} characters")
+    return key
+
+
+async def _disclose(
+    request: web.Request, customer_id: str, done: PrivacyRequest, dialogs: AsyncGenerator[KeptDialog]
+) -> web.StreamResponse:
+    """Stream one customer's data as one JSON document, a dialog at a time."""
+    response = web.StreamResponse(
+        status=201,
+        headers={
+            hdrs.CONTENT_TYPE: "application/json; charset=utf-8",
+            hdrs.CACHE_CONTROL: "no-store",
+            hdrs.LOCATION: f"/v1/privacy-requests/{done.id}",
+        },
+    )
+    async with aclosing(dialogs):
+        await response.prepare(request)
+        with suppress(ConnectionError):  # whoever asked is gone
+            await response.write(_head(customer_id, done))
+            separator = b""
+            async for dialog in dialogs:
+                await response.write(separator + msgspec.json.encode(dialog))
+                separator = b","
+            await response.write(b"]}")
+            await response.write_eof()
+    return response
+
+
+def _head(customer_id: str, done: PrivacyRequest) -> bytes:
+    """Return the document up to the list of dialogs, which the caller closes."""
+    head = msgspec.json.encode({"request": _outcome(done), "customer_id": customer_id, "dialogs": []})
+    return head.removesuffix(b"]}")
+
+
+ROUTES: Final = (
+    Route("POST", "/v1/privacy-requests", ask, ("privacy",)),
+    Route("GET", "/v1/privacy-requests/{request_id}", outcome, ("privacy",)),
+)

@@ -1,0 +1,131 @@
+"""What a customer may ask for: all that is held (GDPR art. 15, 20), and that it be erased (art. 17), provably."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+from consentful.identifiers import uuid7
+
+from .archive import Archive
+from .clock import Clock, to_micros
+from .errors import Erased, NotFound
+from .roots import Signer
+from .stores import Disclosure, PrivacyRequest, Verification
+from .views import KeptDialog, Sight
+
+DUE_WITHIN: Final = timedelta(days=30) // timedelta(microseconds=1)
+"""Microseconds. GDPR art. 12(3): without undue delay, at the latest within one month."""
+
+_REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
+_WHOLE_SIGHT: Final = Sight(identify=True)
+
+
+class Privacy:
+    """Carries out privacy requests over the archive."""
+
+    def __init__(self, archive: Archive, signer: Signer, clock: Clock, issuer: str) -> None:
+        self._archive = archive
+        self._store = archive.store
+        self._signer = signer
+        self._clock = clock
+        self._issuer = issuer
+
+    async def erase(self, customer_id: str, *, by: str, repeat_key: str | None = None) -> PrivacyRequest:
+        """Erase everything of one customer, look whether it is gone, and sign what was seen.
+
+        An unknown customer is no error: the outcome says that nothing was found. The same `repeat_key` of the same
+        credential within 24 hours gets the earlier outcome; without one every request runs anew.
+        """
+        key = None if repeat_key is None else hashlib.sha256(f"{by}\0{repeat_key}".encode()).digest()
+        now = to_micros(self._clock.now())
+        if key is not None and (earlier := await self._store.repeated_request(key, now - _REPEATABLE_FOR)):
+            return earlier
+        erased = await self._erase_all(self._archive.pseudonym(customer_id))
+        return await self._conclude(erased, by, now, key)
+
+    async def erase_dialog(self, dialog_id: str, *, by: str) -> PrivacyRequest:
+        """Erase one dialog, whoever's, look whether it is gone, and sign what was seen.
+
+        Raises:
+            NotFound: If there is none.
+        """
+        erasure = await self._archive.erase(dialog_id, "requested")
+        return await self._conclude({dialog_id: erasure.tombstone.messages}, by, to_micros(self._clock.now()), None)
+
+    async def disclose(
+        self, customer_id: str, kind: Disclosure, *, by: str
+    ) -> tuple[PrivacyRequest, AsyncGenerator[KeptDialog]]:
+        """Return the request for one customer's data, on record, and all of that data, a dialog at a time."""
+        held = await self._store.dialogs_of(self._archive.pseudonym(customer_id))
+        now = to_micros(self._clock.now())
+        request = PrivacyRequest(
+            id=str(uuid7()),
+            kind=kind,
+            status="complete",
+            requested_by=by,
+            received_at=now,
+            due_at=now + DUE_WITHIN,
+            dialogs=len(held),
+            messages=sum(held.values()),
+        )
+        await self._store.add_request(request)
+        return request, self._whole(list(held))
+
+    async def request(self, request_id: str) -> PrivacyRequest:
+        """Return a request and what came of it.
+
+        Raises:
+            NotFound: If there is none of this id.
+        """
+        request = await self._store.request(request_id)
+        if request is None:
+            raise NotFound
+        return request
+
+    async def _conclude(self, erased: dict[str, int], by: str, now: int, key: bytes | None) -> PrivacyRequest:
+        """Verify what was erased, sign what was seen, and put the request on record."""
+        seen = await self._store.verify_erased(list(erased))
+        request_id = str(uuid7())
+        request = PrivacyRequest(
+            id=request_id,
+            kind="erasure",
+            status="unreadable" if seen.is_clean else "pending",
+            requested_by=by,
+            received_at=now,
+            due_at=now + DUE_WITHIN,
+            dialogs=len(erased),
+            messages=sum(erased.values()),
+            report=self._signer.sign(self._report(request_id, list(erased), seen)),
+            repeat_key=key,
+        )
+        await self._store.add_request(request)
+        return request
+
+    async def _erase_all(self, customer: str) -> dict[str, int]:
+        """Erase until nothing is left, even if more is stored meanwhile; return the dialogs and their messages."""
+        erased: dict[str, int] = {}
+        while held := await self._store.dialogs_of(customer):
+            await asyncio.gather(*(self._store.erase(dialog_id, "requested") for dialog_id in held))
+            erased |= held
+        return erased
+
+    async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
+        for dialog_id in dialog_ids:
+            with suppress(Erased, NotFound):  # meanwhile
+                yield await self._archive.dialog(dialog_id, _WHOLE_SIGHT)
+
+    def _report(self, request_id: str, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:
+        """Return what is signed: which dialogs, and what a reading of the files showed afterwards."""
+        return {
+            "iss": self._issuer,
+            "iat": to_micros(self._clock.now()) // 1_000_000,
+            "jti": request_id,
+            "kind": "erasure",
+            "dialogs": dialog_ids,
+            "keys_left": seen.keys_left,
+            "rows_left": seen.rows_left,
+            "log_truncated": seen.log_truncated,
+        }

@@ -1,0 +1,59 @@
+"""What a data scientist sees of what was kept, for tests that look at it over REST."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiohttp import ClientSession
+
+from consentful import wire
+from consentful.wire import Consent, Message, Open
+from consentful_server.dialog import Dialog, Granted
+from consentful_server.service import Service
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+async def get(http: ClientSession, path: str, *, token: str | None = None, **params: Any) -> Any:
+    """Return the JSON of an answer that must be 200."""
+    async with http.get(path, params=params, headers=bearer(token)) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def messages(http: ClientSession, *, token: str | None = None, **params: Any) -> list[dict[str, Any]]:
+    """Return one page of messages."""
+    return (await get(http, "/v1/messages", token=token, **params))["items"]
+
+
+async def texts(http: ClientSession, *, token: str | None = None, **params: Any) -> list[str]:
+    return [message["text"] for message in await messages(http, token=token, **params)]
+
+
+async def keep(
+    service: Service,
+    dialog_id: str,
+    said: Sequence[str | Message] = ("Hi",),
+    *,
+    customer_id: str = "c-1",
+    owner: str = "local",
+    purposes: list[str] | None = None,
+    **fields: Any,
+) -> wire.Stored:
+    """Store a granted dialog without a connection."""
+    catalogue, now = service.catalogue, service.clock.now()
+    dialog = Dialog.open(Open(customer_id, dialog_id, **fields), dialog_id, catalogue, service.limits, now)
+    for seq, what in enumerate(said, 1):
+        dialog.say(what if isinstance(what, Message) else Message(seq, what), now)
+    granted = dialog.decide(Consent(True, len(said), purposes=purposes), catalogue)
+    assert isinstance(granted, Granted)
+    return await service.archive.keep(dialog, granted, owner=owner, channel="websocket")
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """Let the server's tasks run until it is so; fail if that takes seconds."""
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0)
