@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from consentful.wire import Limits, Message, Open
-from consentful_server.clock import to_micros
+from consentful_server.clock import Clock, to_micros
 from consentful_server.consent import Catalogue, Record, Wording
 from consentful_server.dialog import Dialog
 from consentful_server.pseudonym import Pseudonyms
 from consentful_server.sealing import Sealer
+from consentful_server.stores.ledger import Ledger
+from consentful_server.stores.sqlite import SQLiteStore
 from consentful_server.vault import Vault
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,6 +30,13 @@ CATALOGUE = Catalogue(
         )
     ]
 )
+
+
+async def open_store(path: Path, clock: Clock) -> SQLiteStore:
+    """Return a store whose ledger lies beside it."""
+    ledger = Ledger(path.with_name("erasures.ledger"))
+    ledger.open()
+    return await SQLiteStore.open(path, clock, ledger)
 
 
 def spoken(

@@ -24,13 +24,16 @@ GivenBy: TypeAlias = Literal["self", "representative"]
 # `$` alone would let a trailing line feed through; the look-ahead is read alike by Python and by JSON Schema.
 CustomerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's own name for it")]
 DialogId: TypeAlias = Annotated[
-    str, Meta(pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._~:-]{1,200}$(?!\n)", description="unreserved in URLs, not a dot folder")
+    str,
+    Meta(pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._~:-]{1,200}$(?!\n)", description="unreserved in URLs, not a dot folder"),
 ]
 Language: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,8}$(?!\n)", description="BCP 47 tag, in any case")
 ]
 Bot: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="which chatbot speaks")]
-Label: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,100}$(?!\n)", description="id of a notice or purpose")]
+Label: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,100}$(?!\n)", description="id of a notice or purpose")
+]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
 Seq: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -225,6 +228,14 @@ _FIELDS: Final = frozenset(
     for field in frame.__struct_fields__
 ) | {"type"}  # fmt: skip
 _PATH: Final = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
+_FORMS: Final = {
+    ".dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or ..",
+    ".language": "a BCP 47 language tag, such as en or pt-BR",
+    ".bot": "1 to 200 characters, none of them a control character",
+    ".notice": "the id of a notice",
+    ".purposes": "the id of a purpose",
+}
+"""What to say instead of a pattern."""
 _STEP: Final = re.compile(r"\.(?P<field>\w+)|\[\d+\]|\[\.\.\.\]")
 
 
@@ -241,6 +252,8 @@ def _explain(error: Exception) -> BadFrame:
         return BadFrame(path, "unknown frame type; send open, message or consent")
     if said.startswith("Invalid enum value"):
         return BadFrame(path, "not one of the documented values")
+    if "matching regex" in said:
+        return BadFrame(path, "Expected " + _FORMS[path[1:].partition("[")[0]])
     if said.startswith(("Expected", "Object missing required field", "Number out of range", "Invalid RFC3339")):
         return BadFrame(path, said[: at.start()] if at else said)
     return BadFrame(path, "breaks the schema")

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from .edges import officer, original, pages, rest, upgrade
-from .edges.requests import SERVICE, Route, add_routes, answer
+from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
 from .service import Service
@@ -26,6 +26,7 @@ def build_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[answer], client_max_size=_BODY_BYTES)
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
+    app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_clockwork)
     return app

@@ -1,8 +1,10 @@
 """One process's parts, put together once; every edge gets what it needs from here."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Final
 
 from . import roots
@@ -17,13 +19,17 @@ from .query import Cursors
 from .registry import Registry
 from .roots import Roots, Signer
 from .settings import Settings
-from .stores import Store
+from .stores import Reason, Store, ledger
+from .stores.ledger import Ledger
 from .stores.sqlite import SQLiteStore
 from .tasks import Tasks
 from .telemetry import Metrics
 from .vault import Vault
 
+_log: Final = logging.getLogger("consentful.server")
+
 _DEPLOYMENT: Final = "deployment"
+_LOOKED_UP_AT_ONCE: Final = 10_000
 _CHECK: Final = "check "
 
 
@@ -65,14 +71,28 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     """
     clock = clock or SystemClock()
     settings.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = await SQLiteStore.open(settings.database_path, clock)
+    erasures = Ledger(settings.keys_dir / ledger.NAME)
+    store = await SQLiteStore.open(settings.database_path, clock, erasures)
     try:
         keys, deployment = await _fit(store, settings)
+        erasures.open()
         service = Service(settings, store, keys, deployment, clock)
         await store.remember(service.catalogue.wordings)
+        await _erase_again(store, erasures)
         yield service
     finally:
         await store.close()
+
+
+async def _erase_again(store: Store, erasures: Ledger) -> None:
+    """Erase what is in the ledger and yet stored: a crash came between, or an older backup was restored."""
+    entries = iter(erasures)
+    while some := list(islice(entries, _LOOKED_UP_AT_ONCE)):
+        reasons: dict[str, Reason] = {entry.dialog_id: entry.reason for entry in some}
+        held = await store.still_held(list(reasons))
+        await asyncio.gather(*(store.erase(dialog_id, reasons[dialog_id]) for dialog_id in held))
+        if held:
+            _log.warning("erased again", extra={"dialogs": len(held)})
 
 
 async def _fit(store: Store, settings: Settings) -> tuple[Roots, bytes]:

@@ -161,12 +161,13 @@ class Connection:
             else:
                 await self._refuse_frame(wire.Error("frame", str(bad)))
             return
+        seq = frame.seq if isinstance(frame, wire.Message) else None
         try:
             await self._handle(frame)
         except (BadRequest, OutOfOrder) as refusal:
-            await self._refuse_frame(faults.to_wire(refusal))
+            await self._refuse_frame(faults.to_wire(refusal, seq))
         except Refusal as refusal:
-            await self._answer(refusal, frame.seq if isinstance(frame, wire.Message) else None)
+            await self._answer(refusal, seq)
 
     def _decode(self, message: WSMessage) -> wire.FromClient:
         if message.type is not self._opcode:

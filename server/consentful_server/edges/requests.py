@@ -36,17 +36,24 @@ _PROTECTION: Final = {
 
 
 class Route(NamedTuple):
-    """One route and the scopes of which a caller needs one. No scope means that anyone may come."""
+    """One route and the scopes of which a caller needs one. No scope means that anyone may come.
+
+    What can be got can be asked for with HEAD as well (RFC 9110 §9.1), but for an upgrade.
+    """
 
     method: str
     path: str
     handler: Handler
     scopes: tuple[Scope, ...] = ()
+    head: bool = True
 
 
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
     for route in routes:
-        app.router.add_route(route.method, route.path, _guarded(route))
+        handler = _guarded(route)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == hdrs.METH_GET and route.head:
+            app.router.add_route(hdrs.METH_HEAD, route.path, handler)
 
 
 def _guarded(route: Route) -> Handler:
@@ -71,7 +78,7 @@ def bearer(request: web.Request) -> str | None:
 
 @web.middleware
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document, and see that the answer can do no harm."""
+    """Turn whatever a handler raises into a problem document."""
     began = time.perf_counter()
     try:
         _refuse_foreign_host(request)
@@ -85,13 +92,18 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
         _log.error("request failed", extra={"route": route_of(request)} | where(error))
         response = _problem(500, "internal", "something went wrong here; try again, or look into the server's log")
-    if not response.prepared:
-        for name, value in _PROTECTION.items():
-            response.headers.setdefault(name, value)
+    if request.writer.output_size and not response.prepared and request.transport is not None:
+        request.transport.close()  # a stream broke off in the middle: nothing may follow it and make it look whole
     request.app[SERVICE].metrics.requests.labels(request.method, route_of(request), response.status).observe(
         time.perf_counter() - began
     )
     return response
+
+
+async def protect(_request: web.Request, response: web.StreamResponse) -> None:
+    """Before any answer leaves: see that a browser can do no harm with it."""
+    for name, value in _PROTECTION.items():
+        response.headers.setdefault(name, value)
 
 
 def route_of(request: web.Request) -> str:

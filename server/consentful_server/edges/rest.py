@@ -126,6 +126,9 @@ async def _stream(request: web.Request, question: Question) -> web.StreamRespons
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
     blocks = archive.stream(asking.to_filter(question, principal, archive), principal.sight, order=question.order)
     response = web.StreamResponse(headers={"Content-Type": _NDJSON, "Cache-Control": "no-store"})
+    if request.method == hdrs.METH_HEAD:
+        await blocks.aclose()
+        return response
     async with aclosing(blocks):
         first = await anext(blocks, None)  # what can be refused is refused before the first byte
         await response.prepare(request)
@@ -146,7 +149,7 @@ def _page(request: web.Request, question: Question, page: Page[Any]) -> web.Resp
     if question.order == "stored":  # there is always a next cursor: it continues with what is stored later
         body["more"] = page.more
     headers: dict[str, str] = {}
-    if page.next is not None and request.method == "GET":
+    if page.more and request.method != hdrs.METH_POST:  # or following the links in commit order would never end
         query = MultiDict(request.query)
         query["cursor"] = page.next
         headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
@@ -161,14 +164,25 @@ def _format(request: web.Request, question: Question) -> str:
     """
     if isinstance(question, Listing) and question.format is not None:
         return _FORMATS[question.format]
-    accepted = request.headers.get(hdrs.ACCEPT, "*/*")
-    for part in accepted.split(","):
-        media = part.partition(";")[0].strip().lower()
+    for media in _accepted(request.headers.getall(hdrs.ACCEPT, ["*/*"])):
         if media in _FORMATS.values():
             return media
         if media in ("*/*", "application/*", ""):
             return _JSON
     raise NotAcceptable(", ".join(_FORMATS.values()))
+
+
+def _accepted(headers: list[str]) -> list[str]:
+    """Return the media types of `Accept`, the most wanted first, without those that are not wanted (RFC 9110 §12.5.1)."""
+    weighed: list[tuple[float, str]] = []
+    for part in ",".join(headers).split(","):
+        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((piece.removeprefix("q=") for piece in parameters if piece.startswith("q=")), "1")
+        try:
+            weighed.append((float(weight), media))
+        except ValueError:
+            raise BadRequest("Accept", "a list of media types, with weights as in `application/json;q=0.5`") from None
+    return [media for weight, media in sorted(weighed, key=lambda each: -each[0]) if weight > 0]
 
 
 ROUTES: Final = (

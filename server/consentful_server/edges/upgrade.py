@@ -117,4 +117,4 @@ async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refus
     await socket.close(code=close or faults.CLOSED_TOO_MANY_BAD_FRAMES, message=refusal.code.encode())
 
 
-ROUTES: Final = (Route("GET", "/v1/dialogs/live", live),)
+ROUTES: Final = (Route("GET", "/v1/dialogs/live", live, head=False),)

@@ -187,6 +187,10 @@ class Store(Protocol):
         """Return the ids of every dialog of a customer (pseudonym), with the numbers of their messages."""
         ...
 
+    async def still_held(self, dialog_ids: Sequence[str]) -> list[str]:
+        """Return which of these dialogs are stored."""
+        ...
+
     async def verify_erased(self, dialog_ids: Sequence[str]) -> Verification:
         """Return what is left of dialogs that were erased, read through a new connection that has cached nothing."""
         ...

@@ -32,6 +32,7 @@ from . import (
     statements,
 )
 from .lane import Lane, connect, open_lane, sqlite3
+from .ledger import Entry, Ledger
 from .migrations import Migration, migrate
 from .writer import Writer
 
@@ -45,8 +46,9 @@ _FRESH_S: Final = 5.0
 class SQLiteStore:
     """The `Store` on one SQLite database."""
 
-    def __init__(self, path: Path, writer: Writer, readers: Sequence[Lane], clock: Clock) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Sequence[Lane], clock: Clock, ledger: Ledger) -> None:
         self._path = path
+        self._ledger = ledger
         self._writer = writer
         self._clock = clock
         self._readers = readers
@@ -55,20 +57,23 @@ class SQLiteStore:
             self._idle.put_nowait(lane)
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> "SQLiteStore":
-        """Return the store, at this program's schema.
+    async def open(cls, path: Path, clock: Clock, ledger: Ledger) -> "SQLiteStore":
+        """Return the store, at this program's schema. Every erasure is in the ledger before it is done.
+
+        The ledger is the store's from now on, to write to and to close.
 
         Raises:
             BadDatabase: If the schema is newer, the file is no database, or SQLite is one that can corrupt it.
         """
         await asyncio.to_thread(prepare, path)
-        writer = await Writer.open(path, clock)
-        return cls(path, writer, [await open_lane(path, read_only=True) for _ in range(READERS)], clock)
+        writer = await Writer.open(path, clock, ledger.sync)
+        return cls(path, writer, [await open_lane(path, read_only=True) for _ in range(READERS)], clock, ledger)
 
     async def close(self) -> None:
         await self._writer.close()
         for lane in self._readers:
             await lane.close()
+        self._ledger.close()
 
     async def keep(self, candidate: Candidate) -> SealedDialog:
         return await self._writer.write(lambda db: self._keep(db, candidate))
@@ -90,6 +95,10 @@ class SQLiteStore:
     async def dialogs_of(self, customer: str) -> dict[str, int]:
         sql = "SELECT dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
         return await self._read(lambda db: dict(db.execute(sql, (customer,)).fetchall()))
+
+    async def still_held(self, dialog_ids: Sequence[str]) -> list[str]:
+        sql = "SELECT dialog_id FROM dialogs WHERE dialog_id IN (SELECT value FROM json_each(?))"
+        return await self._read(lambda db: [row[0] for row in db.execute(sql, (json.dumps(dialog_ids),))])
 
     async def verify_erased(self, dialog_ids: Sequence[str]) -> Verification:
         truncated = await self._writer.truncate()
@@ -195,6 +204,7 @@ class SQLiteStore:
         if owner not in (None, dialog.record.owner) or customer not in (None, dialog.record.customer):
             return None
         stone = self._tombstone_of(number, dialog, reason)
+        self._ledger.add(Entry(dialog_id, reason, stone.erased_at))
         statements.shred(db, number, SHREDDED)
         statements.bury(db, stone)
         return stone

@@ -50,8 +50,9 @@ _Outcome = tuple[Any, bool] | Exception
 class Writer:
     """Commits jobs in the order they come; `write` returns once the job is durable."""
 
-    def __init__(self, lane: Lane, clock: Clock) -> None:
+    def __init__(self, lane: Lane, clock: Clock, before_commit: Callable[[], None]) -> None:
         self._lane = lane
+        self._before_commit = before_commit
         self._clock = clock
         self._waiting: list[Job[Any]] = []
         self._wake = asyncio.Event()
@@ -62,8 +63,9 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="consentful-writer")
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> "Writer":
-        return cls(await open_lane(path), clock)
+    async def open(cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None) -> "Writer":
+        """Return a writer; what `before_commit` does is done, or the transaction is not committed."""
+        return cls(await open_lane(path), clock, before_commit)
 
     @property
     def lane(self) -> Lane:
@@ -122,7 +124,7 @@ class Writer:
         if self._in_doubt and not self._clear_doubt(db):
             return [StorageFailed() for _ in batch]
         try:
-            outcomes = _transact(db, batch)
+            outcomes = _transact(db, batch, self._before_commit)
         except _Doubt as doubt:
             cleared = self._clear_doubt(db)
             _log.error("commit failed", extra={"jobs": len(batch), "cleared": cleared, "error": _name(doubt.__cause__)})
@@ -149,7 +151,7 @@ class Writer:
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
 
-def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]], before_commit: Callable[[], None]) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -158,6 +160,7 @@ def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcom
                 outcomes.append((job.work(db), True))
             except Refusal as refusal:
                 outcomes.append(refusal)
+        before_commit()
     except BaseException:
         _roll_back(db)
         raise

@@ -19,12 +19,12 @@ from consentful_server.stores.migrations import migrate, migrations, version
 from consentful_server.stores.sqlite import SQLiteStore, prepare
 from consentful_server.stores.writer import Writer
 from consentful_server.testing import FakeClock
-from sealed import START, candidate
+from sealed import START, candidate, open_store
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncGenerator[SQLiteStore]:
-    opened = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    opened = await open_store(tmp_path / "test.db", FakeClock())
     yield opened
     await opened.close()
 
@@ -151,7 +151,7 @@ async def test_one_job_that_breaks_does_not_fail_its_neighbours(tmp_path: Path) 
 
 
 async def test_a_closed_store_refuses_and_what_waited_was_committed(tmp_path: Path) -> None:
-    store = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    store = await open_store(tmp_path / "test.db", FakeClock())
     waiting = [asyncio.ensure_future(store.keep(candidate(f"d-{number}"))) for number in range(50)]
     await asyncio.sleep(0)
 
@@ -169,10 +169,10 @@ sys.path.insert(0, {tests!r})
 from consentful_server.errors import OutcomeUnknown, StorageFailed
 from consentful_server.stores.sqlite import SQLiteStore
 from consentful_server.testing import FakeClock
-from sealed import candidate
+from sealed import open_store, candidate
 
 async def main():
-    store = await SQLiteStore.open(Path({database!r}), FakeClock())
+    store = await open_store(Path({database!r}), FakeClock())
     for number in range({dialogs}):
         try:
             await store.keep(candidate(f"d-{{number}}"))
@@ -219,7 +219,7 @@ def on_a_failing_disk(tmp_path: Path, inject: str, *, dialogs: int) -> list[str]
 
 
 async def kept_after_restart(tmp_path: Path, dialogs: int) -> set[int]:
-    store = await SQLiteStore.open(tmp_path / "test.db", FakeClock())
+    store = await open_store(tmp_path / "test.db", FakeClock())
     kept = {number for number in range(dialogs) if isinstance(await store.find(f"d-{number}"), SealedDialog)}
     await store.close()
     return kept

@@ -14,9 +14,8 @@ from consentful_server.consent import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.query import Filter, Order, Position, Selection
 from consentful_server.stores import Credential, MessageRow, SealedDialog, Store, Tombstone
-from consentful_server.stores.sqlite import SQLiteStore
 from consentful_server.testing import FakeClock
-from sealed import CATALOGUE, PSEUDONYMS, START, candidate
+from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(params=["sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncGenerator[Store]:
-    opened = await SQLiteStore.open(tmp_path / "test.db", clock)
+    opened = await open_store(tmp_path / "test.db", clock)
     yield opened
     await opened.close()
 
@@ -340,11 +339,11 @@ async def test_a_probe_writes_only_when_the_last_write_is_old(store: Store, cloc
 
 async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock) -> None:
     async with AsyncExitStack() as stack:
-        first = await SQLiteStore.open(tmp_path / "again.db", clock)
+        first = await open_store(tmp_path / "again.db", clock)
         stack.push_async_callback(first.close)
         kept = await first.keep(candidate("d-1"))
     async with AsyncExitStack() as stack:
-        second = await SQLiteStore.open(tmp_path / "again.db", clock)
+        second = await open_store(tmp_path / "again.db", clock)
         stack.push_async_callback(second.close)
         assert await second.find("d-1") == kept
 
