@@ -115,6 +115,10 @@ class Archive:
             raise NotFound
         return Opened(self._vault, found).whole(sight)
 
+    def content_digest(self, sealed: SealedDialog) -> bytes:
+        """Return the keyed digest of a dialog's stored words, which a receipt states."""
+        return Opened(self._vault, sealed).content_digest()
+
     async def messages(
         self, wanted: Filter, sight: Sight, *, order: Order, limit: int, cursor: str | None = None
     ) -> Page[KeptMessage]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import process, retention
+from . import verify as verification
 from .access import Scope
 from .clock import SystemClock, from_micros, to_micros
 from .demo import DEFAULT_DIALOGS, Demo
@@ -130,6 +131,27 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
 
 
 @app.command
+def verify(receipt: Path | None = None, *, disk: str | None = None, place: Where = Place()) -> int:
+    """Check a RECEIPT (a file) against this deployment's key and the stored words, or search the disk for a marker.
+
+    Args:
+        receipt: A file with the compact JWS that `stored` carried.
+        disk: Search every file of the data and the keys, byte for byte, for this text.
+    """
+    if (receipt is None) == (disk is None):
+        raise BadSetting("receipt", "name either a receipt's file or --disk")
+    if disk is not None:
+        return _search(place, disk)
+    text = receipt.read_text() if receipt and receipt.is_file() else ""
+    if not text:
+        raise BadSetting("receipt", "a file that holds a receipt")
+    verdict = _with_service(place, lambda service: verification.check_receipt(text, service))
+    _out.print_json(data=dict(verdict.claims))
+    _out.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
+    return 0 if verdict.is_good else 1
+
+
+@app.command
 def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
     """Erase every dialog whose retention has ended. The server does it by itself every hour.
 
@@ -215,6 +237,15 @@ def _with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
             return await work(service)
 
     return asyncio.run(within())
+
+
+def _search(place: Place, marker: str) -> int:
+    folders = [place.database_path.parent, place.keys_dir]
+    found = list(verification.search(folders, marker))
+    for path in found:
+        _out.print(str(path), markup=False)
+    _out.print(f"Found in {len(found)} files." if found else "Found nowhere in the files of the data and the keys.")
+    return 1 if found else 0
 
 
 def _row(credential: Credential) -> list[str]:

@@ -144,6 +144,12 @@ class Opened:
         """Return a message's language as the chatbot wrote it, where that is not the canonical spelling."""
         return self._lines[seq - 1].spelt
 
+    def content_digest(self) -> bytes:
+        """Return the keyed digest of what is stored, made from the words themselves."""
+        heads = enumerate(zip(self._sealed.heads, self._lines, strict=True), 1)
+        said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
+        return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
+
     def message(self, row: MessageRow, sight: Sight) -> KeptMessage:
         line, record = self._lines[row.seq - 1], self._sealed.record
         return KeptMessage(
