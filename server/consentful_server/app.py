@@ -7,14 +7,21 @@ from typing import Final
 
 from aiohttp import web
 
-from .edges import officer, original, pages, rest, upgrade
+from .edges import officer, original, pages, rest, upgrade, withdrawal
 from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
 from .service import Service
 from .waiting import WaitingRoom
 
-ROUTES: Final[tuple[Route, ...]] = (*upgrade.ROUTES, *rest.ROUTES, *officer.ROUTES, *original.ROUTES, *pages.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *upgrade.ROUTES,
+    *rest.ROUTES,
+    *officer.ROUTES,
+    *original.ROUTES,
+    *pages.ROUTES,
+    *withdrawal.ROUTES,
+)
 """Every route with its scopes, declared in one place each."""
 
 _BODY_BYTES: Final = 512 * 1024

@@ -135,12 +135,14 @@ class Registry:
 
     async def drain(self, grace_s: float) -> None:
         """Let the dialogs end within the grace time, then let go of the rest, a few at a time."""
-        await asyncio.gather(*(holder.drain(grace_s) for holder in list(self._holders)))
+        telling = asyncio.gather(*(holder.drain(grace_s) for holder in list(self._holders)))
         try:
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
         except TimeoutError:
             await self._close_the_rest()
+        finally:
+            telling.cancel()  # one that does not read can be told nothing
 
     async def _close_the_rest(self) -> None:
         rest = list(self._holders)

@@ -110,6 +110,7 @@ class WaitingRoom:
             if waiting.deciding is None:
                 return await self._decide(waiting, granted)
             await waiting.settled()
+            return await self.decide(dialog_id, granted, who)  # a failed decision leaves it waiting
         return await self._decided(dialog_id, granted, who)
 
     def forget(self, waiting: Waiting, outcome: str) -> None:

@@ -12,9 +12,10 @@ from consentful import wire
 
 from ..access import Principal
 from ..archive import Archive
-from ..errors import BadRequest, Forbidden, WrongMediaType
+from ..errors import BadRequest, Forbidden
 from ..pseudonym import PREFIX
 from ..query import MAX_LIMIT, Filter, Order, language_range
+from . import bodies
 
 S = TypeVar("S", bound=msgspec.Struct)
 Q = TypeVar("Q", bound="Question")
@@ -93,22 +94,7 @@ async def from_body(request: web.Request) -> Search:
         BadRequest: If a field is unknown or malformed; it is named.
         WrongMediaType: If the body is not JSON.
     """
-    return convert(await body_of(request), Search, spelt=())
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """Return the fields of a JSON body.
-
-    Raises:
-        BadRequest: If it is no JSON object.
-        WrongMediaType: If it does not say that it is JSON.
-    """
-    if request.content_type != "application/json":
-        raise WrongMediaType("application/json")
-    try:
-        return msgspec.json.decode(await request.read(), type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "a JSON object") from None
+    return convert(await bodies.object_of(request), Search, spelt=())
 
 
 def to_filter(question: Question, principal: Principal, archive: Archive) -> Filter:

@@ -14,7 +14,7 @@ from ..clock import from_micros
 from ..errors import BadRequest
 from ..stores import PrivacyRequest
 from ..views import KeptDialog
-from . import asking
+from . import asking, bodies
 from .requests import PRINCIPAL, SERVICE, Route, json
 
 _REPEAT_KEY: Final = "Idempotency-Key"
@@ -50,7 +50,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Carry a customer's request out, at once."""
-    asked = asking.convert(await asking.body_of(request), Asked, spelt=())
+    asked = asking.convert(await bodies.object_of(request), Asked, spelt=())
     privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].id
     if asked.kind != "erasure":
         done, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)

@@ -7,7 +7,6 @@ GET  /data  and  /data/              what was consented to, newest first, as a b
 
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
-from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import hdrs, web
@@ -17,19 +16,17 @@ from multidict import MultiDict
 from consentful import wire
 
 from ..clock import from_micros
-from ..errors import BadRequest, Unsupported, WrongMediaType
+from ..errors import BadRequest, Unsupported
 from ..query import MAX_LIMIT, Filter, language_range
 from ..sealing import Opened
 from ..stores import MessageRow
 from ..waiting import WaitingRoom
+from . import bodies
 from .asking import DEFAULT_LIMIT, convert, single
 from .requests import PRINCIPAL, SERVICE, Route, json
 
 ROOM: Final = web.AppKey("waiting room", WaitingRoom)
 
-_JSON: Final = "application/json"
-_FORM: Final = "application/x-www-form-urlencoded"
-_READ: Final = f"{_JSON}, {_FORM}"
 _SPELLINGS: Final = {"true": True, "false": False}
 
 
@@ -132,19 +129,23 @@ def _datum(opened: Opened, row: MessageRow) -> Datum:
 
 async def _fields(request: web.Request) -> dict[str, Any]:
     """Return the body's fields: a JSON object or a form, whatever the type says that a client forgot to set."""
-    body = await _body(request)
-    if body.startswith(b"{") or request.content_type == _JSON:
-        decoded = _decode(body)
+    body = await bodies.of_either(request)
+    if body.startswith(b"{") or request.content_type == bodies.JSON:
+        decoded = bodies.decode_json(body)
         if not isinstance(decoded, dict):
             raise BadRequest("body", 'a JSON object such as {"text": "Hi", "language": "EN"}')
         return cast("dict[str, Any]", decoded)
-    return _form(body)
+    return bodies.decode_form(body)
 
 
 async def _decision(request: web.Request) -> bool:
     """Return the decision: `true`, `"true"`, `{"consent": true}` or the form field `consent=true`, in any case."""
-    body = await _body(request)
-    decision = _form(body).get("consent") if b"=" in body and not body.startswith(b"{") else _decode(body)
+    body = await bodies.of_either(request)
+    decision = (
+        bodies.decode_form(body).get("consent")
+        if b"=" in body and not body.startswith(b"{")
+        else bodies.decode_json(body)
+    )
     if isinstance(decision, dict):
         fields = cast("dict[str, Any]", decision)
         decision = fields["consent"] if set(fields) == {"consent"} else None
@@ -153,36 +154,6 @@ async def _decision(request: web.Request) -> bool:
     if not isinstance(decision, bool):
         raise BadRequest("body", 'true or false, "true" or "false", {"consent": true}, or the form field consent=true')
     return decision
-
-
-async def _body(request: web.Request) -> bytes:
-    """Return the body, held in memory: aiohttp's own reader of forms would spill an upload to disk.
-
-    Raises:
-        WrongMediaType: If the type is neither JSON nor a form; `text/plain` and none at all are taken as JSON.
-    """
-    if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (_JSON, _FORM, "text/plain"):
-        raise WrongMediaType(_READ)
-    return (await request.read()).strip()
-
-
-def _decode(body: bytes) -> object:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "not well-formed JSON in UTF-8") from None
-
-
-def _form(body: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=10
-        )
-    except ValueError:
-        raise BadRequest("body", "not a well-formed form in UTF-8") from None
-    if len(dict(pairs)) != len(pairs):
-        raise BadRequest("body", "a field is given twice; give it once")
-    return dict(pairs)
 
 
 ROUTES: Final = (

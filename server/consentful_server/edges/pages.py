@@ -1,5 +1,6 @@
 """The bundled pages, and what operators and load balancers ask."""
 
+from pathlib import Path
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -56,9 +57,16 @@ def _file(request: web.Request, name: str) -> web.StreamResponse:
     folder = request.app[SERVICE].settings.static
     path = folder / name
     content_type = _TYPES.get(path.suffix)
-    if content_type is None or path.parent != folder or not path.is_file():
+    if content_type is None or path.parent != folder or not _is_file(path):
         raise NotFound
     return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-cache"})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than names can be
+        return False
 
 
 ROUTES: Final = (

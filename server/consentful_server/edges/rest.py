@@ -13,7 +13,7 @@ from ..clock import from_micros
 from ..errors import BadRequest, NotAcceptable
 from ..stores import Erasure
 from ..views import Page
-from . import asking
+from . import asking, bodies
 from .asking import Listing, Question
 from .requests import PRINCIPAL, SERVICE, Route, json
 
@@ -96,7 +96,7 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
-    given = asking.convert(await asking.body_of(request), Withdrawal, spelt=())
+    given = asking.convert(await bodies.object_of(request), Withdrawal, spelt=())
     return _erased(await request.app[SERVICE].archive.withdraw(given.code))
 
 

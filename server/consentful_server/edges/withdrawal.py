@@ -1,0 +1,75 @@
+"""The customer's own door: `/withdraw` takes a consent back without a login and without a script (GDPR art. 7(3))."""
+
+from datetime import datetime
+from html import escape
+from string import Template
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from ..clock import from_micros
+from ..errors import BadRequest, NotFound
+from ..stores import Erasure
+from .bodies import form_of
+from .requests import CONTENT_SECURITY_POLICY, SERVICE, Route
+
+_PAGE: Final = "withdraw.html"
+_POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Show the form."""
+    return _page(request)
+
+
+async def withdraw(request: web.Request) -> web.StreamResponse:
+    """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
+    try:
+        code = (await form_of(request)).get("code", "")
+        erasure = await request.app[SERVICE].archive.withdraw(code)
+    except (NotFound, BadRequest):
+        return _page(request, _refused(), status=404)
+    return _page(request, _confirmed(erasure), is_done=True)
+
+
+def _confirmed(erasure: Erasure) -> str:
+    stone = erasure.tombstone
+    said = "message" if stone.messages == 1 else "messages"
+    return _note(
+        "stored",
+        "Your conversation is erased.",
+        f"{stone.messages} {said} were made unreadable on {_spelt(from_micros(stone.erased_at))}."
+        " They cannot be read here any more, by anybody.",
+    )
+
+
+def _refused() -> str:
+    return _note(
+        "error",
+        "This code is not known.",
+        "Please look at it again: it has the letters I and O, never the digits 1 and 0. Nothing was erased.",
+    )
+
+
+def _note(state: str, headline: str, text: str) -> str:
+    return (
+        f'<section class="panel" data-state="{state}" role="status">'
+        f"<h2>{escape(headline)}</h2><p>{escape(text)}</p></section>"
+    )
+
+
+def _spelt(moment: datetime) -> str:
+    return f"{moment:%d %B %Y at %H:%M} UTC"
+
+
+def _page(request: web.Request, outcome: str = "", *, status: int = 200, is_done: bool = False) -> web.Response:
+    template = Template((request.app[SERVICE].settings.static / _PAGE).read_text("utf-8"))
+    return web.Response(
+        status=status,
+        text=template.substitute(outcome=outcome, hidden=" hidden" if is_done else ""),
+        content_type="text/html",
+        headers={"Content-Security-Policy": _POLICY, hdrs.CACHE_CONTROL: "no-store"},
+    )
+
+
+ROUTES: Final = (Route("GET", "/withdraw", ask), Route("POST", "/withdraw", withdraw))
