@@ -26,6 +26,8 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _BODY_BYTES: Final = 512 * 1024
 _TICK_S: Final = 1.0
+_REFRESH_S: Final = 30.0
+"""How long it takes until a notice that was added or retired on the command line counts."""
 
 
 def build_app(service: Service) -> web.Application:
@@ -53,11 +55,15 @@ async def _clockwork(app: web.Application) -> AsyncIterator[None]:
     retention = Retention(service.archive, service.clock)
 
     async def tick() -> None:
+        refresh_at = service.clock.monotonic() + _REFRESH_S
         while True:
             await asyncio.sleep(_TICK_S)
             service.registry.tick(service.clock.monotonic())
             with suppress(StorageFailed, OutcomeUnknown):  # the next hour tries again; /readyz tells the operator
                 await retention.tick()
+                if service.clock.monotonic() >= refresh_at:
+                    await service.refresh_catalogue()
+                    refresh_at = service.clock.monotonic() + _REFRESH_S
 
     ticking = asyncio.create_task(tick(), name="consentful-clockwork")
     yield

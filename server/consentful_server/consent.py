@@ -8,14 +8,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from consentful import wire
 
-from .errors import UnknownNotice, UnknownPurpose
-from .language import fallbacks
+from .errors import BadRequest, UnknownNotice, UnknownPurpose
+from .language import canonical, fallbacks
 
 _FALLBACK_LANGUAGE: Final = "en"
 
@@ -30,6 +31,9 @@ class Wording(msgspec.Struct, frozen=True):
     controller: str
     contact: str
     retention: timedelta
+    added_at: int = 0
+    """Microseconds since the epoch, like the next one."""
+    retired_at: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -54,16 +58,21 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 class Catalogue:
-    """The notices on offer. A language that has none gets its parent's, then English, then whatever there is."""
+    """The notices on offer, oldest first. The youngest that is not retired is shown, in the dialog's language.
+
+    A language that it has not gets its parent's (`de` for `de-AT`), then English, then whatever there is.
+    """
 
     def __init__(self, wordings: Sequence[Wording]) -> None:
         self.wordings = tuple(wordings)
-        self._by_language = {wording.language: wording for wording in wordings}
+        current = [wording for wording in wordings if wording.retired_at is None][-1].id
+        self._by_language = {wording.language: wording for wording in wordings if wording.id == current}
+        self._by_name = {(wording.id, wording.language): wording for wording in wordings}
         self._to_wire = {wording: wording.to_wire() for wording in wordings}
 
     def for_language(self, language: str | None) -> Wording:
-        wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE)
-        return next((self._by_language[tag] for tag in wanted if tag in self._by_language), self.wordings[0])
+        wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE, *self._by_language)
+        return next(self._by_language[tag] for tag in wanted if tag in self._by_language)
 
     def shown(self, wording: Wording) -> wire.Notice:
         """Return the wording as `opened` carries it, made once."""
@@ -75,39 +84,53 @@ class Catalogue:
         Raises:
             UnknownNotice: If there is none.
         """
-        for wording in self.wordings:
-            if wording.id == notice_id and wording.language == language:
-                return wording
-        raise UnknownNotice
+        wording = self._by_name.get((notice_id, language))
+        if wording is None:
+            raise UnknownNotice
+        return wording
 
 
-class _NoticeFile(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
-    controller: str
-    contact: str
-    purposes: tuple[str, ...]
-    retention_days: int
-    text: dict[str, str]
+class NoticeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A notice as it is written by hand, in TOML: one text for each language."""
+
+    id: wire.Label
+    controller: Annotated[str, Meta(min_length=1)]
+    contact: Annotated[str, Meta(min_length=1)]
+    purposes: Annotated[tuple[wire.Label, ...], Meta(min_length=1)]
+    retention_days: Annotated[int, Meta(ge=1, le=36_500)]
+    text: Annotated[dict[str, Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
 
 
-def default_catalogue() -> Catalogue:
+def read_notice(file: bytes) -> list[Wording]:
+    """Return a notice file's wordings, one for each language.
+
+    Raises:
+        BadRequest: If the file is not such a one; it says what is missing.
+    """
+    try:
+        notice = msgspec.toml.decode(file, type=NoticeFile)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadRequest("notice", f"not a notice file: {error}") from None
+    unknown = [language for language in notice.text if canonical(language) is None]
+    if unknown:
+        raise BadRequest("text", f"{unknown[0]} is not a BCP 47 language tag")
+    return [
+        Wording(
+            id=notice.id,
+            language=canonical(language) or language,
+            text=text.strip(),
+            purposes=notice.purposes,
+            controller=notice.controller,
+            contact=notice.contact,
+            retention=timedelta(days=notice.retention_days),
+        )
+        for language, text in notice.text.items()
+    ]
+
+
+def default_notice() -> list[Wording]:
     """Return the notice that ships with the server, in each of its languages."""
-    file = resources.files("consentful_server") / "notices" / "default.toml"
-    notice = msgspec.toml.decode(file.read_bytes(), type=_NoticeFile)
-    return Catalogue(
-        [
-            Wording(
-                id=notice.id,
-                language=language,
-                text=text.strip(),
-                purposes=notice.purposes,
-                controller=notice.controller,
-                contact=notice.contact,
-                retention=timedelta(days=notice.retention_days),
-            )
-            for language, text in notice.text.items()
-        ]
-    )
+    return read_notice((resources.files("consentful_server") / "notices" / "default.toml").read_bytes())
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):

@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import islice
 from typing import Final
 
 from . import roots
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
-from .clock import Clock, SystemClock
-from .consent import Catalogue, default_catalogue
+from .clock import Clock, SystemClock, to_micros
+from .consent import Catalogue, default_notice
 from .errors import BadKeys
 from .privacy import Privacy
 from .pseudonym import Pseudonyms
@@ -42,7 +43,7 @@ class Service:
         self.store = store
         self.limits = settings.limits
         self.metrics = Metrics()
-        self.catalogue: Catalogue = default_catalogue()
+        self.catalogue = Catalogue(default_notice())
         self.registry = Registry(settings.memory)
         self.signer = Signer(keys.signing)
         self.keys = Keys(store, keys.derive("api keys"), clock)
@@ -59,6 +60,12 @@ class Service:
         self.privacy = Privacy(self.archive, self.signer, clock, settings.issuer)
         self.tasks = Tasks()
         self.is_draining = False
+
+    async def refresh_catalogue(self) -> None:
+        """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
+        oldest = to_micros(self.clock.now() - timedelta(seconds=self.settings.max_duration))
+        known = await self.store.notices()
+        self.catalogue = Catalogue([it for it in known if it.retired_at is None or it.retired_at > oldest])
 
 
 @asynccontextmanager
@@ -77,7 +84,9 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         keys, deployment = await _fit(store, settings)
         erasures.open()
         service = Service(settings, store, keys, deployment, clock)
-        await store.remember(service.catalogue.wordings)
+        if not await store.notices():
+            await store.add_notice(default_notice())
+        await service.refresh_catalogue()
         await _erase_again(store, erasures)
         yield service
     finally:

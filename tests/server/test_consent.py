@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consentful_server.consent import Record, canonical_content, default_catalogue
+from consentful_server.consent import Catalogue, Record, canonical_content, default_notice
 
 RECORD = Record(
     dialog_id="d-1",
@@ -33,7 +33,7 @@ def test_every_field_of_the_record_changes_its_digest(field: str) -> None:
 
 
 def test_the_default_notice_says_what_art_13_asks_for_in_each_language() -> None:
-    catalogue = default_catalogue()
+    catalogue = Catalogue(default_notice())
 
     assert [wording.language for wording in catalogue.wordings] == ["en", "de", "fr", "es"]
     for wording in catalogue.wordings:

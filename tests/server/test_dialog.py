@@ -39,7 +39,7 @@ def wording(language: str, notice: str = "n-1", purposes: tuple[str, ...] = ("im
     )
 
 
-CATALOGUE = Catalogue([wording("en"), wording("de"), wording("en", "n-0")])
+CATALOGUE = Catalogue([wording("en", "n-0"), wording("en"), wording("de")])
 
 
 def dialog(limits: Limits = LIMITS, language: str | None = None) -> Dialog:

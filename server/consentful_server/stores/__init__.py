@@ -227,8 +227,20 @@ class Store(Protocol):
         """Return what the opener makes of a page of dialogs (without heads), called off the event loop."""
         ...
 
-    async def remember(self, wordings: Sequence[Wording]) -> None:
-        """Keep the notices' wordings, so that each can be shown again from its hash."""
+    async def add_notice(self, wordings: Sequence[Wording]) -> None:
+        """Put a notice on offer, in all its languages. Adding it again changes nothing.
+
+        Raises:
+            Conflict: If there is another notice of this id: what was shown once is never changed.
+        """
+        ...
+
+    async def retire_notice(self, notice_id: str) -> bool:
+        """Take a notice off offer from now on; False if there is none. Its wordings are kept for good."""
+        ...
+
+    async def notices(self) -> list[Wording]:
+        """Return every wording that was ever on offer, in the order in which they were added."""
         ...
 
     async def facts(self) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ import msgspec
 
 from ..clock import Clock, from_micros, to_micros
 from ..consent import Wording
-from ..errors import BadDatabase, Erased
+from ..errors import BadDatabase, Conflict, Erased
 from ..query import Selection
 from ..vault import SHREDDED
 from . import (
@@ -137,14 +137,17 @@ class SQLiteStore:
     async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
         return await self._read(lambda db: opener(statements.dialogs(db, selection)))
 
-    async def remember(self, wordings: Sequence[Wording]) -> None:
-        rows = [
-            (w.sha256, w.id, w.language, w.text, json.dumps(w.purposes), w.controller, w.contact, w.retention.days)
-            for w in wordings
-        ]
-        await self._writer.write(
-            lambda db: db.executemany("INSERT OR IGNORE INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        )
+    async def add_notice(self, wordings: Sequence[Wording]) -> None:
+        now = to_micros(self._clock.now())
+        await self._writer.write(lambda db: _add_notice(db, wordings, now))
+
+    async def retire_notice(self, notice_id: str) -> bool:
+        now = to_micros(self._clock.now())
+        sql = "UPDATE notices SET retired_at = coalesce(retired_at, ?) WHERE notice = ?"
+        return await self._writer.write(lambda db: db.execute(sql, (now, notice_id)).rowcount > 0)
+
+    async def notices(self) -> list[Wording]:
+        return await self._read(statements.notices)
 
     async def facts(self) -> dict[str, bytes]:
         return await self._read(lambda db: dict(db.execute("SELECT name, value FROM facts").fetchall()))
@@ -264,6 +267,14 @@ def _find(db: sqlite3.Connection, dialog_id: str) -> SealedDialog | Tombstone | 
         return statements.tombstone(db, dialog_id)
     number, dialog = found
     return msgspec.structs.replace(dialog, heads=statements.heads(db, number))
+
+
+def _add_notice(db: sqlite3.Connection, wordings: Sequence[Wording], now: int) -> None:
+    known = {wording.sha256 for wording in statements.notices(db) if wording.id == wordings[0].id}
+    if known and known != {wording.sha256 for wording in wordings}:
+        raise Conflict
+    if not known:
+        statements.add_notice(db, wordings, now)
 
 
 def _verify_erased(path: Path, dialog_ids: Sequence[str], truncated: bool) -> Verification:

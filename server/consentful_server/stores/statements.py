@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..clock import to_micros
-from ..consent import Record
+from ..consent import Record, Wording
 from ..query import Filter, Selection
 from . import Credential, MessageHead, MessageRow, PrivacyRequest, SealedDialog, Tombstone
 
@@ -268,6 +269,37 @@ def _time_conditions(table: str, wanted: Filter) -> tuple[list[str], list[Any]]:
             where.append(f"{table}.received_at {comparison} ?")
             values.append(to_micros(moment))
     return where, values
+
+
+def notices(db: "sqlite3.Connection") -> list[Wording]:
+    rows = db.execute(
+        "SELECT notice, language, text, purposes, controller, contact, retention_days, added_at, retired_at"
+        " FROM notices ORDER BY added_at, notice"
+    )
+    return [
+        Wording(
+            notice,
+            language,
+            text,
+            tuple(json.loads(purposes)),
+            controller,
+            contact,
+            timedelta(days=days),
+            added,
+            retired,
+        )
+        for notice, language, text, purposes, controller, contact, days, added, retired in rows
+    ]
+
+
+def add_notice(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int) -> None:
+    db.executemany(
+        "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        [
+            (w.id, w.language, w.sha256, w.text, json.dumps(w.purposes), w.controller, w.contact, w.retention.days, at)
+            for w in wordings
+        ],
+    )
 
 
 _CREDENTIAL: Final = "SELECT id, name, hash, scopes, purposes, created_at, expires_at, revoked_at FROM credentials"

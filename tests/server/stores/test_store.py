@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from consentful_server.clock import from_micros
+from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.query import Filter, Order, Position, Selection
@@ -302,11 +302,23 @@ async def test_facts_once_stated_are_never_changed(store: Store) -> None:
     assert await store.facts() == {"deployment": b"first", "a": b"1", "b": b"2"}
 
 
-async def test_wordings_are_remembered_once(store: Store) -> None:
+async def test_a_notice_is_added_once_never_changed_and_kept_when_it_is_retired(store: Store, clock: FakeClock) -> None:
     wordings: Sequence[Wording] = CATALOGUE.wordings
+    await store.add_notice(wordings)
+    clock.advance(60)
+    await store.add_notice(wordings)
+    other = [msgspec.structs.replace(wording, text="Other words") for wording in wordings]
 
-    await store.remember(wordings)
-    await store.remember(wordings)
+    with pytest.raises(Conflict):
+        await store.add_notice(other)
+
+    added = to_micros(START + timedelta(days=1))
+    assert await store.notices() == [msgspec.structs.replace(wording, added_at=added) for wording in wordings]
+    assert await store.retire_notice("n-1")
+    clock.advance(60)
+    assert await store.retire_notice("n-1")
+    assert not await store.retire_notice("n-9")
+    assert [wording.retired_at for wording in await store.notices()] == [added + 60_000_000]
 
 
 async def test_credentials_are_kept_and_revoked(store: Store, clock: FakeClock) -> None:

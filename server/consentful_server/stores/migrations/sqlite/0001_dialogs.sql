@@ -6,15 +6,19 @@ CREATE TABLE facts (
 
 -- Every wording that was ever on offer, so that it can be shown again from its hash (GDPR art. 7(1)).
 CREATE TABLE notices (
-    sha256 TEXT PRIMARY KEY,
     notice TEXT NOT NULL,
     language TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
     text TEXT NOT NULL,
-    purposes TEXT NOT NULL,
+    purposes TEXT NOT NULL,          -- JSON array
     controller TEXT NOT NULL,
     contact TEXT NOT NULL,
-    retention_days INTEGER NOT NULL
+    retention_days INTEGER NOT NULL,
+    added_at INTEGER NOT NULL,
+    retired_at INTEGER,
+    PRIMARY KEY (notice, language)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX notices_by_hash ON notices (sha256);
 
 -- One row a dialog, with its consent record. AUTOINCREMENT: a number is never given twice, even after the last
 -- dialog was erased, so a cursor in commit order never skips. Times are microseconds since the epoch, UTC.

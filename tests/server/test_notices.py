@@ -1,0 +1,131 @@
+"""Notices: an operator's own wording is shown, agreed to, and can be printed again years later (art. 7(1), 13)."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from consentful.wire import Consent, Error, Opened, Stored
+from consentful_server import cli, testing
+from consentful_server.consent import default_notice, read_notice
+from consentful_server.errors import BadRequest
+from consentful_server.testing import FakeClock
+from live import connect
+
+OURS = """
+id = "parcels-2"
+controller = "Parcels Ltd"
+contact = "privacy@parcels.example"
+purposes = ["improve-chatbot", "train-models"]
+retention_days = 90
+
+[text]
+EN = "May Parcels Ltd keep this conversation for 90 days?"
+nl = "Mag Parcels BV dit gesprek 90 dagen bewaren?"
+"""
+
+HASHES = {"en": "af24f91672872524", "de": "cea85469d331f3de", "fr": "b9d5ccb46ff631fd", "es": "a0c62a613a311cd4"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> list[str]:
+    return ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    file = tmp_path / "parcels.toml"
+    file.write_text(OURS)
+    return file
+
+
+async def offered(folder: Path, language: str) -> Opened:
+    async with testing.serve(folder=folder) as service, ClientSession() as http, connect(http, service.url) as live:
+        return await live.open(language=language)
+
+
+def test_the_shipped_notice_never_changes_under_its_id() -> None:
+    hashes = {wording.language: wording.sha256[:16] for wording in default_notice()}
+
+    assert {wording.id for wording in default_notice()} == {"default-1"}
+    assert hashes == HASHES
+
+
+@pytest.fixture
+def added(place: list[str], ours: Path) -> None:
+    assert cli.run(["notice", "add", str(ours), *place]) == 0
+
+
+@pytest.mark.usefixtures("added")
+async def test_an_operators_notice_is_shown_from_then_on_in_the_dialogs_language(tmp_path: Path) -> None:
+    english = await offered(tmp_path, "en-GB")
+    dutch = await offered(tmp_path, "nl")
+
+    assert (english.notice.id, english.notice.purposes) == ("parcels-2", ["improve-chatbot", "train-models"])
+    assert dutch.notice.text.startswith("Mag Parcels BV")
+
+
+async def test_a_dialog_that_was_shown_a_notice_may_agree_to_it_after_it_was_replaced(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with testing.serve(folder=tmp_path, clock=clock, max_duration=3600) as served, ClientSession() as http:
+        service = served.service
+        async with connect(http, served.url) as live:
+            await live.open()
+            await live.say("Hi")
+            await service.store.add_notice(read_notice(OURS.encode()))
+            await service.store.retire_notice("default-1")
+            await service.refresh_catalogue()
+            assert isinstance(await live.grant(notice="default-1"), Stored)
+
+        clock.advance(3601)
+        await service.refresh_catalogue()
+        async with connect(http, served.url) as live:
+            await live.open()
+            await live.say("Hi")
+            await live.send(Consent(True, 1, notice="default-1"))
+            assert (await live.receive(Error)).code == "notice"
+
+
+def test_what_was_shown_once_is_never_changed(place: list[str], ours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["notice", "add", str(ours), *place]) == 0
+    assert cli.run(["notice", "add", str(ours), *place]) == 0
+    ours.write_text(OURS.replace("90 days", "99 days"))
+
+    assert cli.run(["notice", "add", str(ours), *place]) == 2
+    assert "give the new ones another id" in capsys.readouterr().err
+
+
+def test_a_wording_can_be_printed_again_from_its_hash(
+    place: list[str], ours: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["notice", "add", str(ours), *place])
+    cli.run(["notice", "retire", "parcels-2", *place])
+    wording = read_notice(OURS.encode())[0]
+    capsys.readouterr()
+
+    assert cli.run(["notice", "show", wording.sha256, *place]) == 0
+    assert capsys.readouterr().out.strip() == wording.text
+    assert cli.run(["notice", "show", "ffff", *place]) == 1
+
+
+def test_the_last_notice_on_offer_is_not_retired(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["notice", "retire", "default-1", *place]) == 2
+    assert "add another one first" in capsys.readouterr().err
+    assert cli.run(["notice", "retire", "unknown", *place]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("id =", "name ="), "unknown field"),
+        (('"train-models"', '"train models"'), "purposes"),
+        (("retention_days = 90", "retention_days = 0"), "retention_days"),
+        (("nl =", "notalanguage ="), "notalanguage"),
+        (("[text]", "[texts]"), "unknown field"),
+        (('purposes = ["improve-chatbot", "train-models"]', "purposes = []"), "purposes"),
+        (("[text]", "["), "notice"),
+    ],
+)
+def test_a_malformed_notice_is_refused_and_told_why(change: tuple[str, str], said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        read_notice(OURS.replace(*change).encode())
