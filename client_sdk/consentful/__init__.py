@@ -1,1 +1,52 @@
-"""Consentful for chatbots."""
+"""Consentful for chatbots: a conversation is kept only when the customer says yes.
+
+    async with consentful.open_dialog("ws://127.0.0.1:8080", customer_id="c-42", language="EN") as dialog:
+        await dialog.say("Where is my parcel?")
+        await dialog.say("It arrives tomorrow.", role="bot")
+        print(dialog.notice.text)  # what to ask the customer
+        stored = await dialog.grant()  # or: await dialog.decline()
+
+`consentful.sync` is the same for blocking code. The logger `consentful` tells, at debug level, of every connection.
+"""
+
+from . import sync
+from .dialog import Dialog, open_dialog
+from .errors import (
+    Conflict,
+    ConsentfulError,
+    Erased,
+    Finished,
+    Forbidden,
+    Incomplete,
+    OutcomeUnknown,
+    Refused,
+    Superseded,
+    TimedOut,
+    TooLong,
+    Unauthorised,
+    Unavailable,
+)
+from .wire import Discarded, Limits, Notice, Stored
+
+__all__ = (
+    "Conflict",
+    "ConsentfulError",
+    "Dialog",
+    "Discarded",
+    "Erased",
+    "Finished",
+    "Forbidden",
+    "Incomplete",
+    "Limits",
+    "Notice",
+    "OutcomeUnknown",
+    "Refused",
+    "Stored",
+    "Superseded",
+    "TimedOut",
+    "TooLong",
+    "Unauthorised",
+    "Unavailable",
+    "open_dialog",
+    "sync",
+)

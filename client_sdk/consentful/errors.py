@@ -14,20 +14,25 @@
     ├── Forbidden          the token lacks the scope, or the origin is not allowed
     └── Refused            any other refusal; `code` tells which
 
-Every one has a stable `code` and a sentence that says what to do next. None carries message text.
+Every one has a stable `code` and a sentence that says what to do next. None carries message text. An argument that
+breaks the wire's schema is a mistake in the program and raises `wire.BadFrame`, a `ValueError` that names the field.
 """
 
-from typing import ClassVar
+# ruff: noqa: N818 - each is named for what happened
+
+from typing import Any
 
 
 class ConsentfulError(Exception):
-    """Anything that the SDK raises on purpose."""
+    """Anything that the SDK raises on purpose. `code` is stable; `detail` says what to do next."""
 
-    code: ClassVar[str] | str = "error"
+    code: str = "error"
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, code: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        if code is not None:
+            self.code = code
 
 
 class TooLong(ConsentfulError):
@@ -37,11 +42,12 @@ class TooLong(ConsentfulError):
 
 
 class Incomplete(ConsentfulError):
-    """Consent was refused and nothing decided; the dialog is still open (an empty dialog, an unknown notice or purpose)."""
+    """Consent was refused and nothing decided; the dialog is still open.
 
-    def __init__(self, detail: str, code: str = "incomplete") -> None:
-        super().__init__(detail)
-        self.code = code
+    `code` is `empty` for a dialog without messages, `notice` for an unknown notice, `purposes` for an unknown purpose.
+    """
+
+    code = "incomplete"
 
 
 class Finished(ConsentfulError):
@@ -51,7 +57,7 @@ class Finished(ConsentfulError):
 
 
 class TimedOut(Finished):
-    """The dialog was idle or open for too long. Nothing was stored, and the SDK dropped its copy."""
+    """The dialog was idle (`idle`) or open (`duration`) for too long. Nothing was stored; the SDK dropped its copy."""
 
     code = "idle"
 
@@ -75,19 +81,20 @@ class Erased(Finished):
 
 
 class Unavailable(ConsentfulError):
-    """No server could be reached for `reconnect_for` seconds. Nothing was stored."""
+    """No server could be reached, or none could store, for `reconnect_for` seconds. Nothing was stored."""
 
     code = "unavailable"
 
 
 class OutcomeUnknown(ConsentfulError):
-    """Consent was sent, but no answer came. The dialog object still holds everything: decide again."""
+    """Consent was sent, but no answer came. `dialog` still holds everything: call its grant() or decline() again."""
 
     code = "unknown"
 
-    def __init__(self, detail: str, dialog: object) -> None:
+    def __init__(self, detail: str, dialog: Any = None) -> None:
         super().__init__(detail)
         self.dialog = dialog
+        """The `Dialog` that asked, or the `sync.Dialog`."""
 
 
 class Unauthorised(ConsentfulError):
@@ -103,8 +110,6 @@ class Forbidden(ConsentfulError):
 
 
 class Refused(ConsentfulError):
-    """The server refused for a reason that has no class of its own."""
+    """The server refused for a reason that has no class of its own; `code` is the server's."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
+    code = "refused"

@@ -165,7 +165,7 @@ FromClient: TypeAlias = Open | Message | Consent
 FromServer: TypeAlias = Opened | Ack | Stored | Discarded | Closing | Error
 
 
-class BadFrame(ValueError):
+class BadFrame(ValueError):  # noqa: N818 - named for what it is
     """Bytes that are no frame. Carries where and what was expected, never what was found."""
 
     def __init__(self, path: str, reason: str) -> None:
@@ -239,7 +239,7 @@ _FORMS: Final = {
 _STEP: Final = re.compile(r"\.(?P<field>\w+)|\[\d+\]|\[\.\.\.\]")
 
 
-def _explain(error: Exception) -> BadFrame:
+def _explain(error: Exception) -> BadFrame:  # noqa: PLR0911 - a table of complaints
     """Keep of a decoder's complaint what we declared ourselves: paths and types, no sent value or name."""
     said = str(error)
     if not isinstance(error, msgspec.ValidationError):

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -15,6 +16,8 @@ from aiohttp import web
 
 from .access import SCOPES
 from .app import build_app, drain
+from .edges.runner import Runner
+from .errors import BadSetting
 from .service import Service, open_service
 from .settings import Settings
 from .telemetry import set_up_logging
@@ -34,6 +37,7 @@ def run(settings: Settings, announce: Announce) -> int:
     Raises:
         Refusal: If the settings, the keys or the database will not do; nothing was changed.
     """
+    os.environ["UV_USE_IO_URING"] = "0"  # what is written to files through it, no trace of system calls can show
     if settings.workers == 1:
         uvloop.run(_serve(settings, announce))
         return 0
@@ -52,20 +56,29 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     _tune_memory()
     async with open_service(settings) as service:
         await _first_key(service, announce)
-        runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        runner = Runner(build_app(service), access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             stopping = _stop_on_signal()
             site = web.TCPSite(
                 runner, settings.host, settings.port, backlog=_BACKLOG, reuse_port=settings.workers > 1 or None
             )
-            await site.start()
+            await _listen(site, settings)
             _log.info("serving", extra={"url": _url(runner), "auth": settings.access})
             await stopping.wait()
             await _drain(service)
         finally:
             await runner.cleanup()
     _log.info("stopped")
+
+
+async def _listen(site: web.TCPSite, settings: Settings) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise BadSetting(
+            "port", f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); name a free --port or --host"
+        ) from None
 
 
 async def _drain(service: Service) -> None:
@@ -78,6 +91,9 @@ async def _drain(service: Service) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+    with contextlib.suppress(TimeoutError):  # whoever is left is told to go elsewhere
+        async with asyncio.timeout(_SHUTDOWN_S):
+            await service.registry.drain(0)
 
 
 def _stop_on_signal() -> asyncio.Event:
@@ -116,17 +132,23 @@ def _supervise(settings: Settings) -> int:
     for worker in workers:
         worker.start()
 
+    asked = False
+
     def stop_all(*_: object) -> None:
+        nonlocal asked
+        asked = True
         for worker in workers:
             worker.terminate()
 
     for number in _STOPPING:
         signal.signal(number, stop_all)
     wait([worker.sentinel for worker in workers])
-    stop_all()
+    fine = (0, -signal.SIGTERM) if asked else (0,)  # one that was still starting has nothing to finish
+    if not asked:  # or it would be a second signal to those that still let dialogs end
+        stop_all()
     for worker in workers:
         worker.join()
-    return max(abs(worker.exitcode or 0) for worker in workers)
+    return max((abs(worker.exitcode or 0) for worker in workers if worker.exitcode not in fine), default=0)
 
 
 def _work(settings: Settings) -> None:

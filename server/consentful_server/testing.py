@@ -20,6 +20,7 @@ from aiohttp import web
 from .access import SCOPES, Scope
 from .app import build_app
 from .clock import Clock
+from .edges.runner import Runner
 from .service import Service, open_service
 from .settings import Settings
 
@@ -67,7 +68,7 @@ async def serve(*, folder: Path | None = None, clock: Clock | None = None, **set
         given: dict[str, Any] = {"port": 0, "data_dir": home / "data", "keys_dir": home / "keys"} | settings
         chosen = Settings(**given)
         async with open_service(chosen, clock) as service:
-            runner = web.AppRunner(build_app(service), access_log=None, shutdown_timeout=1.0)
+            runner = Runner(build_app(service), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             try:
                 site = web.TCPSite(runner, chosen.host, chosen.port)

@@ -74,7 +74,7 @@ async def push(request: web.Request) -> web.StreamResponse:
     path = convert(request.match_info, _Path)
     pushed = convert(await _fields(request), Pushed)
     await request.app[ROOM].push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
-    return json({"customerId": path.customerId, "dialogId": path.dialogId}, status=201)
+    return json({"dialogId": path.dialogId}, status=201)
 
 
 async def consent(request: web.Request) -> web.StreamResponse:

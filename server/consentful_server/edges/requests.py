@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from ..access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
@@ -17,6 +17,9 @@ from . import faults
 
 SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
+
+_SAFE: Final = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
+_ELSEWHERE: Final = ("cross-site", "same-site")
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,9 +54,9 @@ class Route(NamedTuple):
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
     for route in routes:
         handler = _guarded(route)
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=_expect)
         if route.method == hdrs.METH_GET and route.head:
-            app.router.add_route(hdrs.METH_HEAD, route.path, handler)
+            app.router.add_route(hdrs.METH_HEAD, route.path, handler, expect_handler=_expect)
 
 
 def _guarded(route: Route) -> Handler:
@@ -81,7 +84,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever a handler raises into a problem document."""
     began = time.perf_counter()
     try:
-        _refuse_foreign_host(request)
+        _refuse_foreign(request)
         response = await handler(request)
     except Refusal as refusal:
         response = problem(refusal)
@@ -150,6 +153,23 @@ def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None
     )
 
 
+def broken(status: int) -> web.Response:
+    """Return the answer to what never became a request, which no middleware sees."""
+    if status >= 500:
+        return _problem(status, "internal", "the request broke off here; try again", _PROTECTION)
+    return _problem(status, "bad_request", "not a well-formed HTTP request", _PROTECTION)
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer `Expect: 100-continue` (RFC 9110 §10.1.1); anything else that is expected is refused, and not shown."""
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
+        return _problem(417, "bad_request", "expect 100-continue or nothing")
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    return None
+
+
 def _title(status: int) -> str:
     return web.Response(status=status).reason or "Error"
 
@@ -165,13 +185,17 @@ def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None
     )
 
 
-def _refuse_foreign_host(request: web.Request) -> None:
-    """With no authentication, let no name in but this machine's own.
+def _refuse_foreign(request: web.Request) -> None:
+    """With no authentication, let no name in but this machine's own, and no page of elsewhere change anything.
 
-    A page elsewhere could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin.
+    A page could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin, or post a form here,
+    which asks nobody; browsers tell where a request comes from (Fetch Metadata).
     """
-    service = request.app[SERVICE]
-    if service.settings.access == "none" and not is_loopback(_host_without_port(request.host.lower())):
+    if request.app[SERVICE].settings.access != "none":
+        return
+    if request.method not in _SAFE and request.headers.get("Sec-Fetch-Site") in _ELSEWHERE:
+        raise Forbidden("a page of this server's own, because `--auth none` asks nobody for a token")
+    if not is_loopback(_host_without_port(request.host.lower())):
         raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
 
 

@@ -149,7 +149,9 @@ def _page(request: web.Request, question: Question, page: Page[Any]) -> web.Resp
     if question.order == "stored":  # there is always a next cursor: it continues with what is stored later
         body["more"] = page.more
     headers: dict[str, str] = {}
-    if page.more and request.method != hdrs.METH_POST:  # or following the links in commit order would never end
+    if (
+        page.more and page.next is not None and request.method != hdrs.METH_POST
+    ):  # or following the links in commit order would never end
         query = MultiDict(request.query)
         query["cursor"] = page.next
         headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'

@@ -914,9 +914,7 @@ class TestBadFrames:
 
         assert (await live.receive(Error)).code == "frame"
 
-    async def test_a_frame_over_the_limit_closes_1009(
-        self, live: Live, http: ClientSession, service: Served
-    ) -> None:
+    async def test_a_frame_over_the_limit_closes_1009(self, live: Live, http: ClientSession, service: Served) -> None:
         opened = await live.open()
 
         await live.send_raw(b" " * (opened.limits.max_frame_bytes + 1))

@@ -313,9 +313,7 @@ class TestFormats:
             ("application/x-ndjson;q=0, */*;q=0.1", "application/json"),
         ],
     )
-    async def test_the_answer_is_what_was_asked_for(
-        self, http: ClientSession, accept: str | None, given: str
-    ) -> None:
+    async def test_the_answer_is_what_was_asked_for(self, http: ClientSession, accept: str | None, given: str) -> None:
         headers = {} if accept is None else {"Accept": accept}
         async with http.get("/v1/messages", headers=headers) as response:
             assert (response.status, response.content_type) == (200, given)
@@ -381,8 +379,8 @@ class TestFormats:
 
         async with http.get("/v1/messages?format=ndjson") as response:
             with pytest.raises(ClientPayloadError):
-                async for chunk in response.content.iter_any():
-                    got += chunk
+                while True:
+                    got += await response.content.readany()
 
         assert json.loads(got)["text"] == "Hi"
 
@@ -417,7 +415,10 @@ class TestOneDialog:
         await keep(service.service, "d-1")
 
         async with http.request(method, f"/v1/dialogs/{dialog_id}") as response:
-            assert (response.status, (await response.json())["code"]) in ((404, "not_found"), (405, "method_not_allowed"))
+            assert (response.status, (await response.json())["code"]) in (
+                (404, "not_found"),
+                (405, "method_not_allowed"),
+            )
         assert await texts(http) == ["Hi"]
 
     async def test_an_erased_dialog_is_410(self, http: ClientSession, service: Served) -> None:
@@ -492,9 +493,7 @@ class TestMethods:
     @pytest.mark.parametrize(
         "path", ["/v1/messages", "/v1/dialogs", "/v1/dialogs/d-1", "/data", "/", "/healthz", "/readyz", "/metrics"]
     )
-    async def test_head_answers_like_get_without_a_body(
-        self, http: ClientSession, service: Served, path: str
-    ) -> None:
+    async def test_head_answers_like_get_without_a_body(self, http: ClientSession, service: Served, path: str) -> None:
         await keep(service.service, "d-1")
 
         async with http.head(path) as head, http.get(path) as got:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Generator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from consentful.wire import Message
-from consentful_server.consent import Wording
 from consentful_server.testing import FakeClock, Served, serve
 from kept import get, keep, messages, texts
 
@@ -260,7 +259,9 @@ VALUES = (
     st.text(max_size=20)
     | INSTANTS
     | st.integers().map(str)
-    | st.sampled_from(["en", "*", "newest", "stored", "bot", "d-1", "x-", "i-klingon", "und", "a-b-c", "en-u-co-phonebk"])
+    | st.sampled_from(
+        ["en", "*", "newest", "stored", "bot", "d-1", "x-", "i-klingon", "und", "a-b-c", "en-u-co-phonebk"]
+    )
     | st.from_regex(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}", fullmatch=True)
 )
 PATHS = st.sampled_from(["/v1/messages", "/v1/dialogs", "/data", "/data/"])

@@ -12,6 +12,7 @@ from consentful.wire import Error
 from consentful_server.access import Scope
 from consentful_server.registry import DIALOG_BYTES
 from consentful_server.testing import FakeClock, Served
+from kept import bearer, keep, texts
 from live import PATH, Live
 from raw import UPGRADE, exchange, request
 
@@ -211,7 +212,8 @@ class TestOrigin:
 class TestHost:
     @pytest.mark.parametrize("path", [PATH, "/v1/messages", "/", "/data", "/healthz"])
     @pytest.mark.parametrize(
-        "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]:80", "["]
+        "host",
+        ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]:80", "["],
     )
     async def test_without_authentication_a_name_of_elsewhere_is_403(
         self, service: Served, host: str, path: str
@@ -231,8 +233,45 @@ class TestHost:
         assert status == 200
 
 
+class TestForeignPages:
+    """With no authentication, any page that this machine's browser shows could post a form here."""
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    async def test_without_authentication_a_page_of_elsewhere_changes_nothing(
+        self, http: ClientSession, service: Served, site: str
+    ) -> None:
+        await keep(service.service, "d-1")
+        headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}
+
+        for method, path, body in (
+            ("POST", "/data/c-1/d-2", b'{"text": "Hi"}'),
+            ("POST", "/consents/d-1", b"false"),
+            ("DELETE", "/v1/dialogs/d-1", b""),
+        ):
+            async with http.request(method, path, data=body, headers=headers) as response:
+                assert (response.status, (await response.json())["code"]) == (403, "forbidden")
+        assert await texts(http) == ["Hi"]
+        assert len(service.service.registry) == 0
+
+    @pytest.mark.parametrize("site", ["same-origin", "none"])
+    async def test_this_servers_own_pages_do(self, http: ClientSession, site: str) -> None:
+        async with http.post("/data/c-1/d-1", json={"text": "Hi"}, headers={"Sec-Fetch-Site": site}) as response:
+            assert response.status == 201
+
+    async def test_a_link_from_elsewhere_leads_here(self, http: ClientSession) -> None:
+        assert (await http.get("/", headers={"Sec-Fetch-Site": "cross-site"})).status == 200
+
+    @KEYS
+    async def test_with_keys_the_token_decides(self, http: ClientSession, service: Served) -> None:
+        headers = bearer(await service.create_key()) | {"Sec-Fetch-Site": "cross-site"}
+
+        assert (await http.post("/data/c-1/d-1", json={"text": "Hi"}, headers=headers)).status == 201
+
+
 class TestRoom:
-    FULL = pytest.mark.parametrize("settings", [{"memory": 2 * DIALOG_BYTES, "max_dialog_bytes": 8, "max_text_bytes": 8}])
+    FULL = pytest.mark.parametrize(
+        "settings", [{"memory": 2 * DIALOG_BYTES, "max_dialog_bytes": 8, "max_text_bytes": 8}]
+    )
 
     @FULL
     async def test_a_full_server_is_503_with_retry_after(self, dial: Callable[..., Any]) -> None:
@@ -264,9 +303,7 @@ class TestRoom:
 
 
 class TestHandshake:
-    @pytest.mark.parametrize(
-        "without", ["Connection", "Upgrade", "Sec-WebSocket-Version", "Sec-WebSocket-Key"]
-    )
+    @pytest.mark.parametrize("without", ["Connection", "Upgrade", "Sec-WebSocket-Version", "Sec-WebSocket-Key"])
     async def test_what_is_no_handshake_is_a_400(self, service: Served, without: str) -> None:
         headers = {**UPGRADE, without: MARKER} if without != "Connection" else {**UPGRADE, "Connection": "close"}
 

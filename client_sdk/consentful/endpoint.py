@@ -1,0 +1,136 @@
+"""Where the service is and how to get in: from an address to an upgraded socket."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ssl import SSLContext
+from typing import Final, Literal, TypeAlias
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from . import endings, wire
+from .clock import Clock
+from .connection import Connection
+from .endings import Lost
+from .errors import ConsentfulError, Refused, Unauthorised
+
+Encoding: TypeAlias = Literal["json", "msgpack"]
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+TLS: TypeAlias = SSLContext | aiohttp.Fingerprint | bool
+
+_OFFERS: Final = {"json": (wire.JSON,), "msgpack": (wire.MSGPACK, wire.JSON)}
+_TIMEOUT: Final = aiohttp.ClientWSTimeout(ws_close=2.0)  # pyright: ignore[reportCallIssue] - an attrs class
+_MOST_BYTES: Final = 1024 * 1024
+"""More than any frame of a server has; a notice is the longest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One service, as one dialog reaches it."""
+
+    url: URL
+    token: Token | None = field(repr=False)
+    encoding: Encoding
+    ssl: TLS
+    heartbeat: float
+    clock: Clock = field(repr=False)
+    session: aiohttp.ClientSession | None = field(repr=False)
+
+    @asynccontextmanager
+    async def http(self) -> AsyncGenerator[aiohttp.ClientSession]:
+        """Lend the caller's HTTP session, or one that is closed afterwards and keeps no cookies."""
+        if self.session is not None:
+            yield self.session
+            return
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),
+        ) as session:
+            yield session
+
+    async def connect(self, session: aiohttp.ClientSession) -> Connection:
+        """Return a new connection on which nothing was said yet. A token callback gets a second chance after a 401.
+
+        Raises:
+            Lost: If another try may do.
+            ConsentfulError: If the server refuses.
+        """
+        outcome = await self._upgrade(session)
+        if isinstance(outcome, Unauthorised) and callable(self.token):
+            outcome = await self._upgrade(session)  # the first token may just have expired
+        if isinstance(outcome, Connection):
+            return outcome
+        raise outcome  # not where it was caught: what aiohttp raised holds the request, and that the token
+
+    async def _upgrade(self, session: aiohttp.ClientSession) -> Connection | Lost | ConsentfulError:
+        """Return a connection, or why there is none."""
+        headers = await self._bearer()
+        try:
+            socket = await session.ws_connect(
+                self.url,
+                protocols=_OFFERS[self.encoding],
+                headers=headers,
+                heartbeat=self.heartbeat,
+                timeout=_TIMEOUT,
+                max_msg_size=_MOST_BYTES,
+                ssl=self.ssl,
+                decode_text=False,
+            )
+        except aiohttp.WSServerHandshakeError as refusal:
+            retry_after = refusal.headers.get(hdrs.RETRY_AFTER, "") if refusal.headers else ""
+            return endings.of_status(refusal.status, seconds_of(retry_after, self.clock.now()))
+        except aiohttp.ClientConnectorCertificateError:
+            return Refused("the server's certificate is not trusted; pass `ssl`, or mend it", "certificate")
+        except aiohttp.ClientConnectorError as error:
+            return Lost(str(error))  # host, port and the system's reason
+        except (aiohttp.ClientError, OSError) as error:
+            return Lost(type(error).__name__)
+        return Connection(socket, wire.CODECS[socket.protocol or wire.JSON])
+
+    async def _bearer(self) -> dict[str, str]:
+        """Return the header of a token that is as new as can be (RFC 6750 §2.1)."""
+        token = await _fetch(self.token) if callable(self.token) else self.token
+        return {} if token is None else {hdrs.AUTHORIZATION: f"Bearer {token.strip()}"}
+
+
+async def _fetch(callback: Callable[[], str | Awaitable[str]]) -> str:
+    """Return what the callback gives. One that is not `async` may block: it is called in a thread."""
+    try:
+        given = callback() if inspect.iscoroutinefunction(callback) else await asyncio.to_thread(callback)
+        return given if isinstance(given, str) else await given
+    except Unauthorised:
+        raise
+    except Exception as error:  # whatever it is, the contract calls it "failed"
+        raise Lost(f"the token callback failed: {type(error).__name__}") from error
+
+
+def live_url(base: str) -> URL:
+    """Return where dialogs are opened at a service.
+
+    Raises:
+        ValueError: If `base` is no ws, wss, http or https address, or carries what has no place in a URL.
+    """
+    url = URL(base)
+    if url.scheme not in ("ws", "wss", "http", "https") or not url.host:
+        raise ValueError("the url must start with ws://, wss://, http:// or https:// and name a host")
+    if url.user or url.password or url.query_string or url.fragment:
+        raise ValueError("the url must not carry credentials, a query or a fragment; URLs are logged: pass `token`")
+    return url / "v1" / "dialogs" / "live"
+
+
+def seconds_of(retry_after: str, now: datetime) -> float:
+    """Return the seconds that a Retry-After header asks for (RFC 9110 §10.2.3), 0 if it says nothing."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())

@@ -1,0 +1,139 @@
+"""The same for blocking code: `with consentful.sync.open_dialog(...) as dialog: dialog.say(...)`.
+
+One event loop, in a daemon thread, carries every blocking dialog of the process; any thread may use a dialog.
+"""
+
+import asyncio
+import atexit
+import functools
+import os
+import threading
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from . import dialog as asynchronous
+from . import wire
+from .errors import OutcomeUnknown
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Dialog:
+    """A `consentful.Dialog` whose methods block. They promise and raise the same.
+
+    A grant that is interrupted (`KeyboardInterrupt`) counts as cancelled.
+    """
+
+    def __init__(self, dialog: asynchronous.Dialog) -> None:
+        self._dialog = dialog
+
+    def __repr__(self) -> str:
+        return repr(self._dialog)
+
+    @property
+    def id(self) -> str:
+        return self._dialog.id
+
+    @property
+    def notice(self) -> wire.Notice:
+        return self._dialog.notice
+
+    @property
+    def limits(self) -> wire.Limits:
+        return self._dialog.limits
+
+    def say(
+        self, text: str, role: wire.Role = "customer", language: str | None = None, sent_at: datetime | None = None
+    ) -> None:
+        """Add one message; see `consentful.Dialog.say`."""
+        _run(self, self._dialog.say(text, role, language, sent_at))
+
+    def grant(
+        self, purposes: Sequence[str] | None = None, notice: str | None = None, given_by: wire.GivenBy = "self"
+    ) -> wire.Stored:
+        """The customer agrees; see `consentful.Dialog.grant`."""
+        return _run(self, self._dialog.grant(purposes, notice, given_by))
+
+    def decline(self) -> wire.Discarded:
+        """The customer does not agree; see `consentful.Dialog.decline`."""
+        return _run(self, self._dialog.decline())
+
+
+def _run(dialog: Dialog, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return _thread.run(work)
+    except OutcomeUnknown as error:
+        error.dialog = dialog
+        raise
+
+
+def _blocking(
+    open_dialog: Callable[P, AbstractAsyncContextManager[asynchronous.Dialog]],
+) -> Callable[P, AbstractContextManager[Dialog]]:
+    @contextmanager
+    @functools.wraps(open_dialog)
+    def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Generator[Dialog]:
+        opening = open_dialog(*args, **kwargs)
+        dialog = Dialog(_thread.run(opening.__aenter__()))
+        try:
+            yield dialog
+        except BaseException as error:
+            _thread.run(opening.__aexit__(type(error), error, error.__traceback__))
+            raise
+        else:
+            _run(dialog, opening.__aexit__(None, None, None))
+
+    return open_blocking
+
+
+open_dialog = _blocking(asynchronous.open_dialog)
+
+
+class _Thread:
+    """An event loop in a daemon thread, from its first use to the end of the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what the work does in the loop. If the caller is interrupted, the work is cancelled."""
+        future = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=_serve, args=[self._loop], name="consentful", daemon=True)
+                thread.start()
+                atexit.register(_stop, self._loop, thread)
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.get_loop().run_forever()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if thread.is_alive():  # not in a fork
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+def _forget_thread() -> None:
+    """A fork has the memory of the loop, but not its thread."""
+    global _thread  # noqa: PLW0603
+    _thread = _Thread()
+
+
+_thread = _Thread()
+os.register_at_fork(after_in_child=_forget_thread)

@@ -1,0 +1,289 @@
+"""The proof of forgetting: no word, customer or token reaches a write system call, a file, a log line or a metric.
+
+The real server runs under strace while seeded dialogs end in every way that there is. A dialog id, which is stored in
+the clear, and a token of strace's own are the positive controls: if they are not found, the search is blind.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+CALLS: Final = (
+    "write,writev,pwrite64,pwritev,pwritev2,sendfile,splice,copy_file_range,mmap,openat,ftruncate,sendto,sendmsg"
+)
+NEVER: Final = ("splice", "copy_file_range")
+"""Calls that carry bytes which strace cannot show: the search would not see them, so there must be none.
+
+io_uring would be another; the server keeps libuv from using it for files, and then it carries changes of epoll only.
+"""
+
+
+class Traced:
+    """`consentful serve` under strace, with temporary folders of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.trace = home / "trace"
+        self.log = home / "log"
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.live = f"{self.url}/v1/dialogs/live"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        assert shutil.which("strace"), "install strace: the proof watches the server's system calls with it"
+        where = {
+            "port": self.port,
+            "data-dir": self.home / "data",
+            "keys-dir": self.home / "keys",
+            "log-level": "debug",
+        }
+        (self.home / "tmp").mkdir()
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *("strace", "-f", "-qq", "-s", "200000", "-e", f"trace={CALLS}", "-o", str(self.trace)),
+                *(sys.executable, "-m", "consentful_server", "serve"),
+                *(f"--{name}={value}" for name, value in where.items()),
+                "--auth=keys",
+                "--idle-timeout=2",
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "TMPDIR": str(self.home / "tmp")},
+                start_new_session=True,
+            )
+        try:
+            await self._until_ready()
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # the last dialog is cut off by a crash
+            await process.wait()
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        async with aiohttp.ClientSession() as http:
+            while time.monotonic() < deadline:
+                with suppress(aiohttp.ClientError):
+                    async with http.get(f"{self.url}/readyz") as response:
+                        if response.status == 200:
+                            return
+                await asyncio.sleep(0.1)  # there is nothing to await before the server listens
+        pytest.fail(self.log.read_text())
+
+
+class Chatbot:
+    """Ends dialogs in one way or another; every value that it sends carries the marker."""
+
+    def __init__(self, server: Traced, http: aiohttp.ClientSession, marker: str, token: str) -> None:
+        self.server = server
+        self.http = http
+        self.marker = marker
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.stored: list[str] = []
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+        async with self.http.ws_connect(self.server.live, headers=self.headers) as socket_:
+            await socket_.send_json(
+                {"type": "open", "customer_id": f"customer {self.marker}", "metadata": {self.marker: self.marker}}
+            )
+            assert (await socket_.receive_json())["type"] == "opened"
+            for seq in range(1, 4):
+                await socket_.send_json({"type": "message", "seq": seq, "text": f"{seq} {self.marker} " * 20})
+                assert (await socket_.receive_json())["type"] == "ack"
+            yield socket_
+
+    async def decide(self, granted: bool) -> None:
+        async with self.opened() as socket_:
+            await socket_.send_json({"type": "consent", "granted": granted, "last_seq": 3})
+            answer = await socket_.receive_json()
+            assert answer["type"] == ("stored" if granted else "discarded")
+            if granted:
+                self.stored.append(answer["dialog_id"])
+
+    async def granted(self) -> None:
+        await self.decide(granted=True)
+
+    async def declined(self) -> None:
+        await self.decide(granted=False)
+
+    async def dropped(self) -> None:
+        async with self.opened():
+            pass
+
+    async def cut(self) -> None:
+        async with self.opened() as socket_:
+            transport = socket_.get_extra_info("socket")
+            assert transport is not None
+            transport.shutdown(socket.SHUT_RDWR)
+
+    async def idle(self) -> None:
+        async with self.opened() as socket_:
+            async for _ in socket_:
+                pass
+            assert socket_.close_code == 4508
+
+    async def malformed(self) -> None:
+        async with self.opened() as socket_:
+            for frame in (
+                self.marker,
+                f'{{"type":"{self.marker}"}}',
+                f'{{"type":"open","customer_id":{{"{self.marker}":1}}}}',
+                f'{{"type":"message","seq":"{self.marker}","text":"{self.marker}"}}',
+                f'{{"type":"message","seq":4,"text":"{self.marker}","{self.marker}":1}}',
+                f'{{"type":"message","seq":4,"text":"{self.marker}","role":"{self.marker}"}}',
+                f'{{"type":"message","seq":4,"text":"{self.marker}","language":"{self.marker}!"}}',
+                f'{{"type":"message","seq":4,"text":"{self.marker}","sent_at":"{self.marker}"}}',
+                f'{{"type":"message","seq":9,"text":"{self.marker}"}}',
+                f'{{"type":"consent","granted":"{self.marker}","last_seq":3}}',
+                f'{{"type":"consent","granted":true,"last_seq":3,"notice":"{self.marker}"}}',
+                f'{{"type":"consent","granted":true,"last_seq":3,"purposes":["{self.marker}"]}}',
+                f'{{"type":"consent","granted":true,"last_seq":2,"notice":"{self.marker}"}}',
+            ):
+                await socket_.send_str(frame)
+                assert (await socket_.receive_json())["type"] == "error"
+
+    async def oversized(self) -> None:
+        async with self.opened() as socket_:
+            await socket_.send_json({"type": "message", "seq": 4, "text": self.marker * 4000})
+            assert (await socket_.receive_json())["code"] == "limit"
+            await socket_.send_str(self.marker * 30_000)
+            assert (await socket_.receive()).type is aiohttp.WSMsgType.CLOSE
+
+    async def bad_token(self) -> None:
+        for headers in ({"Authorization": f"Bearer {self.marker}"}, {"Authorization": f"Basic {self.marker}"}):
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await self.http.ws_connect(self.server.live, headers=headers)
+        async with self.http.ws_connect(
+            self.server.live, protocols=("consentful.v1.json", f"bearer.{self.marker}")
+        ) as socket_:
+            assert (await socket_.receive_json())["code"] == "unauthenticated"
+        async with self.http.get(f"{self.server.url}/v1/messages?token={self.marker}&q={self.marker}") as response:
+            assert response.status == 401
+
+    async def bad_query(self) -> None:
+        # Not as a parameter's name: a 400 names it, to whoever sent it and nobody else.
+        for query in (f"q={self.marker}", f"limit={self.marker}", f"cursor={self.marker}", f"since={self.marker}"):
+            async with self.http.get(f"{self.server.url}/v1/messages?{query}", headers=self.headers) as response:
+                assert response.status == 400
+        body: dict[str, Any] = {"q": self.marker, "customer_id": self.marker}
+        url = f"{self.server.url}/v1/messages/search"
+        async with self.http.post(url, json={**body, "role": self.marker}, headers=self.headers) as response:
+            assert response.status == 400
+
+    async def pushed(self) -> None:
+        dialog_id = secrets.token_hex(8)
+        url = f"{self.server.url}/data/customer-{self.marker}/{dialog_id}"
+        async with self.http.post(url, headers=self.headers, data={"text": self.marker, "language": "EN"}) as response:
+            assert response.status == 201
+        async with self.http.post(url, headers=self.headers, json={"text": self.marker}) as response:
+            assert response.status == 201
+        async with self.http.post(url, data=aiohttp.MultipartWriter("form-data"), headers=self.headers) as response:
+            assert response.status == 415
+        form = aiohttp.FormData()
+        form.add_field("text", self.marker * 9000, filename="upload", content_type="text/plain")
+        async with self.http.post(url, data=form, headers=self.headers) as response:
+            assert response.status == 415
+        granted = random.choice(("true", "false", f'"{self.marker}"'))
+        async with self.http.post(
+            f"{self.server.url}/consents/{dialog_id}", data=granted, headers=self.headers
+        ) as answer:
+            assert answer.status in {200, 400}
+
+    def ways(self) -> list[Callable[[], Awaitable[None]]]:
+        return [
+            self.granted,
+            self.declined,
+            self.dropped,
+            self.cut,
+            self.malformed,
+            self.oversized,
+            self.bad_token,
+            self.bad_query,
+            self.pushed,
+        ]
+
+
+async def prove(home: Path, dialogs: int) -> None:
+    marker, seed = f"MARKER{secrets.token_hex(8)}", 20260101
+    chance = random.Random(seed)
+    began = time.time()
+    server = Traced(home)
+    async with server.running(), aiohttp.ClientSession() as http:
+        token = next(line for line in server.log.read_text().splitlines() if line.startswith("cfl_"))
+        chatbot = Chatbot(server, http, marker, token)
+        await chatbot.granted()
+        at_once = asyncio.Semaphore(8)
+
+        async def one(way: Callable[[], Awaitable[None]]) -> None:
+            async with at_once:
+                await way()
+
+        ways = chatbot.ways()
+        chosen = [*ways, *chance.choices(ways, k=dialogs)]
+        await asyncio.gather(*map(one, chosen), *(chatbot.idle() for _ in range(3)))
+        async with http.get(f"{server.url}/metrics") as response:
+            metrics = await response.text()
+        last = chatbot.opened()
+        await last.__aenter__()  # killed in the middle
+    secret = token.rpartition("_")[2]
+    trace = server.trace.read_bytes()
+    assert_not_blind(trace, home, chatbot.stored)
+    for needle in (marker, secret):
+        lines = [line for line in trace.splitlines() if needle.encode() in line and not is_start(line, needle, secret)]
+        assert lines == [], f"{needle} was written: {lines[0][:300]!r}"
+        assert needle not in metrics
+        files = [path for path in written_since(began, home) if needle.encode() in path.read_bytes()]
+        assert files == [], f"{needle} is in {files}"
+    assert marker not in server.log.read_text()
+    for call in NEVER:
+        assert f" {call}(".encode() not in trace
+
+
+def assert_not_blind(trace: bytes, home: Path, stored: list[str]) -> None:
+    """See that the search finds what is written: ids are, in the database and in its log."""
+    assert stored
+    in_files = b"".join(path.read_bytes() for path in (home / "data").iterdir())
+    assert any(dialog_id.encode() in in_files for dialog_id in stored)
+    pwrites = b"".join(line for line in trace.splitlines() if b" pwrite64(" in line)
+    assert any(dialog_id.encode() in pwrites for dialog_id in stored)
+    assert b"There was no API key yet" in trace  # a plain line of log
+
+
+def is_start(line: bytes, needle: str, secret: str) -> bool:
+    """Whether this is the one line that prints the first key, which is what it is for."""
+    return needle == secret and b" write(2, " in line and b"cfl_" in line
+
+
+def written_since(began: float, home: Path) -> list[Path]:
+    """Return the files that the server could have written: its folders, and what is new in the system's."""
+    found: list[Path] = []
+    for folder in (home / "data", home / "keys", home / "tmp", Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                if path.is_file() and path.stat().st_mtime >= began - 1 and os.access(path, os.R_OK):
+                    found.append(path)
+    return found
+
+
+async def test_nothing_that_was_said_is_written_anywhere(tmp_path: Path) -> None:
+    await prove(tmp_path, dialogs=40)
+
+
+@pytest.mark.prove
+async def test_nothing_that_was_said_is_written_anywhere_in_a_thousand_dialogs(tmp_path: Path) -> None:
+    await prove(tmp_path, dialogs=1000)

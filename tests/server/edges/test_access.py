@@ -1,0 +1,272 @@
+"""Who may do what: scopes by the table of routes, purposes, identities, owners."""
+
+import base64
+import re
+
+import pytest
+from aiohttp import ClientSession
+
+from consentful_server.access import SCOPES, Scope
+from consentful_server.app import ROUTES
+from consentful_server.clock import to_micros
+from consentful_server.consent import Wording
+from consentful_server.edges.requests import Route
+from consentful_server.testing import FakeClock, Served
+from kept import bearer, get, keep, messages, texts
+
+OPEN = {
+    "/v1/withdrawals": "the code is the key",
+    "/.well-known/jwks.json": "receipts are verified by anyone",
+    "/healthz": "load balancers",
+    "/readyz": "load balancers",
+    "/metrics": "Prometheus; the operator binds or firewalls it",
+    "/openapi.json": "documentation",
+    "/asyncapi.json": "documentation",
+    "/docs": "documentation",
+    "/docs/{name}": "documentation",
+    "/": "the test page",
+    "/static/{name}": "the test page",
+    "/withdraw": "the code is the key",
+    "/v1/dialogs/live": "it looks at the token itself; see test_upgrade.py",
+}
+"""The routes that need no token, and why."""
+
+GUARDED = [route for route in ROUTES if route.scopes]
+DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
+    ("GET", "/v1/messages"): {"data:read"},
+    ("POST", "/v1/messages/search"): {"data:read"},
+    ("GET", "/v1/dialogs"): {"data:read"},
+    ("GET", "/v1/dialogs/{dialog_id}"): {"data:read"},
+    ("DELETE", "/v1/dialogs/{dialog_id}"): {"dialogs:write", "privacy"},
+    ("GET", "/v1/stats"): {"data:read"},
+    ("GET", "/v1/exports/{export_id}"): {"data:read"},
+    ("GET", "/v1/erasures"): {"data:read"},
+    ("POST", "/v1/privacy-requests"): {"privacy"},
+    ("GET", "/v1/privacy-requests/{request_id}"): {"privacy"},
+    ("GET", "/v1/access-log"): {"privacy"},
+    ("POST", "/data/{customerId}/{dialogId}"): {"dialogs:write"},
+    ("POST", "/consents/{dialogId}"): {"dialogs:write"},
+    ("GET", "/data"): {"data:identify"},
+    ("GET", "/data/"): {"data:identify"},
+}
+"""The contract's scopes."""
+
+
+@pytest.fixture
+def settings() -> dict[str, str]:
+    return {"auth": "keys"}
+
+
+def a_path(route: Route) -> str:
+    return re.sub(r"\{\w+\}", "d-1", route.path)
+
+
+def test_every_route_needs_the_documented_scope_or_is_open_for_a_reason() -> None:
+    assert {route.path for route in ROUTES if not route.scopes} <= set(OPEN)
+    for route in GUARDED:
+        assert set(route.scopes) == DOCUMENTED[route.method, route.path]
+
+
+async def test_no_guarded_route_answers_without_a_valid_key(http: ClientSession) -> None:
+    for route in GUARDED:
+        for headers in ({}, {"Authorization": "Bearer cfl_0_0"}, {"Authorization": "Basic eDp5"}):
+            async with http.request(route.method, a_path(route), headers=headers) as response:
+                assert (response.status, (await response.json())["code"]) == (401, "unauthenticated"), route.path
+                assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+                assert response.content_type == "application/problem+json"
+
+
+async def test_a_scope_opens_its_routes_and_no_other(http: ClientSession, service: Served) -> None:
+    for scope in SCOPES:
+        key = await service.create_key(scope, name=scope)
+        for route in GUARDED:
+            async with http.request(route.method, a_path(route), headers=bearer(key)) as response:
+                if scope in route.scopes:
+                    assert response.status not in (401, 403), (scope, route.path)
+                else:
+                    assert (response.status, (await response.json())["code"]) == (403, "forbidden"), (scope, route.path)
+
+
+async def test_head_needs_the_same_scope_as_get(http: ClientSession, service: Served) -> None:
+    key = await service.create_key("dialogs:write")
+
+    assert (await http.head("/v1/messages", headers=bearer(key))).status == 403
+    assert (await http.head("/v1/messages")).status == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_scheme_has_no_case(http: ClientSession, service: Served, scheme: str) -> None:
+    key = await service.create_key()
+
+    assert (await http.get("/v1/messages", headers={"Authorization": f"{scheme} {key}"})).status == 200
+
+
+async def test_a_key_that_differs_in_any_letter_is_refused(http: ClientSession, service: Served) -> None:
+    key = await service.create_key()
+
+    for place in range(len(key)):
+        forged = key[:place] + ("A" if key[place] != "A" else "B") + key[place + 1 :]
+        assert (await http.get("/v1/messages", headers=bearer(forged))).status == 401
+
+
+async def test_the_secret_of_one_key_does_not_open_with_the_id_of_another(http: ClientSession, service: Served) -> None:
+    one, other = await service.create_key("data:read"), await service.create_key()
+    mixed = "_".join([*other.split("_", 2)[:2], one.split("_", 2)[2]])
+
+    assert (await http.get("/v1/messages", headers=bearer(mixed))).status == 401
+
+
+async def test_an_expired_key_is_refused(http: ClientSession, service: Served, clock: FakeClock) -> None:
+    end = to_micros(clock.now()) + 10_000_000
+    key = await service.service.keys.create("test", ["data:read"], None, end)
+    assert (await http.get("/v1/messages", headers=bearer(key))).status == 200
+
+    clock.advance(10)
+
+    assert (await http.get("/v1/messages", headers=bearer(key))).status == 401
+
+
+async def test_a_revoked_key_is_refused_after_five_seconds(
+    http: ClientSession, service: Served, clock: FakeClock
+) -> None:
+    key = await service.create_key()
+    assert (await http.get("/v1/messages", headers=bearer(key))).status == 200
+    assert await service.service.store.revoke_credential(key.split("_")[1])
+
+    clock.advance(5)
+
+    assert (await http.get("/v1/messages", headers=bearer(key))).status == 401
+
+
+async def test_only_hashes_of_keys_are_stored(service: Served) -> None:
+    secret = (await service.create_key()).split("_", 2)[2]
+
+    stored = b"".join(path.read_bytes() for path in service.folder.rglob("*") if path.is_file())
+
+    assert secret.encode() not in stored
+    assert base64.urlsafe_b64decode(secret + "=") not in stored
+
+
+class TestIdentity:
+    async def test_customer_ids_are_shown_with_the_scope_only(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", customer_id="alice")
+        reads, knows = await service.create_key("data:read"), await service.create_key("data:read", "data:identify")
+
+        for path in ("/v1/messages", "/v1/dialogs"):
+            assert "alice" not in str(await get(http, path, token=reads))
+            assert (await get(http, path, token=knows))["items"][0]["customer_id"] == "alice"
+        assert "customer_id" not in await get(http, "/v1/dialogs/d-1", token=reads)
+        assert (await get(http, "/v1/dialogs/d-1", token=knows))["customer_id"] == "alice"
+
+    async def test_looking_for_a_customer_id_needs_the_scope(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", customer_id="alice")
+        reads, knows = await service.create_key("data:read"), await service.create_key("data:read", "data:identify")
+        search = "/v1/messages/search"
+
+        for guess in ("alice", "bob"):
+            async with http.post(search, json={"customer_id": guess}, headers=bearer(reads)) as response:
+                assert (response.status, (await response.json())["code"]) == (403, "forbidden")
+        async with http.post(search, json={"customer_id": "alice"}, headers=bearer(knows)) as response:
+            assert len((await response.json())["items"]) == 1
+
+    async def test_a_pseudonym_is_the_same_for_the_same_customer_only(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        for number, customer_id in enumerate(("alice", "alice", "Alice")):
+            await keep(service.service, f"d-{number}", customer_id=customer_id)
+
+        third, second, first = [item["customer"] for item in await messages(http, token=await service.create_key())]
+
+        assert first == second != third
+        assert re.fullmatch(r"cus_[a-z2-7]{26}", first)
+
+
+@pytest.mark.usefixtures("two_purposes")
+class TestPurposes:
+    async def test_a_key_bound_to_purposes_reads_what_was_granted_for_one_of_them(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", ["one"], purposes=["improve"])
+        await keep(service.service, "d-2", ["two"], purposes=["research"])
+        await keep(service.service, "d-3", ["both"])
+        improve = await service.create_key(name="a", purposes=("improve",))
+        neither = await service.create_key(name="b", purposes=("advertising",))
+        everything = await service.create_key(name="c", purposes=("improve", "research"))
+
+        assert await texts(http, token=improve) == ["both", "one"]
+        assert await texts(http, token=neither) == []
+        assert await texts(http, token=everything) == ["both", "two", "one"]
+        assert await texts(http, token=improve, purpose="research") == ["both"]
+        assert await texts(http, token=improve, dialog_id="d-2") == []
+        dialogs = await get(http, "/v1/dialogs", token=improve)
+        assert [item["dialog_id"] for item in dialogs["items"]] == ["d-3", "d-1"]
+        async with http.get("/v1/messages?format=ndjson", headers=bearer(improve)) as response:
+            assert b"two" not in await response.read()
+        assert [item["text"] for item in await get(http, "/data", token=improve)] == ["both", "one"]
+
+    async def test_a_dialog_of_another_purpose_is_not_there_before_and_after_its_erasure(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-2", purposes=["research"])
+        improve = await service.create_key(name="a", purposes=("improve",))
+        research = await service.create_key(name="b", purposes=("research",))
+
+        assert (await http.get("/v1/dialogs/d-2", headers=bearer(improve))).status == 404
+        assert (await http.get("/v1/dialogs/d-2", headers=bearer(research))).status == 200
+        await service.service.archive.erase("d-2", "requested")
+        assert (await http.get("/v1/dialogs/d-2", headers=bearer(improve))).status == 404
+        assert (await http.get("/v1/dialogs/d-2", headers=bearer(research))).status == 410
+
+    async def test_a_narrowed_consent_takes_the_dialog_from_the_other_purposes_readers(
+        self, http: ClientSession, service: Served, two_purposes: Wording
+    ) -> None:
+        await keep(service.service, "d-1", ["one"])
+        research = await service.create_key(purposes=(two_purposes.purposes[1],))
+        assert await texts(http, token=research) == ["one"]
+
+        await keep(service.service, "d-1", ["one"], purposes=[two_purposes.purposes[0]])
+
+        assert await texts(http, token=research) == []
+
+    async def test_a_cursor_of_a_key_with_other_purposes_is_refused(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", ["1", "2", "3"])
+        improve = await service.create_key(name="a", purposes=("improve",))
+        unbound = await service.create_key(name="b")
+        cursor = (await get(http, "/v1/messages", token=unbound, limit=1))["next"]
+
+        async with http.get("/v1/messages", params={"cursor": cursor}, headers=bearer(improve)) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "cursor")
+
+
+class TestOwners:
+    async def test_a_chatbot_erases_its_own_dialogs_and_no_others(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", ["one"], owner="mine")
+        await keep(service.service, "d-2", ["two"], owner="theirs")
+        mine = await service.create_key("dialogs:write", name="mine")
+        reads = await service.create_key("data:read", name="reader")
+
+        assert (await http.delete("/v1/dialogs/d-2", headers=bearer(mine))).status == 404
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(mine))).status == 200
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(mine))).status == 200
+        assert (await http.delete("/v1/dialogs/d-2", headers=bearer(reads))).status == 403
+        assert await texts(http, token=reads) == ["two"]
+
+    async def test_another_chatbots_erased_dialog_is_not_there(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", owner="theirs")
+        await service.service.archive.erase("d-1", "requested")
+        mine = await service.create_key("dialogs:write", name="mine")
+
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(mine))).status == 404
+
+    async def test_a_privacy_officer_erases_anyones(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", owner="theirs")
+        officer = await service.create_key("privacy", name="officer")
+
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(officer))).status == 200
+        assert await texts(http, token=await service.create_key()) == []
+
+    async def test_a_new_key_of_the_same_name_takes_over(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", owner="mine")
+        newer = await service.create_key("dialogs:write", name="mine")
+
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(newer))).status == 200

@@ -1,0 +1,226 @@
+"""A server that stops (contract §1, rule 11): it tells, waits, lets go, and never hangs."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
+
+from consentful import wire
+from consentful.wire import Closing, Consent, Error, Stored
+from consentful_server.app import drain
+from consentful_server.edges.live import Connection
+from consentful_server.stores import Candidate, SealedDialog
+from consentful_server.testing import FakeClock, Served
+from kept import eventually, messages, texts
+from live import PATH, Live
+from raw import UPGRADE
+
+BRIEFLY = pytest.mark.parametrize("settings", [{"grace": 0.05}])
+
+
+@pytest.fixture
+def draining(service: Served) -> Callable[[], asyncio.Task[None]]:
+    """Begin to stop the service; the task ends when it has stopped."""
+    return lambda: asyncio.create_task(drain(service.service))
+
+
+async def test_a_live_dialog_is_told_and_may_end(
+    live: Live, http: ClientSession, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    await live.open()
+    await live.say("first")
+
+    stopping = draining()
+
+    assert await live.receive(Closing) == Closing("draining", 30)
+    await live.say("second")
+    assert (await live.grant()).messages == 2
+    assert await live.closed() == 1000
+    await stopping
+    assert await texts(http) == ["second", "first"]
+
+
+@BRIEFLY
+async def test_what_has_not_ended_after_the_grace_time_is_closed_and_forgotten(
+    live: Live, http: ClientSession, service: Served, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    await live.open()
+    await live.say("first")
+
+    stopping = draining()
+
+    frames, code = await live.until_closed()
+    assert [type(frame) for frame in frames] == [Closing]
+    assert code == 4001
+    await stopping
+    assert service.service.registry.bytes_used == 0
+    assert await texts(http) == []
+
+
+@pytest.mark.parametrize("settings", [{"grace": 0}])
+async def test_without_grace_dialogs_are_told_and_closed_at_once(
+    live: Live, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    await live.open()
+
+    stopping = draining()
+
+    frames, code = await live.until_closed()
+    assert ([type(frame) for frame in frames], code) == ([Closing], 4001)
+    await stopping
+
+
+@BRIEFLY
+async def test_a_connection_that_has_not_opened_is_closed_as_well(
+    live: Live, service: Served, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    await eventually(lambda: len(service.service.registry) == 1)
+
+    stopping = draining()
+
+    assert (await live.until_closed())[1] == 4001
+    await stopping
+
+
+async def test_a_stopping_server_takes_nobody_in(
+    dial: Callable[..., Any], service: Served, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    await draining()
+
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await dial()
+    assert caught.value.status == 503
+    assert (caught.value.headers or {})["Retry-After"] == "5"
+    browser = await dial(protocols=[wire.JSON, "bearer.abc"])
+    (error,), code = await browser.until_closed()
+    assert isinstance(error, Error)
+    assert (error.code, error.retry, code) == ("overloaded", True, 4005)
+    assert len(service.service.registry) == 0
+
+
+@BRIEFLY
+async def test_a_commit_under_way_is_finished_and_answered(
+    live: Live,
+    http: ClientSession,
+    service: Served,
+    draining: Callable[[], asyncio.Task[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reached, let_go = asyncio.Event(), asyncio.Event()
+    keep = service.service.archive.store.keep
+
+    async def held(candidate: Candidate) -> SealedDialog:
+        reached.set()
+        await let_go.wait()
+        return await keep(candidate)
+
+    monkeypatch.setattr(service.service.archive.store, "keep", held)
+    await live.open()
+    await live.say("first")
+    await live.send(Consent(granted=True, last_seq=1))
+    await reached.wait()
+
+    stopping = draining()
+    await live.receive(Closing)
+    await asyncio.wait({stopping}, timeout=0.2)  # the grace time passes
+    assert not stopping.done()
+    let_go.set()
+
+    assert (await live.receive(Stored)).messages == 1
+    assert await live.closed() == 1000
+    await stopping
+    assert await texts(http) == ["first"]
+
+
+@BRIEFLY
+async def test_pushed_dialogs_may_be_decided_and_are_then_forgotten(
+    http: ClientSession, service: Served, draining: Callable[[], asyncio.Task[None]]
+) -> None:
+    for dialog_id in ("d-1", "d-2"):
+        assert (await http.post(f"/data/c-1/{dialog_id}", json={"text": dialog_id})).status == 201
+
+    stopping = draining()
+    await asyncio.sleep(0)
+
+    assert (await http.post("/consents/d-1", json=True)).status == 200
+    async with http.post("/data/c-1/d-3", json={"text": "new"}) as response:
+        assert response.status == 503
+    await stopping
+    assert (await http.post("/consents/d-2", json=True)).status == 404
+    assert [message["text"] for message in await messages(http)] == ["d-1"]
+    assert service.service.registry.bytes_used == 0
+
+
+@BRIEFLY
+async def test_one_that_cannot_be_told_does_not_hold_up_the_others(
+    live: Live, service: Served, draining: Callable[[], asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Connection, "drain", never)
+    await live.open()
+
+    async with asyncio.timeout(5):
+        stopping = draining()
+        assert await live.closed() == 4001
+        await stopping
+
+
+class TestDeafClients:
+    """Clients that send and never read: nothing may wait for them without end."""
+
+    @pytest.fixture(autouse=True)
+    def short_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("consentful_server.edges.live._CLOSE_WITHIN_S", 0.2)
+
+    @BRIEFLY
+    async def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(
+        self, service: Served, draining: Callable[[], asyncio.Task[None]]
+    ) -> None:
+        line = await deaf_client(service)
+
+        async with asyncio.timeout(5):
+            await draining()
+
+        await eventually(lambda: len(service.service.registry) == 0)
+        line.close()
+
+    async def test_a_client_that_never_reads_does_not_outlive_its_dialogs_time(
+        self, service: Served, clock: FakeClock
+    ) -> None:
+        line = await deaf_client(service)
+        clock.advance(901)
+        service.service.registry.tick(clock.monotonic())
+
+        await eventually(lambda: len(service.service.registry) == 0)
+
+        line.close()
+
+
+async def deaf_client(service: Served) -> socket.socket:
+    """Open a dialog, then send pings until the server's answers fill every buffer, because nobody reads them."""
+    loop = asyncio.get_running_loop()
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.setblocking(False)
+    host, port = service.url.removeprefix("http://").split(":")
+    await loop.sock_connect(line, (host, int(port)))
+    head = "\r\n".join(
+        [f"GET {PATH} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in UPGRADE.items())]
+    )
+    opening = b'{"type":"open","customer_id":"c-1"}'
+    await loop.sock_sendall(
+        line, head.encode() + b"\r\n\r\n" + bytes([0x81, 0x80 | len(opening), 0, 0, 0, 0]) + opening
+    )
+    pings = bytes([0x89, 0x80 | 125, 0, 0, 0, 0]) + b"x" * 125
+    try:
+        async with asyncio.timeout(5):
+            while True:
+                await asyncio.wait_for(loop.sock_sendall(line, pings * 2000), 0.3)
+    except TimeoutError:
+        pass  # the server has stopped reading, because it cannot write
+    return line
