@@ -240,7 +240,7 @@ async def prove(home: Path, dialogs: int) -> None:
             metrics = await response.text()
         last = chatbot.opened()
         await last.__aenter__()  # killed in the middle
-    secret = token.rpartition("_")[2]
+    secret = token.split("_", 2)[2]  # which may have underscores of its own
     trace = server.trace.read_bytes()
     assert_not_blind(trace, home, chatbot.stored)
     for needle in (marker, secret):

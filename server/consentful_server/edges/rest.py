@@ -175,7 +175,7 @@ def _format(request: web.Request, question: Question) -> str:
 
 
 def _accepted(headers: list[str]) -> list[str]:
-    """Return the media types of `Accept`, the most wanted first, without those that are not wanted (RFC 9110 §12.5.1)."""
+    """Return the media types of `Accept`, best first, without those that are not wanted (RFC 9110 §12.5.1)."""
     weighed: list[tuple[float, str]] = []
     for part in ",".join(headers).split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))

@@ -375,14 +375,13 @@ class TestFormats:
             raise error
 
         monkeypatch.setattr(service.service.archive, "stream", failing)
-        got = b""
 
         async with http.get("/v1/messages?format=ndjson") as response:
+            line = await response.content.readline()
             with pytest.raises(ClientPayloadError):
-                while True:
-                    got += await response.content.readany()
+                await response.content.read()
 
-        assert json.loads(got)["text"] == "Hi"
+        assert json.loads(line)["text"] == "Hi"
 
     async def test_a_stream_whose_reader_leaves_ends(self, http: ClientSession, service: Served) -> None:
         for number in range(40):
