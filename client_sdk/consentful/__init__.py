@@ -25,8 +25,10 @@ from .errors import (
     TooLong,
     Unauthorised,
     Unavailable,
+    UnknownCode,
 )
 from .wire import Discarded, Limits, Notice, Stored
+from .withdrawal import Withdrawn, withdraw
 
 __all__ = (
     "Conflict",
@@ -47,6 +49,9 @@ __all__ = (
     "TooLong",
     "Unauthorised",
     "Unavailable",
+    "UnknownCode",
+    "Withdrawn",
     "open_dialog",
     "sync",
+    "withdraw",
 )

@@ -115,6 +115,15 @@ def live_url(base: str) -> URL:
     """Return where dialogs are opened at a service.
 
     Raises:
+        ValueError: As `service_url`.
+    """
+    return service_url(base) / "v1" / "dialogs" / "live"
+
+
+def service_url(base: str) -> URL:
+    """Return a service's address, seen to be one.
+
+    Raises:
         ValueError: If `base` is no ws, wss, http or https address, or carries what has no place in a URL.
     """
     url = URL(base)
@@ -122,7 +131,7 @@ def live_url(base: str) -> URL:
         raise ValueError("the url must start with ws://, wss://, http:// or https:// and name a host")
     if url.user or url.password or url.query_string or url.fragment:
         raise ValueError("the url must not carry credentials, a query or a fragment; URLs are logged: pass `token`")
-    return url / "v1" / "dialogs" / "live"
+    return url
 
 
 def seconds_of(retry_after: str, now: datetime) -> float:

@@ -12,6 +12,7 @@
     ├── OutcomeUnknown     consent was sent and no answer came; call grant() or decline() again
     ├── Unauthorised       the token was refused; get another one
     ├── Forbidden          the token lacks the scope, or the origin is not allowed
+    ├── UnknownCode        nobody's withdrawal code; nothing was erased
     └── Refused            any other refusal; `code` tells which
 
 Every one has a stable `code` and a sentence that says what to do next. None carries message text. An argument that
@@ -107,6 +108,12 @@ class Forbidden(ConsentfulError):
     """The token is valid but lacks the scope `dialogs:write`, or the origin is not allowed."""
 
     code = "forbidden"
+
+
+class UnknownCode(ConsentfulError):
+    """The withdrawal code is nobody's. Nothing was erased."""
+
+    code = "not_found"
 
 
 class Refused(ConsentfulError):

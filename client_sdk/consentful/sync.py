@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from . import dialog as asynchronous
-from . import wire
+from . import wire, withdrawal
+from .endpoint import TLS
 from .errors import OutcomeUnknown
+from .withdrawal import Withdrawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,6 +92,11 @@ def _blocking(
 
 
 open_dialog = _blocking(asynchronous.open_dialog)
+
+
+def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
+    """A customer takes the consent back; see `consentful.withdraw`."""
+    return _thread.run(withdrawal.withdraw(url, code, ssl=ssl))
 
 
 class _Thread:

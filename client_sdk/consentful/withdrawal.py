@@ -1,0 +1,68 @@
+"""A customer takes the consent back: the dialog that the code belongs to is erased (GDPR art. 7(3))."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs
+
+from .endpoint import TLS, service_url
+from .errors import ConsentfulError, Refused, Unavailable, UnknownCode
+
+_WITHIN_S: Final = 30.0
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """What was erased, and when; the same for a code that is used again.
+
+    `unreadable`: no copy of the dialog's key is left at the server. `pending`: one will be gone in a moment; ask again.
+    """
+
+    dialog_id: str
+    erased_at: datetime
+    status: Literal["unreadable", "pending"]
+
+
+async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
+    """Erase the dialog whose `stored` carried this code; spaces, hyphens and case do not matter. No token is needed.
+
+    Raises:
+        UnknownCode: If it is nobody's code. Nothing was erased.
+        Unavailable: If the server cannot be reached, or cannot write now; try again.
+        Refused: If it refuses for another reason.
+        ValueError: If the address is none.
+    """
+    base = service_url(url)
+    target = base.with_scheme({"ws": "http", "wss": "https"}.get(base.scheme, base.scheme)) / "v1" / "withdrawals"
+    timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.post(target, json={"code": code}, ssl=True if ssl is None else ssl) as response,
+        ):
+            return _outcome(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), await response.read())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(
+            f"the server cannot be reached ({type(error).__name__}); nothing is known, try again"
+        ) from None
+
+
+def _outcome(status: int, content_type: str, body: bytes) -> Withdrawn:
+    """Return what the answer says.
+
+    Raises:
+        ConsentfulError: If it says no.
+    """
+    if status in (200, 202):
+        return msgspec.json.decode(body, type=Withdrawn)
+    raise _refusal(status, content_type)
+
+
+def _refusal(status: int, content_type: str) -> ConsentfulError:
+    ours = content_type.startswith("application/problem+json")
+    if status in (400, 404) and ours:
+        return UnknownCode("this withdrawal code is not known; look at it again: nothing was erased")
+    if status in (429, 500, 502, 503, 504):
+        return Unavailable(f"the server cannot erase at the moment (HTTP {status}); try again")
+    return Refused(f"the server at this address does not take withdrawals (HTTP {status})", f"http_{status}")
