@@ -13,7 +13,7 @@ from cyclopts import App, Parameter, config
 from rich.console import Console
 from rich.table import Table
 
-from . import process, retention
+from . import process, processing, retention
 from . import verify as verification
 from .access import Scope
 from .clock import SystemClock, from_micros, to_micros
@@ -175,6 +175,14 @@ def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
     return 0
 
 
+@app.command
+def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
+    """Print the record of processing (GDPR art. 30) from the settings and the notices on offer, as Markdown."""
+    wordings = _with_service(settings, lambda service: service.store.notices())
+    print(processing.processing_record(settings, wordings))  # noqa: T201
+    return 0
+
+
 @keys.command
 def create(
     *,
@@ -302,7 +310,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
     async def within() -> T:
-        async with open_service(Settings(**dataclasses.asdict(place))) as service:
+        settings = place if isinstance(place, Settings) else Settings(**dataclasses.asdict(place))
+        async with open_service(settings) as service:
             return await work(service)
 
     return asyncio.run(within())
