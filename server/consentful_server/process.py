@@ -18,6 +18,7 @@ from .access import SCOPES
 from .app import build_app, drain
 from .edges.runner import Runner
 from .errors import BadSetting
+from .secrecy import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .telemetry import set_up_logging
@@ -53,6 +54,7 @@ async def _prepare(settings: Settings, announce: Announce) -> None:
 
 async def _serve(settings: Settings, announce: Announce) -> None:
     set_up_logging(settings.log_level, settings.log_format)
+    keep_memory_private()
     _tune_memory()
     async with open_service(settings) as service:
         await _first_key(service, announce)
