@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -20,6 +19,8 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+
+from needs import need
 
 CALLS: Final = (
     "write,writev,pwrite64,pwritev,pwritev2,sendfile,splice,copy_file_range,mmap,openat,ftruncate,sendto,sendmsg"
@@ -46,7 +47,7 @@ class Traced:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        assert shutil.which("strace"), "install strace: the proof watches the server's system calls with it"
+        strace = need("strace")
         where = {
             "port": self.port,
             "data-dir": self.home / "data",
@@ -56,7 +57,7 @@ class Traced:
         (self.home / "tmp").mkdir()
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *("strace", "-f", "-qq", "-s", "200000", "-e", f"trace={CALLS}", "-o", str(self.trace)),
+                *(strace, "-f", "-qq", "-s", "200000", "-e", f"trace={CALLS}", "-o", str(self.trace)),
                 *(sys.executable, "-m", "consentful_server", "serve"),
                 *(f"--{name}={value}" for name, value in where.items()),
                 "--auth=keys",

@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from consentful_server import testing
+from needs import need
 
-CHROMIUM = "/usr/bin/chromium"
 ARGS = (
     "--no-sandbox",
     "--disable-quic",
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        chromium = await playwright.chromium.launch(executable_path=need("chromium"), args=ARGS)
         yield chromium
         await chromium.close()
 

@@ -15,10 +15,12 @@ from consentful.wire import Ack, Closing, Consent, Error, Message, Open, Opened,
 from consentful_server.consent import Wording
 from consentful_server.edges.live import Connection
 from consentful_server.errors import OutcomeUnknown, StorageFailed
+from consentful_server.registry import Holder
 from consentful_server.stores import Candidate, SealedDialog
 from consentful_server.testing import FakeClock, Served
 from kept import eventually, get, messages, texts
-from live import Live
+from live import PATH, Live
+from raw import UPGRADE
 
 MARKER = "contraband-4711"
 GRANT = Consent(granted=True, last_seq=1)
@@ -685,8 +687,16 @@ class TestTakeover:
         older, newer = await replay(dial, "one"), await dial()
         await older.send(GRANT)
         await store.reached.wait()
+        waits = asyncio.Event()
+        claim = service.service.registry.claim
+
+        async def claiming(dialog_id: str, holder: Holder) -> None:
+            waits.set()
+            await claim(dialog_id, holder)
+
+        monkeypatch.setattr(service.service.registry, "claim", claiming)
         await newer.send(Open("c-1", "d-1"))
-        await eventually(lambda: len(service.service.registry) == 2)
+        await waits.wait()
 
         clock.advance(11)
         service.service.registry.tick(clock.monotonic())
@@ -776,6 +786,23 @@ class TestPatience:
         advance(service, clock, 869)
 
         await newer.grant()
+
+    async def test_the_line_stays_until_the_client_has_answered_the_close(
+        self, service: Served, clock: FakeClock
+    ) -> None:
+        reader, writer = await upgraded(service)
+        writer.write(masked(0x81, b'{"type":"open","customer_id":"c-1"}'))
+        await reader.readuntil(b"}}")
+
+        advance(service, clock, 901)
+
+        assert await reader.readexactly(8) == b"\x88\x06" + (4508).to_bytes(2, "big") + b"idle"
+        with pytest.raises(TimeoutError):  # else a reset could overtake the close code (RFC 6455 §7.1.1)
+            await asyncio.wait_for(reader.read(), 0.1)
+        writer.write(masked(0x88, (4508).to_bytes(2, "big")))
+        assert await reader.read() == b""  # no second close frame (RFC 6455 §5.5.1)
+        writer.close()
+        await writer.wait_closed()
 
     async def test_a_client_that_does_not_read_its_acks_is_closed(
         self, live: Live, service: Served, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
@@ -1007,6 +1034,21 @@ async def replay(
 
 def claims(stored: Stored) -> dict[str, Any]:
     return jwt.decode(stored.receipt, options={"verify_signature": False})
+
+
+async def upgraded(service: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection after its upgrade, without a client around it."""
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = "".join(f"{name}: {value}\r\n" for name, value in (UPGRADE | {"Host": host}).items())
+    writer.write(f"GET {PATH} HTTP/1.1\r\n{head}\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    return reader, writer
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """Return a client's short frame, masked with zeros."""
+    return bytes([first, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
 def hang_up(live: Live) -> None:

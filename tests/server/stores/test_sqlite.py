@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,7 @@ from consentful_server.stores.migrations import migrate, migrations, version
 from consentful_server.stores.sqlite import SQLiteStore, prepare
 from consentful_server.stores.writer import Writer
 from consentful_server.testing import FakeClock
+from needs import need
 from sealed import START, candidate, open_store
 
 
@@ -169,6 +169,7 @@ sys.path.insert(0, {tests!r})
 from consentful_server.errors import OutcomeUnknown, StorageFailed
 from consentful_server.stores.sqlite import SQLiteStore
 from consentful_server.testing import FakeClock
+from needs import need
 from sealed import open_store, candidate
 
 async def main():
@@ -195,12 +196,11 @@ asyncio.run(main())
 
 def on_a_failing_disk(tmp_path: Path, inject: str, *, dialogs: int) -> list[str]:
     """Run a store in a process of its own whose disk fails; return what it printed."""
-    assert shutil.which("strace"), "install strace: the disk's failures are injected with it"
     script = FAILING_DISK.format(
         tests=str(Path(__file__).parent.parent.parent), database=str(tmp_path / "test.db"), dialogs=dialogs
     )
     command = [
-        "strace",
+        need("strace"),
         "-f",
         "-qqq",
         "-o",
