@@ -2,40 +2,50 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .PHONY: run demo test check bench prove lock clean
 
-$(VENV)/.ready: pyproject.toml requirements.txt
+# What the service needs, and nothing else.
+$(VENV)/.server: pyproject.toml requirements-server.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) install --require-hashes -r requirements-server.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-run: $(VENV)/.ready
+# What the tests and the checks need as well.
+$(VENV)/.develop: $(VENV)/.server requirements.txt
+	$(PIP) install --require-hashes -r requirements.txt
+	touch $@
+
+run: $(VENV)/.server
 	$(BIN)/consentful serve
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.server
 	$(BIN)/consentful demo
 
-test: $(VENV)/.ready
+test: $(VENV)/.develop
 	$(BIN)/pytest
 
-check: $(VENV)/.ready
+check: $(VENV)/.develop
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
-bench: $(VENV)/.ready
+bench: $(VENV)/.develop
 	$(BIN)/python -m bench
 
-prove: $(VENV)/.ready
+# The long proofs, which `make test` runs in a short form.
+prove: $(VENV)/.develop
 	$(BIN)/pytest -m prove
 
-# The lock: hashes and versions, no addresses.
-lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --no-annotate --extra demo --extra testing --group dev pyproject.toml --output-file requirements.txt
+# The locks: versions and hashes, no addresses.
+lock: $(VENV)/.develop
+	$(COMPILE) --extra demo --group build pyproject.toml --output-file requirements-server.txt
+	$(COMPILE) --all-extras --all-groups pyproject.toml --output-file requirements.txt
 
 clean:
 	rm -rf $(VENV)

@@ -25,7 +25,10 @@ GivenBy: TypeAlias = Literal["self", "representative"]
 CustomerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's own name for it")]
 DialogId: TypeAlias = Annotated[
     str,
-    Meta(pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._~:-]{1,200}$(?!\n)", description="unreserved in URLs, not a dot folder"),
+    Meta(
+        pattern=r"^(?!(\.{1,2}|live)$)[A-Za-z0-9._~:-]{1,200}$(?!\n)",
+        description="unreserved in URLs; not . or .. or live, which are paths of their own",
+    ),
 ]
 Language: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,8}$(?!\n)", description="BCP 47 tag, in any case")
@@ -229,7 +232,7 @@ _FIELDS: Final = frozenset(
 ) | {"type"}  # fmt: skip
 _PATH: Final = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
 _FORMS: Final = {
-    ".dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or ..",
+    ".dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live",
     ".language": "a BCP 47 language tag, such as en or pt-BR",
     ".bot": "1 to 200 characters, none of them a control character",
     ".notice": "the id of a notice",

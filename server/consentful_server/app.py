@@ -32,7 +32,7 @@ _REFRESH_S: Final = 30.0
 
 def build_app(service: Service) -> web.Application:
     """Return the application. Whoever runs it closes the service afterwards."""
-    app = web.Application(middlewares=[answer], client_max_size=_BODY_BYTES)
+    app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
     app.on_response_prepare.append(protect)

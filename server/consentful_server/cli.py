@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -44,6 +45,7 @@ app = App(
     name="consentful",
     help="Keeps a chatbot's conversation only when the customer says yes.",
     help_format="markdown",
+    version=version("consentful"),
     version_flags=["--version"],
     default_parameter=_quiet,
     config=[_environment, config.Toml(FILE, use_commands_as_keys=False, allow_unknown=True)],

@@ -154,4 +154,5 @@ def _supervise(settings: Settings) -> int:
 
 
 def _work(settings: Settings) -> None:
+    os.setpgrp()  # a Ctrl-C reaches the parent alone, which passes it on once: twice would end the grace time
     uvloop.run(_serve(settings, print))

@@ -29,7 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a list may be asked for in its URL."""
 
     language: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    customer: Annotated[str, Meta(pattern=f"^{PREFIX}[a-z2-7]{{26}}$")] | None = None
+    customer: Annotated[str, Meta(pattern=f"^{PREFIX}[a-z2-7]{{26}}$(?!\n)")] | None = None
     dialog_id: wire.DialogId | None = None
     role: wire.Role | None = None
     bot: Annotated[str, Meta(min_length=1, max_length=200)] | None = None

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from consentful import wire
 from consentful.identifiers import uuid7
@@ -36,6 +36,25 @@ _SLOW_AFTER_S: Final = 30.0
 _log: Final = logging.getLogger("consentful.live")
 
 
+class Socket(web.WebSocketResponse):
+    """A WebSocket that can be closed while another task waits for its next frame.
+
+    aiohttp's own close ends that wait by dropping the line, and the reset of what the client still sends could
+    overtake the close code. So the close frame goes alone, and the line stays until it is answered (RFC 6455 §7.1.1).
+    """
+
+    _said_goodbye = False
+
+    async def say_goodbye(self, code: int, reason: str) -> None:
+        """Send a close frame. It is the last one, and a second would be an error (RFC 6455 §5.5.1)."""
+        if not (self._said_goodbye or self.closed):
+            self._said_goodbye = True
+            await self.send_frame(code.to_bytes(2, "big") + reason.encode(), WSMsgType.CLOSE)
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        return self._said_goodbye or await super().close(code=code, message=message, drain=drain)
+
+
 class Connection:
     """One WebSocket's dialog, from its upgrade to its end. Satisfies `registry.Holder`."""
 
@@ -51,6 +70,7 @@ class Connection:
         "_dialog",
         "_opcode",
         "_outcome",
+        "_over",
         "_principal",
         "_service",
         "_transport",
@@ -61,7 +81,7 @@ class Connection:
     def __init__(
         self,
         service: Service,
-        ws: web.WebSocketResponse,
+        ws: Socket,
         codec: wire.Codec,
         principal: Principal,
         transport: asyncio.Transport | None,
@@ -70,6 +90,7 @@ class Connection:
         self._ws = ws
         self._transport = transport
         self._closing: asyncio.Task[None] | None = None
+        self._over: asyncio.Event | None = None
         self._codec = codec
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
         self._principal = principal
@@ -100,10 +121,11 @@ class Connection:
         self._service.registry.enter(self)
         try:
             self._count(DIALOG_BYTES)
-            while self._closing is None and not self._ws.closed:
+            while not self._ws.closed:
                 message = await self._ws.receive()
                 if message.type in _DATA:
-                    await self._receive(message)
+                    if self._closing is None:
+                        await self._receive(message)
                 elif message.type in _GONE:
                     break
         except Refusal as refusal:
@@ -116,8 +138,8 @@ class Connection:
         finally:
             self._forget()
             self._service.registry.leave(self)
-            if self._closing is not None:
-                await self._closing  # or the transport would go first, and a reset could eat the close code
+            if self._over is not None:
+                self._over.set()
 
     async def settled(self) -> None:
         if self._deciding is not None:
@@ -294,14 +316,25 @@ class Connection:
 
     async def _send_if_open(self, frame: wire.FromServer) -> None:
         with contextlib.suppress(ConnectionError):
-            if not self._ws.closed:
+            if self._closing is None and not self._ws.closed:
                 await self._send(frame)
 
     def _hang_up(self, code: int, reason: str) -> asyncio.Task[None]:
-        """Close from outside the receive loop, which looks at no further frame and waits for the handshake."""
+        """Close from outside the receive loop, which looks at no further frame and waits for the client's answer."""
         if self._closing is None:
-            self._closing = self._service.tasks.start(self._close(code, reason))
+            self._over = asyncio.Event()
+            self._closing = self._service.tasks.start(self._say_goodbye(code, reason, self._over))
         return self._closing
+
+    async def _say_goodbye(self, code: int, reason: str, over: asyncio.Event) -> None:
+        """Send a close frame, and let the receive loop end with the client's answer."""
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                with contextlib.suppress(ConnectionError):
+                    await self._ws.say_goodbye(code, reason)
+                await over.wait()
+        except TimeoutError:
+            self._abort()
 
     async def _close(self, code: int, reason: str) -> None:
         """Close, within bounds: a client that reads nothing would hold up a flush, and with it a stopping server."""
@@ -309,8 +342,11 @@ class Connection:
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await self._ws.close(code=code, message=reason.encode())
         except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _end(self, outcome: str, code: int) -> None:
         """Let go of everything now, then close."""

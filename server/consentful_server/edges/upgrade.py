@@ -11,7 +11,7 @@ from ..access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service
 from . import faults
-from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection
+from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection, Socket
 from .requests import SERVICE, Route, bearer
 
 SCOPE: Final[Scope] = "dialogs:write"
@@ -31,7 +31,7 @@ async def live(request: web.Request) -> web.StreamResponse:
         if token is None:
             raise
         refusal = refused
-    socket = web.WebSocketResponse(
+    socket = Socket(
         timeout=CLOSE_ANSWER_S,
         heartbeat=HEARTBEAT_S,
         protocols=() if subprotocol is None else (subprotocol,),
