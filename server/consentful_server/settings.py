@@ -72,7 +72,7 @@ class Settings(Place):
     memory: int = 1024 * 1024 * 1024
     """Bytes that all live dialogs of this process may take; above it new ones are told to come back later."""
     compress: bool = False
-    """Whether to offer permessage-deflate; it costs some 50 kB of memory for each dialog."""
+    """Whether to offer permessage-deflate; it costs memory for each dialog."""
     issuer: str = "consentful"
     """Who signs the receipts (`iss`): the address of this service, for example."""
     static_dir: Path | None = None

@@ -1,0 +1,101 @@
+"""The README is run: its program, its commands, and what it says that they answer."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from consentful_server import testing
+from consentful_server.cli import run
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+ADDRESS = "http://127.0.0.1:8080"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@contextmanager
+def served(folder: Path) -> Generator[str]:
+    """Run the service in a thread of its own event loop, as `make run` would."""
+    with asyncio.Runner() as runner:
+        service = testing.serve(folder=folder)
+        loop = runner.get_loop()
+        url = runner.run(service.__aenter__()).url
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            yield url
+        finally:
+            asyncio.run_coroutine_threadsafe(service.__aexit__(None, None, None), loop).result(30)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+
+def shell(command: str, folder: Path) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    (program,) = blocks("python")
+    with served(tmp_path) as url:
+        said = subprocess.run(
+            [sys.executable, "-c", program.replace(ADDRESS, url)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        assert "May we keep this conversation" in said
+        assert "2 messages are kept; to take it back: " in said
+
+        _, one_curl, more = blocks("console")
+        page = json.loads(shell(one_curl.replace(ADDRESS, url), tmp_path))
+        (shown,) = blocks("json")
+        assert set(page) == set(json.loads(shown))
+        assert set(json.loads(shown)["items"][0]) - {"…"} < set(page["items"][0])
+        assert page["items"][0]["text"] == json.loads(shown)["items"][0]["text"]
+
+        export, search, dialogs, erase = more.strip().splitlines()
+        shell(f"{export} --url {url}", tmp_path)
+        assert len((tmp_path / "kept.ndjson").read_text().splitlines()) == 2
+        assert json.loads(shell(search.replace(ADDRESS, url), tmp_path))["items"][0]["text"] == "Where is my parcel?"
+        assert len(json.loads(shell(dialogs.replace(ADDRESS, url), tmp_path))["items"]) == 1
+        assert "unreadable" in shell(erase, tmp_path)  # data and keys lie in the folder, as after `make run`
+        assert json.loads(shell(dialogs.replace(ADDRESS, url), tmp_path))["items"] == []
+
+
+def test_the_readme_makes_a_key_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = re.search(r"`consentful (keys create --name\s+shop --scope dialogs:write)`", README)
+    assert command is not None
+    place = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+
+    assert run([*command[1].split(), *place]) == 0
+    assert re.fullmatch(r"cfl_[0-9a-f]{12}_[\w-]{43}\n", capsys.readouterr().out)
+
+
+def test_its_commands_are_targets_of_make() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"`?make (\w+)", README)) <= targets
