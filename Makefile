@@ -45,7 +45,7 @@ prove: $(VENV)/.develop
 # The locks: versions and hashes, no addresses.
 lock: $(VENV)/.develop
 	$(COMPILE) --extra demo --group build pyproject.toml --output-file requirements-server.txt
-	$(COMPILE) --all-extras --all-groups pyproject.toml --output-file requirements.txt
+	$(COMPILE) --all-extras --group dev --group build pyproject.toml --output-file requirements.txt
 
 clean:
 	rm -rf $(VENV)
