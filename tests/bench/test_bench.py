@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
-from bench.__main__ import NAMES, benchmark
-from bench.figure import Figure, absolute, compare
-from bench.plan import Plan
 
-from bench import child, client
+from bench import __main__ as command
+from bench import child, client, figure
+from bench import plan as plans
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc")), reason="no C compiler")
 
@@ -19,7 +18,7 @@ needs_compiler = pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, child.Child]]:
     """One of each server for all benchmarks: starting them is what takes time."""
-    plan, cores = Plan(tmp_path_factory.mktemp("bench")), os.sched_getaffinity(0)
+    plan, cores = plans.Plan(tmp_path_factory.mktemp("bench")), os.sched_getaffinity(0)
     with ExitStack() as running:
         yield {
             "consentful_server": running.enter_context(child.ours(plan)),
@@ -32,8 +31,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, chil
 
 
 @pytest.fixture
-def plan(tmp_path: Path, servers: dict[str, child.Child], monkeypatch: pytest.MonkeyPatch) -> Plan:
-    def ours(_: Plan, *_flags: str, module: str = "consentful_server") -> AbstractContextManager[child.Child]:
+def plan(tmp_path: Path, servers: dict[str, child.Child], monkeypatch: pytest.MonkeyPatch) -> plans.Plan:
+    def ours(_: plans.Plan, *_flags: str, module: str = "consentful_server") -> AbstractContextManager[child.Child]:
         return nullcontext(servers[module])
 
     start = child.start
@@ -47,25 +46,25 @@ def plan(tmp_path: Path, servers: dict[str, child.Child], monkeypatch: pytest.Mo
 
     monkeypatch.setattr(child, "ours", ours)
     monkeypatch.setattr(child, "start", start_once)
-    return Plan(tmp_path, rounds=1, scale=0.002)
+    return plans.Plan(tmp_path, rounds=1, scale=0.002)
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", NAMES)
-def test_each_yields_positive_ratios(name: str, plan: Plan) -> None:
-    rows = benchmark(name)(plan)
+@pytest.mark.parametrize("name", command.NAMES)
+def test_each_yields_positive_ratios(name: str, plan: plans.Plan) -> None:
+    rows = command.benchmark(name)(plan)
 
     assert rows
     assert all(row.ratio > 0 and row.a > 0 for row in rows)
 
 
 def test_a_ratio_is_the_median_of_rounds() -> None:
-    row = compare(Figure("f", "1/s", floor=2), [2.0, 30.0, 8.0], [1.0, 10.0, 4.0])
+    row = figure.compare(figure.Figure("f", "1/s", floor=2), [2.0, 30.0, 8.0], [1.0, 10.0, 4.0])
 
     assert (row.ratio, row.a, row.b, row.verdict) == (2.0, 8.0, 4.0, "ok")
 
 
 def test_less_can_be_better() -> None:
-    row = absolute(Figure("f", "kB", floor=20, less_is_better=True), [21.0])
+    row = figure.absolute(figure.Figure("f", "kB", floor=20, less_is_better=True), [21.0])
 
     assert row.verdict == "missed"

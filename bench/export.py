@@ -1,0 +1,118 @@
+"""The NDJSON stream of everything over HTTP, opened from its seals, beside `sqlite3` writing plain rows; its memory."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from socket import create_connection
+
+import uvloop
+
+from . import child, corpus
+from .child import Child
+from .figure import Figure, Measured, absolute, compare
+from .plan import SERVER_CORE, Plan, in_turn
+
+_RATE = Figure("export: NDJSON over HTTP / sqlite3 shell, plain rows", "rows/s", 0.5, 0.8)
+_EXTRA = Figure("export: extra memory, 100,000 rows", "MB", 20, 8, less_is_better=True)
+_GROWTH = Figure("export: extra memory, 100,000 rows / 10,000", "MB", 1.2, 1, less_is_better=True)
+
+_ROWS, _FEWER, _MESSAGES = 100_000, 10_000, 10
+_READ = 1 << 20
+_WRITE = """
+import json, sqlite3, sys
+rows = sqlite3.connect(sys.argv[1]).execute(sys.argv[2])
+for row in rows:
+    print(json.dumps({column[0]: value for column, value in zip(rows.description, row)}))
+"""
+_LOOK_S = 0.002
+
+
+def measure(plan: Plan) -> list[Measured]:
+    folders = [plan.new_folder(name) for name in ("more", "fewer")]
+    rows = [plan.size(count, least=_MESSAGES) // _MESSAGES * _MESSAGES for count in (_ROWS, _FEWER)]
+    for folder, count in zip(folders, rows, strict=True):
+        uvloop.run(_fill(folder, count))
+    with child.on_folder(corpus.places(folders[0])) as server:
+        plain = _plain_table(server, folders[0] / "plain.db")
+        rate = in_turn(plan.rounds, [partial(_rate, server, rows[0]), partial(_plain_rate, plain, rows[0])])
+    sides = [partial(_extra, *side) for side in zip(folders, rows, strict=True)]
+    extra = in_turn(max(1, plan.rounds // 2), sides, thrown_away=0)  # each has a server of its own
+    return [compare(_RATE, *rate), absolute(_EXTRA, extra[0]), compare(_GROWTH, *extra)]
+
+
+async def _fill(folder: Path, rows: int) -> None:
+    async with corpus.opened(folder) as service:
+        await corpus.fill(service, "x", rows // _MESSAGES, _MESSAGES)
+
+
+def _stream(server: Child, kept: list[bytes] | None = None) -> int:
+    """Read the whole export and return its lines. HTTP/1.0: the body ends with the connection, in no chunks."""
+    lines = 0
+    with create_connection(("127.0.0.1", server.port)) as socket:
+        socket.sendall(b"GET /v1/messages?format=ndjson HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += socket.recv(1)
+        while data := socket.recv(_READ):
+            lines += data.count(b"\n")
+            if kept is not None:
+                kept.append(data)
+    return lines
+
+
+def _rate(server: Child, rows: int) -> float:
+    began = time.perf_counter()
+    if (lines := _stream(server)) != rows:
+        raise RuntimeError(f"{lines} rows instead of {rows}")
+    return rows / (time.perf_counter() - began)
+
+
+def _plain_table(server: Child, path: Path) -> Path:
+    """Write the exported rows into a plain table."""
+    kept: list[bytes] = []
+    _stream(server, kept)
+    rows = [json.loads(line) for line in b"".join(kept).splitlines()]
+    names = list(rows[0])
+    with sqlite3.connect(path) as db:
+        db.execute(f"CREATE TABLE messages ({', '.join(names)})")
+        db.executemany(
+            f"INSERT INTO messages VALUES ({', '.join('?' for _ in names)})", [tuple(row.values()) for row in rows]
+        )
+    db.close()
+    return path
+
+
+def _plain_rate(path: Path, rows: int) -> float:
+    """Let the sqlite3 shell, or where there is none Python's sqlite3, write the table as JSON into a pipe."""
+    shell = shutil.which("sqlite3")
+    command = [shell, "-json"] if shell else [sys.executable, "-c", _WRITE]
+    pinned = ["taskset", "-c", str(SERVER_CORE)] if shutil.which("taskset") else []
+    began = time.perf_counter()
+    with subprocess.Popen([*pinned, *command, str(path), "SELECT * FROM messages"], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        while os.read(process.stdout.fileno(), _READ):
+            pass
+    return rows / (time.perf_counter() - began)
+
+
+def _extra(folder: Path, rows: int) -> float:
+    """Return the MB by which a fresh server's memory grows at most while it exports, after a first page warmed it."""
+    with child.on_folder(corpus.places(folder)) as server:
+        with create_connection(("127.0.0.1", server.port)) as socket:
+            socket.sendall(b"GET /v1/messages?limit=1000 HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            while socket.recv(_READ):
+                pass
+        before = most = server.anonymous_bytes()
+        reading = threading.Thread(target=_stream, args=(server,))
+        reading.start()
+        while reading.is_alive():
+            most = max(most, server.anonymous_bytes())
+            reading.join(_LOOK_S)
+    return max(most - before, 4096) / 1e6

@@ -1,0 +1,61 @@
+"""A page of the 100 newest over HTTP: as fast at any depth, and beside a body of the same size that never changes."""
+
+import json
+from functools import partial
+from pathlib import Path
+from urllib.request import urlopen
+
+import uvloop
+
+from . import child, client, corpus
+from .child import Child
+from .figure import Figure, Measured, compare
+from .plan import Plan, in_turn
+
+_DEPTH = Figure("page: p50 at the 500th / the first", "s", 1.3, 1.05, less_is_better=True)
+_RATE = Figure("page: 16 clients / a static body", "requests/s", 0.10, 0.2)
+
+_PATH = "/v1/messages?limit=100"
+_DIALOGS, _MESSAGES = 10_000, 10
+_DEEP = 500
+_CLIENTS = 16
+
+
+def measure(plan: Plan) -> list[Measured]:
+    folder = plan.new_folder("page")
+    uvloop.run(_fill(plan, folder))
+    with child.on_folder(corpus.places(folder)) as server:
+        deep = f"{_PATH}&cursor={_cursor(server, plan.size(_DEEP))}"
+        depth = in_turn(plan.rounds, [partial(_p50, plan, server, deep), partial(_p50, plan, server, _PATH)])
+        body = len(_get(server, _PATH))
+        with child.start("bench.peers.bare", "--body", str(body)) as static:
+            rate = in_turn(plan.rounds, [partial(_rate, plan, server, _PATH), partial(_rate, plan, static, "/static")])
+    return [compare(_DEPTH, *depth), compare(_RATE, *rate)]
+
+
+async def _fill(plan: Plan, folder: Path) -> None:
+    async with corpus.opened(folder) as service:
+        await corpus.fill(service, "p", plan.size(_DIALOGS), _MESSAGES)
+
+
+def _get(server: Child, path: str) -> bytes:
+    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=30) as answer:
+        return answer.read()
+
+
+def _cursor(server: Child, pages: int) -> str:
+    """Return where the page after so many begins."""
+    path, cursor = _PATH, ""
+    for _ in range(pages):
+        cursor = json.loads(_get(server, path))["next"]
+        path = f"{_PATH}&cursor={cursor}"
+    return cursor
+
+
+def _p50(plan: Plan, server: Child, path: str) -> float:
+    return client.run(plan, "fetch", server.port, path=path, seconds=plan.seconds(1))["request_p50"]
+
+
+def _rate(plan: Plan, server: Child, path: str) -> float:
+    result = client.run(plan, "fetch", server.port, path=path, sockets=_CLIENTS, seconds=plan.seconds(1))
+    return result["requests"] / result["seconds"]
