@@ -54,7 +54,6 @@ def _run(names: list[str], chosen: argparse.Namespace) -> int:
         except client.NoCompiler as reason:
             progress.print(f"The rest was left out: {reason}")
         finally:
-            client.forget_builds()
             os.sched_setaffinity(0, cores)
     show(rows, console)
     for note in plan.notes:

@@ -1,5 +1,6 @@
 """The load clients, in C: built once for each run, each answers with one line of JSON."""
 
+import atexit
 import json
 import shutil
 import subprocess
@@ -29,17 +30,10 @@ def _build(name: str) -> Path:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise NoCompiler
-    program = Path(tempfile.mkdtemp(prefix="consentful-bench-")) / name
-    subprocess.run([compiler, "-O2", "-o", program, _SOURCES / f"{name}.c"], check=True)
-    return program
-
-
-def forget_builds() -> None:
-    """Remove what was built."""
-    for name in ("load", "fetch"):
-        if _build.cache_info().currsize:
-            shutil.rmtree(_build(name).parent, ignore_errors=True)
-    _build.cache_clear()
+    folder = Path(tempfile.mkdtemp(prefix="consentful-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    subprocess.run([compiler, "-O2", "-o", folder / name, _SOURCES / f"{name}.c"], check=True)
+    return folder / name
 
 
 def _command(program: str, port: int, options: dict[str, Any]) -> list[str]:

@@ -13,12 +13,12 @@ _ONE = Figure("ingest, 1 in flight: ours / picows", "messages/s", 0.78, 0.95)
 _SOCKETS = 200
 _BYTES = 120
 _SECONDS = 1.5
-_NO_LIMITS = ("--max-messages", "10000000", "--max-dialog-bytes", "4000000000", "--memory", "16000000000")
+NO_LIMITS = ("--max-messages", "10000000", "--max-dialog-bytes", "4000000000", "--memory", "16000000000")
 """Or a dialog would be full before it was measured; each message is still counted against them."""
 
 
 def measure(plan: Plan) -> list[Measured]:
-    with child.ours(plan, *_NO_LIMITS) as ours, child.start("bench.peers.frames") as peer:
+    with child.ours(plan, *NO_LIMITS) as ours, child.start("bench.peers.frames") as peer:
         return [
             compare(figure, *in_turn(plan.rounds, [partial(_rate, plan, server, window) for server in (ours, peer)]))
             for figure, window in ((_MANY, 64), (_ONE, 1))

@@ -1,15 +1,28 @@
-"""What holds for every test: where CONSENTFUL_NO_SKIPS is set, as it is in CI, a skip is a failure."""
+"""What holds for every test: where FORBID_SKIPS is set, as it is in CI, a skip is a failure."""
 
 import os
 from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and os.environ.get("CONSENTFUL_NO_SKIPS") and not hasattr(report, "wasxfail"):
+    return report if hasattr(report, "wasxfail") else _without_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """See modules that skip themselves: none of their tests is ever run, or reported."""
+    return _without_skip((yield))
+
+
+def _without_skip(report: Report) -> Report:
+    if report.skipped and os.environ.get("FORBID_SKIPS"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         report.outcome = "failed"
         report.longrepr = f"nothing may be skipped here, and this was: {reason}"

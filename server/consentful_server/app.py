@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
-from .edges import officer, original, pages, rest, upgrade, withdrawal
+from .documents import asyncapi, openapi
+from .edges import documents, officer, original, pages, rest, upgrade, withdrawal
 from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
@@ -21,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *original.ROUTES,
     *pages.ROUTES,
     *withdrawal.ROUTES,
+    *documents.ROUTES,
 )
 """Every route with its scopes, declared in one place each."""
 
@@ -35,10 +39,16 @@ def build_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
+    app[documents.DOCUMENTS] = _documents
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_clockwork)
     return app
+
+
+@cache
+def _documents() -> documents.Documents:
+    return documents.Documents(msgspec.json.encode(openapi.describe(ROUTES)), msgspec.json.encode(asyncapi.describe()))
 
 
 async def drain(service: Service) -> None:

@@ -17,7 +17,7 @@ from .errors import Erased, NotFound
 from .pseudonym import Pseudonyms
 from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
 from .roots import Signer
-from .sealing import Opened, Sealer, fold, unwrap
+from .sealing import Opened, Sealer, fold
 from .stores import Erasure, MessageRow, Reason, SealedDialog, Store, Tombstone
 from .vault import Vault, withdrawal_hash
 from .views import KeptDialog, KeptMessage, Page, Sight, Summary
@@ -67,9 +67,11 @@ class Archive:
             OutcomeUnknown: If nobody can tell whether it was.
         """
         record = self._record(dialog, granted, owner, channel)
-        stored = await self.store.keep(Sealer(self._vault, dialog, record, self._signing(granted)))
-        code = unwrap(self._vault, stored).withdrawal_code()
-        return wire.Stored(dialog.id, stored.messages, from_micros(stored.stored_at), stored.receipt, code)
+        sealer = Sealer(self._vault, dialog, record, self._signing(granted))
+        stored = await self.store.keep(sealer)
+        return wire.Stored(
+            dialog.id, stored.messages, from_micros(stored.stored_at), stored.receipt, sealer.code(stored)
+        )
 
     async def decline(self, dialog_id: str, customer_id: str, *, owner: str, retract: bool = False) -> None:
         """See to it that nothing of the dialog is kept: a "no" to a stored dialog is a withdrawal (GDPR art. 7(3))."""

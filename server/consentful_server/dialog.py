@@ -56,6 +56,7 @@ class Dialog:
     """One conversation between one customer and a chatbot, until it is decided."""
 
     __slots__ = (
+        "_canonical",
         "bot",
         "customer_id",
         "id",
@@ -86,6 +87,7 @@ class Dialog:
         self.limits = limits
         self.opened_at = opened_at
         self.language = language
+        self._canonical = _language("language", language)
         self.bot = bot
         self.metadata = metadata
         self.utterances: list[Utterance] = []
@@ -133,8 +135,9 @@ class Dialog:
             raise Gap(expected=held + 1)
         size = _utf8_length(message.text)
         self._check_limits(size, message.seq)
-        spelt = message.language or self.language
-        language = _language("language", spelt)
+        spelt, language = self.language, self._canonical
+        if message.language is not None:
+            spelt, language = message.language, _language("language", message.language)
         self.utterances.append(
             Utterance(
                 message.text,

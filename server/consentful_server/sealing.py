@@ -48,8 +48,13 @@ class Sealer:
             record.notice_id,
             [(seq, said.role, said.text, said.language) for seq, said in enumerate(dialog.utterances, 1)],
         )
-        key = vault.new_key()
-        self.sealed = self._seal(key, record, vault.wrap(key, dialog.id))
+        self._key = vault.new_key()
+        self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
+
+    def code(self, stored: SealedDialog) -> str:
+        """Return the withdrawal code of what is stored: this dialog, or the same one that was there already."""
+        key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)
+        return key.withdrawal_code()
 
     def meet(self, stored: SealedDialog) -> SealedDialog:
         """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import child, client, figure
+from bench import child, figure, ingest
 from bench import plan as plans
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc")), reason="no C compiler")
@@ -21,12 +21,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, chil
     plan, cores = plans.Plan(tmp_path_factory.mktemp("bench")), os.sched_getaffinity(0)
     with ExitStack() as running:
         yield {
-            "consentful_server": running.enter_context(child.ours(plan)),
+            "consentful_server": running.enter_context(child.ours(plan, *ingest.NO_LIMITS)),
             "bench.peers.storeless": running.enter_context(child.ours(plan, module="bench.peers.storeless")),
             "bench.peers.bare": running.enter_context(child.start("bench.peers.bare", "--body", "1000")),
             "bench.peers.frames": running.enter_context(child.start("bench.peers.frames")),
         }
-    client.forget_builds()
     os.sched_setaffinity(0, cores)
 
 

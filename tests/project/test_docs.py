@@ -23,7 +23,7 @@ DOCS = ROOT / "docs"
 BY_THE_COMMAND_LINE = {"setting", "keys", "database", "export", "receipt"}
 """Refusals of the start and of commands: no server tells them."""
 WITHOUT_A_CLASS = {"frame", "method_not_allowed", "too_large", "internal"}
-BY_AIOHTTP = {1009}
+BY_AIOHTTP = {1002, 1009}
 
 
 def rows(page: str, heading: str) -> Iterator[list[str]]:

@@ -22,36 +22,46 @@ Q = TypeVar("Q", bound="Question")
 
 DEFAULT_LIMIT: Final = 100
 
-Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+Range = Annotated[
+    str,
+    Meta(min_length=1, max_length=100, description="BCP 47 range, in any case: `en` finds `en-GB`, `*` every language"),
+]
+Since = Annotated[datetime, Meta(tz=True, description="received at or after; RFC 3339 with an offset")]
+Until = Annotated[datetime, Meta(tz=True, description="received before; RFC 3339 with an offset")]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="how many a page has at most")]
+Cursor = Annotated[
+    str, Meta(min_length=1, max_length=500, description="`next` of the page before, for the same filters")
+]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a list may be asked for in its URL."""
 
-    language: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    customer: Annotated[str, Meta(pattern=f"^{PREFIX}[a-z2-7]{{26}}$(?!\n)")] | None = None
+    language: Range | None = None
+    customer: Annotated[str, Meta(pattern=rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)", description="pseudonym")] | None = None
     dialog_id: wire.DialogId | None = None
     role: wire.Role | None = None
-    bot: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    bot: Annotated[str, Meta(min_length=1, max_length=200, description="which chatbot spoke")] | None = None
     purpose: wire.Label | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-    order: Order = "newest"
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    since: Since | None = None
+    until: Until | None = None
+    order: Annotated[Order, Meta(description="by receipt, newest first; or by commit, oldest first")] = "newest"
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
 
 
 class Listing(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same for messages, which also stream in other formats."""
 
-    format: Literal["json", "ndjson"] | None = None
+    format: Annotated[Literal["json", "ndjson"], Meta(description="stands in for an Accept header")] | None = None
 
 
 class Search(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be asked for in a body only, because URLs are logged."""
 
-    q: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    q: Annotated[str, Meta(min_length=1, max_length=1000, description="part of the text, in any case")] | None = None
     customer_id: wire.CustomerId | None = None
+    """Needs the scope `data:identify`."""
 
     def __repr__(self) -> str:
         return "Search(…)"

@@ -10,6 +10,8 @@ from ..errors import BadRequest, WrongMediaType
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+TEXT: Final = "text/plain"
+NDJSON: Final = "application/x-ndjson"
 
 _MOST_FIELDS: Final = 10
 
@@ -47,7 +49,7 @@ async def of_either(request: web.Request) -> bytes:
     Raises:
         WrongMediaType: If it says that it is something else.
     """
-    if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (JSON, FORM, "text/plain"):
+    if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (JSON, FORM, TEXT):
         raise WrongMediaType(f"{JSON}, {FORM}")
     return (await request.read()).strip()
 

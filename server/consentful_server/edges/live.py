@@ -16,7 +16,7 @@ from consentful.identifiers import uuid7
 
 from ..access import Principal
 from ..dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
-from ..errors import BadRequest, OutOfOrder, Refusal
+from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Refusal
 from ..patience import Expire, Patience, Warn
 from ..registry import DIALOG_BYTES
 from ..service import Service
@@ -68,12 +68,15 @@ class Connection:
         "_counted",
         "_deciding",
         "_dialog",
+        "_is_acking",
+        "_loop",
         "_opcode",
-        "_outcome",
         "_over",
         "_principal",
         "_service",
         "_transport",
+        "_turn",
+        "_turn_s",
         "_ws",
         "patience",
     )
@@ -98,12 +101,15 @@ class Connection:
         self._deciding: asyncio.Event | None = None
         self._bad_frames = 0
         self._counted = 0
+        self._loop = asyncio.get_running_loop()
+        self._turn = service.clock.now()
+        self._turn_s = service.clock.monotonic()
         self._ack_due = False
+        self._is_acking = False
         self._ack_since = 0.0
         self._ack_task: asyncio.Task[None] | None = None
-        self._outcome = "dropped"
         settings = service.settings
-        self.patience = Patience(settings.idle_timeout, settings.max_duration, service.clock.monotonic())
+        self.patience = Patience(settings.idle_timeout, settings.max_duration, self._turn_s)
 
     def __repr__(self) -> str:
         return f"Connection({self._dialog!r})"
@@ -124,7 +130,7 @@ class Connection:
             while not self._ws.closed:
                 message = await self._ws.receive()
                 if message.type in _DATA:
-                    if self._closing is None:
+                    if self._closing is None and not self._hold(message):
                         await self._receive(message)
                 elif message.type in _GONE:
                     break
@@ -173,6 +179,23 @@ class Connection:
                 self._end(reason, faults.CLOSES[reason])
             case None:
                 pass
+
+    def _hold(self, message: WSMessage) -> bool:
+        """Hold a message that fits, at once: most frames are such. Whatever else it is has left no trace, and waits.
+
+        Raises:
+            Overloaded: If there is no room for it.
+        """
+        if self._dialog is None or message.type is not self._opcode:
+            return False
+        try:
+            frame = self._codec.decode_client(message.data)
+            if type(frame) is not wire.Message:
+                return False
+            self._say(frame)
+        except (wire.BadFrame, Gap, OverLimit, BadRequest):
+            return False
+        return True
 
     async def _receive(self, message: WSMessage) -> None:
         try:
@@ -225,11 +248,14 @@ class Connection:
         await self._send(wire.Opened(dialog.id, service.catalogue.shown(dialog.wording), service.limits))
 
     def _say(self, message: wire.Message) -> None:
-        service = self._service
-        added = self._open_dialog().say(message, service.clock.now())
+        dialog, service = self._open_dialog(), self._service
+        if not self._ack_due or self._is_acking:
+            # What is read in one turn of the loop is received at one time: asking for each costs a tenth of it all.
+            self._turn, self._turn_s = service.clock.now(), service.clock.monotonic()
+        added = dialog.say(message, self._turn)
         if added:  # and is no replay
             self._count(added + OVERHEAD_BYTES)
-            self.patience.hear(service.clock.monotonic())
+            self.patience.hear(self._turn_s)
         self._ack_soon()
 
     async def _decide(self, consent: wire.Consent) -> None:
@@ -270,11 +296,10 @@ class Connection:
 
     def _ack_soon(self) -> None:
         """Ack once for all that is read in this turn of the loop: the receive loop does not yield in between."""
-        if not self._ack_due:
-            self._ack_due = True
-            if self._ack_task is None:
-                self._ack_since = self._service.clock.monotonic()
-                self._ack_task = asyncio.get_running_loop().create_task(self._send_acks())
+        self._ack_due = True
+        if self._ack_task is None:
+            self._ack_since = self._turn_s
+            self._ack_task = self._loop.create_task(self._send_acks())
 
     async def _send_acks(self) -> None:
         try:
@@ -286,9 +311,13 @@ class Connection:
             self._ack_task = None
 
     async def _flush_ack(self) -> None:
-        if self._ack_due and self._dialog is not None:
-            self._ack_due = False
-            await self._send(wire.Ack(len(self._dialog.utterances)))
+        was_due, self._ack_due = self._ack_due, False
+        if was_due and self._dialog is not None:
+            self._is_acking = True
+            try:
+                await self._send(wire.Ack(len(self._dialog.utterances)))
+            finally:
+                self._is_acking = False
 
     async def _refuse_frame(self, error: wire.Error) -> None:
         self._bad_frames += 1

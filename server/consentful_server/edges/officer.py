@@ -3,19 +3,21 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from aiohttp import hdrs, web
+from msgspec import Meta
 
 from consentful import wire
 
+from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest
 from ..stores import PrivacyRequest
 from ..views import KeptDialog
 from . import asking, bodies
-from .requests import PRINCIPAL, SERVICE, Route, json
+from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 _REPEAT_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
@@ -48,14 +50,26 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     report: str | None = None
 
 
+class Disclosed(msgspec.Struct, frozen=True):
+    """All that is held of one customer, in a form that a machine reads (GDPR art. 15, 20)."""
+
+    request: Outcome
+    customer_id: str
+    dialogs: list[KeptDialog]
+
+    def __repr__(self) -> str:
+        return f"Disclosed({self.request.id!r}, dialogs={len(self.dialogs)})"
+
+
 async def ask(request: web.Request) -> web.StreamResponse:
     """Carry a customer's request out, at once."""
     asked = asking.convert(await bodies.object_of(request), Asked, spelt=())
+    repeat_key = _repeat_key(request)
     privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].id
     if asked.kind != "erasure":
         done, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
         return await _disclose(request, asked.customer_id, done, dialogs)
-    done = await privacy.erase(asked.customer_id, by=by, repeat_key=_repeat_key(request))
+    done = await privacy.erase(asked.customer_id, by=by, repeat_key=repeat_key)
     return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
 
 
@@ -111,11 +125,39 @@ async def _disclose(
 
 def _head(customer_id: str, done: PrivacyRequest) -> bytes:
     """Return the document up to the list of dialogs, which the caller closes."""
-    head = msgspec.json.encode({"request": _outcome(done), "customer_id": customer_id, "dialogs": []})
+    head = msgspec.json.encode(Disclosed(_outcome(done), customer_id, []))
     return head.removesuffix(b"]}")
 
 
+_KEY: Final = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=_LONGEST_KEY,
+        description="your own name for this erasure: sent again within 24 hours, it gets the earlier outcome",
+    ),
+]
+
 ROUTES: Final = (
-    Route("POST", "/v1/privacy-requests", ask, ("privacy",)),
-    Route("GET", "/v1/privacy-requests/{request_id}", outcome, ("privacy",)),
+    Route(
+        "POST",
+        "/v1/privacy-requests",
+        ask,
+        ("privacy",),
+        headers={_REPEAT_KEY: _KEY},
+        body={bodies.JSON: Asked},
+        answers=(
+            Answer({bodies.JSON: Outcome}, 201, headers=(hdrs.LOCATION,)),
+            Answer({bodies.JSON: Disclosed}, 201, headers=(hdrs.LOCATION,)),
+        ),
+        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+    ),
+    Route(
+        "GET",
+        "/v1/privacy-requests/{request_id}",
+        outcome,
+        ("privacy",),
+        answers=(Answer({bodies.JSON: Outcome}),),
+        refusals=(errors.NotFound,),
+    ),
 )

@@ -6,7 +6,7 @@ GET  /data  and  /data/              what was consented to, newest first, as a b
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -15,19 +15,22 @@ from multidict import MultiDict
 
 from consentful import wire
 
+from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest, Unsupported
-from ..query import MAX_LIMIT, Filter, language_range
+from ..query import Filter, language_range
 from ..sealing import Opened
 from ..stores import MessageRow
-from ..waiting import WaitingRoom
+from ..waiting import Decided, WaitingRoom
 from . import bodies
-from .asking import DEFAULT_LIMIT, convert, single
-from .requests import PRINCIPAL, SERVICE, Route, json
+from .asking import DEFAULT_LIMIT, Limit, Range, convert, single
+from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 ROOM: Final = web.AppKey("waiting room", WaitingRoom)
 
 _SPELLINGS: Final = {"true": True, "false": False}
+_BARE: Final = {b"true": True, b"false": False}
+"""In any case as well: `str(True)` of a chatbot in Python is `True`."""
 
 
 class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +41,33 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"Pushed(text=<{len(self.text)} characters>)"
+
+
+class Held(msgspec.Struct, frozen=True, rename="camel"):
+    """The message waits in memory for the dialog's decision."""
+
+    dialog_id: str
+
+
+Spelt: TypeAlias = Annotated[
+    str, Meta(pattern=r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\s*$", description="true or false, in any case")
+]
+
+
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The decision as an object."""
+
+    consent: bool | Spelt
+
+
+DECISION: Final = bool | Spelt | Decision
+"""Every spelling in JSON that was ever sent."""
+
+
+class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The decision as a form."""
+
+    consent: Spelt
 
 
 class Datum(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,11 +86,11 @@ class Datum(msgspec.Struct, frozen=True, rename="camel"):
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the list may be asked for. `customerId` was spelt in two ways."""
 
-    language: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    language: Range | None = None
     customerId: wire.CustomerId | None = None  # noqa: N815 - the original spelling
     customer_id: wire.CustomerId | None = None
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Limit = DEFAULT_LIMIT
+    offset: Annotated[int, Meta(ge=0, le=2**53, description="how many of the newest to leave out")] = 0
 
 
 class _Path(msgspec.Struct, frozen=True):
@@ -74,7 +104,7 @@ async def push(request: web.Request) -> web.StreamResponse:
     path = convert(request.match_info, _Path)
     pushed = convert(await _fields(request), Pushed)
     await request.app[ROOM].push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
-    return json({"dialogId": path.dialogId}, status=201)
+    return json(Held(path.dialogId), status=201)
 
 
 async def consent(request: web.Request) -> web.StreamResponse:
@@ -141,6 +171,8 @@ async def _fields(request: web.Request) -> dict[str, Any]:
 async def _decision(request: web.Request) -> bool:
     """Return the decision: `true`, `"true"`, `{"consent": true}` or the form field `consent=true`, in any case."""
     body = await bodies.of_either(request)
+    if body.lower() in _BARE:
+        return _BARE[body.lower()]
     decision = (
         bodies.decode_form(body).get("consent")
         if b"=" in body and not body.startswith(b"{")
@@ -156,9 +188,34 @@ async def _decision(request: web.Request) -> bool:
     return decision
 
 
+_DATA: Final = (Answer({bodies.JSON: list[Datum]}, headers=(hdrs.LINK,)),)
+
 ROUTES: Final = (
-    Route("POST", "/data/{customerId}/{dialogId}", push, ("dialogs:write",)),
-    Route("POST", "/consents/{dialogId}", consent, ("dialogs:write",)),
-    Route("GET", "/data", data, ("data:identify",)),
-    Route("GET", "/data/", data, ("data:identify",)),
+    Route(
+        "POST",
+        "/data/{customerId}/{dialogId}",
+        push,
+        ("dialogs:write",),
+        body={bodies.JSON: Pushed, bodies.FORM: Pushed},
+        answers=(Answer({bodies.JSON: Held}, 201),),
+        refusals=(errors.Conflict, errors.Erased, errors.OverLimit, errors.Overloaded, errors.Unsupported),
+    ),
+    Route(
+        "POST",
+        "/consents/{dialogId}",
+        consent,
+        ("dialogs:write",),
+        body={bodies.JSON: DECISION, bodies.FORM: DecisionForm, bodies.TEXT: Spelt},
+        answers=(Answer({bodies.JSON: Decided}),),
+        refusals=(
+            errors.NotFound,
+            errors.Conflict,
+            errors.Erased,
+            errors.StorageFailed,
+            errors.OutcomeUnknown,
+            errors.Unsupported,
+        ),
+    ),
+    Route("GET", "/data", data, ("data:identify",), query=Listing, answers=_DATA, refusals=(errors.Damaged,)),
+    Route("GET", "/data/", data, ("data:identify",), query=Listing, answers=_DATA, refusals=(errors.Damaged,)),
 )

@@ -1,14 +1,17 @@
 """The bundled pages, and what operators and load balancers ask."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 from aiohttp import hdrs, web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from .. import errors
 from ..errors import NotFound, Overloaded
-from .requests import SERVICE, Route, json
+from .bodies import JSON
+from .requests import SERVICE, Answer, Route, json
 
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -19,19 +22,25 @@ _TYPES: Final = {
 }
 
 
+class Health(msgspec.Struct, frozen=True):
+    """How the process is."""
+
+    status: Literal["ok", "ready"]
+
+
 async def index(request: web.Request) -> web.StreamResponse:
     """Serve the test page."""
-    return _file(request, "index.html")
+    return file_of(request.app[SERVICE].settings.static, "index.html")
 
 
 async def static(request: web.Request) -> web.StreamResponse:
     """Serve one file of the pages' folder; it has no others below it."""
-    return _file(request, request.match_info["name"])
+    return file_of(request.app[SERVICE].settings.static, request.match_info["name"])
 
 
 async def healthz(_request: web.Request) -> web.StreamResponse:
     """Say that the process answers."""
-    return json({"status": "ok"})
+    return json(Health("ok"))
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
@@ -40,7 +49,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     if service.is_draining:
         raise Overloaded
     await service.store.probe()
-    return json({"status": "ready"})
+    return json(Health("ready"))
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
@@ -53,8 +62,12 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _file(request: web.Request, name: str) -> web.StreamResponse:
-    folder = request.app[SERVICE].settings.static
+def file_of(folder: Path, name: str) -> web.StreamResponse:
+    """Return one file of a folder, if it is of a kind that pages are made of.
+
+    Raises:
+        NotFound: If it is not, or is in no such folder.
+    """
     path = folder / name
     content_type = _TYPES.get(path.suffix)
     if content_type is None or path.parent != folder or not _is_file(path):
@@ -70,9 +83,21 @@ def _is_file(path: Path) -> bool:
 
 
 ROUTES: Final = (
-    Route("GET", "/", index),
-    Route("GET", "/static/{name}", static),
-    Route("GET", "/healthz", healthz),
-    Route("GET", "/readyz", readyz),
-    Route("GET", "/metrics", metrics),
+    Route("GET", "/", index, answers=(Answer({"text/html": str}),)),
+    Route(
+        "GET",
+        "/static/{name}",
+        static,
+        answers=(Answer({kind.partition(";")[0]: bytes for kind in _TYPES.values()}),),
+        refusals=(errors.NotFound,),
+    ),
+    Route("GET", "/healthz", healthz, answers=(Answer({JSON: Health}),)),
+    Route(
+        "GET",
+        "/readyz",
+        readyz,
+        answers=(Answer({JSON: Health}),),
+        refusals=(errors.Overloaded, errors.StorageFailed, errors.OutcomeUnknown),
+    ),
+    Route("GET", "/metrics", metrics, answers=(Answer({"text/plain": str}),)),
 )

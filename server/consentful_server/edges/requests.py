@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -38,10 +39,44 @@ _PROTECTION: Final = {
 }
 
 
-class Route(NamedTuple):
-    """One route and the scopes of which a caller needs one. No scope means that anyone may come.
+PROBLEM: Final = "application/problem+json"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
-    What can be got can be asked for with HEAD as well (RFC 9110 §9.1), but for an upgrade.
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal (RFC 9457). `code` is stable, `detail` says what to do next, `parameter` names what was malformed."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    parameter: str | msgspec.UnsetType = msgspec.UNSET
+
+
+HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    404: ("not_found", "there is no such route; the README lists them"),
+    405: ("method_not_allowed", "this route does not know the method; see the Allow header"),
+    413: ("too_large", "the body is too large"),
+}
+"""What is refused before a handler has a say: code and detail by status."""
+
+INTERNAL: Final = ("internal", "something went wrong here; try again, or look into the server's log")
+
+
+class Answer(NamedTuple):
+    """One answer of a route: the type of its body by media type, its status, and the headers that tell something."""
+
+    content: Mapping[str, Any]
+    status: int = 200
+    headers: tuple[str, ...] = ()
+
+
+class Route(NamedTuple):
+    """One route, the scopes of which a caller needs one, and what it takes and gives. Without scopes anyone may come.
+
+    What can be got can be asked for with HEAD as well (RFC 9110 §9.1), but for an upgrade. The rest is what the
+    OpenAPI document is made of: what scopes, parameters and bodies refuse by themselves is not repeated in `refusals`.
     """
 
     method: str
@@ -49,6 +84,11 @@ class Route(NamedTuple):
     handler: Handler
     scopes: tuple[Scope, ...] = ()
     head: bool = True
+    query: type[msgspec.Struct] | None = None
+    headers: Mapping[str, Any] = _NOTHING
+    body: Mapping[str, Any] = _NOTHING
+    answers: tuple[Answer, ...] = ()
+    refusals: tuple[type[Refusal], ...] = ()
 
 
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
@@ -94,7 +134,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise  # nobody is there to be answered
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
         _log.error("request failed", extra={"route": route_of(request)} | where(error))
-        response = _problem(500, "internal", "something went wrong here; try again, or look into the server's log")
+        response = _respond(described(500, *INTERNAL))
     if request.writer.output_size and not response.prepared and request.transport is not None:
         request.transport.close()  # a stream broke off in the middle: nothing may follow it and make it look whole
     request.app[SERVICE].metrics.requests.labels(request.method, route_of(request), response.status).observe(
@@ -117,53 +157,48 @@ def route_of(request: web.Request) -> str:
 
 def problem(refusal: Refusal) -> web.Response:
     """Return the refusal as a problem document (RFC 9457)."""
-    extra: dict[str, Any] = {}
     headers: dict[str, str] = {}
-    if isinstance(refusal, BadRequest):
-        extra["parameter"] = refusal.parameter
     if isinstance(refusal, Overloaded):
         headers["Retry-After"] = str(refusal.retry_after_s)
-    status = faults.fault_of(refusal).status
-    if status == 401:
+    said = problem_of(refusal)
+    if said.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="consentful"'
-    return _problem(status, refusal.code, refusal.detail, headers, **extra)
+    return _respond(said, headers)
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """Return what is said of a refusal."""
+    parameter = refusal.parameter if isinstance(refusal, BadRequest) else msgspec.UNSET
+    return described(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
+
+
+def described(status: int, code: str, detail: str, parameter: str | msgspec.UnsetType = msgspec.UNSET) -> Problem:
+    return Problem(title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter)
 
 
 def _http_problem(error: web.HTTPException) -> web.Response:
     if error.status < 400:
         raise error
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-    details = {
-        404: "there is no such route; the README lists them",
-        405: "this route does not know the method; see the Allow header",
-        413: "the body is too large",
-    }
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    code = codes.get(error.status, "bad_request")
-    return _problem(error.status, code, details.get(error.status, "the request is malformed"), allow)
+    code, detail = HTTP_PROBLEMS.get(error.status, ("bad_request", "the request is malformed"))
+    return _respond(described(error.status, code, detail), allow)
 
 
-def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any) -> web.Response:
-    body = {"type": "about:blank", "title": _title(status), "status": int(status), "code": code, "detail": detail}
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(body | extra),
-        content_type="application/problem+json",
-        headers=headers,
-    )
+def _respond(said: Problem, headers: Mapping[str, str] = _NOTHING) -> web.Response:
+    return web.Response(status=said.status, body=msgspec.json.encode(said), content_type=PROBLEM, headers=headers)
 
 
 def broken(status: int) -> web.Response:
     """Return the answer to what never became a request, which no middleware sees."""
     if status >= 500:
-        return _problem(status, "internal", "the request broke off here; try again", _PROTECTION)
-    return _problem(status, "bad_request", "not a well-formed HTTP request", _PROTECTION)
+        return _respond(described(status, "internal", "the request broke off here; try again"), _PROTECTION)
+    return _respond(described(status, "bad_request", "not a well-formed HTTP request"), _PROTECTION)
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Answer `Expect: 100-continue` (RFC 9110 §10.1.1); anything else that is expected is refused, and not shown."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return _problem(417, "bad_request", "expect 100-continue or nothing")
+        return _respond(described(417, "bad_request", "expect 100-continue or nothing"))
     if request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

@@ -2,30 +2,61 @@
 
 from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 from multidict import MultiDict
 
+from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest, NotAcceptable
 from ..stores import Erasure
-from ..views import Page
+from ..views import KeptDialog, KeptMessage, Page, Summary
 from . import asking, bodies
-from .asking import Listing, Question
-from .requests import PRINCIPAL, SERVICE, Route, json
+from .asking import Listing, Question, Search
+from .bodies import JSON, NDJSON
+from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
-_JSON: Final = "application/json"
-_NDJSON: Final = "application/x-ndjson"
-_FORMATS: Final = {"json": _JSON, "ndjson": _NDJSON}
+T = TypeVar("T")
+
+_JWKS: Final = "application/jwk-set+json"
+_FORMATS: Final = {"json": JSON, "ndjson": NDJSON}
+
+
+class Paged(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. `next` is the cursor of the one after it, null at the end.
+
+    With `order=stored` it is always there, to continue with what is stored later, and `more` tells whether that is now.
+    """
+
+    items: list[T]
+    next: str | None
+    more: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Jwk(msgspec.Struct, frozen=True):
+    """One public key (RFC 8037). `kid` is its thumbprint (RFC 7638)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+
+
+class Jwks(msgspec.Struct, frozen=True):
+    """The keys that receipts and reports are verified with."""
+
+    keys: list[Jwk]
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
     """Answer with a page of messages, or stream all of them."""
     question = asking.from_url(request, Listing)
-    if _format(request, question) == _NDJSON:
+    if _format(request, question) == NDJSON:
         return await _stream(request, question)
     return await _messages(request, question)
 
@@ -33,7 +64,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
 async def search(request: web.Request) -> web.StreamResponse:
     """Answer with a page of messages; the filters come in the body."""
     question = await asking.from_body(request)
-    if _format(request, question) == _NDJSON:
+    if _format(request, question) == NDJSON:
         return await _stream(request, question)
     return await _messages(request, question)
 
@@ -102,9 +133,9 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
 
 async def jwks(request: web.Request) -> web.StreamResponse:
     """Publish the keys that receipts are verified with (RFC 7517)."""
-    body = msgspec.json.encode({"keys": [request.app[SERVICE].signer.jwk]})
+    body = msgspec.json.encode(Jwks([Jwk(**request.app[SERVICE].signer.jwk)]))
     headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
-    return web.Response(body=body, content_type="application/jwk-set+json", headers=headers)
+    return web.Response(body=body, content_type=_JWKS, headers=headers)
 
 
 async def _messages(request: web.Request, question: Question) -> web.StreamResponse:
@@ -125,7 +156,7 @@ async def _stream(request: web.Request, question: Question) -> web.StreamRespons
         raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
     blocks = archive.stream(asking.to_filter(question, principal, archive), principal.sight, order=question.order)
-    response = web.StreamResponse(headers={"Content-Type": _NDJSON, "Cache-Control": "no-store"})
+    response = web.StreamResponse(headers={"Content-Type": NDJSON, "Cache-Control": "no-store"})
     if request.method == hdrs.METH_HEAD:
         await blocks.aclose()
         return response
@@ -145,9 +176,7 @@ _lines: Final = msgspec.json.Encoder().encode_lines
 
 def _page(request: web.Request, question: Question, page: Page[Any]) -> web.Response:
     """Return a page; in a URL's list the next one is linked as well (RFC 8288)."""
-    body: dict[str, Any] = {"items": page.items, "next": page.next}
-    if question.order == "stored":  # there is always a next cursor: it continues with what is stored later
-        body["more"] = page.more
+    body = Paged(page.items, page.next, page.more if question.order == "stored" else msgspec.UNSET)
     headers: dict[str, str] = {}
     if (
         page.more and page.next is not None and request.method != hdrs.METH_POST
@@ -170,7 +199,7 @@ def _format(request: web.Request, question: Question) -> str:
         if media in _FORMATS.values():
             return media
         if media in ("*/*", "application/*", ""):
-            return _JSON
+            return JSON
     raise NotAcceptable(", ".join(_FORMATS.values()))
 
 
@@ -187,12 +216,54 @@ def _accepted(headers: list[str]) -> list[str]:
     return [media for weight, media in sorted(weighed, key=lambda each: -each[0]) if weight > 0]
 
 
+_MESSAGES: Final = {JSON: Paged[KeptMessage], NDJSON: KeptMessage}
+_ERASED: Final = (Answer({JSON: Erased}), Answer({JSON: Erased}, 202))
+_WRITING: Final = (errors.NotFound, errors.StorageFailed, errors.OutcomeUnknown)
+
 ROUTES: Final = (
-    Route("GET", "/v1/messages", messages, ("data:read",)),
-    Route("POST", "/v1/messages/search", search, ("data:read",)),
-    Route("GET", "/v1/dialogs", dialogs, ("data:read",)),
-    Route("GET", "/v1/dialogs/{dialog_id}", dialog, ("data:read",)),
-    Route("DELETE", "/v1/dialogs/{dialog_id}", erase, ("dialogs:write", "privacy")),
-    Route("POST", "/v1/withdrawals", withdraw),
-    Route("GET", "/.well-known/jwks.json", jwks),
+    Route(
+        "GET",
+        "/v1/messages",
+        messages,
+        ("data:read",),
+        query=Listing,
+        answers=(Answer(_MESSAGES, headers=(hdrs.LINK,)),),
+        refusals=(errors.NotAcceptable, errors.Damaged),
+    ),
+    Route(
+        "POST",
+        "/v1/messages/search",
+        search,
+        ("data:read",),
+        body={JSON: Search},
+        answers=(Answer(_MESSAGES),),
+        refusals=(errors.NotAcceptable, errors.Damaged),
+    ),
+    Route(
+        "GET",
+        "/v1/dialogs",
+        dialogs,
+        ("data:read",),
+        query=Question,
+        answers=(Answer({JSON: Paged[Summary]}, headers=(hdrs.LINK,)),),
+        refusals=(errors.Damaged,),
+    ),
+    Route(
+        "GET",
+        "/v1/dialogs/{dialog_id}",
+        dialog,
+        ("data:read",),
+        answers=(Answer({JSON: KeptDialog}),),
+        refusals=(errors.NotFound, errors.Erased, errors.Damaged),
+    ),
+    Route(
+        "DELETE",
+        "/v1/dialogs/{dialog_id}",
+        erase,
+        ("dialogs:write", "privacy"),
+        answers=_ERASED,
+        refusals=_WRITING,
+    ),
+    Route("POST", "/v1/withdrawals", withdraw, body={JSON: Withdrawal}, answers=_ERASED, refusals=_WRITING),
+    Route("GET", "/.well-known/jwks.json", jwks, answers=(Answer({_JWKS: Jwks}),)),
 )

@@ -1,18 +1,19 @@
 """From a GET to a live dialog: who may connect, in which subprotocol, from which page."""
 
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from msgspec import Meta
 
 from consentful import wire
 
 from ..access import Principal, Scope
-from ..errors import BadRequest, Forbidden, Overloaded, Refusal
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated
 from ..service import Service
 from . import faults
 from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection, Socket
-from .requests import SERVICE, Route, bearer
+from .requests import SERVICE, Answer, Route, bearer
 
 SCOPE: Final[Scope] = "dialogs:write"
 
@@ -117,4 +118,23 @@ async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refus
     await socket.close(code=close or faults.CLOSED_TOO_MANY_BAD_FRAMES, message=refusal.code.encode())
 
 
-ROUTES: Final = (Route("GET", "/v1/dialogs/live", live, head=False),)
+_OFFERS: Final = Annotated[
+    str,
+    Meta(
+        description=f"`{wire.JSON}` (also when none is offered) or `{wire.MSGPACK}`;"
+        f" a browser adds `{wire.BEARER}<token>`",
+        examples=[wire.JSON],
+    ),
+]
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/dialogs/live",
+        live,
+        head=False,
+        headers={hdrs.SEC_WEBSOCKET_PROTOCOL: _OFFERS},
+        answers=(Answer({}, 101),),
+        refusals=(BadRequest, Unauthenticated, Forbidden, Overloaded),
+    ),
+)

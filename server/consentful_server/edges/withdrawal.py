@@ -5,16 +5,27 @@ from html import escape
 from string import Template
 from typing import Final
 
+import msgspec
 from aiohttp import hdrs, web
 
+from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest, NotFound
 from ..stores import Erasure
-from .bodies import form_of
-from .requests import CONTENT_SECURITY_POLICY, SERVICE, Route
+from .bodies import FORM, form_of
+from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route
 
 _PAGE: Final = "withdraw.html"
 _POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+
+
+class Code(msgspec.Struct, frozen=True):
+    """The form's one field."""
+
+    code: str
+
+    def __repr__(self) -> str:
+        return "Code(…)"
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
@@ -72,4 +83,16 @@ def _page(request: web.Request, outcome: str = "", *, status: int = 200, is_done
     )
 
 
-ROUTES: Final = (Route("GET", "/withdraw", ask), Route("POST", "/withdraw", withdraw))
+_PAGES: Final = {"text/html": str}
+
+ROUTES: Final = (
+    Route("GET", "/withdraw", ask, answers=(Answer(_PAGES),)),
+    Route(
+        "POST",
+        "/withdraw",
+        withdraw,
+        body={FORM: Code},
+        answers=(Answer(_PAGES), Answer(_PAGES, 404)),
+        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+    ),
+)

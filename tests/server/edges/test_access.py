@@ -24,6 +24,7 @@ OPEN = {
     "/asyncapi.json": "documentation",
     "/docs": "documentation",
     "/docs/{name}": "documentation",
+    "/docs/live": "documentation",
     "/": "the test page",
     "/static/{name}": "the test page",
     "/withdraw": "the code is the key",

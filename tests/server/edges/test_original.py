@@ -157,7 +157,16 @@ class TestDeciding:
         ("body", "content_type"),
         [
             (body, content_type)
-            for body in ("true", '"true"', '{"consent": true}', '{"consent":"true"}', " true\n", '"TRUE"', '"True"')
+            for body in (
+                "true",
+                "True",
+                '"true"',
+                '{"consent": true}',
+                '{"consent":"true"}',
+                " true\n",
+                '"TRUE"',
+                '"True"',
+            )
             for content_type in (JSON, None, "text/plain", FORM)
         ]
         + [("consent=true", FORM), ("consent=True", FORM), ("consent=true", None), ('{"consent": true}', FORM)],

@@ -432,14 +432,6 @@ class TestOneDialog:
 
         assert (await http.get("/v1/dialogs/d-1")).status == 404
 
-    async def test_a_dialog_named_like_the_live_route_can_be_read_and_erased(
-        self, http: ClientSession, service: Served
-    ) -> None:
-        await keep(service.service, "live")
-
-        assert await texts(http, dialog_id="live") == ["Hi"]
-        assert (await http.delete("/v1/dialogs/live")).status == 200
-
 
 class TestErasure:
     async def test_erasing_leaves_nothing_to_read(self, http: ClientSession, service: Served, clock: FakeClock) -> None:

@@ -1,0 +1,1 @@
+"""What the service says about itself: OpenAPI and AsyncAPI documents, made from the types and the table of routes."""

@@ -1,0 +1,152 @@
+"""One example of each type that travels, as a value of that type, so that it cannot be wrong."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from consentful import wire
+
+from .. import errors
+from ..edges import officer, original, pages, rest, withdrawal
+from ..edges.asking import Search
+from ..edges.requests import Problem, problem_of
+from ..errors import Refusal
+from ..views import KeptDialog, KeptMessage, ShownNotice, Summary
+from ..waiting import Decided
+
+_ASKED: Final = "Where is my parcel?"
+_ANSWERED: Final = "It arrives tomorrow."
+_CUSTOMER_ID: Final = "c-42"
+_CUSTOMER: Final = "cus_mfrggzdfmztwq2lknnwg23tpoa"
+_DIALOG_ID: Final = "0199f2a4-7c1e-7d3a-9b52-3f8e6a1c0d47"
+_CODE: Final = "K7QXA-2MNVB-H4RTE-P3WZJ-D6FYC-S"
+_RECEIPT: Final = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwMTk5ZjJhNCJ9.c2lnbmF0dXJl"
+_KEY: Final = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+_DIGEST: Final = "4a44dc15364204a80fe80e9039455cc1608281820fe2b24f1e5233ade6af1dd5"
+_PURPOSES: Final = ("improve-chatbot",)
+_SAID_AT: Final = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+_STORED_AT: Final = _SAID_AT + timedelta(seconds=30)
+_EXPIRES_AT: Final = _STORED_AT + timedelta(days=365)
+_NOTICE: Final = ShownNotice(id="default-1", language="en", sha256=_DIGEST)
+
+_MESSAGE: Final = KeptMessage(
+    dialog_id=_DIALOG_ID,
+    seq=1,
+    customer=_CUSTOMER,
+    role="customer",
+    text=_ASKED,
+    language="en",
+    bot="parcel-bot",
+    sent_at=_SAID_AT,
+    received_at=_SAID_AT,
+    stored_at=_STORED_AT,
+)
+_SUMMARY: Final = Summary(
+    dialog_id=_DIALOG_ID,
+    customer=_CUSTOMER,
+    language="en",
+    bot="parcel-bot",
+    messages=1,
+    opened_at=_SAID_AT,
+    received_at=_SAID_AT,
+    stored_at=_STORED_AT,
+    expires_at=_EXPIRES_AT,
+    notice=_NOTICE,
+    purposes=_PURPOSES,
+    given_by="self",
+)
+_DIALOG: Final = KeptDialog(
+    dialog_id=_DIALOG_ID,
+    customer=_CUSTOMER,
+    customer_id=_CUSTOMER_ID,
+    language="en",
+    bot="parcel-bot",
+    metadata={"shop": "berlin"},
+    opened_at=_SAID_AT,
+    received_at=_SAID_AT,
+    stored_at=_STORED_AT,
+    expires_at=_EXPIRES_AT,
+    notice=_NOTICE,
+    purposes=_PURPOSES,
+    given_by="self",
+    receipt=_RECEIPT,
+    messages=[msgspec.structs.replace(_MESSAGE, customer_id=_CUSTOMER_ID)],
+)
+_OUTCOME: Final = officer.Outcome(
+    id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",
+    kind="erasure",
+    status="unreadable",
+    received_at=_STORED_AT,
+    due_at=_STORED_AT + timedelta(days=30),
+    dialogs=1,
+    messages=2,
+    report=_RECEIPT,
+)
+
+EXAMPLES: Final[Mapping[Any, Any]] = {
+    wire.Open: wire.Open(customer_id=_CUSTOMER_ID, language="EN"),
+    wire.Message: wire.Message(seq=1, text="Hi"),
+    wire.Consent: wire.Consent(granted=True, last_seq=1),
+    wire.Opened: wire.Opened(
+        _DIALOG_ID,
+        wire.Notice("default-1", "en", "May we keep this conversation to improve the chatbot?", _DIGEST, [*_PURPOSES]),
+        wire.Limits(),
+    ),
+    wire.Ack: wire.Ack(1),
+    wire.Stored: wire.Stored(_DIALOG_ID, 1, _STORED_AT, _RECEIPT, _CODE),
+    wire.Discarded: wire.Discarded(_DIALOG_ID, 1),
+    wire.Closing: wire.Closing("idle", 30),
+    wire.Error: wire.Error("gap", str(errors.Gap(2)), seq=3, expected=2),
+    KeptMessage: _MESSAGE,
+    Summary: _SUMMARY,
+    KeptDialog: _DIALOG,
+    rest.Paged[KeptMessage]: rest.Paged([_MESSAGE], None),
+    rest.Paged[Summary]: rest.Paged([_SUMMARY], None),
+    Search: Search(q="parcel", language="en", since=_SAID_AT),
+    rest.Erased: rest.Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
+    rest.Withdrawal: rest.Withdrawal(_CODE),
+    withdrawal.Code: withdrawal.Code(_CODE),
+    officer.Asked: officer.Asked("erasure", _CUSTOMER_ID),
+    officer.Outcome: _OUTCOME,
+    officer.Disclosed: officer.Disclosed(
+        msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
+        _CUSTOMER_ID,
+        [_DIALOG],
+    ),
+    original.Pushed: original.Pushed(_ASKED, "EN"),
+    original.Held: original.Held("d-1"),
+    original.Decision: original.Decision(True),
+    original.DecisionForm: original.DecisionForm("true"),
+    Decided: Decided("d-1", True, 2),
+    original.Datum: original.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT),
+    original.DECISION: True,
+    original.Spelt: "true",
+    list[original.Datum]: [original.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT)],
+    rest.Jwks: rest.Jwks([rest.Jwk("OKP", "Ed25519", _KEY, "Q0cs5uDSfCPd1KTWRH", "sig", "EdDSA")]),
+    pages.Health: pages.Health("ok"),
+    Problem: problem_of(errors.BadRequest("limit", "Expected `int` <= 1000")),
+}
+
+_REFUSALS: Final[Mapping[type[Refusal], Refusal]] = {
+    type(refusal): refusal
+    for refusal in (
+        errors.OutOfOrder("send `open` first"),
+        errors.Gap(2),
+        errors.OverLimit("max_text_bytes", 32768, 1),
+        errors.Incomplete(2),
+        errors.Erased(_DIALOG_ID, _STORED_AT),
+        errors.Forbidden("a scope that the token does not have"),
+        errors.BadRequest("limit", "Expected `int` <= 1000"),
+        errors.NotAcceptable("application/json, application/x-ndjson"),
+        errors.WrongMediaType("application/json"),
+        errors.Damaged(_DIALOG_ID),
+        errors.Unsupported("dialogs pushed over HTTP wait in one process; start the server with --workers 1"),
+    )
+}
+
+
+def refusal_of(kind: type[Refusal]) -> Refusal:
+    """Return one refusal of the kind."""
+    return _REFUSALS.get(kind) or kind()

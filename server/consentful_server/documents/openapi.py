@@ -1,0 +1,282 @@
+"""The OpenAPI 3.1 document of the REST side, made from the table of routes and the types that it names.
+
+A route's summary and description are its handler's docstring, a tag's is its module's, a problem's its refusal's.
+"""
+
+import inspect
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from consentful import wire
+
+from ..edges import upgrade
+from ..edges.bodies import NDJSON
+from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated, WrongMediaType
+from .examples import EXAMPLES, refusal_of
+from .schemas import Json, Schemas, plain
+
+Problems: TypeAlias = Mapping[int, Mapping[str, tuple[str, Problem]]]
+"""By status and code: what it means, and an example."""
+
+_DESCRIPTION: Final = """\
+Read, export and erase what customers agreed to keep. The live dialog is a WebSocket: see `/asyncapi.json`.
+
+- What is refused is a problem document (RFC 9457) with a stable `code` and a `detail` that says what to do next.
+- A list is `{"items": […], "next": …}`. Send `next` as `cursor` with the same filters to get the following page;
+  `Link: <…>; rel="next"` does that for you.
+- An unknown or malformed parameter is a 400 that names it.
+- What can be got can be asked for with HEAD as well (RFC 9110 §9.1).
+- With `--auth none` every caller has every scope, and only names of the machine itself are answered (else 403).
+"""
+
+_TITLES: Final = {
+    "rest": "Kept dialogs",
+    "officer": "Privacy requests",
+    "withdrawal": "Withdrawal page",
+    "original": "Original contract",
+    "upgrade": "Live dialog",
+    "documents": "Documents",
+    "pages": "Pages and operations",
+}
+"""What a module of routes is called, in the order of reading."""
+
+_PATHS: Final[Mapping[str, Any]] = {
+    "dialog_id": wire.DialogId,
+    "dialogId": wire.DialogId,
+    "customerId": wire.CustomerId,
+}
+"""What the names in paths stand for; any other is a text."""
+
+_HEADERS: Final = {
+    "Link": ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
+    "Location": ("Where the outcome can be asked for again", "string"),
+    "Retry-After": ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750 §3)", "string"),
+}
+_REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate"}
+_FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+
+
+def describe(routes: Sequence[Route]) -> Json:
+    """Return the document."""
+    schemas = Schemas(_types(routes))
+    paths: defaultdict[str, Json] = defaultdict(dict)
+    named: set[str] = set()
+    for route in routes:
+        operation = _operation(route, schemas)
+        if operation["operationId"] in named:  # the same handler under a second spelling of its path
+            del operation["operationId"]
+        else:
+            named.add(operation["operationId"])
+        paths[route.path][route.method.lower()] = operation
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "Consentful",
+            "summary": "Keeps a chatbot's conversation only when the customer says yes.",
+            "description": _DESCRIPTION,
+            "version": version("consentful"),
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "This server"}],
+        "tags": _tags(routes),
+        "paths": dict(paths),
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key of `consentful keys create`. An operation lists the scopes of which one"
+                    " is needed.",
+                }
+            },
+        },
+    }
+
+
+def problems_of(route: Route) -> Problems:
+    """Return all that the route can refuse by itself: what it declares, and what scopes and parameters bring along."""
+    found: defaultdict[int, dict[str, tuple[str, Problem]]] = defaultdict(dict)
+    for kind in _refusals(route):
+        said = problem_of(refusal_of(kind))
+        found[said.status][said.code] = (inspect.cleandoc(kind.__doc__ or ""), said)
+    if route.body:
+        code, detail = HTTP_PROBLEMS[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]
+        found[413][code] = (f"{detail.capitalize()}.", described(413, code, detail))
+    return found
+
+
+def _refusals(route: Route) -> Iterator[type[Refusal]]:
+    if route.scopes:
+        yield Unauthenticated
+        yield Forbidden
+    if route.query is not None or route.body or route.headers:
+        yield BadRequest
+    if route.body:
+        yield WrongMediaType
+    yield from route.refusals
+
+
+def _types(routes: Iterable[Route]) -> Iterator[Any]:
+    yield Problem
+    for route in routes:
+        for content in (route.body, *(answer.content for answer in route.answers)):
+            yield from (kind for kind in content.values() if kind not in (str, bytes))
+
+
+def _tags(routes: Iterable[Route]) -> list[Json]:
+    present = {_module(route).__name__.rpartition(".")[2]: _module(route) for route in routes}
+    order = [name for name in _TITLES if name in present] + [name for name in present if name not in _TITLES]
+    return [{"name": _title(name), "description": _first_paragraph(present[name])} for name in order]
+
+
+def _first_paragraph(module: ModuleType) -> str:
+    return inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0]
+
+
+def _module(route: Route) -> ModuleType:
+    return sys.modules[route.handler.__module__]
+
+
+def _title(module: str) -> str:
+    return _TITLES.get(module, module.capitalize())
+
+
+def _operation(route: Route, schemas: Schemas) -> Json:
+    module = route.handler.__module__.rpartition(".")[2]
+    text = inspect.cleandoc(route.handler.__doc__ or "")
+    operation: Json = {
+        "operationId": f"{module}_{route.handler.__name__}",
+        "tags": [_title(module)],
+        "summary": _FIRST_SENTENCE.split(text, maxsplit=1)[0].rstrip(".:"),
+        "description": text + _needs(route),
+    }
+    if parameters := list(_parameters(route)):
+        operation["parameters"] = parameters
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": _asked(_content(route.body, schemas))}
+    operation["responses"] = _responses(route, schemas)
+    if scopes := scopes_of(route):
+        operation["security"] = [{"bearer": [scope]} for scope in scopes]
+    return operation
+
+
+def _needs(route: Route) -> str:
+    return f"\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes_of(route))}." if scopes_of(route) else ""
+
+
+def scopes_of(route: Route) -> tuple[str, ...]:
+    """Return the scopes of which a caller needs one; the live dialog looks at the token by itself."""
+    return route.scopes or ((upgrade.SCOPE,) if Unauthenticated in route.refusals else ())
+
+
+def _parameters(route: Route) -> Iterator[Json]:
+    for name in _PARAMETER.findall(route.path):
+        yield _parameter(name, "path", _inline(_PATHS.get(name, str)), required=True)
+    if route.query is not None:
+        properties = next(iter(msgspec.json.schema_components([route.query])[1].values()))["properties"]
+        for name, schema in properties.items():
+            yield _parameter(name, "query", _without_null(schema))
+    for name, kind in route.headers.items():
+        yield _parameter(name, "header", _inline(kind))
+
+
+def _inline(kind: Any) -> Json:
+    return msgspec.json.schema(kind)
+
+
+def _parameter(name: str, place: str, schema: Json, *, required: bool = False) -> Json:
+    description = schema.pop("description", None)
+    shown = {"name": str(name), "in": place, "required": required, "schema": schema}
+    return shown | ({"description": description} if description else {})
+
+
+def _without_null(schema: Json) -> Json:
+    """Return the schema without null, which a URL cannot spell: the parameter is left out instead."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return dict(schema)
+    kept = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return choices[0] | kept
+
+
+def _content(content: Mapping[str, Any], schemas: Schemas) -> Json:
+    return {media: _medium(media, kind, schemas) for media, kind in content.items()}
+
+
+def _asked(content: Json) -> Json:
+    """Return a request's content with examples that leave out what need not be sent."""
+    for medium in content.values():
+        if isinstance(medium.get("example"), dict):
+            medium["example"] = {name: value for name, value in medium["example"].items() if value is not None}
+    return content
+
+
+def _medium(media: str, kind: Any, schemas: Schemas) -> Json:
+    if kind is bytes:
+        return {}
+    if kind is str:
+        return {"schema": {"type": "string"}}
+    if media == NDJSON:  # OpenAPI 3.1 knows no sequences of documents; 3.2 does
+        line = msgspec.json.encode(EXAMPLES[kind]).decode() + "\n"
+        text = f"One {kind.__name__} as JSON on each line, until the end of the stream"
+        return {"schema": {"type": "string", "description": text}, "example": line}
+    shown: Json = {"schema": schemas.of(kind)}
+    return shown | ({"example": plain(EXAMPLES[kind])} if kind in EXAMPLES else {})
+
+
+def _responses(route: Route, schemas: Schemas) -> Json:
+    """Return every answer by its status; the default is what can be refused before a route has a say."""
+    responses: Json = {}
+    for answer in route.answers:
+        _add(responses, answer, schemas)
+    for status, problems in sorted(problems_of(route).items()):
+        _add_problems(responses.setdefault(str(status), {"description": ""}), status, problems)
+    responses["default"] = {
+        "description": "Anything else that is refused before, or fails in, a route: `method_not_allowed`, `internal` …",
+        "content": {PROBLEM: {"schema": schemas.of(Problem)}},
+    }
+    return responses
+
+
+def _add(responses: Json, answer: Answer, schemas: Schemas) -> None:
+    """Add an answer; a second one of the same status and media type is an alternative."""
+    response = responses.setdefault(str(answer.status), {"description": HTTPStatus(answer.status).phrase})
+    if answer.headers:
+        response["headers"] = _headers(answer.headers)
+    for media, medium in _content(answer.content, schemas).items():
+        earlier: Json | None = response.setdefault("content", {}).get(media)
+        if earlier is None:
+            response["content"][media] = medium
+        else:
+            choices: list[Json] = earlier["schema"].get("anyOf", [earlier["schema"]])
+            earlier["schema"] = {"anyOf": [*choices, medium["schema"]]}
+
+
+def _add_problems(response: Json, status: int, problems: Mapping[str, tuple[str, Problem]]) -> None:
+    lines = [f"`{code}`: {meaning}" for code, (meaning, _) in problems.items()]
+    response["description"] = "\n\n".join(([response["description"]] if response["description"] else []) + lines)
+    exactly = {"status": {"const": status}, "code": {"enum": sorted(problems)}}
+    response.setdefault("content", {})[PROBLEM] = {
+        "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": exactly}]},
+        "examples": {code: {"summary": meaning, "value": plain(said)} for code, (meaning, said) in problems.items()},
+    }
+    if Overloaded.code in problems:
+        response["headers"] = _headers(["Retry-After"])
+    if status in _REFUSED_WITH:
+        response["headers"] = _headers([_REFUSED_WITH[HTTPStatus(status)]])
+
+
+def _headers(names: Iterable[str]) -> Json:
+    return {str(name): {"description": _HEADERS[name][0], "schema": {"type": _HEADERS[name][1]}} for name in names}

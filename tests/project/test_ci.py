@@ -1,0 +1,98 @@
+"""CI runs what `make` runs, forbids skips, and hands the servers that it starts nothing that they would refuse."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consentful_server.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPTS = sorted((ROOT / ".ci").iterdir())
+RUN = (ROOT / ".ci" / "run").read_text("utf-8")
+
+SKIPPED = """
+import pytest
+
+{}
+
+@pytest.mark.xfail(reason="known")
+def test_known() -> None:
+    raise AssertionError
+
+def test_here() -> None:
+    {}
+"""
+IN_A_TEST = SKIPPED.format("", 'pytest.skip("no strace")')
+IN_A_MODULE = SKIPPED.format('pytest.skip("no strace", allow_module_level=True)', "pass")
+
+
+def outcome(folder: Path, source: str, **environment: str) -> tuple[int, str]:
+    """Run pytest on one file beside this repository's conftest; return its status and what it said."""
+    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_it.py").write_text(source)
+    inherited = {name: value for name, value in os.environ.items() if name != "FORBID_SKIPS"}
+    inherited["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", str(folder)],
+        env=inherited | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("source", [IN_A_TEST, IN_A_MODULE], ids=["test", "module"])
+def test_a_skip_says_why_and_fails_where_skips_are_forbidden(source: str, tmp_path: Path) -> None:
+    status, said = outcome(tmp_path, source)
+    assert (status in (0, 5), "no strace" in said) == (True, True)  # 5: nothing was left to run
+
+    status, said = outcome(tmp_path, source, FORBID_SKIPS="1")
+    assert status in (1, 2), said  # 2: a module could not be collected
+    assert "nothing may be skipped here, and this was: Skipped: no strace" in said
+
+
+def test_a_known_failure_is_no_skip(tmp_path: Path) -> None:
+    status, said = outcome(tmp_path, SKIPPED.format("", "pass"), FORBID_SKIPS="1")
+
+    assert (status, "1 xfailed" in said) == (0, True)
+
+
+def test_ci_forbids_skips_and_exports_no_setting_that_a_server_would_refuse() -> None:
+    exported = {name for path in SCRIPTS for name in re.findall(r"^\s*export (\w+)", path.read_text("utf-8"), re.M)}
+    settings = {f"CONSENTFUL_{field.name.upper()}" for field in dataclasses.fields(Settings)}
+
+    assert "FORBID_SKIPS" in exported
+    assert {name for name in exported if name.startswith("CONSENTFUL_")} <= settings
+
+
+def test_ci_calls_targets_of_make() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+
+    assert set(re.findall(r"^make (\w+)", RUN, re.M)) == {"test", "check"} <= targets
+
+
+def test_ci_has_what_tests_would_skip_without() -> None:
+    needed = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r'\bneed\("([\w-]+)"\)', path.read_text("utf-8"))
+    }
+
+    assert needed
+    assert needed <= set(re.findall(r"^need (\S+)", RUN, re.M))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_stop_at_the_first_failure_and_parse(path: Path) -> None:
+    assert "set -euo pipefail" in path.read_text("utf-8")
+    subprocess.run(["bash", "-n", str(path)], check=True, timeout=10)
