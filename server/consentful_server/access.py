@@ -9,7 +9,8 @@ import msgspec
 
 from .clock import Clock, to_micros
 from .errors import Forbidden, Unauthenticated
-from .stores import Credential, Store
+from .stores import Store
+from .stores.credentials import Credential
 from .views import Sight
 
 Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "privacy"]
@@ -113,14 +114,14 @@ class Keys:
             created_at=to_micros(self._clock.now()),
             expires_at=expires_at,
         )
-        await self._store.add_credential(credential)
+        await self._store.credentials.add(credential)
         return f"{_PREFIX}_{key_id}_{secret}"
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()
         until, credential = self._seen.get(key_id, (0.0, None))
         if now >= until:
-            credential = await self._store.credential(key_id)
+            credential = await self._store.credentials.find(key_id)
             if len(self._seen) >= _CACHED_AT_MOST:
                 self._seen.clear()
             self._seen[key_id] = (now + _RECHECK_S, credential)

@@ -24,7 +24,8 @@ from .errors import BadSetting, Conflict, Refusal
 from .export import Export
 from .service import Service, open_service
 from .settings import Place, Settings
-from .stores import Credential, PrivacyRequest
+from .stores.credentials import Credential
+from .stores.requests import PrivacyRequest
 from .stores.sqlite import prepare
 
 T = TypeVar("T")
@@ -180,7 +181,7 @@ def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
 @app.command
 def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
     """Print the record of processing (GDPR art. 30) from the settings and the notices on offer, as Markdown."""
-    wordings = _with_service(settings, lambda service: service.store.notices())
+    wordings = _with_service(settings, lambda service: service.store.notices.all())
     print(processing.processing_record(settings, wordings))  # noqa: T201
     return 0
 
@@ -213,7 +214,7 @@ def create(
 def list_keys(place: Where = Place()) -> int:
     """List every key, revoked ones as well."""
     table = Table("id", "name", "scopes", "purposes", "made", "ends", "revoked")
-    for credential in _with_service(place, lambda service: service.store.credentials()):
+    for credential in _with_service(place, lambda service: service.store.credentials.all()):
         table.add_row(*_row(credential))
     _out.print(table)
     return 0
@@ -222,7 +223,7 @@ def list_keys(place: Where = Place()) -> int:
 @keys.command
 def revoke(key_id: str, *, place: Where = Place()) -> int:
     """Revoke a key by its id; a running server stops taking it within five seconds."""
-    if _with_service(place, lambda service: service.store.revoke_credential(key_id)):
+    if _with_service(place, lambda service: service.store.credentials.revoke(key_id)):
         return 0
     _err.print(f"There is no key {key_id}; `consentful keys list` shows them.", markup=False)
     return 1
@@ -239,7 +240,7 @@ def add(file: Path, *, place: Where = Place()) -> int:
         raise BadSetting("file", f"a notice in TOML; {file} is none")
     wordings = read_notice(file.read_bytes())
     try:
-        _with_service(place, lambda service: service.store.add_notice(wordings))
+        _with_service(place, lambda service: service.store.notices.add(wordings))
     except Conflict:
         raise BadSetting(
             "id", f"{wordings[0].id} was on offer with other words; give the new ones another id"
@@ -252,7 +253,7 @@ def add(file: Path, *, place: Where = Place()) -> int:
 def list_notices(place: Where = Place()) -> int:
     """List every wording that was ever on offer, with the hash that receipts name it by."""
     table = Table("id", "language", "sha256", "purposes", "days", "added", "retired")
-    for wording in _with_service(place, lambda service: service.store.notices()):
+    for wording in _with_service(place, lambda service: service.store.notices.all()):
         moments = (wording.added_at, wording.retired_at)
         table.add_row(
             wording.id,
@@ -269,7 +270,7 @@ def list_notices(place: Where = Place()) -> int:
 @notice.command
 def show(sha256: str, *, place: Where = Place()) -> int:
     """Print a wording again, exactly as it was shown, from its hash or the beginning of it."""
-    for wording in _with_service(place, lambda service: service.store.notices()):
+    for wording in _with_service(place, lambda service: service.store.notices.all()):
         if sha256 and wording.sha256.startswith(sha256.lower()):
             _out.print(wording.text, markup=False, highlight=False, soft_wrap=True)
             return 0
@@ -282,10 +283,10 @@ def retire(notice_id: str, *, place: Where = Place()) -> int:
     """Take a notice off offer. Dialogs that were shown it may still end with a consent to it."""
 
     async def work(service: Service) -> bool:
-        offered = {wording.id for wording in await service.store.notices() if wording.retired_at is None}
+        offered = {wording.id for wording in await service.store.notices.all() if wording.retired_at is None}
         if offered == {notice_id}:
             raise BadSetting("notice_id", "the last one on offer; add another one first")
-        return await service.store.retire_notice(notice_id)
+        return await service.store.notices.retire(notice_id)
 
     if _with_service(place, work):
         return 0

@@ -13,7 +13,8 @@ from .archive import Archive
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
 from .roots import Signer
-from .stores import Disclosure, PrivacyRequest, Verification
+from .stores import Verification
+from .stores.requests import Disclosure, PrivacyRequest
 from .views import KeptDialog, Sight
 
 DUE_WITHIN: Final = timedelta(days=30) // timedelta(microseconds=1)
@@ -41,7 +42,7 @@ class Privacy:
         """
         key = None if repeat_key is None else hashlib.sha256(f"{by}\0{repeat_key}".encode()).digest()
         now = to_micros(self._clock.now())
-        if key is not None and (earlier := await self._store.repeated_request(key, now - _REPEATABLE_FOR)):
+        if key is not None and (earlier := await self._store.requests.repeated(key, now - _REPEATABLE_FOR)):
             return earlier
         erased = await self._erase_all(self._archive.pseudonym(customer_id))
         return await self._conclude(erased, by, now, key)
@@ -71,7 +72,7 @@ class Privacy:
             dialogs=len(held),
             messages=sum(held.values()),
         )
-        await self._store.add_request(request)
+        await self._store.requests.add(request)
         return request, self._whole(list(held))
 
     async def request(self, request_id: str) -> PrivacyRequest:
@@ -80,7 +81,7 @@ class Privacy:
         Raises:
             NotFound: If there is none of this id.
         """
-        request = await self._store.request(request_id)
+        request = await self._store.requests.find(request_id)
         if request is None:
             raise NotFound
         return request
@@ -101,7 +102,7 @@ class Privacy:
             report=self._signer.sign(self._report(request_id, list(erased), seen)),
             repeat_key=key,
         )
-        await self._store.add_request(request)
+        await self._store.requests.add(request)
         return request
 
     async def _erase_all(self, customer: str) -> dict[str, int]:

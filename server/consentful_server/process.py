@@ -107,7 +107,7 @@ def _stop_on_signal() -> asyncio.Event:
 
 async def _first_key(service: Service, announce: Announce) -> None:
     """With `--auth keys` and none made yet, make one, or nobody could come in."""
-    if service.settings.access == "keys" and not await service.store.credentials():
+    if service.settings.access == "keys" and not await service.store.credentials.all():
         key = await service.keys.create("first", SCOPES)
         announce(f"There was no API key yet. This one may do everything, and is shown only now:\n{key}")
 

@@ -64,7 +64,7 @@ class Service:
     async def refresh_catalogue(self) -> None:
         """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
         oldest = to_micros(self.clock.now() - timedelta(seconds=self.settings.max_duration))
-        known = await self.store.notices()
+        known = await self.store.notices.all()
         self.catalogue = Catalogue([it for it in known if it.retired_at is None or it.retired_at > oldest])
 
 
@@ -84,8 +84,8 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         keys, deployment = await _fit(store, settings)
         erasures.open()
         service = Service(settings, store, keys, deployment, clock)
-        if not await store.notices():
-            await store.add_notice(default_notice())
+        if not await store.notices.all():
+            await store.notices.add(default_notice())
         await service.refresh_catalogue()
         await _erase_again(store, erasures)
         yield service
@@ -106,7 +106,7 @@ async def _erase_again(store: Store, erasures: Ledger) -> None:
 
 async def _fit(store: Store, settings: Settings) -> tuple[Roots, bytes]:
     """Return the roots and the deployment's id; make them if both the database and the folder are new."""
-    facts = await store.facts()
+    facts = await store.facts.all()
     if _DEPLOYMENT not in facts:
         await asyncio.to_thread(roots.create, settings.keys_dir)
         facts = await _found(store, settings)
@@ -125,5 +125,5 @@ async def _found(store: Store, settings: Settings) -> dict[str, bytes]:
     """Give a new database its deployment's id and the check values of its keys; whoever is first decides."""
     deployment = roots.new_deployment()
     checks = roots.load(settings.keys_dir).checks(deployment)
-    await store.state({_DEPLOYMENT: deployment} | {_CHECK + name: value for name, value in checks.items()})
-    return await store.facts()
+    await store.facts.state({_DEPLOYMENT: deployment} | {_CHECK + name: value for name, value in checks.items()})
+    return await store.facts.all()

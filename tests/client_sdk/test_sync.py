@@ -106,6 +106,15 @@ def test_an_unknown_outcome_carries_the_blocking_dialog(url: str) -> None:
         dialog.grant()
 
 
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests run in the background and inherited it ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_call_is_cancelled() -> None:
     def interrupt() -> None:
         connection, _ = listener.accept()
@@ -115,7 +124,7 @@ def test_an_interrupted_call_is_cancelled() -> None:
 
     interrupted = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        interrupting = threading.Thread(target=interrupt)
+        interrupting = threading.Thread(target=interrupt, daemon=True)
         interrupting.start()
         with (
             pytest.raises(KeyboardInterrupt),

@@ -72,8 +72,8 @@ async def test_a_dialog_that_was_shown_a_notice_may_agree_to_it_after_it_was_rep
         async with connect(http, served.url) as live:
             await live.open()
             await live.say("Hi")
-            await service.store.add_notice(read_notice(OURS.encode()))
-            await service.store.retire_notice("default-1")
+            await service.store.notices.add(read_notice(OURS.encode()))
+            await service.store.notices.retire("default-1")
             await service.refresh_catalogue()
             assert isinstance(await live.grant(notice="default-1"), Stored)
 

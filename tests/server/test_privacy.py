@@ -14,7 +14,7 @@ from consentful_server import testing
 from consentful_server.dialog import Granted
 from consentful_server.service import Service
 from consentful_server.stores import SealedDialog
-from consentful_server.stores.lane import connect
+from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
 from sealed import CATALOGUE, START, spoken
 

@@ -11,7 +11,7 @@ from consentful_server.dialog import Granted
 from consentful_server.errors import BadRequest
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores.lane import connect
+from consentful_server.stores.sqlite.lane import connect
 from consentful_server.verify import BadReceipt, check_receipt, search
 from sealed import CATALOGUE, spoken
 

@@ -14,7 +14,7 @@ from consentful import wire
 from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest
-from ..stores import PrivacyRequest
+from ..stores.requests import PrivacyRequest
 from ..views import KeptDialog
 from . import asking, bodies
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json

@@ -14,12 +14,15 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from ..consent import Record, Wording
+from ..consent import Record
 from ..query import Selection
+from .credentials import Credentials
+from .facts import Facts
+from .notices import Notices
+from .requests import Requests
 
 T = TypeVar("T")
 
-Disclosure: TypeAlias = Literal["access", "portability"]
 Reason: TypeAlias = Literal["withdrawn", "declined", "retracted", "requested", "expired"]
 
 
@@ -96,24 +99,6 @@ class Verification(msgspec.Struct, frozen=True):
         return self.keys_left == self.rows_left == 0 and self.log_truncated
 
 
-class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on behalf of a customer, and what came of it; it does not tell of whom.
-
-    `report` is a compact JWS over an erasure's verification. Times are microseconds since the epoch.
-    """
-
-    id: str
-    kind: Disclosure | Literal["erasure"]
-    status: Literal["pending", "unreadable", "complete"]
-    requested_by: str
-    received_at: int
-    due_at: int
-    dialogs: int
-    messages: int
-    report: str | None = None
-    repeat_key: bytes | None = None
-
-
 class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One message of a page: which dialog (internal number), which number in it, and its head."""
 
@@ -122,19 +107,6 @@ class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     role: str
     language: str | None
     received_at: int
-
-
-class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as it is stored: its keyed hash, never itself. `purposes` None reads dialogs of every purpose."""
-
-    id: str
-    name: str
-    hash: bytes
-    scopes: tuple[str, ...]
-    purposes: tuple[str, ...] | None
-    created_at: int
-    expires_at: int | None = None
-    revoked_at: int | None = None
 
 
 class Candidate(Protocol):
@@ -159,7 +131,22 @@ DialogsOpener: TypeAlias = Callable[[Sequence[tuple[int, SealedDialog]]], T]
 
 
 class Store(Protocol):
-    """Keeps sealed dialogs; see the promises above. Raises `StorageFailed` or `OutcomeUnknown` where it cannot."""
+    """Keeps sealed dialogs; see the promises above. Raises `StorageFailed` or `OutcomeUnknown` where it cannot.
+
+    What it keeps beside them has a part of its own each.
+    """
+
+    @property
+    def notices(self) -> Notices: ...
+
+    @property
+    def requests(self) -> Requests: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+    @property
+    def facts(self) -> Facts: ...
 
     async def keep(self, candidate: Candidate) -> SealedDialog:
         """Store the dialog, once, and return what is stored.
@@ -195,14 +182,6 @@ class Store(Protocol):
         """Return what is left of dialogs that were erased, read through a new connection that has cached nothing."""
         ...
 
-    async def add_request(self, request: PrivacyRequest) -> None: ...
-
-    async def request(self, request_id: str) -> PrivacyRequest | None: ...
-
-    async def repeated_request(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
-        """Return the request that was received with this key, if that was since then (microseconds)."""
-        ...
-
     async def expired(self, at: int, limit: int) -> list[str]:
         """Return the ids of dialogs whose retention has ended by `at`, in microseconds; the longest past first."""
         ...
@@ -225,42 +204,6 @@ class Store(Protocol):
 
     async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
         """Return what the opener makes of a page of dialogs (without heads), called off the event loop."""
-        ...
-
-    async def add_notice(self, wordings: Sequence[Wording]) -> None:
-        """Put a notice on offer, in all its languages. Adding it again changes nothing.
-
-        Raises:
-            Conflict: If there is another notice of this id: what was shown once is never changed.
-        """
-        ...
-
-    async def retire_notice(self, notice_id: str) -> bool:
-        """Take a notice off offer from now on; False if there is none. Its wordings are kept for good."""
-        ...
-
-    async def notices(self) -> list[Wording]:
-        """Return every wording that was ever on offer, in the order in which they were added."""
-        ...
-
-    async def facts(self) -> dict[str, bytes]:
-        """Return what the database knows of itself: its deployment's id and the check values of its keys."""
-        ...
-
-    async def state(self, facts: Mapping[str, bytes]) -> None:
-        """Add facts; a fact once stated is never changed."""
-        ...
-
-    async def credentials(self) -> list[Credential]:
-        """Return every API key, revoked ones as well, oldest first."""
-        ...
-
-    async def credential(self, key_id: str) -> Credential | None: ...
-
-    async def add_credential(self, credential: Credential) -> None: ...
-
-    async def revoke_credential(self, key_id: str) -> bool:
-        """Revoke the key from now on; False if there is no such key. Revoking again changes nothing."""
         ...
 
     async def probe(self) -> None:

@@ -132,7 +132,7 @@ async def test_a_revoked_key_is_refused_after_five_seconds(
 ) -> None:
     key = await service.create_key()
     assert (await http.get("/v1/messages", headers=bearer(key))).status == 200
-    assert await service.service.store.revoke_credential(key.split("_")[1])
+    assert await service.service.store.credentials.revoke(key.split("_")[1])
 
     clock.advance(5)
 

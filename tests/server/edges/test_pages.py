@@ -122,7 +122,7 @@ class TestHealth:
         async def fails(*_: object) -> None:
             raise StorageFailed
 
-        monkeypatch.setattr(service.service.store._writer, "write", fails)  # pyright: ignore
+        monkeypatch.setattr(service.service.store._database.writer, "write", fails)  # pyright: ignore
         assert await get(http, "/readyz") == {"status": "ready"}  # a write is at most five seconds old
 
         clock.advance(5.1)

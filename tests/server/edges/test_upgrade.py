@@ -116,7 +116,7 @@ class TestTokens:
     ) -> None:
         key = await service.create_key()
         await dial(token=key)
-        await service.service.store.revoke_credential(key.split("_")[1])
+        await service.service.store.credentials.revoke(key.split("_")[1])
 
         clock.advance(5)
 

@@ -13,10 +13,10 @@ import pytest
 
 from consentful_server.errors import BadDatabase, StorageFailed
 from consentful_server.stores import SealedDialog
-from consentful_server.stores.lane import connect, refuse_affected, sqlite3
-from consentful_server.stores.migrations import migrate, migrations, version
 from consentful_server.stores.sqlite import SQLiteStore, prepare
-from consentful_server.stores.writer import Writer
+from consentful_server.stores.sqlite.lane import connect, refuse_affected, sqlite3
+from consentful_server.stores.sqlite.migrations import migrate, migrations, version
+from consentful_server.stores.sqlite.writer import Writer
 from consentful_server.testing import FakeClock
 from needs import need
 from sealed import START, candidate, open_store
@@ -53,7 +53,7 @@ def test_a_safe_sqlite_is_taken(safe: tuple[int, ...]) -> None:
 
 
 def test_migrations_are_numbered_without_gaps_and_taken_once(tmp_path: Path) -> None:
-    steps = migrations("sqlite")
+    steps = migrations()
 
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert prepare(tmp_path / "test.db") == steps

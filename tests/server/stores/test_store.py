@@ -13,7 +13,8 @@ from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.query import Filter, Order, Position, Selection
-from consentful_server.stores import Credential, MessageRow, SealedDialog, Store, Tombstone
+from consentful_server.stores import MessageRow, SealedDialog, Store, Tombstone
+from consentful_server.stores.credentials import Credential
 from consentful_server.testing import FakeClock
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
 
@@ -296,57 +297,57 @@ async def test_a_credential_sees_only_dialogs_of_its_purposes(store: Store) -> N
 
 
 async def test_facts_once_stated_are_never_changed(store: Store) -> None:
-    await store.state({"deployment": b"first", "a": b"1"})
-    await store.state({"deployment": b"second", "b": b"2"})
+    await store.facts.state({"deployment": b"first", "a": b"1"})
+    await store.facts.state({"deployment": b"second", "b": b"2"})
 
-    assert await store.facts() == {"deployment": b"first", "a": b"1", "b": b"2"}
+    assert await store.facts.all() == {"deployment": b"first", "a": b"1", "b": b"2"}
 
 
 async def test_a_notice_is_added_once_never_changed_and_kept_when_it_is_retired(store: Store, clock: FakeClock) -> None:
     wordings: Sequence[Wording] = CATALOGUE.wordings
-    await store.add_notice(wordings)
+    await store.notices.add(wordings)
     clock.advance(60)
-    await store.add_notice(wordings)
+    await store.notices.add(wordings)
     other = [msgspec.structs.replace(wording, text="Other words") for wording in wordings]
 
     with pytest.raises(Conflict):
-        await store.add_notice(other)
+        await store.notices.add(other)
 
     added = to_micros(START + timedelta(days=1))
-    assert await store.notices() == [msgspec.structs.replace(wording, added_at=added) for wording in wordings]
-    assert await store.retire_notice("n-1")
+    assert await store.notices.all() == [msgspec.structs.replace(wording, added_at=added) for wording in wordings]
+    assert await store.notices.retire("n-1")
     clock.advance(60)
-    assert await store.retire_notice("n-1")
-    assert not await store.retire_notice("n-9")
-    assert [wording.retired_at for wording in await store.notices()] == [added + 60_000_000]
+    assert await store.notices.retire("n-1")
+    assert not await store.notices.retire("n-9")
+    assert [wording.retired_at for wording in await store.notices.all()] == [added + 60_000_000]
 
 
 async def test_credentials_are_kept_and_revoked(store: Store, clock: FakeClock) -> None:
     credential = Credential(
         id="k-1", name="shop", hash=b"h", scopes=("data:read",), purposes=("research",), created_at=5, expires_at=9
     )
-    await store.add_credential(credential)
+    await store.credentials.add(credential)
 
-    assert await store.credential("k-1") == credential
-    assert await store.credential("k-2") is None
-    assert await store.revoke_credential("k-1")
-    revoked = await store.credential("k-1")
+    assert await store.credentials.find("k-1") == credential
+    assert await store.credentials.find("k-2") is None
+    assert await store.credentials.revoke("k-1")
+    revoked = await store.credentials.find("k-1")
     clock.advance(60)
-    assert await store.revoke_credential("k-1")
-    assert not await store.revoke_credential("k-2")
-    assert await store.credentials() == [revoked]
+    assert await store.credentials.revoke("k-1")
+    assert not await store.credentials.revoke("k-2")
+    assert await store.credentials.all() == [revoked]
     assert revoked is not None
     assert revoked.revoked_at is not None
 
 
 async def test_a_probe_writes_only_when_the_last_write_is_old(store: Store, clock: FakeClock) -> None:
     await store.probe()
-    assert "last probe" not in await store.facts()
+    assert "last probe" not in await store.facts.all()
 
     clock.advance(6)
     await store.probe()
 
-    assert "last probe" in await store.facts()
+    assert "last probe" in await store.facts.all()
 
 
 async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiosqlite
 
-from ..errors import BadDatabase
+from ...errors import BadDatabase
 
 if TYPE_CHECKING:
     import sqlite3

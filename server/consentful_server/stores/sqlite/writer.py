@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from ..clock import Clock
-from ..errors import OutcomeUnknown, Refusal, StorageFailed
+from ...clock import Clock
+from ...errors import OutcomeUnknown, Refusal, StorageFailed
 from .lane import BUSY_MS, Lane, open_lane, sqlite3
 
 T = TypeVar("T")

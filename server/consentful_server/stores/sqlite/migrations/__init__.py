@@ -3,7 +3,7 @@
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import BadDatabase
+from ....errors import BadDatabase
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,13 +17,9 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrations(dialect: str) -> list[Migration]:
-    """Return every step of a dialect, in order."""
-    files = (
-        file
-        for file in (resources.files("consentful_server.stores.migrations") / dialect).iterdir()
-        if file.name.endswith(".sql")
-    )
+def migrations() -> list[Migration]:
+    """Return every step, in order."""
+    files = (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql"))
     steps = [(file.name.removesuffix(".sql").partition("_"), file.read_text("utf-8")) for file in files]
     return sorted(Migration(int(number), name, sql) for (number, _, name), sql in steps)
 
@@ -38,7 +34,7 @@ def migrate(db: "sqlite3.Connection") -> list[Migration]:
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
     )
-    steps = migrations("sqlite")
+    steps = migrations()
     done = version(db)
     if done > steps[-1].number:
         raise BadDatabase(

@@ -1,0 +1,37 @@
+"""What was asked for on behalf of customers (GDPR art. 15, 17, 20), and what came of it."""
+
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+Disclosure: TypeAlias = Literal["access", "portability"]
+
+
+class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on behalf of a customer, and what came of it; it does not tell of whom.
+
+    `report` is a compact JWS over an erasure's verification. Times are microseconds since the epoch.
+    """
+
+    id: str
+    kind: Disclosure | Literal["erasure"]
+    status: Literal["pending", "unreadable", "complete"]
+    requested_by: str
+    received_at: int
+    due_at: int
+    dialogs: int
+    messages: int
+    report: str | None = None
+    repeat_key: bytes | None = None
+
+
+class Requests(Protocol):
+    """The store's record of privacy requests."""
+
+    async def add(self, request: PrivacyRequest) -> None: ...
+
+    async def find(self, request_id: str) -> PrivacyRequest | None: ...
+
+    async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
+        """Return the request that was received with this key, if that was since then (microseconds)."""
+        ...

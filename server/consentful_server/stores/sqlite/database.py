@@ -1,0 +1,52 @@
+"""One SQLite database: a writer that commits in groups, and readers with connections of their own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ...clock import Clock
+from .lane import Lane, open_lane, sqlite3
+from .writer import Writer
+
+T = TypeVar("T")
+
+READERS: Final = 4
+
+
+class Database:
+    """Runs work on the right connection; a read's transaction ends with the call."""
+
+    def __init__(self, writer: Writer, readers: Sequence[Lane]) -> None:
+        self.writer = writer
+        self._readers = readers
+        self._idle: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in readers:
+            self._idle.put_nowait(lane)
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock, before_commit: Callable[[], None]) -> "Database":
+        writer = await Writer.open(path, clock, before_commit)
+        return cls(writer, [await open_lane(path, read_only=True) for _ in range(READERS)])
+
+    async def close(self) -> None:
+        await self.writer.close()
+        for lane in self._readers:
+            await lane.close()
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what the work returned; all that it read was there at one moment."""
+        lane = await self._idle.get()
+        try:
+            return await lane.run(lambda db: _in_snapshot(db, work))
+        finally:
+            self._idle.put_nowait(lane)
+
+
+def _in_snapshot(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run reads that must agree with each other; the transaction ends with the call, and holds up no truncation."""
+    db.execute("BEGIN")
+    try:
+        return work(db)
+    finally:
+        db.execute("ROLLBACK")

@@ -1,0 +1,70 @@
+"""Notices, as rows: one a language."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ...clock import Clock, to_micros
+from ...consent import Wording
+from ...errors import Conflict
+from .database import Database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class SQLiteNotices:
+    """The `Notices` of an SQLite database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def all(self) -> list[Wording]:
+        return await self._database.read(_all)
+
+    async def add(self, wordings: Sequence[Wording]) -> None:
+        now = to_micros(self._clock.now())
+        await self._database.writer.write(lambda db: _add(db, wordings, now))
+
+    async def retire(self, notice_id: str) -> bool:
+        now = to_micros(self._clock.now())
+        sql = "UPDATE notices SET retired_at = coalesce(retired_at, ?) WHERE notice = ?"
+        return await self._database.writer.write(lambda db: db.execute(sql, (now, notice_id)).rowcount > 0)
+
+
+def _all(db: "sqlite3.Connection") -> list[Wording]:
+    rows = db.execute(
+        "SELECT notice, language, text, purposes, controller, contact, retention_days, added_at, retired_at"
+        " FROM notices ORDER BY added_at, notice"
+    )
+    return [
+        Wording(
+            notice,
+            language,
+            text,
+            tuple(json.loads(purposes)),
+            controller,
+            contact,
+            timedelta(days=days),
+            added,
+            retired,
+        )
+        for notice, language, text, purposes, controller, contact, days, added, retired in rows
+    ]
+
+
+def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int) -> None:
+    known = {wording.sha256 for wording in _all(db) if wording.id == wordings[0].id}
+    if known and known != {wording.sha256 for wording in wordings}:
+        raise Conflict
+    if known:
+        return
+    db.executemany(
+        "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        [
+            (w.id, w.language, w.sha256, w.text, json.dumps(w.purposes), w.controller, w.contact, w.retention.days, at)
+            for w in wordings
+        ],
+    )

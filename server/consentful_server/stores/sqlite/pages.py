@@ -1,0 +1,116 @@
+"""A selection as a statement: one page of messages or of dialogs, by keys and never by counting."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ...clock import to_micros
+from ...query import Filter, Selection
+from .. import MessageRow, SealedDialog
+from . import dialogs as rows
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
+    where, values = _conditions(selection.filter, selection.sight)
+    where.insert(0, "m.dialog <= ?")
+    values.insert(0, selection.watermark)
+    after = selection.after
+    if selection.order == "newest":
+        order = "m.received_at DESC, m.dialog DESC, m.seq DESC"
+        if after is not None:
+            where.append("(m.received_at, m.dialog, m.seq) < (?, ?, ?)")
+            values += [after.received_at, after.dialog, after.seq]
+    else:
+        order = "m.dialog, m.seq"
+        if after is not None:
+            where.append("(m.dialog, m.seq) > (?, ?)")
+            values += [after.dialog, after.seq]
+    sql = (
+        f"SELECT m.dialog, m.seq, m.role, m.language, m.received_at FROM {_message_tables(selection)}"
+        f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
+    )
+    return [MessageRow(*row) for row in db.execute(sql, [*values, selection.limit, selection.offset])]
+
+
+def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, SealedDialog]]:
+    where, values = _dialog_conditions(selection.filter, selection.sight)
+    on_messages, message_values = _message_conditions(selection.filter)
+    if on_messages:
+        where.append(f"EXISTS (SELECT 1 FROM messages m WHERE m.dialog = d.id AND {' AND '.join(on_messages)})")
+        values += message_values
+    times, time_values = _time_conditions("d", selection.filter)
+    where += ["d.id <= ?", *times]
+    values += [selection.watermark, *time_values]
+    after = selection.after
+    if selection.order == "newest":
+        order = "d.received_at DESC, d.id DESC"
+        if after is not None:
+            where.append("(d.received_at, d.id) < (?, ?)")
+            values += [after.received_at, after.dialog]
+    else:
+        order = "d.id"
+        if after is not None:
+            where.append("d.id > ?")
+            values.append(after.dialog)
+    sql = f"{rows.SELECT} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
+    return [(row[0], rows.from_row(row[1:])) for row in db.execute(sql, [*values, selection.limit])]
+
+
+def _message_tables(selection: Selection) -> str:
+    """Name the tables so that SQLite walks the one that narrows most.
+
+    CROSS JOIN keeps the order: a customer's or one dialog's messages are found from their dialogs, everything else by
+    walking the messages in order, which needs no sort at any depth.
+    """
+    wanted = selection.filter
+    if wanted.customer is not None or wanted.dialog_id is not None:
+        return "dialogs d CROSS JOIN messages m ON m.dialog = d.id"
+    if wanted.bot is not None or wanted.purpose is not None or selection.sight is not None:
+        return "messages m CROSS JOIN dialogs d ON d.id = m.dialog"
+    return "messages m"
+
+
+def _conditions(wanted: Filter, sight: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
+    parts = (_dialog_conditions(wanted, sight), _message_conditions(wanted), _time_conditions("m", wanted))
+    return [sql for where, _ in parts for sql in where], [value for _, values in parts for value in values]
+
+
+def _dialog_conditions(wanted: Filter, sight: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    values: list[Any] = []
+    for column, value in (("customer", wanted.customer), ("dialog_id", wanted.dialog_id), ("bot", wanted.bot)):
+        if value is not None:
+            where.append(f"d.{column} = ?")
+            values.append(value)
+    if wanted.purpose is not None:
+        where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) WHERE value = ?)")
+        values.append(wanted.purpose)
+    if sight is not None:
+        where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) p JOIN json_each(?) mine ON p.value = mine.value)")
+        values.append(json.dumps(sight))
+    return where, values
+
+
+def _message_conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    values: list[Any] = []
+    if wanted.language is not None:
+        # A range fits the tag itself and whatever begins with it and a hyphen (RFC 4647 §3.3.1); `.` follows `-`.
+        where.append("(m.language = ? OR (m.language > ? AND m.language < ?))")
+        values += [wanted.language, wanted.language + "-", wanted.language + "."]
+    if wanted.role is not None:
+        where.append("m.role = ?")
+        values.append(wanted.role)
+    return where, values
+
+
+def _time_conditions(table: str, wanted: Filter) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    values: list[Any] = []
+    for comparison, moment in ((">=", wanted.since), ("<", wanted.until)):
+        if moment is not None:
+            where.append(f"{table}.received_at {comparison} ?")
+            values.append(to_micros(moment))
+    return where, values

@@ -1,0 +1,36 @@
+"""Privacy requests, as rows."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..requests import PrivacyRequest
+from .database import Database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class SQLiteRequests:
+    """The `Requests` of an SQLite database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, request: PrivacyRequest) -> None:
+        fields = tuple(msgspec.structs.asdict(request).values())
+        sql = "INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        await self._database.writer.write(lambda db: db.execute(sql, fields))
+
+    async def find(self, request_id: str) -> PrivacyRequest | None:
+        return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
+
+    async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
+        where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
+        return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
+
+
+def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:
+    row = db.execute(f"SELECT * FROM privacy_requests WHERE {where}", values).fetchone()
+    return PrivacyRequest(**dict(zip(PrivacyRequest.__struct_fields__, row, strict=True))) if row else None
