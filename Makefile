@@ -38,14 +38,19 @@ check: $(VENV)/.develop
 bench: $(VENV)/.develop
 	$(BIN)/python -m bench
 
+$(VENV)/.prove: $(VENV)/.develop requirements-prove.txt
+	$(PIP) install --require-hashes -r requirements-prove.txt
+	touch $@
+
 # The long proofs, which `make test` runs in a short form.
-prove: $(VENV)/.develop
+prove: $(VENV)/.prove
 	$(BIN)/pytest -m prove
 
 # The locks: versions and hashes, no addresses.
 lock: $(VENV)/.develop
-	$(COMPILE) --extra demo --group build pyproject.toml --output-file requirements-server.txt
+	$(COMPILE) --extra demo --extra data --group build pyproject.toml --output-file requirements-server.txt
 	$(COMPILE) --all-extras --group dev --group build pyproject.toml --output-file requirements.txt
+	$(COMPILE) --group prove --constraint requirements.txt --output-file requirements-prove.txt
 
 clean:
 	rm -rf $(VENV)
