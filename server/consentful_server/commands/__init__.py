@@ -1,0 +1,32 @@
+"""What the commands share: where the data are, which service to ask, and where to print."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeAlias, TypeVar
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from ..service import Service, open_service
+from ..settings import Place, Settings
+
+T = TypeVar("T")
+
+OUT: Final = Console()
+ERR: Final = Console(stderr=True)
+
+Where: TypeAlias = Annotated[Place, Parameter(name="*")]
+Url: TypeAlias = Annotated[str, Parameter(help="The service's address.")]
+Token: TypeAlias = Annotated[str | None, Parameter(help="An API key; none is needed with `--auth none`.")]
+
+
+def with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
+    """Return what the work does with the service on these data, beside a running server or without one."""
+
+    async def within() -> T:
+        settings = place if isinstance(place, Settings) else Settings(**dataclasses.asdict(place))
+        async with open_service(settings) as service:
+            return await work(service)
+
+    return asyncio.run(within())

@@ -1,0 +1,52 @@
+"""Commands around what is kept: fill it with real conversations, write it out, bring its schema up to date."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..demo import DEFAULT_DIALOGS, Demo
+from ..export import Export
+from ..settings import Place
+from ..stores.sqlite import prepare
+from . import ERR, OUT, Token, Url, Where
+
+
+def demo(
+    *,
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    dialogs: int = DEFAULT_DIALOGS,
+    seed: int = 1,
+    at_once: int = 16,
+) -> int:
+    """Replay real human conversations through the SDK, some granted, some declined, some dropped; check what is kept.
+
+    Args:
+        dialogs: How many conversations of `chitchat-dataset` to replay.
+        seed: Which ones, and how each ends: the same seed, the same demo.
+        at_once: How many run at the same time.
+    """
+    return asyncio.run(Demo(url, token, dialogs=dialogs, seed=seed, at_once=at_once).run(OUT))
+
+
+def export(
+    output: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    *,
+    url: Url = "http://127.0.0.1:8080",
+    token: Token = None,
+    filters: Annotated[Export, Parameter(name="*")] = Export(),
+) -> int:
+    """Write every consented message that fits to OUTPUT as NDJSON, one message a line; `-` is the standard output."""
+    return asyncio.run(filters.run(url, token, output, ERR))
+
+
+def migrate(place: Where = Place()) -> int:
+    """Bring the database to this version's schema. `serve` does it by itself."""
+    place.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    steps = prepare(place.database_path)
+    for step in steps:
+        OUT.print(f"{step.number:04d} {step.name}")
+    OUT.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")
+    return 0

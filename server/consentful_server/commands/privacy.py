@@ -1,0 +1,99 @@
+"""The privacy officer's commands: erase, verify, purge, and the record of processing."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from .. import processing, retention
+from .. import verify as verification
+from ..clock import to_micros
+from ..errors import BadSetting
+from ..service import Service
+from ..settings import Place, Settings
+from ..stores.requests import PrivacyRequest
+from . import OUT, Where, with_service
+
+_OPERATOR: Final = "command line"
+_EVERY_ONE: Final = 2**31
+
+
+def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
+    """Erase a customer or one dialog, look whether it is gone, and print what was seen.
+
+    Works beside a running server.
+
+    Args:
+        customer: The customer's id, as the chatbot names it: everything of that customer is erased.
+        dialog: The id of one dialog.
+    """
+    if (customer is None) == (dialog is None):
+        raise BadSetting("customer", "name either --customer or --dialog")
+
+    async def work(service: Service) -> PrivacyRequest:
+        if customer is not None:
+            return await service.privacy.erase(customer, by=_OPERATOR)
+        return await service.privacy.erase_dialog(dialog or "", by=_OPERATOR)
+
+    done = with_service(place, work)
+    table = Table("request", "dialogs", "messages", "status", title="Erased")
+    table.add_row(done.id, f"{done.dialogs:,}", f"{done.messages:,}", done.status)
+    OUT.print(table)
+    OUT.print("The signed report:", done.report, markup=False, soft_wrap=True)
+    return 0 if done.status == "unreadable" else 1
+
+
+def verify(receipt: Path | None = None, *, disk: str | None = None, place: Where = Place()) -> int:
+    """Check a RECEIPT (a file) against this deployment's key and the stored words, or search the disk for a marker.
+
+    Args:
+        receipt: A file with the compact JWS that `stored` carried.
+        disk: Search every file of the data and the keys, byte for byte, for this text.
+    """
+    if (receipt is None) == (disk is None):
+        raise BadSetting("receipt", "name either a receipt's file or --disk")
+    if disk is not None:
+        return _search(place, disk)
+    text = receipt.read_text() if receipt and receipt.is_file() else ""
+    if not text:
+        raise BadSetting("receipt", "a file that holds a receipt")
+    verdict = with_service(place, lambda service: verification.check_receipt(text, service))
+    OUT.print_json(data=dict(verdict.claims))
+    OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
+    return 0 if verdict.is_good else 1
+
+
+def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
+    """Erase every dialog whose retention has ended. The server does it by itself every hour.
+
+    Args:
+        dry_run: Only count them.
+    """
+
+    async def count(service: Service) -> int:
+        now = to_micros(service.clock.now())
+        return len(await service.store.expired(now, _EVERY_ONE))
+
+    async def erase(service: Service) -> int:
+        return await retention.purge(service.archive, service.clock)
+
+    dialogs = with_service(place, count if dry_run else erase)
+    OUT.print(f"{dialogs:,} dialogs {'would be' if dry_run else 'were'} erased.")
+    return 0
+
+
+def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
+    """Print the record of processing (GDPR art. 30) from the settings and the notices on offer, as Markdown."""
+    wordings = with_service(settings, lambda service: service.store.notices.all())
+    print(processing.processing_record(settings, wordings))  # noqa: T201
+    return 0
+
+
+def _search(place: Place, marker: str) -> int:
+    folders = [place.database_path.parent, place.keys_dir]
+    found = list(verification.search(folders, marker))
+    for path in found:
+        OUT.print(str(path), markup=False)
+    OUT.print(f"Found in {len(found)} files." if found else "Found nowhere in the files of the data and the keys.")
+    return 1 if found else 0
