@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -30,10 +31,16 @@ _DIALOG_FIELDS: Final = SealedDialog.__struct_fields__[1:-1]
 """All but the record, which comes first, and the heads, which are rows of their own."""
 
 
+@lru_cache(maxsize=1_000)
+def _purposes(text: str) -> tuple[str, ...]:
+    """Return what a column of purposes says; a deployment has few different ones."""
+    return tuple(json.loads(text))
+
+
 def from_row(row: Sequence[Any]) -> SealedDialog:
     record: dict[str, Any] = dict(zip(_RECORD_FIELDS, row, strict=False))
     rest: dict[str, Any] = dict(zip(_DIALOG_FIELDS, row[len(_RECORD_FIELDS) :], strict=True))
-    record["purposes"] = tuple(json.loads(record["purposes"]))
+    record["purposes"] = _purposes(record["purposes"])
     return SealedDialog(record=Record(**record), **rest)
 
 
@@ -61,7 +68,7 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     if row is None:
         return None
     fields: dict[str, Any] = dict(zip(Tombstone.__struct_fields__, row, strict=True))
-    fields["purposes"] = tuple(json.loads(fields["purposes"]))
+    fields["purposes"] = _purposes(fields["purposes"])
     return Tombstone(**fields)
 
 
