@@ -15,6 +15,7 @@
     │   ├── Erased            erased        the id was erased and cannot come back
     │   ├── OutcomeUnknown    unknown       nobody can tell yet whether it was stored
     │   └── Overloaded        overloaded    no room; come back later
+    │       └── TooOften      too_often     more than this client's share; come back later
     ├── of a request
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
@@ -173,6 +174,15 @@ class Overloaded(Refusal):
 
     def __str__(self) -> str:
         return f"this server is full or stopping; try again in {self.retry_after_s} s"
+
+
+class TooOften(Overloaded):
+    """The client asks for more than its share."""
+
+    code = "too_often"
+
+    def __str__(self) -> str:
+        return f"too many of these in a short time; try again in {self.retry_after_s} s"
 
 
 class Unauthenticated(Refusal):

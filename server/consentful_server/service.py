@@ -14,6 +14,7 @@ from .archive import Archive
 from .clock import Clock, SystemClock, to_micros
 from .consent import Catalogue, default_notice
 from .errors import BadKeys
+from .guesses import Guesses
 from .privacy import Privacy
 from .pseudonym import Pseudonyms
 from .query import Cursors
@@ -58,6 +59,7 @@ class Service:
             issuer=settings.issuer,
         )
         self.privacy = Privacy(self.archive, self.signer, clock, settings.issuer)
+        self.guesses = Guesses(clock)
         self.tasks = Tasks()
         self.is_draining = False
 

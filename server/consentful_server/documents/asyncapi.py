@@ -39,6 +39,7 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
     errors.Erased,
     errors.OutcomeUnknown,
     errors.Overloaded,
+    errors.TooOften,
     errors.Unauthenticated,
     errors.Forbidden,
     errors.BadRequest,

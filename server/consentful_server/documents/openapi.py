@@ -20,7 +20,7 @@ from consentful import wire
 from ..edges import upgrade
 from ..edges.bodies import NDJSON
 from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
-from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated, WrongMediaType
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain
 
@@ -272,7 +272,7 @@ def _add_problems(response: Json, status: int, problems: Mapping[str, tuple[str,
         "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": exactly}]},
         "examples": {code: {"summary": meaning, "value": plain(said)} for code, (meaning, said) in problems.items()},
     }
-    if Overloaded.code in problems:
+    if not {Overloaded.code, TooOften.code}.isdisjoint(problems):
         response["headers"] = _headers(["Retry-After"])
     if status in _REFUSED_WITH:
         response["headers"] = _headers([_REFUSED_WITH[HTTPStatus(status)]])

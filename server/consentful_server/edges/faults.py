@@ -33,6 +33,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.Erased.code: Fault(HTTPStatus.GONE, close=4510),
     errors.OutcomeUnknown.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4004, retry=True),
     errors.Overloaded.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4005, retry=True),
+    errors.TooOften.code: Fault(HTTPStatus.TOO_MANY_REQUESTS, close=4005, retry=True),
     errors.Unauthenticated.code: Fault(HTTPStatus.UNAUTHORIZED, close=4501),
     errors.Forbidden.code: Fault(HTTPStatus.FORBIDDEN, close=4503),
     errors.BadRequest.code: Fault(HTTPStatus.BAD_REQUEST),

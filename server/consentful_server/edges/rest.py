@@ -127,6 +127,7 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
+    request.app[SERVICE].guesses.admit(request.remote)
     given = asking.convert(await bodies.object_of(request), Withdrawal, spelt=())
     return _erased(await request.app[SERVICE].archive.withdraw(given.code))
 
@@ -264,6 +265,13 @@ ROUTES: Final = (
         answers=_ERASED,
         refusals=_WRITING,
     ),
-    Route("POST", "/v1/withdrawals", withdraw, body={JSON: Withdrawal}, answers=_ERASED, refusals=_WRITING),
+    Route(
+        "POST",
+        "/v1/withdrawals",
+        withdraw,
+        body={JSON: Withdrawal},
+        answers=_ERASED,
+        refusals=(*_WRITING, errors.TooOften),
+    ),
     Route("GET", "/.well-known/jwks.json", jwks, answers=(Answer({_JWKS: Jwks}),)),
 )

@@ -1,8 +1,10 @@
 """The customer's own door: `/withdraw` takes a consent back without a login and without a script (GDPR art. 7(3))."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from html import escape
 from string import Template
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -10,7 +12,7 @@ from aiohttp import hdrs, web
 
 from .. import errors
 from ..clock import from_micros
-from ..errors import BadRequest, NotFound
+from ..errors import BadRequest, NotFound, TooOften
 from ..stores import Erasure
 from .bodies import FORM, form_of
 from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route
@@ -36,10 +38,13 @@ async def ask(request: web.Request) -> web.StreamResponse:
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
     try:
+        request.app[SERVICE].guesses.admit(request.remote)
         code = (await form_of(request)).get("code", "")
         erasure = await request.app[SERVICE].archive.withdraw(code)
     except (NotFound, BadRequest):
         return _page(request, _refused(), status=404)
+    except TooOften as refusal:
+        return _page(request, _patience(refusal), status=429, headers={hdrs.RETRY_AFTER: str(refusal.retry_after_s)})
     return _page(request, _confirmed(erasure), is_done=True)
 
 
@@ -62,6 +67,14 @@ def _refused() -> str:
     )
 
 
+def _patience(refusal: TooOften) -> str:
+    return _note(
+        "error",
+        "Too many codes were tried.",
+        f"Please try again in {_seconds(refusal.retry_after_s)}. Nothing was erased.",
+    )
+
+
 def _note(state: str, headline: str, text: str) -> str:
     return (
         f'<section class="panel" data-state="{state}" role="status">'
@@ -69,17 +82,28 @@ def _note(state: str, headline: str, text: str) -> str:
     )
 
 
+def _seconds(number: int) -> str:
+    return "1 second" if number == 1 else f"{number} seconds"
+
+
 def _spelt(moment: datetime) -> str:
     return f"{moment:%d %B %Y at %H:%M} UTC"
 
 
-def _page(request: web.Request, outcome: str = "", *, status: int = 200, is_done: bool = False) -> web.Response:
+def _page(
+    request: web.Request,
+    outcome: str = "",
+    *,
+    status: int = 200,
+    is_done: bool = False,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
     template = Template((request.app[SERVICE].settings.static / _PAGE).read_text("utf-8"))
     return web.Response(
         status=status,
         text=template.substitute(outcome=outcome, hidden=" hidden" if is_done else ""),
         content_type="text/html",
-        headers={"Content-Security-Policy": _POLICY, hdrs.CACHE_CONTROL: "no-store"},
+        headers={"Content-Security-Policy": _POLICY, hdrs.CACHE_CONTROL: "no-store", **headers},
     )
 
 
@@ -92,7 +116,7 @@ ROUTES: Final = (
         "/withdraw",
         withdraw,
         body={FORM: Code},
-        answers=(Answer(_PAGES), Answer(_PAGES, 404)),
+        answers=(Answer(_PAGES), Answer(_PAGES, 404), Answer(_PAGES, 429, headers=(hdrs.RETRY_AFTER,))),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
     ),
 )

@@ -1,0 +1,49 @@
+"""Withdrawal codes may be tried by anybody, but not without end (GDPR art. 7(3))."""
+
+from aiohttp import ClientSession
+
+from consentful_server.errors import TooOften
+from consentful_server.guesses import Guesses
+from consentful_server.testing import FakeClock, Served
+
+HOME = "127.0.0.1"
+
+
+def use_up(guesses: Guesses, address: str = HOME) -> int:
+    """Try codes until that is too often; return how many there were. An address may have a place for a number."""
+    for tried in range(2_000):
+        try:
+            guesses.admit(address.format(tried))
+        except TooOften:
+            return tried
+    raise AssertionError("codes can be tried without end")
+
+
+def test_an_address_tries_some_at_once_and_others_are_not_held_up() -> None:
+    clock = FakeClock()
+    guesses = Guesses(clock)
+
+    assert use_up(guesses) == 60
+    guesses.admit("192.0.2.1")
+    clock.advance(1)
+    guesses.admit(HOME)
+
+
+def test_many_addresses_together_have_an_end_too() -> None:
+    assert use_up(Guesses(FakeClock()), "2001:db8:{:x}::1") == 1000
+
+
+async def test_too_many_codes_are_429_and_say_when_to_come_back(
+    service: Served, http: ClientSession, clock: FakeClock
+) -> None:
+    use_up(service.service.guesses)
+
+    async with http.post("/v1/withdrawals", json={"code": "AAAAA-AAAAA"}) as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "1")
+        assert (await response.json())["code"] == "too_often"
+    async with http.post("/withdraw", data={"code": "AAAAA-AAAAA"}) as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "1")
+        assert "try again in 1 second" in await response.text()
+    clock.advance(1)
+    async with http.post("/v1/withdrawals", json={"code": "AAAAA-AAAAA"}) as response:
+        assert response.status == 404
