@@ -7,8 +7,10 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
+from .chain import SERVICE, Actor
 from .clock import Clock, to_micros
 from .errors import Forbidden, Unauthenticated
+from .logbook import Logbook
 from .stores import Store
 from .stores.credentials import Credential
 from .views import Sight
@@ -26,11 +28,15 @@ _CACHED_AT_MOST: Final = 10_000
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose."""
+    """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose.
+
+    `request` is the id of the HTTP request with which it asks.
+    """
 
     id: str
     scopes: frozenset[str]
     purposes: tuple[str, ...] | None = None
+    request: str | None = None
 
     def may(self, *scopes: Scope) -> bool:
         """Whether it has one of the scopes."""
@@ -47,7 +53,11 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def sight(self) -> Sight:
-        return Sight(self.purposes, identify=self.may("data:identify"))
+        return Sight(self.purposes, identify=self.may("data:identify"), by=self.actor)
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, "credential", self.request)
 
 
 class Access(Protocol):
@@ -75,8 +85,9 @@ class Keys:
     A key reads `cfl_<id>_<secret>`: the id finds the row, the secret (256 bits) is compared in constant time.
     """
 
-    def __init__(self, store: Store, pepper: bytes, clock: Clock) -> None:
+    def __init__(self, store: Store, logbook: Logbook, pepper: bytes, clock: Clock) -> None:
         self._store = store
+        self._logbook = logbook
         self._pepper = pepper
         self._clock = clock
         self._seen: dict[str, tuple[float, Credential | None]] = {}
@@ -102,6 +113,8 @@ class Keys:
         scopes: Sequence[Scope],
         purposes: Sequence[str] | None = None,
         expires_at: int | None = None,
+        *,
+        by: Actor = SERVICE,
     ) -> str:
         """Make a key and return it: the only time that it is seen."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
@@ -114,8 +127,12 @@ class Keys:
             created_at=to_micros(self._clock.now()),
             expires_at=expires_at,
         )
-        await self._store.credentials.add(credential)
+        await self._store.credentials.add(credential, self._logbook.note(by, "key.created", subject=key_id))
         return f"{_PREFIX}_{key_id}_{secret}"
+
+    async def revoke(self, key_id: str, *, by: Actor) -> bool:
+        """Revoke a key by its id, from now on; False if there is none."""
+        return await self._store.credentials.revoke(key_id, self._logbook.note(by, "key.revoked", subject=key_id))
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()

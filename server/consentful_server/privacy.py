@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -10,8 +10,10 @@ from typing import Any, Final
 from consentful.identifiers import uuid7
 
 from .archive import Archive
+from .chain import Action, Actor
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
+from .logbook import Logbook
 from .roots import Signer
 from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest
@@ -21,43 +23,47 @@ DUE_WITHIN: Final = timedelta(days=30) // timedelta(microseconds=1)
 """Microseconds. GDPR art. 12(3): without undue delay, at the latest within one month."""
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
+_DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
 _WHOLE_SIGHT: Final = Sight(identify=True)
 
 
 class Privacy:
     """Carries out privacy requests over the archive."""
 
-    def __init__(self, archive: Archive, signer: Signer, clock: Clock, issuer: str) -> None:
+    def __init__(self, archive: Archive, logbook: Logbook, signer: Signer, clock: Clock, issuer: str) -> None:
         self._archive = archive
         self._store = archive.store
+        self._logbook = logbook
         self._signer = signer
         self._clock = clock
         self._issuer = issuer
 
-    async def erase(self, customer_id: str, *, by: str, repeat_key: str | None = None) -> PrivacyRequest:
+    async def erase(self, customer_id: str, *, by: Actor, repeat_key: str | None = None) -> PrivacyRequest:
         """Erase everything of one customer, look whether it is gone, and sign what was seen.
 
         An unknown customer is no error: the outcome says that nothing was found. The same `repeat_key` of the same
         credential within 24 hours gets the earlier outcome; without one every request runs anew.
         """
-        key = None if repeat_key is None else hashlib.sha256(f"{by}\0{repeat_key}".encode()).digest()
+        key = None if repeat_key is None else hashlib.sha256(f"{by.name}\0{repeat_key}".encode()).digest()
         now = to_micros(self._clock.now())
         if key is not None and (earlier := await self._store.requests.repeated(key, now - _REPEATABLE_FOR)):
             return earlier
-        erased = await self._erase_all(self._archive.pseudonym(customer_id))
+        customer = self._archive.pseudonym(customer_id)
+        erased = await self._erase_all(customer, by)
+        await self._store.access_log.forget(customer)
         return await self._conclude(erased, by, now, key)
 
-    async def erase_dialog(self, dialog_id: str, *, by: str) -> PrivacyRequest:
+    async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
         """Erase one dialog, whoever's, look whether it is gone, and sign what was seen.
 
         Raises:
             NotFound: If there is none.
         """
-        erasure = await self._archive.erase(dialog_id, "requested")
+        erasure = await self._archive.erase(dialog_id, "requested", by=by)
         return await self._conclude({dialog_id: erasure.tombstone.messages}, by, to_micros(self._clock.now()), None)
 
     async def disclose(
-        self, customer_id: str, kind: Disclosure, *, by: str
+        self, customer_id: str, kind: Disclosure, *, by: Actor
     ) -> tuple[PrivacyRequest, AsyncGenerator[KeptDialog]]:
         """Return the request for one customer's data, on record, and all of that data, a dialog at a time."""
         held = await self._store.dialogs_of(self._archive.pseudonym(customer_id))
@@ -66,16 +72,19 @@ class Privacy:
             id=str(uuid7()),
             kind=kind,
             status="complete",
-            requested_by=by,
+            requested_by=by.name,
             received_at=now,
             due_at=now + DUE_WITHIN,
             dialogs=len(held),
-            messages=sum(held.values()),
+            messages=sum(dialog.messages for dialog in held),
         )
-        await self._store.requests.add(request)
-        return request, self._whole(list(held))
+        note = self._logbook.note(
+            by, _DISCLOSED[kind], rows=request.messages, dialogs=[dialog.number for dialog in held], subject=request.id
+        )
+        await self._store.requests.add(request, note)
+        return request, self._whole([dialog.dialog_id for dialog in held])
 
-    async def request(self, request_id: str) -> PrivacyRequest:
+    async def request(self, request_id: str, *, by: Actor) -> PrivacyRequest:
         """Return a request and what came of it.
 
         Raises:
@@ -84,9 +93,10 @@ class Privacy:
         request = await self._store.requests.find(request_id)
         if request is None:
             raise NotFound
+        await self._logbook.write(by, "request.read", subject=request_id)
         return request
 
-    async def _conclude(self, erased: dict[str, int], by: str, now: int, key: bytes | None) -> PrivacyRequest:
+    async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
         """Verify what was erased, sign what was seen, and put the request on record."""
         seen = await self._store.verify_erased(list(erased))
         request_id = str(uuid7())
@@ -94,7 +104,7 @@ class Privacy:
             id=request_id,
             kind="erasure",
             status="unreadable" if seen.is_clean else "pending",
-            requested_by=by,
+            requested_by=by.name,
             received_at=now,
             due_at=now + DUE_WITHIN,
             dialogs=len(erased),
@@ -102,21 +112,25 @@ class Privacy:
             report=self._signer.sign(self._report(request_id, list(erased), seen)),
             repeat_key=key,
         )
-        await self._store.requests.add(request)
+        await self._store.requests.add(
+            request, self._logbook.note(by, "request.erasure", rows=request.messages, subject=request_id)
+        )
         return request
 
-    async def _erase_all(self, customer: str) -> dict[str, int]:
+    async def _erase_all(self, customer: str, by: Actor) -> dict[str, int]:
         """Erase until nothing is left, even if more is stored meanwhile; return the dialogs and their messages."""
         erased: dict[str, int] = {}
         while held := await self._store.dialogs_of(customer):
-            await asyncio.gather(*(self._store.erase(dialog_id, "requested") for dialog_id in held))
-            erased |= held
+            note = self._logbook.note(by, "dialog.requested")
+            await asyncio.gather(*(self._store.erase(it.dialog_id, "requested", note=note) for it in held))
+            erased |= {dialog.dialog_id: dialog.messages for dialog in held}
         return erased
 
     async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
         for dialog_id in dialog_ids:
             with suppress(Erased, NotFound):  # meanwhile
-                yield await self._archive.dialog(dialog_id, _WHOLE_SIGHT)
+                _, dialog = await self._archive.whole(dialog_id, _WHOLE_SIGHT)
+                yield dialog
 
     def _report(self, request_id: str, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:
         """Return what is signed: which dialogs, and what a reading of the files showed afterwards."""

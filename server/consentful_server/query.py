@@ -7,7 +7,7 @@ Both walk below a watermark, the last dialog that was committed when the walk be
 import base64
 import hmac
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __repr__(self) -> str:
         return f"Filter({', '.join(self.names())})"
+
+    def asked(self) -> dict[str, Any]:
+        """Return which filters are set, and what they look for, as JSON has it. Not for logs and errors."""
+        return msgspec.to_builtins(self)
 
     def names(self) -> list[str]:
         """Return which filters are set, without their values."""
@@ -117,6 +121,29 @@ class Cursors:
         if (where.kind, where.order) != (kind, order):
             raise _BAD_CURSOR
         return Walk(where.watermark, where.after)
+
+    def mark(self, kind: str, query: Any, place: int) -> str:
+        """Return a cursor of a list of another kind, which stands at a number."""
+        at = place.to_bytes(8, "big")
+        return base64.urlsafe_b64encode(at + self._mac_of(kind, query, at)).decode().rstrip("=")
+
+    def marked(self, cursor: str, kind: str, query: Any) -> int:
+        """Return the number at which the cursor of this very query stands.
+
+        Raises:
+            BadRequest: If the cursor is malformed, or another query's.
+        """
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raise _BAD_CURSOR from None
+        at, mac = raw[: -self._MAC_BYTES], raw[-self._MAC_BYTES :]
+        if not hmac.compare_digest(mac, self._mac_of(kind, query, at)):
+            raise _BAD_CURSOR
+        return int.from_bytes(at, "big")
+
+    def _mac_of(self, kind: str, query: Any, at: bytes) -> bytes:
+        return hmac.digest(self._key, _encode([kind, query, at]), "sha256")[: self._MAC_BYTES]
 
     def _mac(self, place: bytes, wanted: Filter, sight: tuple[str, ...] | None) -> bytes:
         return hmac.digest(self._key, _encode([place, wanted, sight]), "sha256")[: self._MAC_BYTES]

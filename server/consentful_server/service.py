@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import islice
@@ -11,10 +11,13 @@ from typing import Final
 from . import roots
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
+from .chain import SERVICE, Actor, Chain
 from .clock import Clock, SystemClock, to_micros
-from .consent import Catalogue, default_notice
+from .commitment import Commitments
+from .consent import Catalogue, Wording, default_notice
 from .errors import BadKeys
 from .guesses import Guesses
+from .logbook import Logbook
 from .privacy import Privacy
 from .pseudonym import Pseudonyms
 from .query import Cursors
@@ -47,21 +50,38 @@ class Service:
         self.catalogue = Catalogue(default_notice())
         self.registry = Registry(settings.memory)
         self.signer = Signer(keys.signing)
-        self.keys = Keys(store, keys.derive("api keys"), clock)
+        self.logbook = Logbook(
+            store, Chain(keys.derive("access log")), Commitments(keys.derive("access values")), clock
+        )
+        self.keys = Keys(store, self.logbook, keys.derive("api keys"), clock)
         self.access: Access = OpenDoor() if settings.access == "none" else self.keys
+        self.cursors = Cursors(keys.cursor)
         self.archive = Archive(
             store,
             Vault(deployment, keys.wrapping),
             signer=self.signer,
             pseudonyms=Pseudonyms(keys.derive("pseudonyms")),
-            cursors=Cursors(keys.cursor),
+            cursors=self.cursors,
+            logbook=self.logbook,
             clock=clock,
             issuer=settings.issuer,
         )
-        self.privacy = Privacy(self.archive, self.signer, clock, settings.issuer)
+        self.privacy = Privacy(self.archive, self.logbook, self.signer, clock, settings.issuer)
         self.guesses = Guesses(clock)
         self.tasks = Tasks()
         self.is_draining = False
+
+    async def offer(self, wordings: Sequence[Wording], *, by: Actor = SERVICE) -> None:
+        """Put a notice on offer, in all its languages. Adding it again changes nothing.
+
+        Raises:
+            Conflict: If there is another notice of this id.
+        """
+        await self.store.notices.add(wordings, self.logbook.note(by, "notice.added", subject=wordings[0].id))
+
+    async def retire(self, notice_id: str, *, by: Actor) -> bool:
+        """Take a notice off offer; False if there is none."""
+        return await self.store.notices.retire(notice_id, self.logbook.note(by, "notice.retired", subject=notice_id))
 
     async def refresh_catalogue(self) -> None:
         """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
@@ -87,21 +107,21 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         erasures.open()
         service = Service(settings, store, keys, deployment, clock)
         if not await store.notices.all():
-            await store.notices.add(default_notice())
+            await service.offer(default_notice())
         await service.refresh_catalogue()
-        await _erase_again(store, erasures)
+        await _erase_again(service, erasures)
         yield service
     finally:
         await store.close()
 
 
-async def _erase_again(store: Store, erasures: Ledger) -> None:
+async def _erase_again(service: Service, erasures: Ledger) -> None:
     """Erase what is in the ledger and yet stored: a crash came between, or an older backup was restored."""
     entries = iter(erasures)
     while some := list(islice(entries, _LOOKED_UP_AT_ONCE)):
         reasons: dict[str, Reason] = {entry.dialog_id: entry.reason for entry in some}
-        held = await store.still_held(list(reasons))
-        await asyncio.gather(*(store.erase(dialog_id, reasons[dialog_id]) for dialog_id in held))
+        held = await service.store.still_held(list(reasons))
+        await asyncio.gather(*(service.archive.erase(dialog_id, reasons[dialog_id]) for dialog_id in held))
         if held:
             _log.warning("erased again", extra={"dialogs": len(held)})
 

@@ -2,20 +2,26 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from consentful import wire
 
+from .chain import SERVICE, Actor
+
 T = TypeVar("T")
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """How much a reader may see: dialogs granted for one of `purposes` (None: any), customer ids if `identify`."""
+    """How much a reader may see: dialogs granted for one of `purposes` (None: any), customer ids if `identify`.
+
+    Whoever reads (`by`) is in the access log.
+    """
 
     purposes: tuple[str, ...] | None = None
     identify: bool = False
+    by: Actor = SERVICE
 
     def covers(self, granted: Iterable[str]) -> bool:
         return self.purposes is None or not set(self.purposes).isdisjoint(granted)
@@ -98,3 +104,27 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     items: list[T]
     next: str | None
     more: bool
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the access log: who did what, when.
+
+    `filters` are what was asked for; `values`, what they looked for, is null once it was erased with the customer whom
+    it named. `dialogs` tells how many dialogs it was about; `link` chains it to the entry before.
+    """
+
+    number: int
+    at: datetime
+    who: str
+    kind: str
+    action: str
+    request: str | None
+    subject: str | None
+    filters: tuple[str, ...]
+    values: dict[str, Any] | None
+    rows: int
+    dialogs: int
+    link: str
+
+    def __repr__(self) -> str:
+        return f"LogEntry({self.number}, {self.action!r})"

@@ -188,7 +188,7 @@ class WaitingRoom:
         found = await self._service.store.find(dialog_id)
         if isinstance(found, SealedDialog) and found.record.owner == who.id:
             if not granted:
-                await self._service.archive.erase(dialog_id, "withdrawn", owner=who.id)
+                await self._service.archive.erase(dialog_id, "withdrawn", owner=who.id, by=who.actor)
             return Decided(dialog_id, granted, found.messages)
         if isinstance(found, Tombstone) and found.owner == who.id:
             if granted:

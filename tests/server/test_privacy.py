@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server import testing
+from consentful_server.chain import OPERATOR
 from consentful_server.dialog import Granted
 from consentful_server.service import Service
 from consentful_server.stores import SealedDialog
@@ -79,7 +80,7 @@ async def test_art_17_the_verification_finds_a_key_that_came_back(served: Served
     sealed = await keep(served.service, "d-1")
     found = await served.service.store.find(sealed.dialog_id)
     assert isinstance(found, SealedDialog)
-    await served.service.privacy.erase("c-1", by="test")
+    await served.service.privacy.erase("c-1", by=OPERATOR)
     database = connect(served.folder / "data" / "consentful.db")
     database.execute("UPDATE dialog_keys SET wrapped = ?", (found.wrapped,))
     database.close()

@@ -8,14 +8,15 @@ from rich.table import Table
 
 from .. import processing, retention
 from .. import verify as verification
+from ..chain import OPERATOR
 from ..clock import to_micros
 from ..errors import BadSetting
+from ..logbook import read_head
 from ..service import Service
 from ..settings import Place, Settings
 from ..stores.requests import PrivacyRequest
-from . import OUT, Where, with_service
+from . import ERR, OUT, Where, with_service
 
-_OPERATOR: Final = "command line"
 _EVERY_ONE: Final = 2**31
 
 
@@ -33,8 +34,8 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
 
     async def work(service: Service) -> PrivacyRequest:
         if customer is not None:
-            return await service.privacy.erase(customer, by=_OPERATOR)
-        return await service.privacy.erase_dialog(dialog or "", by=_OPERATOR)
+            return await service.privacy.erase(customer, by=OPERATOR)
+        return await service.privacy.erase_dialog(dialog or "", by=OPERATOR)
 
     done = with_service(place, work)
     table = Table("request", "dialogs", "messages", "status", title="Erased")
@@ -44,15 +45,26 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
     return 0 if done.status == "unreadable" else 1
 
 
-def verify(receipt: Path | None = None, *, disk: str | None = None, place: Where = Place()) -> int:
-    """Check a RECEIPT (a file) against this deployment's key and the stored words, or search the disk for a marker.
+def verify(
+    receipt: Path | None = None,
+    *,
+    disk: str | None = None,
+    log: bool = False,
+    head: str | None = None,
+    place: Where = Place(),
+) -> int:
+    """Check a RECEIPT (a file) against this deployment's key and the stored words, the disk, or the access log.
 
     Args:
         receipt: A file with the compact JWS that `stored` carried.
         disk: Search every file of the data and the keys, byte for byte, for this text.
+        log: Hold every entry of the access log against its chain, and print the head to write down elsewhere.
+        head: A head that was written down earlier: the log must still lead there.
     """
-    if (receipt is None) == (disk is None):
-        raise BadSetting("receipt", "name either a receipt's file or --disk")
+    if (receipt is not None) + (disk is not None) + (log or head is not None) != 1:
+        raise BadSetting("receipt", "name one of: a receipt's file, --disk, --log")
+    if log or head is not None:
+        return _check_log(place, head)
     if disk is not None:
         return _search(place, disk)
     text = receipt.read_text() if receipt and receipt.is_file() else ""
@@ -88,6 +100,16 @@ def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Setti
     wordings = with_service(settings, lambda service: service.store.notices.all())
     print(processing.processing_record(settings, wordings))  # noqa: T201
     return 0
+
+
+def _check_log(place: Place, head: str | None) -> int:
+    anchor = None if head is None else read_head(head)
+    check = with_service(place, lambda service: service.logbook.check(anchor))
+    OUT.print(f"{check.entries:,} entries hold. The head is {check.head}", highlight=False, soft_wrap=True)
+    if check.fault is None:
+        return 0
+    ERR.print(f"The access log was altered: {check.fault}.", highlight=False, soft_wrap=True)
+    return 1
 
 
 def _search(place: Place, marker: str) -> int:

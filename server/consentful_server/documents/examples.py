@@ -9,11 +9,11 @@ import msgspec
 from consentful import wire
 
 from .. import errors
-from ..edges import officer, original, pages, rest, withdrawal
+from ..edges import access_log, officer, original, pages, rest, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
-from ..views import KeptDialog, KeptMessage, ShownNotice, Summary
+from ..views import KeptDialog, KeptMessage, LogEntry, ShownNotice, Summary
 from ..waiting import Decided
 
 _ASKED: Final = "Where is my parcel?"
@@ -85,6 +85,21 @@ _OUTCOME: Final = officer.Outcome(
     report=_RECEIPT,
 )
 
+_ENTRY: Final = LogEntry(
+    number=1,
+    at=_STORED_AT,
+    who="science",
+    kind="credential",
+    action="messages.read",
+    request="0199f2a9-03b5-7c86-8f1d-52c7e9a4b611",
+    subject=None,
+    filters=("language",),
+    values={"language": "en"},
+    rows=100,
+    dialogs=17,
+    link=_DIGEST,
+)
+
 EXAMPLES: Final[Mapping[Any, Any]] = {
     wire.Open: wire.Open(customer_id=_CUSTOMER_ID, language="EN"),
     wire.Message: wire.Message(seq=1, text="Hi"),
@@ -115,6 +130,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         _CUSTOMER_ID,
         [_DIALOG],
     ),
+    access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
+    access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),
+    access_log.SeenDialogs: access_log.SeenDialogs(
+        [access_log.SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None
+    ),
+    LogEntry: _ENTRY,
     original.Pushed: original.Pushed(_ASKED, "EN"),
     original.Held: original.Held("d-1"),
     original.Decision: original.Decision(True),

@@ -41,6 +41,7 @@ Read, export and erase what customers agreed to keep. The live dialog is a WebSo
 _TITLES: Final = {
     "rest": "Kept dialogs",
     "officer": "Privacy requests",
+    "access_log": "Access log",
     "withdrawal": "Withdrawal page",
     "original": "Original contract",
     "upgrade": "Live dialog",

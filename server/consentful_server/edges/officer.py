@@ -65,7 +65,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     """Carry a customer's request out, at once."""
     asked = asking.convert(await bodies.object_of(request), Asked, spelt=())
     repeat_key = _repeat_key(request)
-    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].id
+    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
     if asked.kind != "erasure":
         done, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
         return await _disclose(request, asked.customer_id, done, dialogs)
@@ -75,7 +75,8 @@ async def ask(request: web.Request) -> web.StreamResponse:
 
 async def outcome(request: web.Request) -> web.StreamResponse:
     """Tell what came of a request."""
-    return json(_outcome(await request.app[SERVICE].privacy.request(request.match_info["request_id"])))
+    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
+    return json(_outcome(await privacy.request(request.match_info["request_id"], by=by)))
 
 
 def _outcome(done: PrivacyRequest) -> Outcome:

@@ -9,7 +9,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
+from consentful.identifiers import uuid7
+
 from ..access import Principal, Scope
+from ..chain import CUSTOMER, Actor
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service
 from ..settings import is_loopback
@@ -18,7 +21,9 @@ from . import faults
 
 SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
+_REQUEST_ID: Final = web.RequestKey("request id", str)
 
+_REQUEST_ID_HEADER: Final = "Request-Id"
 _SAFE: Final = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 _ELSEWHERE: Final = ("cross-site", "same-site")
 
@@ -107,10 +112,22 @@ def _guarded(route: Route) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         principal = await request.app[SERVICE].access.authenticate(bearer(request))
         principal.require(*route.scopes)
-        request[PRINCIPAL] = principal
+        request[PRINCIPAL] = msgspec.structs.replace(principal, request=id_of(request))
         return await route.handler(request)
 
     return guarded
+
+
+def id_of(request: web.Request) -> str:
+    """Return the request's id, made when it is first asked for: the access log names it, and so does the answer."""
+    if _REQUEST_ID not in request:
+        request[_REQUEST_ID] = str(uuid7())
+    return request[_REQUEST_ID]
+
+
+def by_customer(request: web.Request) -> Actor:
+    """Return the customer who came with a code."""
+    return msgspec.structs.replace(CUSTOMER, request=id_of(request))
 
 
 def bearer(request: web.Request) -> str | None:
@@ -133,7 +150,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionError, TimeoutError):
         raise  # nobody is there to be answered
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
-        _log.error("request failed", extra={"route": route_of(request)} | where(error))
+        _log.error("request failed", extra={"route": route_of(request), "request": id_of(request)} | where(error))
         response = _respond(described(500, *INTERNAL))
     if request.writer.output_size and not response.prepared and request.transport is not None:
         request.transport.close()  # a stream broke off in the middle: nothing may follow it and make it look whole
@@ -143,8 +160,10 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def protect(_request: web.Request, response: web.StreamResponse) -> None:
-    """Before any answer leaves: see that a browser can do no harm with it."""
+async def protect(request: web.Request, response: web.StreamResponse) -> None:
+    """Before any answer leaves: see that a browser can do no harm with it, and that it can be found in the log."""
+    if _REQUEST_ID in request:
+        response.headers[_REQUEST_ID_HEADER] = request[_REQUEST_ID]
     for name, value in _PROTECTION.items():
         response.headers.setdefault(name, value)
 

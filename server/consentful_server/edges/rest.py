@@ -14,7 +14,7 @@ from ..clock import from_micros
 from ..errors import BadRequest, NotAcceptable
 from ..stores import Erasure
 from ..views import KeptDialog, KeptMessage, Page, Summary
-from . import asking, bodies
+from . import asking, bodies, requests
 from .asking import Listing, Question, Search
 from .bodies import JSON, NDJSON
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
@@ -105,6 +105,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
         request.match_info["dialog_id"],
         "requested" if may_any else "withdrawn",
         owner=None if may_any else principal.id,
+        by=principal.actor,
     )
     return _erased(erasure)
 
@@ -129,7 +130,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
     request.app[SERVICE].guesses.admit(request.remote)
     given = asking.convert(await bodies.object_of(request), Withdrawal, spelt=())
-    return _erased(await request.app[SERVICE].archive.withdraw(given.code))
+    return _erased(await request.app[SERVICE].archive.withdraw(given.code, requests.by_customer(request)))
 
 
 async def jwks(request: web.Request) -> web.StreamResponse:

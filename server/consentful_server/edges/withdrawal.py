@@ -15,7 +15,7 @@ from ..clock import from_micros
 from ..errors import BadRequest, NotFound, TooOften
 from ..stores import Erasure
 from .bodies import FORM, form_of
-from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route
+from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route, by_customer
 
 _PAGE: Final = "withdraw.html"
 _POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
@@ -40,7 +40,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     try:
         request.app[SERVICE].guesses.admit(request.remote)
         code = (await form_of(request)).get("code", "")
-        erasure = await request.app[SERVICE].archive.withdraw(code)
+        erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
     except (NotFound, BadRequest):
         return _page(request, _refused(), status=404)
     except TooOften as refusal:

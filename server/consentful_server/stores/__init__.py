@@ -16,6 +16,7 @@ import msgspec
 
 from ..consent import Record
 from ..query import Selection
+from .access_log import AccessLog, Note
 from .credentials import Credentials
 from .facts import Facts
 from .notices import Notices
@@ -57,6 +58,8 @@ class SealedDialog(msgspec.Struct, frozen=True, kw_only=True):
     metadata: bytes | None
     heads: tuple[MessageHead, ...] = ()
     """One a message, in order; empty where a list of rows carries them instead."""
+    number: int | None = None
+    """The internal number; None before it is stored, and where a list of rows tells it."""
 
     def __repr__(self) -> str:
         return f"SealedDialog({self.record.dialog_id!r}, messages={self.messages})"
@@ -85,6 +88,14 @@ class Erasure(msgspec.Struct, frozen=True):
 
     tombstone: Tombstone
     truncated: bool
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A stored dialog: its internal number, its id, and how many messages it has."""
+
+    number: int
+    dialog_id: str
+    messages: int
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -148,6 +159,9 @@ class Store(Protocol):
     @property
     def facts(self) -> Facts: ...
 
+    @property
+    def access_log(self) -> AccessLog: ...
+
     async def keep(self, candidate: Candidate) -> SealedDialog:
         """Store the dialog, once, and return what is stored.
 
@@ -158,20 +172,27 @@ class Store(Protocol):
         ...
 
     async def erase(
-        self, dialog_id: str, reason: Reason, *, owner: str | None = None, customer: str | None = None
+        self,
+        dialog_id: str,
+        reason: Reason,
+        *,
+        owner: str | None = None,
+        customer: str | None = None,
+        note: Note | None = None,
     ) -> Erasure | None:
         """Erase the dialog, if it is this owner's and this customer's (pseudonym); None means whoever's.
 
-        Returns the earlier outcome if it was erased before, and None if there is no such dialog.
+        Returns the earlier outcome if it was erased before, and None if there is no such dialog. What is erased now is
+        noted in the access log, in the same transaction, and what its filters knew of the customer is forgotten.
         """
         ...
 
-    async def withdraw(self, withdrawal_hash: bytes) -> Erasure | None:
+    async def withdraw(self, withdrawal_hash: bytes, note: Note | None = None) -> Erasure | None:
         """Erase the dialog whose withdrawal code has this hash; the earlier outcome, or None, as `erase` does."""
         ...
 
-    async def dialogs_of(self, customer: str) -> dict[str, int]:
-        """Return the ids of every dialog of a customer (pseudonym), with the numbers of their messages."""
+    async def dialogs_of(self, customer: str) -> list[Held]:
+        """Return every dialog of a customer (pseudonym), the oldest first."""
         ...
 
     async def still_held(self, dialog_ids: Sequence[str]) -> list[str]:
@@ -186,7 +207,7 @@ class Store(Protocol):
         """Return the ids of dialogs whose retention has ended by `at`, in microseconds; the longest past first."""
         ...
 
-    async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
+    async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
         """See to it that the dialog is not stored, now or later; another owner's or customer's is left alone."""
         ...
 

@@ -4,6 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from .access_log import Note
+
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """An API key as it is stored: its keyed hash, never itself. `purposes` None reads dialogs of every purpose."""
@@ -27,8 +29,8 @@ class Credentials(Protocol):
 
     async def find(self, key_id: str) -> Credential | None: ...
 
-    async def add(self, credential: Credential) -> None: ...
+    async def add(self, credential: Credential, note: Note | None = None) -> None: ...
 
-    async def revoke(self, key_id: str) -> bool:
+    async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         """Revoke the key from now on; False if there is no such key. Revoking again changes nothing."""
         ...

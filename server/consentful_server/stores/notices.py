@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..consent import Wording
+from .access_log import Note
 
 
 class Notices(Protocol):
@@ -13,7 +14,7 @@ class Notices(Protocol):
         """Return every wording that was ever on offer, in the order in which they were added."""
         ...
 
-    async def add(self, wordings: Sequence[Wording]) -> None:
+    async def add(self, wordings: Sequence[Wording], note: Note | None = None) -> None:
         """Put a notice on offer, in all its languages. Adding it again changes nothing.
 
         Raises:
@@ -21,6 +22,6 @@ class Notices(Protocol):
         """
         ...
 
-    async def retire(self, notice_id: str) -> bool:
+    async def retire(self, notice_id: str, note: Note | None = None) -> bool:
         """Take a notice off offer from now on; False if there is none. Its wordings are kept for good."""
         ...

@@ -4,6 +4,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from .access_log import Note
+
 Disclosure: TypeAlias = Literal["access", "portability"]
 
 
@@ -28,7 +30,7 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Requests(Protocol):
     """The store's record of privacy requests."""
 
-    async def add(self, request: PrivacyRequest) -> None: ...
+    async def add(self, request: PrivacyRequest, note: Note | None = None) -> None: ...
 
     async def find(self, request_id: str) -> PrivacyRequest | None: ...
 

@@ -45,6 +45,8 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("POST", "/v1/privacy-requests"): {"privacy"},
     ("GET", "/v1/privacy-requests/{request_id}"): {"privacy"},
     ("GET", "/v1/access-log"): {"privacy"},
+    ("POST", "/v1/access-log/search"): {"privacy"},
+    ("GET", "/v1/access-log/dialogs"): {"privacy"},
     ("POST", "/data/{customerId}/{dialogId}"): {"dialogs:write"},
     ("POST", "/consents/{dialogId}"): {"dialogs:write"},
     ("GET", "/data"): {"data:identify"},

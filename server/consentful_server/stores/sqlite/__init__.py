@@ -21,14 +21,17 @@ from .. import (
     Candidate,
     DialogsOpener,
     Erasure,
+    Held,
     MessagesOpener,
     Reason,
     SealedDialog,
     Tombstone,
     Verification,
 )
+from ..access_log import Note
 from ..ledger import Entry, Ledger
-from . import dialogs, pages
+from . import access_log, dialogs, pages
+from .access_log import SQLiteAccessLog
 from .credentials import SQLiteCredentials
 from .database import Database
 from .facts import SQLiteFacts
@@ -55,6 +58,7 @@ class SQLiteStore:
         self.requests = SQLiteRequests(database)
         self.credentials = SQLiteCredentials(database, clock)
         self.facts = SQLiteFacts(database)
+        self.access_log = SQLiteAccessLog(database)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, ledger: Ledger) -> "SQLiteStore":
@@ -76,20 +80,26 @@ class SQLiteStore:
         return await self._database.writer.write(lambda db: self._keep(db, candidate))
 
     async def erase(
-        self, dialog_id: str, reason: Reason, *, owner: str | None = None, customer: str | None = None
+        self,
+        dialog_id: str,
+        reason: Reason,
+        *,
+        owner: str | None = None,
+        customer: str | None = None,
+        note: Note | None = None,
     ) -> Erasure | None:
-        return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer))
+        return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer, note))
 
-    async def withdraw(self, withdrawal_hash: bytes) -> Erasure | None:
+    async def withdraw(self, withdrawal_hash: bytes, note: Note | None = None) -> Erasure | None:
         def erase(db: sqlite3.Connection) -> Tombstone | None:
             dialog_id = dialogs.of_withdrawal(db, withdrawal_hash)
-            return self._erase(db, dialog_id, "withdrawn", None, None) if dialog_id else None
+            return self._erase(db, dialog_id, "withdrawn", None, None, note) if dialog_id else None
 
         return await self._erasing(erase)
 
-    async def dialogs_of(self, customer: str) -> dict[str, int]:
-        sql = "SELECT dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
-        return await self._database.read(lambda db: dict(db.execute(sql, (customer,)).fetchall()))
+    async def dialogs_of(self, customer: str) -> list[Held]:
+        sql = "SELECT id, dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
+        return await self._database.read(lambda db: [Held(*row) for row in db.execute(sql, (customer,))])
 
     async def still_held(self, dialog_ids: Sequence[str]) -> list[str]:
         sql = "SELECT dialog_id FROM dialogs WHERE dialog_id IN (SELECT value FROM json_each(?))"
@@ -103,8 +113,8 @@ class SQLiteStore:
         sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
         return await self._database.read(lambda db: [row[0] for row in db.execute(sql, (at, limit))])
 
-    async def retract(self, dialog_id: str, owner: str, customer: str) -> None:
-        await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer))
+    async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
+        await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, note))
 
     async def find(self, dialog_id: str) -> SealedDialog | Tombstone | None:
         return await self._database.read(lambda db: _find(db, dialog_id))
@@ -142,11 +152,16 @@ class SQLiteStore:
         if stone := dialogs.tombstone(db, dialog_id):
             raise Erased(dialog_id, from_micros(stone.erased_at))
         dialog = msgspec.structs.replace(candidate.sealed, stored_at=to_micros(self._clock.now()))
-        dialogs.insert(db, dialog)
-        return dialog
+        return msgspec.structs.replace(dialog, number=dialogs.insert(db, dialog))
 
     def _erase(
-        self, db: sqlite3.Connection, dialog_id: str, reason: Reason, owner: str | None, customer: str | None
+        self,
+        db: sqlite3.Connection,
+        dialog_id: str,
+        reason: Reason,
+        owner: str | None,
+        customer: str | None,
+        note: Note | None,
     ) -> Tombstone | None:
         found = dialogs.find(db, dialog_id)
         if found is None:
@@ -159,12 +174,15 @@ class SQLiteStore:
         self._ledger.add(Entry(dialog_id, reason, stone.erased_at))
         dialogs.shred(db, number, SHREDDED)
         dialogs.bury(db, stone)
+        access_log.forget(db, dialog.record.customer)
+        if note is not None:
+            access_log.append(db, note.about(number))
         return stone
 
-    def _retract(self, db: sqlite3.Connection, dialog_id: str, owner: str, customer: str) -> None:
+    def _retract(self, db: sqlite3.Connection, dialog_id: str, owner: str, customer: str, note: Note | None) -> None:
         known = dialogs.find(db, dialog_id) or dialogs.tombstone(db, dialog_id)
         if known:
-            self._erase(db, dialog_id, "retracted", owner, customer)
+            self._erase(db, dialog_id, "retracted", owner, customer, note)
         else:
             now = to_micros(self._clock.now())
             dialogs.bury(db, Tombstone(dialog_id=dialog_id, owner=owner, reason="retracted", erased_at=now))
@@ -206,7 +224,7 @@ def _find(db: sqlite3.Connection, dialog_id: str) -> SealedDialog | Tombstone | 
     if found is None:
         return dialogs.tombstone(db, dialog_id)
     number, dialog = found
-    return msgspec.structs.replace(dialog, heads=dialogs.heads(db, number))
+    return msgspec.structs.replace(dialog, heads=dialogs.heads(db, number), number=number)
 
 
 def _verify_erased(path: Path, dialog_ids: Sequence[str], truncated: bool) -> Verification:
@@ -220,4 +238,4 @@ def _meet(db: sqlite3.Connection, found: tuple[int, SealedDialog], candidate: Ca
     kept = candidate.meet(stored)
     if kept is not stored:
         dialogs.narrow(db, number, kept)
-    return kept
+    return msgspec.structs.replace(kept, number=number)

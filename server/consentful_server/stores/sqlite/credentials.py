@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ...clock import Clock, to_micros
+from ..access_log import Note
 from ..credentials import Credential
+from . import access_log
 from .database import Database
 
 if TYPE_CHECKING:
@@ -28,13 +30,12 @@ class SQLiteCredentials:
     async def find(self, key_id: str) -> Credential | None:
         return await self._database.read(lambda db: _find(db, key_id))
 
-    async def add(self, credential: Credential) -> None:
-        await self._database.writer.write(lambda db: _add(db, credential))
+    async def add(self, credential: Credential, note: Note | None = None) -> None:
+        await self._database.writer.write(lambda db: _add(db, credential, note))
 
-    async def revoke(self, key_id: str) -> bool:
+    async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         now = to_micros(self._clock.now())
-        sql = "UPDATE credentials SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?"
-        return await self._database.writer.write(lambda db: db.execute(sql, (now, key_id)).rowcount == 1)
+        return await self._database.writer.write(lambda db: _revoke(db, key_id, now, note))
 
 
 def _from_row(row: Sequence[Any]) -> Credential:
@@ -57,7 +58,16 @@ def _find(db: "sqlite3.Connection", key_id: str) -> Credential | None:
     return _from_row(row) if row else None
 
 
-def _add(db: "sqlite3.Connection", credential: Credential) -> None:
+def _revoke(db: "sqlite3.Connection", key_id: str, at: int, note: Note | None) -> bool:
+    sql = "UPDATE credentials SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+    if db.execute(sql, (at, key_id)).rowcount == 0:
+        return _find(db, key_id) is not None
+    if note is not None:
+        access_log.append(db, note)
+    return True
+
+
+def _add(db: "sqlite3.Connection", credential: Credential, note: Note | None) -> None:
     db.execute(
         "INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -71,3 +81,5 @@ def _add(db: "sqlite3.Connection", credential: Credential) -> None:
             credential.revoked_at,
         ),
     )
+    if note is not None:
+        access_log.append(db, note)

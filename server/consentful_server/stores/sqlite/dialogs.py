@@ -27,8 +27,8 @@ SELECT: Final = (
 )
 _SELECT_BY_NUMBERS: Final = SELECT + " WHERE d.id IN (SELECT value FROM json_each(?))"
 _RECORD_FIELDS: Final = Record.__struct_fields__
-_DIALOG_FIELDS: Final = SealedDialog.__struct_fields__[1:-1]
-"""All but the record, which comes first, and the heads, which are rows of their own."""
+_DIALOG_FIELDS: Final = SealedDialog.__struct_fields__[1:-2]
+"""All but the record, which comes first, the heads, which are rows of their own, and the number."""
 
 
 @lru_cache(maxsize=1_000)
@@ -87,7 +87,8 @@ def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | Non
     return row[0] if row else None
 
 
-def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> None:
+def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> int | None:
+    """Insert the dialog, and return the internal number that it got."""
     record = dialog.record
     number = db.execute(
         "INSERT INTO dialogs (dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
@@ -122,6 +123,7 @@ def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> None:
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?)",
         [(number, seq, head.role, head.language, head.received_at) for seq, head in enumerate(dialog.heads, 1)],
     )
+    return number
 
 
 def narrow(db: "sqlite3.Connection", number: int, dialog: SealedDialog) -> None:

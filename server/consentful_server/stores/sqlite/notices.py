@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ...clock import Clock, to_micros
 from ...consent import Wording
 from ...errors import Conflict
+from ..access_log import Note
+from . import access_log
 from .database import Database
 
 if TYPE_CHECKING:
@@ -24,14 +26,13 @@ class SQLiteNotices:
     async def all(self) -> list[Wording]:
         return await self._database.read(_all)
 
-    async def add(self, wordings: Sequence[Wording]) -> None:
+    async def add(self, wordings: Sequence[Wording], note: Note | None = None) -> None:
         now = to_micros(self._clock.now())
-        await self._database.writer.write(lambda db: _add(db, wordings, now))
+        await self._database.writer.write(lambda db: _add(db, wordings, now, note))
 
-    async def retire(self, notice_id: str) -> bool:
+    async def retire(self, notice_id: str, note: Note | None = None) -> bool:
         now = to_micros(self._clock.now())
-        sql = "UPDATE notices SET retired_at = coalesce(retired_at, ?) WHERE notice = ?"
-        return await self._database.writer.write(lambda db: db.execute(sql, (now, notice_id)).rowcount > 0)
+        return await self._database.writer.write(lambda db: _retire(db, notice_id, now, note))
 
 
 def _all(db: "sqlite3.Connection") -> list[Wording]:
@@ -55,7 +56,16 @@ def _all(db: "sqlite3.Connection") -> list[Wording]:
     ]
 
 
-def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int) -> None:
+def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None) -> bool:
+    sql = "UPDATE notices SET retired_at = ? WHERE notice = ? AND retired_at IS NULL"
+    if db.execute(sql, (at, notice_id)).rowcount == 0:
+        return db.execute("SELECT count(*) FROM notices WHERE notice = ?", (notice_id,)).fetchone()[0] > 0
+    if note is not None:
+        access_log.append(db, note)
+    return True
+
+
+def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int, note: Note | None) -> None:
     known = {wording.sha256 for wording in _all(db) if wording.id == wordings[0].id}
     if known and known != {wording.sha256 for wording in wordings}:
         raise Conflict
@@ -68,3 +78,5 @@ def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int) -> None
             for w in wordings
         ],
     )
+    if note is not None:
+        access_log.append(db, note)

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..access_log import Note
 from ..requests import PrivacyRequest
+from . import access_log
 from .database import Database
 
 if TYPE_CHECKING:
@@ -18,10 +20,8 @@ class SQLiteRequests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, request: PrivacyRequest) -> None:
-        fields = tuple(msgspec.structs.asdict(request).values())
-        sql = "INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        await self._database.writer.write(lambda db: db.execute(sql, fields))
+    async def add(self, request: PrivacyRequest, note: Note | None = None) -> None:
+        await self._database.writer.write(lambda db: _add(db, request, note))
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
@@ -29,6 +29,13 @@ class SQLiteRequests:
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
         return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
+
+
+def _add(db: "sqlite3.Connection", request: PrivacyRequest, note: Note | None) -> None:
+    fields = tuple(msgspec.structs.asdict(request).values())
+    db.execute("INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fields)
+    if note is not None:
+        access_log.append(db, note)
 
 
 def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:

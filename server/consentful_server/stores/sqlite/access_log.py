@@ -1,0 +1,122 @@
+"""The access log, as rows."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ...chain import Entry, Head, Link
+from ...clock import to_micros
+from ..access_log import Logged, Note, Seen, Trace
+from .database import Database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_BETWEEN: Final = ","
+_SELECT: Final = (
+    "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
+    " l.link, v.sealed FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
+)
+
+
+class SQLiteAccessLog:
+    """The `AccessLog` of an SQLite database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, note: Note) -> None:
+        await self._database.writer.write(lambda db: append(db, note))
+
+    async def head(self) -> Head:
+        return await self._database.read(_actual_head)
+
+    async def links(self, after: int, limit: int) -> list[Logged]:
+        sql = f"{_SELECT} WHERE l.number > ? ORDER BY l.number LIMIT ?"
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql, (after, limit))])
+
+    async def newest(self, trace: Trace, before: int | None, limit: int) -> list[Logged]:
+        where, values = _conditions(trace, before)
+        sql = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY l.number DESC LIMIT ?"
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql, [*values, limit])])
+
+    async def numbers_of(self, customer: str | None, dialog_id: str | None) -> list[int]:
+        sql = (
+            "SELECT id FROM dialogs WHERE customer = ?1"
+            " UNION SELECT id FROM dialogs WHERE dialog_id = ?2"
+            " UNION SELECT number FROM tombstones WHERE dialog_id = ?2 AND number IS NOT NULL"
+        )
+        return await self._database.read(lambda db: [row[0] for row in db.execute(sql, (customer, dialog_id))])
+
+    async def seen(self, numbers: Sequence[int]) -> list[Seen]:
+        sql = (
+            "SELECT id AS n, dialog_id, customer, NULL FROM dialogs WHERE id IN (SELECT value FROM json_each(?1))"
+            " UNION ALL SELECT number, dialog_id, NULL, erased_at FROM tombstones"
+            " WHERE number IN (SELECT value FROM json_each(?1)) ORDER BY n"
+        )
+        return await self._database.read(lambda db: [Seen(*row) for row in db.execute(sql, (json.dumps(numbers),))])
+
+    async def forget(self, customer: str) -> None:
+        await self._database.writer.erase(lambda db: forget(db, customer))
+
+
+def append(db: "sqlite3.Connection", note: Note) -> None:
+    """Write an entry after the last one; whoever else writes waits for this transaction."""
+    linked, head = note.follow(_head(db))
+    entry = linked.entry
+    db.execute(
+        "INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            entry.number,
+            entry.at,
+            entry.kind,
+            entry.who,
+            entry.action,
+            entry.request,
+            entry.subject,
+            _BETWEEN.join(entry.filters),
+            entry.commitment,
+            entry.rows,
+            entry.dialogs,
+            linked.link,
+        ),
+    )
+    if note.values is not None:
+        values = (entry.number, note.values.customer, note.values.sealed)
+        db.execute("INSERT INTO access_values VALUES (?, ?, ?)", values)
+    db.execute("UPDATE access_head SET number = ?, link = ?, seal = ?", (head.number, head.link, head.seal))
+
+
+def forget(db: "sqlite3.Connection", customer: str) -> None:
+    db.execute("DELETE FROM access_values WHERE customer = ?", (customer,))
+
+
+def _head(db: "sqlite3.Connection") -> Head:
+    row = db.execute("SELECT number, link, seal FROM access_head").fetchone()
+    return Head(*row) if row else Head()
+
+
+def _actual_head(db: "sqlite3.Connection") -> Head:
+    """Return the head, or one that nobody sealed, at the entry that is the last one instead."""
+    head = _head(db)
+    last = db.execute("SELECT coalesce(max(number), 0) FROM access_log").fetchone()[0]
+    return head if head.number == last else Head(last)
+
+
+def _conditions(trace: Trace, before: int | None) -> tuple[list[str], list[Any]]:
+    wanted = (
+        ("l.number < ?", before),
+        ("l.who = ?", trace.who),
+        ("l.action = ?", trace.action),
+        ("l.at >= ?", None if trace.since is None else to_micros(trace.since)),
+        ("l.at < ?", None if trace.until is None else to_micros(trace.until)),
+    )
+    given = [(sql, value) for sql, value in wanted if value is not None]
+    return [sql for sql, _ in given] or ["1"], [value for _, value in given]
+
+
+def _from_row(row: Sequence[Any]) -> Logged:
+    *fields, link, sealed = row
+    named: dict[str, Any] = dict(zip(Entry.__struct_fields__, fields, strict=True))
+    named["filters"] = tuple(named["filters"].split(_BETWEEN)) if named["filters"] else ()
+    return Logged(Link(Entry(**named), link), sealed)

@@ -1,0 +1,534 @@
+"""Who saw, erased or changed what (GDPR art. 32, 33): written down before it is done, and not to be altered since."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consentful_server import cli
+from consentful_server.archive import Archive
+from consentful_server.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
+from consentful_server.commitment import Commitments
+from consentful_server.errors import BadRequest
+from consentful_server.logbook import Check, Logbook, read_head
+from consentful_server.query import Filter
+from consentful_server.settings import Settings
+from consentful_server.stores.access_log import Trace
+from consentful_server.testing import FakeClock, Served
+from consentful_server.views import LogEntry, Sight
+from kept import bearer, get, keep
+from sealed import open_store
+
+SCIENTIST: Final = Actor("science", "credential", "r-1")
+
+
+async def logged(service: Served, **trace: Any) -> list[LogEntry]:
+    return (await service.service.logbook.search(Trace(**trace), limit=1000)).items
+
+
+async def last(service: Served) -> LogEntry:
+    return (await logged(service))[0]
+
+
+async def post(http: ClientSession, path: str, **body: Any) -> Any:
+    async with http.post(path, json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+Erase: TypeAlias = Callable[[Archive, str], Awaitable[object]]
+ERASURES: Final[list[tuple[Erase, str, str]]] = [
+    (lambda archive, _: archive.erase("d-1", "requested", by=OPERATOR), "dialog.requested", "command line"),
+    (lambda archive, _: archive.erase("d-1", "expired"), "dialog.expired", "service"),
+    (lambda archive, code: archive.withdraw(code), "dialog.withdrawn", "customer"),
+    (lambda archive, _: archive.decline("d-1", "c-1", owner="shop"), "dialog.declined", "shop"),
+    (lambda archive, _: archive.decline("d-1", "c-1", owner="shop", retract=True), "dialog.retracted", "shop"),
+]
+
+
+class TestWhatIsWrittenDown:
+    async def test_a_page_with_its_reader_filters_rows_dialogs_and_request(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        for dialog_id in ("d-1", "d-2"):
+            await keep(service.service, dialog_id, ["Hi", "Hello"], language="en")
+
+        async with http.get("/v1/messages", params={"language": "EN"}) as response:
+            request = response.headers["Request-Id"]
+
+        entry = await last(service)
+        assert (entry.who, entry.kind, entry.action) == ("local", "credential", "messages.read")
+        assert (entry.rows, entry.dialogs, entry.request) == (4, 2, request)
+        assert (entry.filters, entry.values) == (("language",), {"language": "en"})
+        assert entry.at == service.service.clock.now()
+
+    @pytest.mark.parametrize(
+        ("path", "action", "rows"),
+        [
+            ("/v1/messages?limit=1", "messages.read", 1),
+            ("/v1/dialogs", "dialogs.read", 1),
+            ("/v1/dialogs/d-1", "dialog.read", 2),
+            ("/data", "messages.read", 2),
+            ("/v1/messages?format=ndjson", "messages.sent", 2),
+        ],
+    )
+    async def test_every_way_of_reading(
+        self, http: ClientSession, service: Served, path: str, action: str, rows: int
+    ) -> None:
+        await keep(service.service, "d-1", ["Hi", "Hello"])
+
+        async with http.get(path) as response:
+            assert response.status == 200
+            await response.read()
+
+        entry = await last(service)
+        assert (entry.action, entry.rows, entry.dialogs) == (action, rows, 1)
+
+    async def test_a_search_whose_words_are_on_no_disk(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", ["a needle", "hay"])
+
+        await post(http, "/v1/messages/search", q="needle")
+
+        entry = await last(service)
+        assert (entry.values, entry.rows, entry.dialogs) == ({"q": "needle"}, 1, 1)
+        files = b"".join(path.read_bytes() for path in (service.folder / "data").iterdir())
+        assert b"messages.read" in files
+        assert b"needle" not in files
+
+    async def test_a_stream_before_its_first_byte_and_after_its_last(self, service: Served) -> None:
+        await keep(service.service, "d-1", ["Hi"])
+        stream = service.service.archive.stream(Filter(), Sight(by=SCIENTIST), order="stored")
+
+        await anext(stream)
+        began = await last(service)
+        await stream.aclose()
+        ended = await last(service)
+
+        assert (began.action, began.rows, began.values) == ("messages.streamed", 0, {"watermark": 1})
+        assert (ended.action, ended.rows, ended.dialogs) == ("messages.sent", 1, 1)
+        assert began.subject == ended.subject
+
+    async def test_an_entry_is_there_before_the_answer(self, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        await keep(service.service, "d-1")
+        answered = asyncio.Event()
+        seen: list[bool] = []
+
+        async def add(_note: object) -> None:
+            await asyncio.sleep(0)
+            seen.append(answered.is_set())
+
+        monkeypatch.setattr(service.service.store.access_log, "add", add)
+        await service.service.archive.messages(Filter(), Sight(), order="newest", limit=1)
+        answered.set()
+
+        assert seen == [False]
+
+    async def test_what_cannot_be_written_down_is_not_read(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from consentful_server.errors import StorageFailed
+
+        async def add(_note: object) -> None:
+            raise StorageFailed
+
+        await keep(service.service, "d-1", ["a secret"])
+        monkeypatch.setattr(service.service.store.access_log, "add", add)
+
+        for path in ("/v1/messages", "/v1/dialogs", "/v1/dialogs/d-1", "/v1/messages?format=ndjson"):
+            async with http.get(path) as response:
+                assert (response.status, (await response.json())["code"]) == (503, "storage")
+
+    @pytest.mark.parametrize(("erase", "action", "who"), ERASURES)
+    async def test_every_erasure_with_who_it_was(self, service: Served, erase: Erase, action: str, who: str) -> None:
+        stored = await keep(service.service, "d-1", owner="shop")
+
+        for _ in range(2):
+            await erase(service.service.archive, stored.withdrawal_code)
+
+        (entry,) = await logged(service, action=action)
+        assert (entry.who, entry.dialogs) == (who, 1)
+
+    async def test_what_officers_do(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1")
+        for kind in ("access", "portability", "erasure"):
+            async with http.post("/v1/privacy-requests", json={"kind": kind, "customer_id": "c-1"}) as response:
+                place = response.headers["Location"]
+        await get(http, place)
+        await get(http, "/v1/access-log")
+
+        entries = [(entry.action, entry.who) for entry in await logged(service)]
+        assert entries[:6] == [
+            ("log.read", "local"),
+            ("request.read", "local"),
+            ("request.erasure", "local"),
+            ("dialog.requested", "local"),
+            ("request.portability", "local"),
+            ("request.access", "local"),
+        ]
+
+    async def test_keys_and_notices(self, service: Served, tmp_path: Path) -> None:
+        key = await service.service.keys.create("shop", ["data:read"], by=OPERATOR)
+        key_id = key.split("_")[1]
+        for _ in range(2):
+            assert await service.service.keys.revoke(key_id, by=OPERATOR)
+        for _ in range(2):
+            assert await service.service.retire("default-1", by=OPERATOR)
+        assert not await service.service.keys.revoke("nobody's", by=OPERATOR)
+
+        entries = [(entry.action, entry.subject, entry.who) for entry in await logged(service)]
+        assert entries == [
+            ("notice.retired", "default-1", "command line"),
+            ("key.revoked", key_id, "command line"),
+            ("key.created", key_id, "command line"),
+            ("notice.added", "default-1", "service"),
+        ]
+
+
+class TestReading:
+    async def test_art_33_whose_data_a_credential_saw_between_two_times(
+        self, http: ClientSession, service: Served, clock: FakeClock
+    ) -> None:
+        for number in range(4):
+            await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
+        archive, began = service.service.archive, clock.now()
+        await archive.dialog("d-0", Sight(by=SCIENTIST))
+        clock.advance(60)
+        await archive.dialog("d-1", Sight(by=SCIENTIST))
+        await archive.dialog("d-2", Sight(by=SCIENTIST))
+        await archive.dialog("d-3", Sight(by=Actor("somebody else")))
+        await archive.erase("d-2", "requested")
+        times = {"since": (began + timedelta(seconds=30)).isoformat(), "until": (clock.now()).isoformat()}
+        clock.advance(60)
+
+        nobody = await get(http, "/v1/access-log/dialogs", who="science", **times)
+        times["until"] = clock.now().isoformat()
+        saw = await get(http, "/v1/access-log/dialogs", who="science", **times)
+
+        assert nobody["items"] == []
+        assert [dialog["dialog_id"] for dialog in saw["items"]] == ["d-1", "d-2"]
+        assert saw["items"][0]["customer"] == service.service.archive.pseudonym("c-1")
+        assert (saw["items"][1]["customer"], saw["items"][1]["erased_at"]) == (None, "2026-01-01T00:01:00Z")
+
+    async def test_seen_dialogs_come_in_pages(self, http: ClientSession, service: Served) -> None:
+        for number in range(5):
+            await keep(service.service, f"d-{number}")
+        await get(http, "/v1/messages")
+
+        walked: list[str] = []
+        params: dict[str, Any] = {"limit": 2}
+        while True:
+            page = await get(http, "/v1/access-log/dialogs", **params)
+            walked += [dialog["dialog_id"] for dialog in page["items"]]
+            if page["next"] is None:
+                break
+            params["cursor"] = page["next"]
+
+        assert walked == [f"d-{number}" for number in range(5)]
+
+    async def test_who_saw_a_customer_and_who_saw_a_dialog(self, http: ClientSession, service: Served) -> None:
+        for number in (1, 2):
+            await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
+            await service.service.archive.dialog(f"d-{number}", Sight(by=Actor(f"reader-{number}")))
+
+        of_customer = await post(http, "/v1/access-log/search", customer_id="c-1")
+        of_dialog = await post(http, "/v1/access-log/search", dialog_id="d-2")
+        of_nobody = await post(http, "/v1/access-log/search", customer_id="c-9")
+        await service.service.archive.erase("d-2", "requested")
+        after = await post(http, "/v1/access-log/search", dialog_id="d-2")
+
+        assert [entry["who"] for entry in of_customer["items"]] == ["reader-1"]
+        assert [entry["who"] for entry in of_dialog["items"]] == ["reader-2"]
+        assert of_nobody["items"] == []
+        assert [entry["who"] for entry in after["items"]] == ["service", "reader-2"]
+
+    async def test_the_log_comes_in_pages_newest_first(self, http: ClientSession, service: Served) -> None:
+        for _ in range(5):
+            await get(http, "/v1/messages")
+
+        walked: list[int] = []
+        params: dict[str, Any] = {"limit": 2, "action": "messages.read"}
+        while True:
+            async with http.get("/v1/access-log", params=params) as response:
+                page = await response.json()
+            walked += [entry["number"] for entry in page["items"]]
+            assert ("next" in response.links) == (page["next"] is not None)
+            if page["next"] is None:
+                break
+            params["cursor"] = page["next"]
+
+        assert walked == sorted(walked, reverse=True)
+        assert len(walked) == 5
+
+    async def test_a_cursor_of_another_query_is_refused(self, http: ClientSession, service: Served) -> None:
+        for _ in range(3):
+            await get(http, "/v1/messages")
+        page = await get(http, "/v1/access-log", limit=1)
+        for path, params in (
+            ("/v1/access-log", {"cursor": page["next"], "who": "local"}),
+            ("/v1/access-log/dialogs", {"cursor": page["next"]}),
+            ("/v1/access-log", {"cursor": "nonsense"}),
+            ("/v1/access-log", {"action": "nothing"}),
+            ("/v1/access-log", {"customer_id": "c-1"}),
+        ):
+            async with http.get(path, params=params) as response:
+                assert response.status == 400, params
+
+    async def test_a_customer_by_two_names_must_be_one(self, http: ClientSession, service: Served) -> None:
+        other = service.service.archive.pseudonym("c-2")
+        async with http.post("/v1/access-log/search", json={"customer": other, "customer_id": "c-1"}) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "customer_id")
+
+    @pytest.mark.parametrize("settings", [{"auth": "keys"}])
+    async def test_only_privacy_officers_read_it(self, http: ClientSession, service: Served) -> None:
+        token = await service.create_key("data:read", "data:identify", "dialogs:write")
+        async with http.get("/v1/access-log", headers=bearer(token)) as response:
+            assert response.status == 403
+
+
+class TestForgetting:
+    async def test_an_erased_customer_is_in_no_filter_and_the_log_still_holds(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", customer_id="c-1")
+        pseudonyms = {name: service.service.archive.pseudonym(name) for name in ("c-1", "c-2")}
+        for name in pseudonyms.values():
+            await get(http, "/v1/messages", customer=name)
+
+        async with http.post("/v1/privacy-requests", json={"kind": "erasure", "customer_id": "c-1"}):
+            pass
+
+        values = [entry.values for entry in await logged(service, action="messages.read")]
+        assert values == [{"customer": pseudonyms["c-2"]}, None]
+        assert (await service.service.logbook.check()).fault is None
+        files = b"".join(path.read_bytes() for path in (service.folder / "data").iterdir())
+        assert pseudonyms["c-2"].encode() in files
+        assert pseudonyms["c-1"].encode() not in files
+
+    async def test_a_withdrawal_forgets_them_too(self, http: ClientSession, service: Served) -> None:
+        stored = await keep(service.service, "d-1", customer_id="c-1")
+        await get(http, "/v1/messages", customer=service.service.archive.pseudonym("c-1"))
+
+        await service.service.archive.withdraw(stored.withdrawal_code)
+
+        (entry,) = await logged(service, action="messages.read")
+        assert (entry.filters, entry.values) == (("customer",), None)
+
+    def test_an_erased_value_cannot_be_found_by_guessing_even_with_the_key(self) -> None:
+        commitments = Commitments(b"k" * 32)
+
+        first, sealed = commitments.make({"customer": "cus_1"})
+        second, _ = commitments.make({"customer": "cus_1"})
+
+        assert first != second
+        assert commitments.open(first, sealed) == {"customer": "cus_1"}
+        assert commitments.open(second, sealed) is None
+
+
+ENTRIES: Final = 12
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose access log has some entries; to be copied."""
+    folder = tmp_path_factory.mktemp("written")
+
+    async def write(logbook: Logbook) -> None:
+        for number in range(1, ENTRIES + 1):
+            wanted = {"language": "en", "customer": f"cus_{number}"} if number % 2 else None
+            by = (SCIENTIST, CUSTOMER)[number % 2]
+            await logbook.write(by, "messages.read", wanted=wanted, rows=number, dialogs=[number, 7], subject=None)
+
+    run(folder, write)
+    return folder
+
+
+def run(folder: Path, work: Callable[[Logbook], Coroutine[Any, Any, Any]]) -> Any:
+    async def within() -> Any:
+        store = await open_store(folder / "log.db", FakeClock())
+        try:
+            return await work(Logbook(store, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()))
+        finally:
+            await store.close()
+
+    return asyncio.run(within())
+
+
+def check(folder: Path, anchor: Head | None = None) -> Check:
+    return run(folder, lambda logbook: logbook.check(anchor))
+
+
+COLUMNS: Final = {
+    "at": 1,
+    "kind": "operator",
+    "who": "nobody",
+    "action": "dialog.read",
+    "request": "r-2",
+    "subject": "s",
+    "filters": "role",
+    "commitment": b"0" * 32,
+    "rows": 99,
+    "dialogs": b"",
+    "link": b"1" * 32,
+    "number": 1000,
+}
+numbers = st.integers(1, ENTRIES)
+mutations = st.one_of(
+    st.tuples(
+        st.just("UPDATE access_log SET {column} = ? WHERE number = ?"), st.sampled_from(sorted(COLUMNS)), numbers
+    ),
+    st.tuples(st.just("DELETE FROM access_log WHERE number = ?"), st.none(), numbers),
+    st.tuples(
+        st.just(
+            "INSERT INTO access_log SELECT {number}, at, kind, who, action, request, subject, filters, commitment,"
+            " rows, dialogs, link FROM access_log WHERE number = ?"
+        ),
+        st.sampled_from([-1, 0, ENTRIES + 1, ENTRIES + 2]),
+        numbers,
+    ),
+    st.tuples(st.just("swap"), numbers, numbers),
+    st.tuples(st.just("UPDATE access_values SET sealed = ? WHERE number = ?"), st.just("sealed"), numbers),
+    st.tuples(
+        st.just("UPDATE access_head SET {head} WHERE only = ?"),
+        st.sampled_from(
+            ["number = 11", "number = 13", "number = 0", "number = -1", "link = zeroblob(32)", "seal = zeroblob(32)"]
+        ),
+        st.just(1),
+    ),
+    st.tuples(st.just("DELETE FROM access_head WHERE only = ?"), st.none(), st.just(1)),
+    st.tuples(st.just("rewind"), st.none(), numbers),
+)
+
+
+def mutate(path: Path, mutation: tuple[str, Any, int]) -> bool:
+    """Alter the log as somebody who can write the file could; False if that altered nothing."""
+    how, what, number = mutation
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER access_log_stays")
+        db.execute("DROP TRIGGER access_log_holds")
+        if how == "swap":
+            one, other = (
+                db.execute("SELECT * FROM access_log WHERE number = ?", (it,)).fetchone() for it in (what, number)
+            )
+            db.execute("DELETE FROM access_log WHERE number IN (?, ?)", (what, number))
+            marks = ", ".join("?" * len(one))
+            db.execute(f"INSERT INTO access_log VALUES ({marks})", (what, *other[1:]))
+            if what != number:
+                db.execute(f"INSERT INTO access_log VALUES ({marks})", (number, *one[1:]))
+            return what != number
+        if how == "rewind":  # cut the end off, and claim that it ended there; only the head's seal is in the way
+            db.execute("DELETE FROM access_log WHERE number > ?", (number,))
+            link = db.execute("SELECT link FROM access_log WHERE number = ?", (number,)).fetchone()[0]
+            db.execute("UPDATE access_head SET number = ?, link = ?", (number, link))
+            return number != ENTRIES
+        if "{column}" in how:
+            return db.execute(how.format(column=what), (COLUMNS[what], number)).rowcount == 1
+        if "{head}" in how:
+            return db.execute(how.format(head=what), (number,)).rowcount == 1
+        if what == "sealed":
+            return db.execute(how, (b"s" * 100, number)).rowcount == 1
+        return db.execute(how.format(number=what), (number,)).rowcount == 1
+
+
+class TestTheChain:
+    def test_an_untouched_log_holds_up_to_its_head(self, written: Path) -> None:
+        found = check(written)
+
+        assert (found.fault, found.entries, found.head.number) == (None, ENTRIES, ENTRIES)
+        assert check(written, found.head).fault is None
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(mutation=mutations)
+    def test_any_single_alteration_is_found(
+        self, written: Path, tmp_path_factory: pytest.TempPathFactory, mutation: tuple[str, Any, int]
+    ) -> None:
+        folder = tmp_path_factory.mktemp("altered", numbered=True)
+        shutil.copytree(written, folder, dirs_exist_ok=True)
+
+        altered = mutate(folder / "log.db", mutation)
+
+        assert (check(folder).fault is not None) == altered, mutation
+
+    def test_a_rewritten_end_is_found_by_whoever_wrote_the_head_down(self, written: Path, tmp_path: Path) -> None:
+        shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+        anchored = check(written).head
+        with sqlite3.connect(tmp_path / "log.db") as db:  # a thief of all keys starts anew
+            db.execute("DROP TRIGGER access_log_stays")
+            db.execute("DELETE FROM access_log")
+            db.execute("DELETE FROM access_values")
+            db.execute("UPDATE access_head SET number = 0, link = zeroblob(32), seal = x''")
+
+        assert check(tmp_path).fault is None
+        assert check(tmp_path, anchored).fault == f"the log ends before entry {ENTRIES}"
+        for _ in range(ENTRIES):
+            run(tmp_path, lambda logbook: logbook.write(OPERATOR, "log.read"))
+        assert check(tmp_path, anchored).fault == f"entry {ENTRIES} is another one than was anchored"
+
+    def test_the_store_itself_changes_and_removes_nothing(self, written: Path, tmp_path: Path) -> None:
+        shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+        with sqlite3.connect(tmp_path / "log.db") as db:
+            for sql in ("DELETE FROM access_log", "UPDATE access_log SET rows = 0"):
+                with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+                    db.execute(sql)
+
+    async def test_many_at_once_and_several_processes_make_one_chain(self, tmp_path: Path) -> None:
+        first, second = [await open_store(tmp_path / "log.db", FakeClock()) for _ in range(2)]
+        books = [Logbook(store, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()) for store in (first, second)]
+
+        await asyncio.gather(*(books[number % 2].write(SCIENTIST, "log.read", rows=number) for number in range(100)))
+
+        found = await books[0].check()
+        assert (found.fault, found.entries) == (None, 100)
+        for store in (first, second):
+            await store.close()
+
+    def test_another_key_makes_another_chain(self) -> None:
+        entry = Entry(
+            number=1,
+            at=0,
+            kind="service",
+            who="service",
+            action="log.read",
+            request=None,
+            subject=None,
+            filters=(),
+            commitment=None,
+            rows=0,
+            dialogs=None,
+        )
+        ours, theirs = Chain(b"a" * 32), Chain(b"b" * 32)
+        link, head = theirs.follow(Head(), entry)
+
+        assert ours.breaks(Head(), [link]) == (Head(), 1)
+        assert theirs.breaks(Head(), [link]) == (head, None)
+        assert not ours.made(head)
+        assert ours.breaks(Head(), [Link(entry, bytes(32))])[1] == 1
+
+
+class TestTheCommand:
+    def test_it_prints_the_head_and_takes_it_back(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        places = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+
+        assert cli.run(["verify", "--log", *places]) == 0
+        head = capsys.readouterr().out.split()[-1]
+        assert cli.run(["keys", "create", "--name", "n", "--scope", "privacy", *places]) == 0
+        assert cli.run(["verify", "--log", "--head", head, *places]) == 0
+        assert capsys.readouterr().out.splitlines()[-1].startswith("2 entries hold.")
+
+        with sqlite3.connect(Settings(data_dir=tmp_path / "data").database_path) as db:
+            db.execute("DROP TRIGGER access_log_holds")
+            db.execute("UPDATE access_log SET who = 'nobody' WHERE number = 2")
+        assert cli.run(["verify", "--log", *places]) == 1
+        assert "entry 2 is not the one that was written there" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("text", ["", "12", "12:", "x:00", "-1:" + "00" * 32, "1:00", "1:" + "0g" * 32])
+    def test_what_is_no_head_is_refused(self, text: str) -> None:
+        with pytest.raises(BadRequest):
+            read_head(text)
