@@ -60,24 +60,31 @@ async def drain(service: Service) -> None:
 
 
 async def _clockwork(app: web.Application) -> AsyncIterator[None]:
-    """Let one shared clock expire what has had its time: a timer for each read would cost a third of all throughput."""
-    service = app[SERVICE]
-
-    retention = Retention(service.archive, service.clock)
-
-    async def tick() -> None:
-        refresh_at = service.clock.monotonic() + _REFRESH_S
-        while True:
-            await asyncio.sleep(_TICK_S)
-            service.registry.tick(service.clock.monotonic())
-            with suppress(StorageFailed, OutcomeUnknown):  # the next hour tries again; /readyz tells the operator
-                await retention.tick()
-                if service.clock.monotonic() >= refresh_at:
-                    await service.refresh_catalogue()
-                    refresh_at = service.clock.monotonic() + _REFRESH_S
-
-    ticking = asyncio.create_task(tick(), name="consentful-clockwork")
+    """Let clocks of the process's own expire what has had its time, and keep house."""
+    tasks = [asyncio.create_task(work(app[SERVICE]), name="consentful-clockwork") for work in (_tick, _keep_house)]
     yield
-    ticking.cancel()
-    with suppress(asyncio.CancelledError):
-        await ticking
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _tick(service: Service) -> None:
+    """Expire dialogs: a timer for each read would cost a third of all throughput."""
+    while True:
+        await asyncio.sleep(_TICK_S)
+        service.registry.tick(service.clock.monotonic())
+
+
+async def _keep_house(service: Service) -> None:
+    """Purge, go on with what is pending, and see what was changed from outside."""
+    retention = Retention(service.archive, service.clock)
+    refresh_at = service.clock.monotonic() + _REFRESH_S
+    while True:
+        await asyncio.sleep(_TICK_S)
+        with suppress(StorageFailed, OutcomeUnknown):  # the next time tries again; /readyz tells the operator
+            await retention.tick()
+            service.metrics.halted.set(retention.is_halted)
+            if service.clock.monotonic() >= refresh_at:
+                refresh_at = service.clock.monotonic() + _REFRESH_S
+                await service.refresh()

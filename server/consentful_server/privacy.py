@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
+import jwt
+
 from consentful.identifiers import uuid7
 
 from .archive import Archive
@@ -19,9 +21,6 @@ from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest
 from .views import KeptDialog, Sight
 
-DUE_WITHIN: Final = timedelta(days=30) // timedelta(microseconds=1)
-"""Microseconds. GDPR art. 12(3): without undue delay, at the latest within one month."""
-
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
 _WHOLE_SIGHT: Final = Sight(identify=True)
@@ -30,13 +29,16 @@ _WHOLE_SIGHT: Final = Sight(identify=True)
 class Privacy:
     """Carries out privacy requests over the archive."""
 
-    def __init__(self, archive: Archive, logbook: Logbook, signer: Signer, clock: Clock, issuer: str) -> None:
+    def __init__(
+        self, archive: Archive, logbook: Logbook, signer: Signer, clock: Clock, issuer: str, due_within: timedelta
+    ) -> None:
         self._archive = archive
         self._store = archive.store
         self._logbook = logbook
         self._signer = signer
         self._clock = clock
         self._issuer = issuer
+        self._due_within = due_within // timedelta(microseconds=1)
 
     async def erase(self, customer_id: str, *, by: Actor, repeat_key: str | None = None) -> PrivacyRequest:
         """Erase everything of one customer, look whether it is gone, and sign what was seen.
@@ -74,7 +76,7 @@ class Privacy:
             status="complete",
             requested_by=by.name,
             received_at=now,
-            due_at=now + DUE_WITHIN,
+            due_at=now + self._due_within,
             dialogs=len(held),
             messages=sum(dialog.messages for dialog in held),
         )
@@ -96,6 +98,19 @@ class Privacy:
         await self._logbook.write(by, "request.read", subject=request_id)
         return request
 
+    async def retry(self) -> list[PrivacyRequest]:
+        """Look again at what is still pending (GDPR art. 12(3)); return what still is, the first due at first."""
+        return [request for request in await self._store.requests.pending() if not await self._settle(request)]
+
+    async def _settle(self, request: PrivacyRequest) -> bool:
+        """Whether nothing is left of what was erased; then that is signed, and on record."""
+        dialog_ids: list[str] = jwt.decode(request.report or "", options={"verify_signature": False})["dialogs"]
+        seen = await self._store.verify_erased(dialog_ids)
+        if seen.is_clean:
+            report = self._signer.sign(self._report(request.id, dialog_ids, seen))
+            await self._store.requests.settle(request.id, "unreadable", report)
+        return seen.is_clean
+
     async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
         """Verify what was erased, sign what was seen, and put the request on record."""
         seen = await self._store.verify_erased(list(erased))
@@ -106,7 +121,7 @@ class Privacy:
             status="unreadable" if seen.is_clean else "pending",
             requested_by=by.name,
             received_at=now,
-            due_at=now + DUE_WITHIN,
+            due_at=now + self._due_within,
             dialogs=len(erased),
             messages=sum(erased.values()),
             report=self._signer.sign(self._report(request_id, list(erased), seen)),

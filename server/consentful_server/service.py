@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -66,7 +67,7 @@ class Service:
             clock=clock,
             issuer=settings.issuer,
         )
-        self.privacy = Privacy(self.archive, self.logbook, self.signer, clock, settings.issuer)
+        self.privacy = Privacy(self.archive, self.logbook, self.signer, clock, settings.issuer, settings.due_within)
         self.guesses = Guesses(clock)
         self.tasks = Tasks()
         self.is_draining = False
@@ -82,6 +83,15 @@ class Service:
     async def retire(self, notice_id: str, *, by: Actor) -> bool:
         """Take a notice off offer; False if there is none."""
         return await self.store.notices.retire(notice_id, self.logbook.note(by, "notice.retired", subject=notice_id))
+
+    async def refresh(self) -> None:
+        """See what was changed from outside, go on with privacy requests that are pending, and tell how all stands."""
+        await self.refresh_catalogue()
+        pending = await self.privacy.retry()
+        self.metrics.pending.set(len(pending))
+        now = to_micros(self.clock.now())
+        self.metrics.due.set(min(((request.due_at - now) / 1_000_000 for request in pending), default=math.inf))
+        self.metrics.logged.set((await self.logbook.head()).number)
 
     async def refresh_catalogue(self) -> None:
         """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +76,8 @@ class Settings(Place):
     """Whether to offer permessage-deflate; it costs memory for each dialog."""
     issuer: str = "consentful"
     """Who signs the receipts (`iss`): the address of this service, for example."""
+    due_days: int = 28
+    """Days within which a privacy request is due: 28 is within a month (GDPR) in any month; 45 (CCPA), 15 (LGPD)."""
     static_dir: Path | None = None
     """Where the pages are; by default those that came with the package."""
     workers: int = 1
@@ -106,7 +109,7 @@ class Settings(Place):
             raise BadSetting("port", "a fixed port, because several workers share it")
         if self.grace < 0:
             raise BadSetting("grace", "a number of seconds, 0 or more")
-        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages"):
+        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages", "due_days"):
             if getattr(self, name) < 1:
                 raise BadSetting(name, "a whole number above 0")
         if self.max_text_bytes > self.max_dialog_bytes:
@@ -133,6 +136,10 @@ class Settings(Place):
     def access(self) -> Literal["none", "keys"]:
         """`auth`, or its default for this host."""
         return self.auth or ("none" if self.is_loopback else "keys")
+
+    @property
+    def due_within(self) -> timedelta:
+        return timedelta(days=self.due_days)
 
     @property
     def static(self) -> Path:

@@ -1,6 +1,7 @@
 """What is measured and logged: counts, times, ids of routes. Never words, customers or tokens."""
 
 import logging
+import math
 import sys
 from typing import Final, Literal
 
@@ -34,6 +35,23 @@ class Metrics:
         self.consent = Histogram(
             "consentful_consent_seconds", "From a granted consent to `stored`.", registry=self.registry, buckets=_FAST
         )
+        self.pending = Gauge(
+            "consentful_privacy_requests_pending",
+            "Privacy requests that were not carried out to the end yet.",
+            registry=self.registry,
+        )
+        self.due = Gauge(
+            "consentful_privacy_request_due_seconds",
+            "Seconds until the first pending privacy request is due; +Inf if none is pending.",
+            registry=self.registry,
+        )
+        self.due.set(math.inf)
+        self.halted = Gauge(
+            "consentful_retention_halted",
+            "1 if nothing is purged because the clock jumped.",
+            registry=self.registry,
+        )
+        self.logged = Gauge("consentful_access_log_entries", "Entries of the access log.", registry=self.registry)
         self.requests = Histogram(
             "consentful_request_seconds",
             "HTTP requests, by method, route and status.",

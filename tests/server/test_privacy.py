@@ -123,7 +123,49 @@ async def test_art_12_every_request_is_on_record_with_its_due_date(http: ClientS
         assert response.status == 404
 
     assert done["received_at"] == "2026-01-02T00:00:00Z"
-    assert done["due_at"] == "2026-02-01T00:00:00Z"
+    assert done["due_at"] == "2026-01-30T00:00:00Z"
+
+
+async def test_art_12_3_what_is_pending_is_carried_on_by_the_server_and_counted_until_then(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    await keep(served.service, "d-1")
+    reader = connect(served.folder / "data" / "consentful.db", read_only=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM dialogs").fetchone()
+    pending = await ask(http, kind="erasure", customer_id="c-1")
+    clock.advance(timedelta(days=27).total_seconds())
+    await served.service.refresh()
+    alarmed = await metrics_of(http)
+
+    reader.execute("ROLLBACK")
+    reader.close()
+    await served.service.refresh()
+    calm = await metrics_of(http)
+    async with http.get(f"/v1/privacy-requests/{pending['id']}") as response:
+        done = await response.json()
+
+    assert pending["status"] == "pending"
+    assert "consentful_privacy_requests_pending 1.0" in alarmed
+    assert "consentful_privacy_request_due_seconds 86400.0" in alarmed
+    assert "consentful_privacy_requests_pending 0.0" in calm
+    assert "consentful_privacy_request_due_seconds +Inf" in calm
+    assert done["status"] == "unreadable"
+    report = jwt.decode(done["report"], options={"verify_signature": False})
+    assert (report["dialogs"], report["log_truncated"]) == (["d-1"], True)
+
+
+@pytest.mark.parametrize(("settings", "due"), [({}, "2026-01-30"), ({"due_days": 45}, "2026-02-16")], ids=str)
+async def test_art_12_3_a_request_is_due_as_the_law_of_the_place_has_it(
+    clock: FakeClock, tmp_path: Path, settings: dict[str, Any], due: str
+) -> None:
+    async with testing.serve(clock=clock, folder=tmp_path, **settings) as served, ClientSession(served.url) as http:
+        assert (await ask(http, kind="access", customer_id="c-1"))["request"]["due_at"] == f"{due}T00:00:00Z"
+
+
+async def metrics_of(http: ClientSession) -> str:
+    async with http.get("/metrics") as response:
+        return await response.text()
 
 
 @pytest.mark.parametrize("kind", ["access", "portability"])

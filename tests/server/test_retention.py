@@ -99,3 +99,21 @@ async def test_many_expired_dialogs_are_all_purged(service: Service, clock: Watc
 
     assert await purge(service.archive, clock) == 450
     assert await service.store.watermark() == 0
+
+
+async def test_of_many_processes_one_purges(tmp_path: Path, service: Service, clock: Watch) -> None:
+    await keep(service, "d-1")
+    ours, theirs = Retention(service.archive, clock), "another process"
+    for _ in range(int(KEPT_FOR // EVERY_S) - 1):
+        clock.advance(EVERY_S)
+        await ours.tick()
+    clock.advance(EVERY_S)
+    assert await service.store.leases.take("retention", theirs, timedelta(minutes=5))
+
+    await ours.tick()
+    assert await is_kept(service, "d-1")
+
+    clock.advance(EVERY_S)  # the other one died: its lease is over
+    await ours.tick()
+    assert not await is_kept(service, "d-1")
+    assert await service.store.leases.take("retention", theirs, timedelta(minutes=5))

@@ -19,6 +19,7 @@ from ..query import Selection
 from .access_log import AccessLog, Note
 from .credentials import Credentials
 from .facts import Facts
+from .leases import Leases
 from .notices import Notices
 from .requests import Requests
 
@@ -158,6 +159,9 @@ class Store(Protocol):
 
     @property
     def facts(self) -> Facts: ...
+
+    @property
+    def leases(self) -> Leases: ...
 
     @property
     def access_log(self) -> AccessLog: ...

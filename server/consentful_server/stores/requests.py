@@ -6,6 +6,7 @@ import msgspec
 
 from .access_log import Note
 
+Status: TypeAlias = Literal["pending", "unreadable", "complete"]
 Disclosure: TypeAlias = Literal["access", "portability"]
 
 
@@ -17,7 +18,7 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kind: Disclosure | Literal["erasure"]
-    status: Literal["pending", "unreadable", "complete"]
+    status: Status
     requested_by: str
     received_at: int
     due_at: int
@@ -33,6 +34,14 @@ class Requests(Protocol):
     async def add(self, request: PrivacyRequest, note: Note | None = None) -> None: ...
 
     async def find(self, request_id: str) -> PrivacyRequest | None: ...
+
+    async def pending(self) -> list[PrivacyRequest]:
+        """Return the requests that were not carried out to the end yet, the one that is due first at first."""
+        ...
+
+    async def settle(self, request_id: str, status: Status, report: str | None) -> None:
+        """Put on record what has come of a request since."""
+        ...
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         """Return the request that was received with this key, if that was since then (microseconds)."""

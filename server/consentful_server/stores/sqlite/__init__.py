@@ -36,6 +36,7 @@ from .credentials import SQLiteCredentials
 from .database import Database
 from .facts import SQLiteFacts
 from .lane import connect, sqlite3
+from .leases import SQLiteLeases
 from .migrations import Migration, migrate
 from .notices import SQLiteNotices
 from .requests import SQLiteRequests
@@ -58,6 +59,7 @@ class SQLiteStore:
         self.requests = SQLiteRequests(database)
         self.credentials = SQLiteCredentials(database, clock)
         self.facts = SQLiteFacts(database)
+        self.leases = SQLiteLeases(database, clock)
         self.access_log = SQLiteAccessLog(database)
 
     @classmethod

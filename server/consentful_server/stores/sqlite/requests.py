@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..access_log import Note
-from ..requests import PrivacyRequest
+from ..requests import PrivacyRequest, Status
 from . import access_log
 from .database import Database
 
@@ -26,6 +26,14 @@ class SQLiteRequests:
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
 
+    async def pending(self) -> list[PrivacyRequest]:
+        sql = "SELECT * FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
+
+    async def settle(self, request_id: str, status: Status, report: str | None) -> None:
+        sql = "UPDATE privacy_requests SET status = ?, report = ? WHERE id = ?"
+        await self._database.writer.write(lambda db: db.execute(sql, (status, report, request_id)))
+
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
         return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
@@ -40,4 +48,8 @@ def _add(db: "sqlite3.Connection", request: PrivacyRequest, note: Note | None) -
 
 def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:
     row = db.execute(f"SELECT * FROM privacy_requests WHERE {where}", values).fetchone()
-    return PrivacyRequest(**dict(zip(PrivacyRequest.__struct_fields__, row, strict=True))) if row else None
+    return _from_row(row) if row else None
+
+
+def _from_row(row: Sequence[Any]) -> PrivacyRequest:
+    return PrivacyRequest(**dict(zip(PrivacyRequest.__struct_fields__, row, strict=True)))

@@ -1,0 +1,6 @@
+-- Which process does a piece of work that only one of them should do. Times are microseconds since the epoch, UTC.
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
