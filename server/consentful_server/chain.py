@@ -19,6 +19,8 @@ Action: TypeAlias = Literal[
     "messages.streamed",
     "messages.sent",
     "dialogs.read",
+    "dialogs.streamed",
+    "dialogs.sent",
     "dialog.read",
     "dialog.withdrawn",
     "dialog.declined",
@@ -35,7 +37,7 @@ Action: TypeAlias = Literal[
     "notice.retired",
     "log.read",
 ]
-"""`messages.streamed` is written before the first byte of a stream, `messages.sent` after the last, with its dialogs.
+"""`….streamed` is written before the first byte of a stream, `….sent` after the last, with its dialogs.
 
 `dialog.…` but for `dialog.read` is an erasure, for that reason.
 """

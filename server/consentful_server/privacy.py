@@ -16,6 +16,7 @@ from .chain import Action, Actor
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
 from .logbook import Logbook
+from .reading import Reading
 from .roots import Signer
 from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest
@@ -30,9 +31,18 @@ class Privacy:
     """Carries out privacy requests over the archive."""
 
     def __init__(
-        self, archive: Archive, logbook: Logbook, signer: Signer, clock: Clock, issuer: str, due_within: timedelta
+        self,
+        archive: Archive,
+        reading: Reading,
+        logbook: Logbook,
+        signer: Signer,
+        clock: Clock,
+        *,
+        issuer: str,
+        due_within: timedelta,
     ) -> None:
         self._archive = archive
+        self._reading = reading
         self._store = archive.store
         self._logbook = logbook
         self._signer = signer
@@ -144,7 +154,7 @@ class Privacy:
     async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
         for dialog_id in dialog_ids:
             with suppress(Erased, NotFound):  # meanwhile
-                _, dialog = await self._archive.whole(dialog_id, _WHOLE_SIGHT)
+                _, dialog = await self._reading.whole(dialog_id, _WHOLE_SIGHT)
                 yield dialog
 
     def _report(self, request_id: str, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from .errors import BadRequest
 from .language import canonical
 
 Order: TypeAlias = Literal["newest", "stored"]
-Kind: TypeAlias = Literal["messages", "dialogs"]
+Kind: TypeAlias = Literal["messages", "dialogs", "chat"]
 
 MAX_LIMIT: Final = 1000
+_LAST_SEQ: Final = 2**31
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -86,7 +87,22 @@ class Walk(msgspec.Struct, frozen=True):
     """Where a walk stands."""
 
     watermark: int
-    after: Position | None
+    after: Position | None = None
+
+    def select(self, wanted: Filter, sight: tuple[str, ...] | None, order: Order, length: int) -> Selection:
+        """Return a selection of one row more than is shown, which tells whether there is a next page."""
+        return Selection(
+            filter=wanted, order=order, watermark=self.watermark, limit=length + 1, after=self.after, sight=sight
+        )
+
+    def past(self, order: Order, last: Position | None) -> "Walk":
+        """Return where the walk stands after `last`; None means at its end."""
+        if last is not None:
+            return Walk(self.watermark, last)
+        if order == "stored":
+            passed = max(self.watermark, self.after.dialog if self.after else 0)
+            return Walk(self.watermark, Position(0, passed, _LAST_SEQ))
+        return self
 
 
 class Cursors:

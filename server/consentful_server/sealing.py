@@ -13,7 +13,7 @@ from .dialog import Dialog, Utterance
 from .errors import Conflict, Damaged
 from .stores import MessageHead, MessageRow, SealedDialog
 from .vault import DialogKey, Field, Unopenable, Vault, withdrawal_hash
-from .views import KeptDialog, KeptMessage, ShownNotice, Sight, Summary
+from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Sight, Summary
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]
 """Makes the receipt of a consent record, a number of messages and the keyed digest of the content."""
@@ -200,6 +200,24 @@ class Opened:
             ],
         }
         return KeptDialog(**fields)
+
+    def chat(self, sight: Sight) -> Chat:
+        record = self._sealed.record
+        return Chat(
+            dialog_id=record.dialog_id,
+            customer=record.customer,
+            customer_id=self._named(sight),
+            language=self._sealed.language,
+            bot=record.bot,
+            stored_at=self._stored_at,
+            messages=[
+                ChatLine(head.role, line.text) for head, line in zip(self._sealed.heads, self._lines, strict=True)
+            ],
+        )
+
+    def says(self, needle: str) -> bool:
+        """Whether any message holds the folded text."""
+        return any(needle in fold(line.text) for line in self._lines)
 
     def _named(self, sight: Sight) -> str | msgspec.UnsetType:
         return self.customer_id if sight.identify else msgspec.UNSET

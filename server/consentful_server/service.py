@@ -22,12 +22,14 @@ from .logbook import Logbook
 from .privacy import Privacy
 from .pseudonym import Pseudonyms
 from .query import Cursors
+from .reading import Reading
 from .registry import Registry
 from .roots import Roots, Signer
 from .settings import Settings
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
 from .stores.sqlite import SQLiteStore
+from .streaming import Streams
 from .tasks import Tasks
 from .telemetry import Metrics
 from .vault import Vault
@@ -57,17 +59,27 @@ class Service:
         self.keys = Keys(store, self.logbook, keys.derive("api keys"), clock)
         self.access: Access = OpenDoor() if settings.access == "none" else self.keys
         self.cursors = Cursors(keys.cursor)
+        vault = Vault(deployment, keys.wrapping)
         self.archive = Archive(
             store,
-            Vault(deployment, keys.wrapping),
+            vault,
             signer=self.signer,
             pseudonyms=Pseudonyms(keys.derive("pseudonyms")),
-            cursors=self.cursors,
             logbook=self.logbook,
             clock=clock,
             issuer=settings.issuer,
         )
-        self.privacy = Privacy(self.archive, self.logbook, self.signer, clock, settings.issuer, settings.due_within)
+        self.reading = Reading(store, vault, self.cursors, self.logbook)
+        self.streams = Streams(store, vault, self.logbook)
+        self.privacy = Privacy(
+            self.archive,
+            self.reading,
+            self.logbook,
+            self.signer,
+            clock,
+            issuer=settings.issuer,
+            due_within=settings.due_within,
+        )
         self.guesses = Guesses(clock)
         self.tasks = Tasks()
         self.is_draining = False

@@ -98,6 +98,31 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
         return f"KeptDialog({self.dialog_id!r}, messages={len(self.messages)})"
 
 
+class ChatLine(msgspec.Struct, frozen=True, gc=False):
+    """One message, in the words of those who train language models."""
+
+    role: str
+    content: str
+
+    def __repr__(self) -> str:
+        return f"ChatLine({self.role!r})"
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """One consented dialog as one row, as `datasets` and TRL read it."""
+
+    dialog_id: str
+    customer: str
+    customer_id: str | msgspec.UnsetType = msgspec.UNSET
+    language: str | None
+    bot: str | None
+    stored_at: datetime
+    messages: list[ChatLine]
+
+    def __repr__(self) -> str:
+        return f"Chat({self.dialog_id!r}, messages={len(self.messages)})"
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a list. `next` is the cursor of the one after it; in commit order it is always there."""
 

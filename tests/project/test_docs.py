@@ -13,8 +13,10 @@ from consentful_server import cli, errors
 from consentful_server.app import ROUTES
 from consentful_server.consent import read_notice
 from consentful_server.edges import faults, upgrade
-from consentful_server.edges.asking import Listing, Search
+from consentful_server.edges.asking import Search
 from consentful_server.errors import Refusal
+from consentful_server.formats import MEDIA
+from consentful_server.formats.fields import FIELDS
 from consentful_server.settings import Settings
 from consentful_server.telemetry import Metrics
 
@@ -119,7 +121,18 @@ def test_every_route_is_documented_with_its_scopes() -> None:
 def test_every_filter_is_documented() -> None:
     documented = {name for row in rows("rest.md", "parameter") for name in row[0].split(", ")}
 
-    assert documented == set(Listing.__struct_fields__) | set(Search.__struct_fields__)
+    assert documented == set(Search.__struct_fields__)
+
+
+def test_every_column_is_documented_with_its_type() -> None:
+    types = {"text": "string", "number": "int32", "lines": "list", "labels": "list"}
+    for shape, columns in rows("exports.md", "shape"):
+        documented = [tuple(column.split(" ")) for column in columns.split(", ")]
+        assert documented == [(field.name, types.get(field.type, field.type)) for field in FIELDS[shape]]  # pyright: ignore[reportArgumentType]
+
+
+def test_every_format_is_documented_with_its_media_type() -> None:
+    assert {row[0]: row[1] for row in rows("exports.md", "format")} == dict(MEDIA)
 
 
 def test_the_documented_notice_file_is_one() -> None:

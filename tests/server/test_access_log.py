@@ -18,10 +18,12 @@ from consentful_server.archive import Archive
 from consentful_server.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
 from consentful_server.commitment import Commitments
 from consentful_server.errors import BadRequest
+from consentful_server.formats import encoder
 from consentful_server.logbook import Check, Logbook, read_head
 from consentful_server.query import Filter
 from consentful_server.settings import Settings
 from consentful_server.stores.access_log import Trace
+from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
 from consentful_server.views import LogEntry, Sight
 from kept import bearer, get, keep
@@ -105,7 +107,9 @@ class TestWhatIsWrittenDown:
 
     async def test_a_stream_before_its_first_byte_and_after_its_last(self, service: Served) -> None:
         await keep(service.service, "d-1", ["Hi"])
-        stream = service.service.archive.stream(Filter(), Sight(by=SCIENTIST), order="stored")
+        stream = service.service.streams.run(
+            Stream("messages", Filter(), Sight(by=SCIENTIST), "stored", encoder("ndjson", "messages"))
+        )
 
         await anext(stream)
         began = await last(service)
@@ -126,7 +130,7 @@ class TestWhatIsWrittenDown:
             seen.append(answered.is_set())
 
         monkeypatch.setattr(service.service.store.access_log, "add", add)
-        await service.service.archive.messages(Filter(), Sight(), order="newest", limit=1)
+        await service.service.reading.messages(Filter(), Sight(), order="newest", limit=1)
         answered.set()
 
         assert seen == [False]
@@ -198,12 +202,12 @@ class TestReading:
     ) -> None:
         for number in range(4):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
-        archive, began = service.service.archive, clock.now()
-        await archive.dialog("d-0", Sight(by=SCIENTIST))
+        archive, reading, began = service.service.archive, service.service.reading, clock.now()
+        await reading.dialog("d-0", Sight(by=SCIENTIST))
         clock.advance(60)
-        await archive.dialog("d-1", Sight(by=SCIENTIST))
-        await archive.dialog("d-2", Sight(by=SCIENTIST))
-        await archive.dialog("d-3", Sight(by=Actor("somebody else")))
+        await reading.dialog("d-1", Sight(by=SCIENTIST))
+        await reading.dialog("d-2", Sight(by=SCIENTIST))
+        await reading.dialog("d-3", Sight(by=Actor("somebody else")))
         await archive.erase("d-2", "requested")
         times = {"since": (began + timedelta(seconds=30)).isoformat(), "until": (clock.now()).isoformat()}
         clock.advance(60)
@@ -236,7 +240,7 @@ class TestReading:
     async def test_who_saw_a_customer_and_who_saw_a_dialog(self, http: ClientSession, service: Served) -> None:
         for number in (1, 2):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
-            await service.service.archive.dialog(f"d-{number}", Sight(by=Actor(f"reader-{number}")))
+            await service.service.reading.dialog(f"d-{number}", Sight(by=Actor(f"reader-{number}")))
 
         of_customer = await post(http, "/v1/access-log/search", customer_id="c-1")
         of_dialog = await post(http, "/v1/access-log/search", dialog_id="d-2")

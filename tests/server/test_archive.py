@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from consentful.wire import Consent
-from consentful_server import archive as module
+from consentful_server import reading as module
 from consentful_server.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
 from consentful_server.query import Filter, Order
@@ -52,7 +52,7 @@ async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> Non
     texts = ["Wo ist mein Paket?", "أين طردي؟", "🦉 \0 \n", "x" * 10_000]
     await keep(service, "d-1", texts, customer_id="c-ü", language="DE", bot="b-1")
 
-    dialog = await service.archive.dialog("d-1", ALL)
+    dialog = await service.reading.dialog("d-1", ALL)
 
     assert [message.text for message in dialog.messages] == texts
     assert [message.role for message in dialog.messages] == ["customer", "bot", "customer", "bot"]
@@ -64,7 +64,7 @@ async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> Non
 async def test_without_the_scope_nobody_is_named(service: Service) -> None:
     await keep(service, "d-1", customer_id="c-4711")
 
-    dialog = await service.archive.dialog("d-1", Sight())
+    dialog = await service.reading.dialog("d-1", Sight())
 
     assert "c-4711" not in repr(dialog)
     assert b"c-4711" not in msgspec.json.encode(dialog)
@@ -102,8 +102,8 @@ async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, 
 async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Order) -> None:
     await keep(service, "d-1", ["a", "b", "c", "d"])
 
-    first = await service.archive.messages(Filter(), ALL, order=order, limit=2)
-    second = await service.archive.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
+    first = await service.reading.messages(Filter(), ALL, order=order, limit=2)
+    second = await service.reading.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
 
     assert (len(first.items), first.more) == (2, True)
     assert (len(second.items), second.more) == (2, False)
@@ -112,12 +112,12 @@ async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Ord
 
 async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(service: Service) -> None:
     await keep(service, "d-1")
-    read = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10)
+    read = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10)
     assert read.items == []
     await keep(service, "d-2", language="en")
 
-    later = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
-    nothing = await service.archive.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
+    later = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
+    nothing = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
 
     assert [(message.dialog_id, message.seq) for message in later.items] == [("d-2", 1), ("d-2", 2)]
     assert nothing.items == []
@@ -126,10 +126,10 @@ async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(servic
 async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: Service) -> None:
     for number in range(4):
         await keep(service, f"d-{number}", at=START + timedelta(minutes=number))
-    first = await service.archive.messages(Filter(), ALL, order="newest", limit=3)
+    first = await service.reading.messages(Filter(), ALL, order="newest", limit=3)
     await keep(service, "d-new", at=START)  # older words, stored later
 
-    rest = await service.archive.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
+    rest = await service.reading.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
 
     walked = [(message.dialog_id, message.seq) for message in (*first.items, *rest.items)]
     assert walked == [(f"d-{number}", seq) for number in (3, 2, 1, 0) for seq in (2, 1)]
@@ -139,7 +139,7 @@ async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: S
 async def test_a_search_has_no_case(service: Service, needle: str) -> None:
     await keep(service, "d-1", ["nothing", "Die Straße NeeDle", "nothing"])
 
-    page = await service.archive.messages(Filter(q=needle), ALL, order="newest", limit=10)
+    page = await service.reading.messages(Filter(q=needle), ALL, order="newest", limit=10)
 
     assert [(message.dialog_id, message.seq) for message in page.items] == [("d-1", 2)]
     assert page.next is None
@@ -158,7 +158,7 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
     pages = 0
     cursor: str | None = None
     while pages == 0 or cursor:
-        page = await service.archive.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
+        page = await service.reading.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
         found += [message.dialog_id for message in page.items]
         cursor = page.next
         pages += 1
@@ -167,35 +167,17 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
     assert pages == 3  # 16 messages, 6 a page: the second page was empty, and said that there is more
 
 
-async def test_a_stream_is_what_was_stored_when_it_began_less_what_was_erased_since(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_STREAM_BLOCK", 2)
-    for number in range(4):
-        await keep(service, f"d-{number}")
-
-    seen: list[str] = []
-    async for block in service.archive.stream(Filter(), ALL, order="stored"):
-        seen += [message.dialog_id for message in block]
-        if len(seen) == 2:
-            await keep(service, "d-new")
-            erasure = await service.archive.erase("d-2", "requested")
-            assert erasure.truncated  # the stream holds no transaction
-
-    assert seen == ["d-0", "d-0", "d-1", "d-1", "d-3", "d-3"]
-
-
 async def test_a_dialog_outside_the_readers_purposes_looks_like_none(service: Service) -> None:
     await keep(service, "d-1")
     with pytest.raises(NotFound):
-        await service.archive.dialog("d-1", Sight(("marketing",)))
+        await service.reading.dialog("d-1", Sight(("marketing",)))
 
     await service.archive.erase("d-1", "withdrawn")
 
     with pytest.raises(NotFound):
-        await service.archive.dialog("d-1", Sight(("marketing",)))
+        await service.reading.dialog("d-1", Sight(("marketing",)))
     with pytest.raises(Erased):
-        await service.archive.dialog("d-1", ALL)
+        await service.reading.dialog("d-1", ALL)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +201,7 @@ async def test_a_dialog_that_was_altered_in_the_store_does_not_open(
     db.close()
 
     with pytest.raises(Damaged, match="d-1"):
-        await service.archive.dialog("d-1", ALL)
+        await service.reading.dialog("d-1", ALL)
 
 
 async def test_keys_that_are_gone_are_not_made_anew(settings: Settings) -> None:
@@ -253,4 +235,4 @@ async def test_the_same_keys_open_the_database_again(settings: Settings) -> None
         await keep(opened, "d-1", ["still here"])
 
     async with open_service(settings) as again:
-        assert (await again.archive.dialog("d-1", ALL)).messages[0].text == "still here"
+        assert (await again.reading.dialog("d-1", ALL)).messages[0].text == "still here"

@@ -9,11 +9,11 @@ import msgspec
 from consentful import wire
 
 from .. import errors
-from ..edges import access_log, officer, original, pages, rest, withdrawal
+from ..edges import access_log, data, officer, original, pages, rest, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
-from ..views import KeptDialog, KeptMessage, LogEntry, ShownNotice, Summary
+from ..views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, ShownNotice, Summary
 from ..waiting import Decided
 
 _ASKED: Final = "Where is my parcel?"
@@ -74,6 +74,14 @@ _DIALOG: Final = KeptDialog(
     receipt=_RECEIPT,
     messages=[msgspec.structs.replace(_MESSAGE, customer_id=_CUSTOMER_ID)],
 )
+_CHAT: Final = Chat(
+    dialog_id=_DIALOG_ID,
+    customer=_CUSTOMER,
+    language="en",
+    bot="parcel-bot",
+    stored_at=_STORED_AT,
+    messages=[ChatLine("customer", _ASKED), ChatLine("bot", _ANSWERED)],
+)
 _OUTCOME: Final = officer.Outcome(
     id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",
     kind="erasure",
@@ -117,8 +125,10 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     KeptMessage: _MESSAGE,
     Summary: _SUMMARY,
     KeptDialog: _DIALOG,
-    rest.Paged[KeptMessage]: rest.Paged([_MESSAGE], None),
-    rest.Paged[Summary]: rest.Paged([_SUMMARY], None),
+    Chat: _CHAT,
+    data.Paged[Chat]: data.Paged([_CHAT], None),
+    data.Paged[KeptMessage]: data.Paged([_MESSAGE], None),
+    data.Paged[Summary]: data.Paged([_SUMMARY], None),
     Search: Search(q="parcel", language="en", since=_SAID_AT),
     rest.Erased: rest.Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
     rest.Withdrawal: rest.Withdrawal(_CODE),

@@ -18,9 +18,9 @@ import msgspec
 from consentful import wire
 
 from ..edges import upgrade
-from ..edges.bodies import NDJSON
 from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
+from ..formats import MEDIA
 from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain
 
@@ -39,7 +39,8 @@ Read, export and erase what customers agreed to keep. The live dialog is a WebSo
 """
 
 _TITLES: Final = {
-    "rest": "Kept dialogs",
+    "data": "Kept dialogs",
+    "rest": "Withdrawal and keys",
     "officer": "Privacy requests",
     "access_log": "Access log",
     "withdrawal": "Withdrawal page",
@@ -229,7 +230,7 @@ def _medium(media: str, kind: Any, schemas: Schemas) -> Json:
         return {}
     if kind is str:
         return {"schema": {"type": "string"}}
-    if media == NDJSON:  # OpenAPI 3.1 knows no sequences of documents; 3.2 does
+    if media == MEDIA["ndjson"]:  # OpenAPI 3.1 knows no sequences of documents; 3.2 does
         line = msgspec.json.encode(EXAMPLES[kind]).decode() + "\n"
         text = f"One {kind.__name__} as JSON on each line, until the end of the stream"
         return {"schema": {"type": "string", "description": text}, "example": line}

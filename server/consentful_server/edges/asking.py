@@ -13,6 +13,7 @@ from consentful import wire
 from ..access import Principal
 from ..archive import Archive
 from ..errors import BadRequest, Forbidden
+from ..formats import MEDIA
 from ..pseudonym import PREFIX
 from ..query import MAX_LIMIT, Filter, Order, language_range
 from . import bodies
@@ -28,6 +29,10 @@ Range = Annotated[
 ]
 Since = Annotated[datetime, Meta(tz=True, description="received at or after; RFC 3339 with an offset")]
 Until = Annotated[datetime, Meta(tz=True, description="received before; RFC 3339 with an offset")]
+_FORMAT: Final = Meta(
+    description="stands in for an Accept header; what is not offered is a 406",
+    extra_json_schema={"enum": ["json", *MEDIA]},
+)
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="how many a page has at most")]
 Cursor = Annotated[
     str, Meta(min_length=1, max_length=500, description="`next` of the page before, for the same filters")
@@ -51,12 +56,25 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Listing(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The same for messages, which also stream in other formats."""
+    """The same for what also streams in other formats."""
 
-    format: Annotated[Literal["json", "ndjson"], Meta(description="stands in for an Accept header")] | None = None
+    format: Annotated[str, _FORMAT] | None = None
 
 
-class Search(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DialogListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What dialogs may be asked for."""
+
+
+class MessageListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What messages may be asked for."""
+
+    shape: Annotated[
+        Literal["messages", "chat"],
+        Meta(description="a row for each message; or for each dialog, with `messages` of `role` and `content`"),
+    ] = "messages"
+
+
+class Search(MessageListing, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be asked for in a body only, because URLs are logged."""
 
     q: Annotated[str, Meta(min_length=1, max_length=1000, description="part of the text, in any case")] | None = None

@@ -11,7 +11,6 @@ from ..errors import BadRequest, WrongMediaType
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 TEXT: Final = "text/plain"
-NDJSON: Final = "application/x-ndjson"
 
 _MOST_FIELDS: Final = 10
 

@@ -126,7 +126,7 @@ async def data(request: web.Request) -> web.StreamResponse:
         language=None if asked.language is None else language_range(asked.language),
         customer=None if customer_id is None else archive.pseudonym(customer_id),
     )
-    found = await archive.latest(
+    found = await request.app[SERVICE].reading.latest(
         wanted, request[PRINCIPAL].sight, limit=asked.limit + 1, offset=asked.offset, view=_datum
     )
     headers: dict[str, str] = {}

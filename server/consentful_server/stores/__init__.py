@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from ..consent import Record
-from ..query import Selection
+from ..query import Position, Selection
 from .access_log import AccessLog, Note
 from .credentials import Credentials
 from .facts import Facts
@@ -119,6 +119,10 @@ class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     role: str
     language: str | None
     received_at: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.received_at, self.dialog, self.seq)
 
 
 class Candidate(Protocol):
@@ -227,8 +231,8 @@ class Store(Protocol):
         """Return what the opener makes of a page of messages, called off the event loop."""
         ...
 
-    async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
-        """Return what the opener makes of a page of dialogs (without heads), called off the event loop."""
+    async def dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
+        """Return what the opener makes of a page of dialogs, with their heads if need be, off the event loop."""
         ...
 
     async def probe(self) -> None:

@@ -262,7 +262,9 @@ class TestHttp:
         async def fails(*_: object, **__: object) -> None:
             raise RuntimeError(MARKER) from ValueError(MARKER)
 
-        for part in ("messages", "dialogs", "dialog", "erase", "latest", "keep"):
+        for part in ("messages", "dialogs", "dialog", "latest"):
+            monkeypatch.setattr(service.service.reading, part, fails)
+        for part in ("erase", "keep"):
             monkeypatch.setattr(service.service.archive, part, fails)
         assert (await http.post("/data/c-1/d-1", json={"text": MARKER})).status == 201
         for method, path in (

@@ -148,8 +148,8 @@ class TestFilters:
     async def test_a_search_by_text_walks_on_through_empty_pages(
         self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("consentful_server.archive._SCAN_BLOCK", 10)
-        monkeypatch.setattr("consentful_server.archive._SCAN_MOST", 20)
+        monkeypatch.setattr("consentful_server.reading._SCAN_BLOCK", 10)
+        monkeypatch.setattr("consentful_server.reading._SCAN_MOST", 20)
         for number in range(10):
             await keep(service.service, f"d-{number}", ["hay"] * 10)
         await keep(service.service, "last", ["hay"] * 7 + ["needle", "needle", "hay"])
@@ -205,7 +205,7 @@ class TestBodies:
             (b'{"since": 5}', "since"),
             (b'{"since": "2026-01-01T00:00:00"}', "since"),
             (b'{"order": 1}', "order"),
-            (b'{"format": "ndjson"}', "format"),
+            (b'{"format": 1}', "format"),
             (b'{"offset": 1}', "offset"),
             (b'{"\\u0000\\n": 1}', "??"),
         ],
@@ -275,8 +275,8 @@ def test_whatever_the_parameters_are_the_server_does_not_fail(
 ) -> None:
     status, answer = ask("GET", f"{path}?{urlencode(query, errors='surrogatepass')}", b"")
 
-    assert status in (200, 400)
-    assert status == 200 or json.loads(answer)["parameter"]
+    assert status in (200, 400, 406)
+    assert status != 400 or json.loads(answer)["parameter"]
 
 
 @FUZZ
@@ -286,7 +286,7 @@ def test_whatever_the_query_string_is_the_server_does_not_fail(
 ) -> None:
     status, _ = ask("GET", str(URL(f"/v1/messages?{query}", encoded=True)), b"")
 
-    assert status in (200, 400)
+    assert status in (200, 400, 406)
 
 
 JSON = st.recursive(
@@ -303,5 +303,5 @@ def test_whatever_the_body_is_the_server_does_not_fail(
 ) -> None:
     status, answer = ask("POST", SEARCH, body.encode(errors="surrogatepass"))
 
-    assert status in (200, 400)
-    assert status == 200 or json.loads(answer)["parameter"]
+    assert status in (200, 400, 406)
+    assert status != 400 or json.loads(answer)["parameter"]

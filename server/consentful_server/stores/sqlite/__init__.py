@@ -132,8 +132,12 @@ class SQLiteStore:
 
         return await self._database.read(page)
 
-    async def dialogs(self, selection: Selection, opener: DialogsOpener[T]) -> T:
-        return await self._database.read(lambda db: opener(pages.dialogs(db, selection)))
+    async def dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
+        def page(db: sqlite3.Connection) -> T:
+            rows = pages.dialogs(db, selection)
+            return opener(dialogs.with_heads(db, rows) if heads else rows)
+
+        return await self._database.read(page)
 
     async def probe(self) -> None:
         if self._database.writer.in_doubt or self._clock.monotonic() - self._database.writer.last_success > _FRESH_S:

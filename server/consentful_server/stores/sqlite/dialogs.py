@@ -59,6 +59,18 @@ def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:
     return tuple(MessageHead(*row) for row in rows)
 
 
+def with_heads(db: "sqlite3.Connection", rows: Sequence[tuple[int, SealedDialog]]) -> list[tuple[int, SealedDialog]]:
+    """Return the dialogs with the heads of their messages."""
+    found: dict[int, list[MessageHead]] = {number: [] for number, _ in rows}
+    sql = (
+        "SELECT dialog, role, language, received_at FROM messages WHERE dialog IN (SELECT value FROM json_each(?))"
+        " ORDER BY dialog, seq"
+    )
+    for number, *head in db.execute(sql, (json.dumps(list(found)),)):
+        found[number].append(MessageHead(*head))
+    return [(number, msgspec.structs.replace(dialog, heads=tuple(found[number]))) for number, dialog in rows]
+
+
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     row = db.execute(
         "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"

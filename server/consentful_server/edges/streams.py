@@ -1,0 +1,53 @@
+"""Streams over HTTP: the whole result in one answer, compressed if the client likes, recognisable when it is cut short.
+
+An answer that breaks off never gets the last chunk (RFC 9112 §7.1), so a client that looks at it sees an error.
+"""
+
+from contextlib import aclosing, suppress
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from ..errors import BadRequest
+from ..formats import MEDIA, Format, Shape, encoder
+from ..formats.squeezing import squeezer
+from ..streaming import Stream
+from . import asking
+from .asking import Listing
+from .negotiation import coding_of
+from .requests import PRINCIPAL, SERVICE
+
+EXPORT_ID: Final = "Export-Id"
+_SQUEEZED_ALREADY: Final = ("parquet",)
+
+
+async def stream(request: web.Request, question: Listing, form: Format, shape: Shape) -> web.StreamResponse:
+    """Answer with everything that fits. A client that reads slowly slows the walk, nothing else."""
+    if question.cursor is not None:
+        raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
+    principal, service = request[PRINCIPAL], request.app[SERVICE]
+    wanted = asking.to_filter(question, principal, service.archive)
+    coding = None if form in _SQUEEZED_ALREADY else coding_of(request)
+    sending = Stream(shape, wanted, principal.sight, question.order, encoder(form, shape))
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: MEDIA[form],
+            hdrs.CACHE_CONTROL: "no-store",
+            hdrs.VARY: "Accept, Accept-Encoding",
+            EXPORT_ID: sending.id,
+        }
+    )
+    if coding is not None:
+        response.headers[hdrs.CONTENT_ENCODING] = coding
+    if request.method == hdrs.METH_HEAD:
+        return response
+    packer = None if coding is None else squeezer(coding)
+    async with aclosing(service.streams.run(sending)) as blocks:
+        block = await anext(blocks)  # what can be refused is refused before the first byte
+        await response.prepare(request)
+        with suppress(ConnectionError):  # a reader that stops in the middle is no fault of ours
+            while block is not None:
+                await response.write(block if packer is None else packer.compress(block))
+                block = await anext(blocks, None)
+            await response.write_eof(b"" if packer is None else packer.flush())
+    return response

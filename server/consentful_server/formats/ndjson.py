@@ -1,0 +1,18 @@
+"""NDJSON: one JSON object a line. What a caller may not see is left out."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+class Lines:
+    """An `Encoder` for NDJSON."""
+
+    def block(self, rows: Sequence[Any]) -> bytes:
+        return _encode_lines(rows)
+
+    def finish(self) -> bytes:
+        return b""

@@ -1,0 +1,136 @@
+"""Streams: all that was stored when one began, less what is erased meanwhile, as bytes and in constant memory.
+
+Reading, opening and encoding are one short piece of work off the event loop. Whoever takes the blocks slowly slows
+the walk, and nothing else: between two blocks nothing is held, so an erasure completes while a stream runs.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from pyroaring import BitMap
+
+from consentful.identifiers import uuid7
+
+from .chain import Action
+from .formats import Encoder, Shape
+from .logbook import Logbook
+from .query import Filter, Order, Position, Selection, Walk
+from .sealing import Opened, fold
+from .stores import MessageRow, SealedDialog, Store
+from .vault import Vault
+from .views import KeptMessage, Sight
+
+T = TypeVar("T")
+
+_MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200}
+_MOST_BYTES: Final = 1024 * 1024
+"""About how large a block is where rows are long."""
+
+_FEW_ROWS: Final = 100
+"""The first block has as many: how long rows are is not known yet."""
+
+
+class Stream:
+    """One stream. The access log has an entry before the first block, and one of what was sent after the last."""
+
+    def __init__(self, shape: Shape, wanted: Filter, sight: Sight, order: Order, encoder: Encoder) -> None:
+        self.id = str(uuid7())
+        self.shape: Shape = shape
+        self.wanted = wanted
+        self.sight = sight
+        self.order: Order = order
+        self.encoder = encoder
+        self.rows = 0
+        self.dialogs = BitMap()
+        self._needle = None if wanted.q is None else fold(wanted.q)
+
+    def fits(self, message: KeptMessage) -> bool:
+        return self._needle is None or self._needle in fold(message.text)
+
+    def row_of(self, opened: Opened) -> Any:
+        """Return a dialog as a row; None if it does not fit."""
+        if self.shape == "dialogs":
+            return opened.summary(self.sight)
+        return opened.chat(self.sight) if self._needle is None or opened.says(self._needle) else None
+
+    def encode(self, found: Sequence[tuple[int, Any]]) -> bytes:
+        """Return the rows as bytes; the numbers are those of the dialogs that they are of."""
+        self.rows += len(found)
+        self.dialogs.update(number for number, _ in found)
+        return self.encoder.block([row for _, row in found]) if found else b""
+
+
+class Streams:
+    """Walks over what this deployment keeps."""
+
+    def __init__(self, store: Store, vault: Vault, logbook: Logbook) -> None:
+        self._store = store
+        self._vault = vault
+        self._logbook = logbook
+
+    async def run(self, stream: Stream) -> AsyncGenerator[bytes]:
+        """Yield the stream, block by block; the last one closes the format.
+
+        Raises:
+            Damaged: If what is stored of a dialog was altered.
+        """
+        walk = Walk(await self._store.watermark())
+        begun, sent = _ACTIONS[stream.shape]
+        asked = stream.wanted.asked() | {"watermark": walk.watermark}
+        await self._logbook.write(stream.sight.by, begun, wanted=asked, subject=stream.id)
+        try:
+            async for data in self._walk(stream, walk):
+                yield data
+        finally:
+            await self._logbook.write(
+                stream.sight.by, sent, rows=stream.rows, dialogs=stream.dialogs, subject=stream.id
+            )
+
+    async def _walk(self, stream: Stream, walk: Walk) -> AsyncGenerator[bytes]:
+        read = self._messages if stream.shape == "messages" else self._dialogs
+        more, length = True, _FEW_ROWS
+        while more:
+            selection = walk.select(stream.wanted, stream.sight.purposes, stream.order, length)
+            data, last = await read(stream, selection)
+            more = last is not None
+            walk = walk.past(stream.order, last)
+            length = _length_after(data, length, _MOST_ROWS[stream.shape])
+            if data:
+                yield data
+        yield stream.encoder.finish()
+
+    async def _messages(self, stream: Stream, selection: Selection) -> tuple[bytes, Position | None]:
+        def opener(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
+            shown, last = _shown(rows, selection.limit - 1)
+            dialogs = {number: Opened(self._vault, dialog) for number, dialog in sealed.items()}
+            found = [(row.dialog, dialogs[row.dialog].message(row, stream.sight)) for row in shown]
+            data = stream.encode([it for it in found if stream.fits(it[1])])
+            return data, None if last is None else last.position
+
+        return await self._store.messages(selection, opener)
+
+    async def _dialogs(self, stream: Stream, selection: Selection) -> tuple[bytes, Position | None]:
+        def opener(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[bytes, Position | None]:
+            shown, last = _shown(rows, selection.limit - 1)
+            found = [(number, stream.row_of(Opened(self._vault, dialog))) for number, dialog in shown]
+            data = stream.encode([it for it in found if it[1] is not None])
+            return data, None if last is None else Position(last[1].received_at, last[0])
+
+        return await self._store.dialogs(selection, opener, heads=stream.shape == "chat")
+
+
+_ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {
+    "messages": ("messages.streamed", "messages.sent"),
+    "chat": ("messages.streamed", "messages.sent"),
+    "dialogs": ("dialogs.streamed", "dialogs.sent"),
+}
+
+
+def _length_after(data: bytes, length: int, most: int) -> int:
+    """Return how many rows the next block has, so that long rows take no more memory than short ones."""
+    return max(1, length // 2) if len(data) > _MOST_BYTES else min(most, length * 2)
+
+
+def _shown(rows: Sequence[T], length: int) -> tuple[Sequence[T], T | None]:
+    """Return the rows without the one too many, and the last of them if there are more to come."""
+    return rows[:length], rows[length - 1] if len(rows) > length else None

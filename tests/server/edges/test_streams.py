@@ -1,0 +1,219 @@
+"""Streams over HTTP: every format, compressed or not, of messages, dialogs and chats."""
+
+# pyarrow tells no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
+
+import asyncio
+import csv
+import gzip
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from aiohttp import ClientSession
+
+from consentful.wire import Message
+from consentful_server import streaming
+from consentful_server.formats import MEDIA, Format
+from consentful_server.formats.squeezing import Coding
+from consentful_server.testing import Served
+from kept import get, keep
+
+FORMS: tuple[Format, ...] = ("ndjson", "csv", "parquet", "arrow")
+RAW = {"Accept-Encoding": "identity"}
+
+
+async def fetch(http: ClientSession, path: str, **params: str) -> bytes:
+    async with http.get(path, params=params, headers=RAW) as response:
+        assert response.status == 200, await response.text()
+        return await response.read()
+
+
+def rows_of(form: str, data: bytes) -> list[dict[str, Any]]:
+    if form == "ndjson":
+        return [json.loads(line) for line in data.splitlines()]
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    table = pq.read_table(io.BytesIO(data)) if form == "parquet" else pa.ipc.open_stream(data).read_all()
+    return table.to_pylist()
+
+
+class TestMessages:
+    @pytest.mark.parametrize("form", FORMS)
+    async def test_every_format_holds_the_whole_result(self, http: ClientSession, service: Served, form: str) -> None:
+        for number in range(3):
+            await keep(service.service, f"d-{number}", [f"{number} {seq}" for seq in range(500)], language="de")
+
+        rows = rows_of(form, await fetch(http, "/v1/messages", format=form, order="stored"))
+
+        assert [row["text"] for row in rows] == [f"{number} {seq}" for number in range(3) for seq in range(500)]
+        assert {row["language"] for row in rows} == {"de"}
+        assert {row["customer_id"] for row in rows} == {"c-1"}
+
+    @pytest.mark.parametrize("form", FORMS)
+    async def test_the_header_says_what_it_is(self, http: ClientSession, form: Format) -> None:
+        async with http.get("/v1/messages", headers={"Accept": MEDIA[form]}) as response:
+            assert (response.status, response.content_type) == (200, MEDIA[form])
+            assert "Accept" in response.headers["Vary"]
+
+    @pytest.mark.parametrize(
+        ("path", "params"),
+        [
+            ("/v1/messages", {"format": "xml"}),
+            ("/v1/dialogs", {"format": "PARQUET"}),
+        ],
+    )
+    async def test_an_unknown_format_is_406_with_the_list(
+        self, http: ClientSession, path: str, params: dict[str, str]
+    ) -> None:
+        async with http.get(path, params=params) as response:
+            problem = await response.json()
+            assert (response.status, problem["code"]) == (406, "not_acceptable")
+            assert MEDIA["parquet"] in problem["detail"]
+
+    async def test_an_unknown_shape_is_named(self, http: ClientSession) -> None:
+        async with http.get("/v1/messages?shape=square") as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "shape")
+
+    async def test_rows_of_any_length_come_whole(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streaming, "_MOST_BYTES", 2_000)
+        monkeypatch.setattr(streaming, "_FEW_ROWS", 2)
+        said = ["x" * length for length in (1, 3_000, 1, 1, 9_000, 1, 1, 1, 1, 1, 1, 1)]
+        await keep(service.service, "d-1", said)
+
+        rows = rows_of("ndjson", await fetch(http, "/v1/messages", format="ndjson", order="stored"))
+
+        assert [row["text"] for row in rows] == said
+
+    async def test_an_erasure_completes_while_a_stream_runs_and_is_not_in_it(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streaming, "_FEW_ROWS", 1)
+        monkeypatch.setitem(streaming._MOST_ROWS, "messages", 1)  # pyright: ignore
+        for number in range(60):
+            await keep(service.service, f"d-{number}", ["x" * 30_000])
+
+        response = await http.get("/v1/messages?format=ndjson&order=stored", headers=RAW)
+        first = await response.content.readline()
+        async with http.delete("/v1/dialogs/d-59") as erased:
+            assert (erased.status, (await erased.json())["status"]) == (200, "unreadable")
+        rest = await response.content.read()
+
+        ids = [json.loads(line)["dialog_id"] for line in (first + rest).splitlines()]
+        assert ids == [f"d-{number}" for number in range(59)]
+
+    async def test_a_reader_that_stops_leaves_nothing_running(self, http: ClientSession, service: Served) -> None:
+        for number in range(20):
+            await keep(service.service, f"d-{number}", ["x" * 30_000] * 30)
+        before = asyncio.all_tasks()
+        response = await http.get("/v1/messages?format=parquet")
+        await response.content.readany()
+        response.close()
+
+        async with asyncio.timeout(5):
+            while any("start" in repr(task) for task in asyncio.all_tasks() - before):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await get(http, "/v1/messages", limit=1)
+
+
+class TestCompression:
+    @pytest.mark.parametrize(
+        ("accepted", "coding"),
+        [
+            ("gzip", "gzip"),
+            ("gzip, deflate, br", "gzip"),
+            ("zstd", "zstd"),
+            ("gzip, zstd", "zstd"),
+            ("zstd;q=0, gzip", "gzip"),
+            ("br", None),
+            ("identity", None),
+        ],
+    )
+    async def test_a_stream_is_squeezed_as_the_client_likes(
+        self, service: Served, accepted: str, coding: Coding | None
+    ) -> None:
+        await keep(service.service, "d-1", ["Hi"] * 100)
+        async with (
+            ClientSession(service.url, auto_decompress=False) as http,
+            http.get("/v1/messages?format=ndjson", headers={"Accept-Encoding": accepted}) as response,
+        ):
+            data = await response.read()
+            assert response.headers.get("Content-Encoding") == coding
+            assert "Accept-Encoding" in response.headers["Vary"]
+
+        plain = data if coding is None else pa.input_stream(io.BytesIO(data), compression=coding).read()
+        assert len(plain.splitlines()) == 100
+        assert coding is None or len(data) < len(plain) / 5
+
+    async def test_parquet_is_not_squeezed_twice(self, http: ClientSession) -> None:
+        async with http.get("/v1/messages?format=parquet", headers={"Accept-Encoding": "gzip"}) as response:
+            assert "Content-Encoding" not in response.headers
+
+    async def test_an_empty_stream_is_a_whole_one(self, service: Served) -> None:
+        async with (
+            ClientSession(service.url, auto_decompress=False) as http,
+            http.get("/v1/messages?format=csv", headers={"Accept-Encoding": "gzip"}) as response,
+        ):
+            (head,) = gzip.decompress(await response.read()).splitlines()
+        assert head.startswith(b"dialog_id,seq,customer")
+
+
+class TestDialogsAndChats:
+    @pytest.mark.parametrize("form", FORMS)
+    async def test_dialogs_stream_with_their_consent(self, http: ClientSession, service: Served, form: str) -> None:
+        await keep(service.service, "d-1", ["one", "two"], bot="shop")
+        await keep(service.service, "d-2")
+
+        rows = rows_of(form, await fetch(http, "/v1/dialogs", format=form, order="stored"))
+
+        assert [(row["dialog_id"], int(row["messages"])) for row in rows] == [("d-1", 2), ("d-2", 1)]
+        notice = rows[0]["notice"]["id"] if form == "ndjson" else rows[0]["notice_id"]
+        assert notice == "default-1"
+
+    @pytest.mark.parametrize("form", ["ndjson", "parquet", "arrow"])
+    async def test_a_chat_is_a_row_of_roles_and_contents(self, http: ClientSession, service: Served, form: str) -> None:
+        said = [Message(1, "Where is my parcel?"), Message(2, "It arrives tomorrow.", role="bot")]
+        await keep(service.service, "d-1", said)
+
+        (row,) = rows_of(form, await fetch(http, "/v1/messages", format=form, shape="chat"))
+
+        assert row["messages"] == [
+            {"role": "customer", "content": "Where is my parcel?"},
+            {"role": "bot", "content": "It arrives tomorrow."},
+        ]
+
+    async def test_chats_come_in_pages_as_well(self, http: ClientSession, service: Served) -> None:
+        for number in range(3):
+            await keep(service.service, f"d-{number}", ["Hi", str(number)])
+
+        first = await get(http, "/v1/messages", shape="chat", order="stored", limit=2)
+        second = await get(http, "/v1/messages", shape="chat", order="stored", limit=2, cursor=first["next"])
+        async with http.post("/v1/messages/search", json={"q": "2", "shape": "chat", "limit": 1}) as response:
+            found = await response.json()
+
+        items = first["items"] + second["items"]
+        assert [item["messages"][1]["content"] for item in items] == ["0", "1", "2"]
+        assert [item["dialog_id"] for item in found["items"]] == ["d-2"]
+
+    async def test_a_search_streams_the_chats_that_hold_the_words(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", ["My PARCEL is late", "Oh"])
+        await keep(service.service, "d-2", ["Hello"])
+
+        body = {"q": "parcel", "shape": "chat", "format": "ndjson"}
+        async with http.post("/v1/messages/search", json=body, headers=RAW) as response:
+            (row,) = rows_of("ndjson", await response.read())
+
+        assert row["dialog_id"] == "d-1"
+        assert len(row["messages"]) == 2, "a dialog comes whole"
+
+    async def test_head_tells_the_type_and_nothing_else(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1")
+        async with http.head("/v1/messages?format=parquet") as response:
+            assert (response.status, response.content_type) == (200, MEDIA["parquet"])
+            assert await response.read() == b""
