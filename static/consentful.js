@@ -10,7 +10,7 @@
  * Runs in browsers, and wherever `WebSocket` and `fetch` are global (Node 22 and later). What it throws is a
  * `ConsentfulError`, with a stable `code` and a message that says what to do next and never carries words.
  *
- * @typedef {{id: string, language: string, text: string, sha256: string, purposes: string[]}} Notice
+ * @typedef {{id: string, language: string, text: string, sha256: string, purposes: string[], terms?: object}} Notice
  * @typedef {Record<"max_frame_bytes"|"max_text_bytes"|"max_dialog_bytes"|"max_messages"|"idle_timeout_s"|"max_duration_s",
  *   number>} Limits  bytes of UTF-8, and seconds
  * @typedef {{dialogId: string, messages: number, storedAt: Date, receipt: string, withdrawalCode: string}} Stored

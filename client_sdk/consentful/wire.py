@@ -88,10 +88,31 @@ class ServerFrame(msgspec.Struct, tag_field="type", frozen=True, omit_defaults=T
     """What the server says to a chatbot."""
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What GDPR art. 13 asks to be told, in a form for machines; the notice's text tells it to the customer.
+
+    `jurisdiction` is a country (ISO 3166-1); `special_categories`, whether the notice asks explicitly for data such as
+    health or belief (art. 9).
+    """
+
+    controller: str
+    contact: str
+    legal_basis: str
+    recipients: tuple[str, ...]
+    transfers: tuple[str, ...]
+    retention_days: int
+    rights: tuple[str, ...]
+    complaint: str
+    withdraw: str
+    jurisdiction: str | None
+    special_categories: bool
+
+
 class Notice(msgspec.Struct, frozen=True):
     """The exact wording to show when consent is asked (GDPR art. 13).
 
-    `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to.
+    `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to. An older server
+    sends no `terms`.
     """
 
     id: Label
@@ -99,6 +120,7 @@ class Notice(msgspec.Struct, frozen=True):
     text: str
     sha256: str
     purposes: list[Label]
+    terms: Terms | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):

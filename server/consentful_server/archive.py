@@ -118,14 +118,7 @@ class Archive:
 
     def _signing(self, granted: Granted) -> Callable[[Record, int, bytes], str]:
         def sign(record: Record, messages: int, content: bytes) -> str:
-            claims = receipt_claims(
-                record,
-                issuer=self._issuer,
-                controller=granted.wording.controller,
-                contact=granted.wording.contact,
-                messages=messages,
-                content=content,
-            )
+            claims = receipt_claims(record, granted.wording, issuer=self._issuer, messages=messages, content=content)
             return self._signer.sign(claims)
 
         return sign

@@ -19,6 +19,23 @@ from .errors import BadRequest, UnknownNotice, UnknownPurpose
 from .language import canonical, fallbacks
 
 _FALLBACK_LANGUAGE: Final = "en"
+RECEIPT_SCHEMA: Final = "ISO/IEC TS 27560:2023"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a notice tells beside its words and its controller (GDPR art. 13); what is left out is as usual here."""
+
+    legal_basis: str = "consent (GDPR art. 6(1)(a))"
+    recipients: tuple[str, ...] = ()
+    """Who gets the data beside the controller."""
+    transfers: tuple[str, ...] = ()
+    """Third countries, with the safeguard (art. 13(1)(f))."""
+    rights: tuple[str, ...] = ("access", "rectification", "erasure", "restriction", "portability", "withdrawal")
+    complaint: str = "any data protection authority"
+    withdraw: str = "with the withdrawal code at /withdraw, or by asking the controller"
+    jurisdiction: Annotated[str, Meta(pattern="^[A-Z]{2}$(?!\\n)")] | None = None
+    special_categories: bool = False
+    """Whether the text asks explicitly for special categories (art. 9(2)(a))."""
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -31,6 +48,7 @@ class Wording(msgspec.Struct, frozen=True):
     controller: str
     contact: str
     retention: timedelta
+    terms: Terms = Terms()
     added_at: int = 0
     """Microseconds since the epoch, like the next one."""
     retired_at: int | None = None
@@ -41,7 +59,13 @@ class Wording(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def to_wire(self) -> wire.Notice:
-        return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes))
+        terms = wire.Terms(
+            controller=self.controller,
+            contact=self.contact,
+            retention_days=self.retention.days,
+            **msgspec.structs.asdict(self.terms),
+        )
+        return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes), terms)
 
     def choose(self, purposes: Iterable[str] | None) -> tuple[str, ...]:
         """Return the purposes that are granted, in the notice's order; all of them if none is named.
@@ -90,7 +114,7 @@ class Catalogue:
         return wording
 
 
-class NoticeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A notice as it is written by hand, in TOML: one text for each language."""
 
     id: wire.Label
@@ -114,6 +138,7 @@ def read_notice(file: bytes) -> list[Wording]:
     unknown = [language for language in notice.text if canonical(language) is None]
     if unknown:
         raise BadRequest("text", f"{unknown[0]} is not a BCP 47 language tag")
+    terms = Terms(**{field: getattr(notice, field) for field in Terms.__struct_fields__})
     return [
         Wording(
             id=notice.id,
@@ -123,6 +148,7 @@ def read_notice(file: bytes) -> list[Wording]:
             controller=notice.controller,
             contact=notice.contact,
             retention=timedelta(days=notice.retention_days),
+            terms=terms,
         )
         for language, text in notice.text.items()
     ]
@@ -171,9 +197,9 @@ def canonical_content(customer_id: str, notice_id: str, said: Iterable[tuple[int
 
 
 def receipt_claims(
-    record: Record, *, issuer: str, controller: str, contact: str, messages: int, content: bytes
+    record: Record, wording: Wording, *, issuer: str, messages: int, content: bytes
 ) -> Mapping[str, Any]:
-    """Return what a receipt states (fields after ISO/IEC TS 27560), bound to the content by a keyed digest.
+    """Return what a receipt states, after ISO/IEC TS 27560 and Kantara's receipt v1.1, bound to the content.
 
     A plain hash of a short text can be guessed; `content` is an HMAC under the dialog's key, and dies with it.
     """
@@ -182,17 +208,26 @@ def receipt_claims(
         "sub": record.customer,
         "iat": record.decided_at // 1_000_000,
         "jti": record.dialog_id,
-        "controller": {"name": controller, "contact": contact},
+        "schema": RECEIPT_SCHEMA,
+        "jurisdiction": wording.terms.jurisdiction,
+        "controller": {"name": wording.controller, "contact": wording.contact},
         "notice": {"id": record.notice_id, "language": record.notice_language, "sha256": record.notice_sha256},
         "purposes": list(record.purposes),
-        "legal_basis": "consent",
+        "legal_basis": wording.terms.legal_basis,
+        "consent_type": "explicit",
+        "data_categories": ["messages", "customer id", "metadata", "language", "times"],
+        "special_categories": wording.terms.special_categories,
+        "recipients": list(wording.terms.recipients),
+        "transfers": list(wording.terms.transfers),
         "given_by": record.given_by,
         "method": record.channel,
         "bot": record.bot,
         "retention_until": record.expires_at // 1_000_000,
         "messages": messages,
         "content_hmac_sha256": content.hex(),
-        "withdraw": "POST /v1/withdrawals with the withdrawal code, or ask the controller",
+        "rights": list(wording.terms.rights),
+        "complaint": wording.terms.complaint,
+        "withdraw": wording.terms.withdraw,
     }
 
 

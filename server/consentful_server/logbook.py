@@ -12,9 +12,10 @@ from .commitment import Commitments
 from .errors import BadRequest
 from .stores import Store
 from .stores.access_log import Logged, Note, Seen, Trace, Values
-from .views import LogEntry
+from .views import LogEntry, Recipient
 
 _BLOCK: Final = 2_000
+_READS: Final[tuple[Action, ...]] = ("messages.read", "messages.sent", "dialogs.read", "dialogs.sent", "dialog.read")
 _BEFORE_ALL: Final = -(2**63)
 """Before any number, also those that only a forger gives."""
 _LOOKED_AT: Final = 20_000
@@ -142,6 +143,23 @@ class Logbook:
             before = block[-1].link.entry.number
         numbers = [number for number in union if number > after][:limit]
         return await self._store.access_log.seen(numbers)
+
+    async def recipients(self, dialogs: BitMap) -> list[Recipient]:
+        """Return which credentials saw something of these dialogs (GDPR art. 15(1)(c)), by name."""
+        seen: dict[str, tuple[int, int, BitMap]] = {}
+        before: int | None = None
+        while dialogs and (block := await self._store.access_log.newest(Trace(), before, _BLOCK)):
+            for logged in block:
+                entry = logged.link.entry
+                if entry.kind == "credential" and entry.action in _READS and _is_about(entry, dialogs):
+                    first, last, which = seen.get(entry.who, (entry.at, entry.at, BitMap()))
+                    which |= unpack(entry.dialogs or b"") & dialogs
+                    seen[entry.who] = (min(first, entry.at), max(last, entry.at), which)
+            before = block[-1].link.entry.number
+        return [
+            Recipient(who=who, first_at=from_micros(first), last_at=from_micros(last), dialogs=len(which))
+            for who, (first, last, which) in sorted(seen.items())
+        ]
 
     async def check(self, anchor: Head | None = None) -> Check:
         """Hold every entry against the chain, the values against their commitments, and all against the anchor."""

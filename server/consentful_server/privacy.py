@@ -2,13 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Container, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
 import jwt
+from pyroaring import BitMap
 
+from consentful import wire
 from consentful.identifiers import uuid7
 
 from .archive import Archive
@@ -20,7 +22,7 @@ from .reading import Reading
 from .roots import Signer
 from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest
-from .views import KeptDialog, Sight
+from .views import KeptDialog, Recipient, ShownNotice, Sight
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
@@ -76,8 +78,8 @@ class Privacy:
 
     async def disclose(
         self, customer_id: str, kind: Disclosure, *, by: Actor
-    ) -> tuple[PrivacyRequest, AsyncGenerator[KeptDialog]]:
-        """Return the request for one customer's data, on record, and all of that data, a dialog at a time."""
+    ) -> tuple[PrivacyRequest, list[Recipient], AsyncGenerator[KeptDialog]]:
+        """Return the request for one customer's data, on record, who saw some of it, and all of it by dialog."""
         held = await self._store.dialogs_of(self._archive.pseudonym(customer_id))
         now = to_micros(self._clock.now())
         request = PrivacyRequest(
@@ -94,7 +96,16 @@ class Privacy:
             by, _DISCLOSED[kind], rows=request.messages, dialogs=[dialog.number for dialog in held], subject=request.id
         )
         await self._store.requests.add(request, note)
-        return request, self._whole([dialog.dialog_id for dialog in held])
+        recipients = await self._logbook.recipients(BitMap([dialog.number for dialog in held]))
+        return request, recipients, self._whole([dialog.dialog_id for dialog in held])
+
+    async def notices(self, shown: Container[ShownNotice]) -> list[wire.Notice]:
+        """Return these notices as they were shown: purposes, retention, rights, and where to complain (art. 15(1))."""
+        return [
+            wording.to_wire()
+            for wording in await self._store.notices.all()
+            if ShownNotice(id=wording.id, language=wording.language, sha256=wording.sha256) in shown
+        ]
 
     async def request(self, request_id: str, *, by: Actor) -> PrivacyRequest:
         """Return a request and what came of it.

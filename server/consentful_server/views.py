@@ -131,6 +131,15 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     more: bool
 
 
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that saw something of a customer (GDPR art. 15(1)(c)): first, last, of how many dialogs."""
+
+    who: str
+    first_at: datetime
+    last_at: datetime
+    dialogs: int
+
+
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the access log: who did what, when.
 

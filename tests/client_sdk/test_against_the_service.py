@@ -237,7 +237,7 @@ async def test_a_wire_that_tears_anywhere_changes_nothing(service: Served, seed:
     dice = random.Random(seed)
 
     def cuts() -> tuple[int, int]:
-        return dice.randrange(1, 4000), dice.randrange(1, 4000)
+        return dice.randrange(1, 4000), dice.randrange(1, 6000)
 
     async def chat(number: int) -> tuple[str, bool, list[tuple[str, str]]]:
         said = [("customer", f"{number}: {'x' * dice.randrange(100)}") for _ in range(dice.randrange(1, 12))]

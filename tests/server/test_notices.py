@@ -1,14 +1,17 @@
 """Notices: an operator's own wording is shown, agreed to, and can be printed again years later (art. 7(1), 13)."""
 
+import re
 from pathlib import Path
+from typing import Any, Literal
 
+import jwt
 import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Consent, Error, Opened, Stored
 from consentful_server import cli, testing
 from consentful_server.consent import default_notice, read_notice
-from consentful_server.errors import BadRequest
+from consentful_server.errors import BadRequest, Conflict
 from consentful_server.testing import FakeClock
 from live import connect
 
@@ -18,6 +21,10 @@ controller = "Parcels Ltd"
 contact = "privacy@parcels.example"
 purposes = ["improve-chatbot", "train-models"]
 retention_days = 90
+
+recipients = ["Annotators Ltd"]
+jurisdiction = "NL"
+special_categories = true
 
 [text]
 EN = "May Parcels Ltd keep this conversation for 90 days?"
@@ -124,8 +131,70 @@ def test_the_last_notice_on_offer_is_not_retired(place: list[str], capsys: pytes
         (("[text]", "[texts]"), "unknown field"),
         (('purposes = ["improve-chatbot", "train-models"]', "purposes = []"), "purposes"),
         (("[text]", "["), "notice"),
+        (('"NL"', '"Holland"'), "jurisdiction"),
     ],
 )
 def test_a_malformed_notice_is_refused_and_told_why(change: tuple[str, str], said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         read_notice(OURS.replace(*change).encode())
+
+
+@pytest.mark.usefixtures("added")
+async def test_art_13_controller_purposes_basis_recipients_retention_rights_and_complaint_come_before_the_first_message(
+    tmp_path: Path,
+) -> None:
+    opened = await offered(tmp_path, "en")
+
+    terms = opened.notice.terms
+    assert terms is not None
+    assert (terms.controller, terms.contact) == ("Parcels Ltd", "privacy@parcels.example")
+    assert opened.notice.purposes == ["improve-chatbot", "train-models"]
+    assert (terms.recipients, terms.transfers, terms.retention_days) == (("Annotators Ltd",), (), 90)
+    assert {"access", "rectification", "erasure", "restriction", "portability", "withdrawal"} <= set(terms.rights)
+    assert all((terms.legal_basis, terms.complaint, terms.withdraw))
+
+
+@pytest.mark.usefixtures("added")
+@pytest.mark.parametrize("given_by", ["self", "representative"])
+async def test_art_8_and_9_the_receipt_says_who_agreed_and_whether_special_categories_were_asked_for(
+    tmp_path: Path, given_by: Literal["self", "representative"]
+) -> None:
+    claims = await receipt_of(tmp_path, given_by=given_by)
+
+    assert (claims["given_by"], claims["special_categories"]) == (given_by, True)
+
+
+@pytest.mark.usefixtures("added")
+async def test_art_7_1_the_receipt_has_what_ts_27560_and_kantara_ask_for(tmp_path: Path) -> None:
+    claims = await receipt_of(tmp_path)
+
+    wording = read_notice(OURS.encode())[0]
+    assert claims["schema"] == "ISO/IEC TS 27560:2023"
+    assert claims["controller"] == {"name": "Parcels Ltd", "contact": "privacy@parcels.example"}
+    assert re.fullmatch("cus_[a-z2-7]{26}", claims["sub"])
+    assert claims["notice"] == {"id": "parcels-2", "language": "en", "sha256": wording.sha256}
+    assert claims["purposes"] == ["improve-chatbot", "train-models"]
+    assert (claims["method"], claims["consent_type"], claims["jurisdiction"]) == ("websocket", "explicit", "NL")
+    assert claims["retention_until"] - claims["iat"] == 90 * 24 * 3600
+    assert claims["messages"] == 1
+    assert len(bytes.fromhex(claims["content_hmac_sha256"])) == 32
+    assert claims["recipients"] == ["Annotators Ltd"]
+    assert all(claims[field] for field in ("jti", "legal_basis", "data_categories", "rights", "complaint", "withdraw"))
+
+
+async def receipt_of(folder: Path, **about: Any) -> dict[str, Any]:
+    """Return what the receipt of a granted dialog states."""
+    async with testing.serve(folder=folder) as service, ClientSession() as http, connect(http, service.url) as live:
+        await live.open()
+        await live.say("Hi")
+        stored = await live.grant(**about)
+        key = jwt.PyJWK(service.service.signer.jwk)
+        return jwt.decode(stored.receipt, key, algorithms=["EdDSA"], options={"verify_iat": False})
+
+
+async def test_a_notice_of_the_same_words_under_other_terms_is_another_notice(tmp_path: Path) -> None:
+    async with testing.serve(folder=tmp_path) as served:
+        await served.service.offer(read_notice(OURS.encode()))
+        await served.service.offer(read_notice(OURS.encode()))
+        with pytest.raises(Conflict):
+            await served.service.offer(read_notice(OURS.replace("Annotators Ltd", "Anybody").encode()))

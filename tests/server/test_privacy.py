@@ -1,7 +1,7 @@
 """What a customer may ask for, named after the article that gives the right."""
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server import testing
-from consentful_server.chain import OPERATOR
+from consentful_server.chain import OPERATOR, Actor
 from consentful_server.dialog import Granted
+from consentful_server.query import Filter
 from consentful_server.service import Service
 from consentful_server.stores import SealedDialog
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
+from consentful_server.views import Sight
 from sealed import CATALOGUE, START, spoken
 
 
@@ -181,6 +183,43 @@ async def test_art_15_and_20_all_that_is_held_of_one_customer(http: ClientSessio
     assert [dialog["dialog_id"] for dialog in data["dialogs"]] == ["d-0", "d-1", "d-2"]
     assert [dialog["messages"][0]["text"] for dialog in data["dialogs"]] == ["text 0", "text 1", "text 2"]
     assert all(dialog["purposes"] and dialog["expires_at"] and dialog["notice"] for dialog in data["dialogs"])
+
+
+async def test_art_15_tells_purposes_recipients_retention_rights_source_and_where_to_complain(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    await served.service.offer(CATALOGUE.wordings)
+    for dialog_id in ("d-1", "d-2"):
+        await keep(served.service, dialog_id)
+    await keep(served.service, "other", customer_id="c-2")
+    reading = served.service.reading
+    first = clock.now()
+    await reading.dialog("d-1", Sight(by=Actor("science")))
+    await reading.dialog("other", Sight(by=Actor("strangers")))
+    clock.advance(60)
+    await reading.messages(Filter(), Sight(by=Actor("science")), order="newest", limit=100)
+
+    data = await ask(http, kind="access", customer_id="c-1")
+
+    assert data["recipients"] == [
+        {"who": "science", "first_at": spelt(first), "last_at": spelt(clock.now()), "dialogs": 2}
+    ]
+    (notice,) = data["notices"]
+    assert (notice["text"], notice["purposes"]) == ("May we?", ["improve", "research"])
+    terms = notice["terms"]
+    assert (terms["controller"], terms["contact"], terms["retention_days"]) == ("Shop", "privacy@shop.example", 30)
+    assert {"access", "rectification", "erasure", "restriction", "portability"} <= set(terms["rights"])
+    assert all(terms[field] for field in ("legal_basis", "complaint", "withdraw"))
+    assert data["source"]
+    assert data["automated_decisions"]
+    for dialog in data["dialogs"]:
+        assert dialog["purposes"] == ["improve", "research"]
+        assert dialog["expires_at"] == spelt(START + timedelta(days=31))
+        assert dialog["receipt"]
+
+
+def spelt(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 async def test_art_15_of_an_unknown_customer_nothing_is_held(http: ClientSession) -> None:

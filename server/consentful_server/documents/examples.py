@@ -9,11 +9,12 @@ import msgspec
 from consentful import wire
 
 from .. import errors
+from ..consent import Wording
 from ..edges import access_log, data, officer, original, pages, rest, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
-from ..views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, ShownNotice, Summary
+from ..views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, Recipient, ShownNotice, Summary
 from ..waiting import Decided
 
 _ASKED: Final = "Where is my parcel?"
@@ -93,6 +94,15 @@ _OUTCOME: Final = officer.Outcome(
     report=_RECEIPT,
 )
 
+_SHOWN: Final = Wording(
+    id="default-1",
+    language="en",
+    text="May we keep this conversation to improve the chatbot?",
+    purposes=_PURPOSES,
+    controller="Parcels Ltd",
+    contact="privacy@parcels.example",
+    retention=timedelta(days=365),
+).to_wire()
 _ENTRY: Final = LogEntry(
     number=1,
     at=_STORED_AT,
@@ -114,7 +124,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     wire.Consent: wire.Consent(granted=True, last_seq=1),
     wire.Opened: wire.Opened(
         _DIALOG_ID,
-        wire.Notice("default-1", "en", "May we keep this conversation to improve the chatbot?", _DIGEST, [*_PURPOSES]),
+        _SHOWN,
         wire.Limits(),
     ),
     wire.Ack: wire.Ack(1),
@@ -136,9 +146,11 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     officer.Asked: officer.Asked("erasure", _CUSTOMER_ID),
     officer.Outcome: _OUTCOME,
     officer.Disclosed: officer.Disclosed(
-        msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
-        _CUSTOMER_ID,
-        [_DIALOG],
+        request=msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
+        customer_id=_CUSTOMER_ID,
+        recipients=[Recipient(who="science", first_at=_STORED_AT, last_at=_STORED_AT, dialogs=1)],
+        dialogs=[_DIALOG],
+        notices=[_SHOWN],
     ),
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),

@@ -15,7 +15,7 @@ from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest
 from ..stores.requests import PrivacyRequest
-from ..views import KeptDialog
+from ..views import KeptDialog, Recipient, ShownNotice
 from . import asking, bodies
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
@@ -50,12 +50,20 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     report: str | None = None
 
 
-class Disclosed(msgspec.Struct, frozen=True):
-    """All that is held of one customer, in a form that a machine reads (GDPR art. 15, 20)."""
+class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is held of one customer, in a form that a machine reads (GDPR art. 15, 20).
+
+    `recipients` are credentials that saw some of it; each dialog tells its purposes and how long it is kept; `notices`
+    are what was agreed to, with the rights, and where to complain.
+    """
 
     request: Outcome
     customer_id: str
+    source: str = "the customer's own conversations with the chatbot"
+    automated_decisions: str = "none are made here"
+    recipients: list[Recipient]
     dialogs: list[KeptDialog]
+    notices: list[wire.Notice]
 
     def __repr__(self) -> str:
         return f"Disclosed({self.request.id!r}, dialogs={len(self.dialogs)})"
@@ -67,8 +75,11 @@ async def ask(request: web.Request) -> web.StreamResponse:
     repeat_key = _repeat_key(request)
     privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
     if asked.kind != "erasure":
-        done, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
-        return await _disclose(request, asked.customer_id, done, dialogs)
+        done, recipients, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
+        nothing_yet = Disclosed(
+            request=_outcome(done), customer_id=asked.customer_id, recipients=recipients, dialogs=[], notices=[]
+        )
+        return await _disclose(request, nothing_yet, dialogs)
     done = await privacy.erase(asked.customer_id, by=by, repeat_key=repeat_key)
     return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
 
@@ -100,34 +111,36 @@ def _repeat_key(request: web.Request) -> str | None:
 
 
 async def _disclose(
-    request: web.Request, customer_id: str, done: PrivacyRequest, dialogs: AsyncGenerator[KeptDialog]
+    request: web.Request, disclosed: Disclosed, dialogs: AsyncGenerator[KeptDialog]
 ) -> web.StreamResponse:
     """Stream one customer's data as one JSON document, a dialog at a time."""
+    shown: set[ShownNotice] = set()
     response = web.StreamResponse(
         status=201,
         headers={
             hdrs.CONTENT_TYPE: "application/json; charset=utf-8",
             hdrs.CACHE_CONTROL: "no-store",
-            hdrs.LOCATION: f"/v1/privacy-requests/{done.id}",
+            hdrs.LOCATION: f"/v1/privacy-requests/{disclosed.request.id}",
         },
     )
     async with aclosing(dialogs):
         await response.prepare(request)
         with suppress(ConnectionError):  # whoever asked is gone
-            await response.write(_head(customer_id, done))
+            await response.write(_head(disclosed))
             separator = b""
             async for dialog in dialogs:
                 await response.write(separator + msgspec.json.encode(dialog))
                 separator = b","
-            await response.write(b"]}")
+                shown.add(dialog.notice)
+            notices = await request.app[SERVICE].privacy.notices(shown)
+            await response.write(b'],"notices":' + msgspec.json.encode(notices) + b"}")
             await response.write_eof()
     return response
 
 
-def _head(customer_id: str, done: PrivacyRequest) -> bytes:
+def _head(disclosed: Disclosed) -> bytes:
     """Return the document up to the list of dialogs, which the caller closes."""
-    head = msgspec.json.encode(Disclosed(_outcome(done), customer_id, []))
-    return head.removesuffix(b"]}")
+    return msgspec.json.encode(disclosed).removesuffix(b'],"notices":[]}')
 
 
 _KEY: Final = Annotated[

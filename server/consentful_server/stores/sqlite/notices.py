@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...clock import Clock, to_micros
-from ...consent import Wording
+from ...consent import Terms, Wording
 from ...errors import Conflict
 from ..access_log import Note
 from . import access_log
@@ -37,7 +39,7 @@ class SQLiteNotices:
 
 def _all(db: "sqlite3.Connection") -> list[Wording]:
     rows = db.execute(
-        "SELECT notice, language, text, purposes, controller, contact, retention_days, added_at, retired_at"
+        "SELECT notice, language, text, purposes, controller, contact, retention_days, terms, added_at, retired_at"
         " FROM notices ORDER BY added_at, notice"
     )
     return [
@@ -49,11 +51,16 @@ def _all(db: "sqlite3.Connection") -> list[Wording]:
             controller,
             contact,
             timedelta(days=days),
+            msgspec.json.decode(terms, type=Terms),
             added,
             retired,
         )
-        for notice, language, text, purposes, controller, contact, days, added, retired in rows
+        for notice, language, text, purposes, controller, contact, days, terms, added, retired in rows
     ]
+
+
+def _without_times(wording: Wording) -> Wording:
+    return msgspec.structs.replace(wording, added_at=0, retired_at=None)
 
 
 def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None) -> bool:
@@ -66,15 +73,26 @@ def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None
 
 
 def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int, note: Note | None) -> None:
-    known = {wording.sha256 for wording in _all(db) if wording.id == wordings[0].id}
-    if known and known != {wording.sha256 for wording in wordings}:
+    known = {_without_times(wording) for wording in _all(db) if wording.id == wordings[0].id}
+    if known and known != {_without_times(wording) for wording in wordings}:
         raise Conflict
     if known:
         return
     db.executemany(
-        "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         [
-            (w.id, w.language, w.sha256, w.text, json.dumps(w.purposes), w.controller, w.contact, w.retention.days, at)
+            (
+                w.id,
+                w.language,
+                w.sha256,
+                w.text,
+                json.dumps(w.purposes),
+                w.controller,
+                w.contact,
+                w.retention.days,
+                at,
+                msgspec.json.encode(w.terms).decode(),
+            )
             for w in wordings
         ],
     )
