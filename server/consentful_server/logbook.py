@@ -197,11 +197,15 @@ class Logbook:
             return True
         return commitment is not None and self._commitments.open(commitment, logged.sealed) is not None
 
+    def values_of(self, logged: Logged) -> dict[str, Any] | None:
+        """Return what an entry looked for, unless that was erased with the customer whom it named."""
+        commitment = logged.link.entry.commitment
+        if logged.sealed is None or commitment is None:
+            return None
+        return self._commitments.open(commitment, logged.sealed)
+
     def _shown(self, logged: Logged) -> LogEntry:
         entry = logged.link.entry
-        values = None
-        if logged.sealed is not None and entry.commitment is not None:
-            values = self._commitments.open(entry.commitment, logged.sealed)
         return LogEntry(
             number=entry.number,
             at=from_micros(entry.at),
@@ -211,7 +215,7 @@ class Logbook:
             request=entry.request,
             subject=entry.subject,
             filters=entry.filters,
-            values=values,
+            values=self.values_of(logged),
             rows=entry.rows,
             dialogs=0 if entry.dialogs is None else len(unpack(entry.dialogs)),
             link=logged.link.link.hex(),

@@ -17,6 +17,7 @@ from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
 from .consent import Catalogue, Wording, default_notice
 from .errors import BadKeys
+from .exports import Exports
 from .guesses import Guesses
 from .logbook import Logbook
 from .privacy import Privacy
@@ -71,6 +72,7 @@ class Service:
         )
         self.reading = Reading(store, vault, self.cursors, self.logbook)
         self.streams = Streams(store, vault, self.logbook)
+        self.exports = Exports(store, self.logbook, clock)
         self.privacy = Privacy(
             self.archive,
             self.reading,
@@ -104,6 +106,8 @@ class Service:
         now = to_micros(self.clock.now())
         self.metrics.due.set(min(((request.due_at - now) / 1_000_000 for request in pending), default=math.inf))
         self.metrics.logged.set((await self.logbook.head()).number)
+        untold = await self.exports.untold_since()
+        self.metrics.untold.set(0 if untold is None else (now - untold) / 1_000_000)
 
     async def refresh_catalogue(self) -> None:
         """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""

@@ -4,6 +4,7 @@ Reading, opening and encoding are one short piece of work off the event loop. Wh
 the walk, and nothing else: between two blocks nothing is held, so an erasure completes while a stream runs.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -12,11 +13,12 @@ from pyroaring import BitMap
 from consentful.identifiers import uuid7
 
 from .chain import Action
-from .formats import Encoder, Shape
+from .formats import MEDIA, Format, Shape, encoder
 from .logbook import Logbook
 from .query import Filter, Order, Position, Selection, Walk
 from .sealing import Opened, fold
 from .stores import MessageRow, SealedDialog, Store
+from .stores.exports import Export
 from .vault import Vault
 from .views import KeptMessage, Sight
 
@@ -33,14 +35,18 @@ _FEW_ROWS: Final = 100
 class Stream:
     """One stream. The access log has an entry before the first block, and one of what was sent after the last."""
 
-    def __init__(self, shape: Shape, wanted: Filter, sight: Sight, order: Order, encoder: Encoder) -> None:
+    def __init__(self, form: Format, shape: Shape, wanted: Filter, sight: Sight, order: Order) -> None:
         self.id = str(uuid7())
+        self.form: Format = form
         self.shape: Shape = shape
         self.wanted = wanted
         self.sight = sight
         self.order: Order = order
-        self.encoder = encoder
-        self.rows = 0
+        self._encoder = encoder(form, shape)
+        self._rows = 0
+        self._size = 0
+        self._sha256 = hashlib.sha256()
+        self._is_complete = False
         self.dialogs = BitMap()
         self._needle = None if wanted.q is None else fold(wanted.q)
 
@@ -55,9 +61,36 @@ class Stream:
 
     def encode(self, found: Sequence[tuple[int, Any]]) -> bytes:
         """Return the rows as bytes; the numbers are those of the dialogs that they are of."""
-        self.rows += len(found)
+        if not found:
+            return b""
+        self._rows += len(found)
         self.dialogs.update(number for number, _ in found)
-        return self.encoder.block([row for _, row in found]) if found else b""
+        return self._counted(self._encoder.block([row for _, row in found]))
+
+    def finish(self) -> bytes:
+        return self._counted(self._encoder.finish())
+
+    def arrived(self) -> None:
+        """The last byte was handed over: what was sent is the whole result."""
+        self._is_complete = True
+
+    def record(self, place: int) -> Export:
+        return Export(
+            id=self.id,
+            who=self.sight.by.name,
+            shape=self.shape,
+            media=MEDIA[self.form],
+            place=place,
+            rows=self._rows,
+            size=self._size,
+            sha256=self._sha256.digest(),
+            complete=self._is_complete,
+        )
+
+    def _counted(self, data: bytes) -> bytes:
+        self._size += len(data)
+        self._sha256.update(data)
+        return data
 
 
 class Streams:
@@ -74,7 +107,7 @@ class Streams:
         Raises:
             Damaged: If what is stored of a dialog was altered.
         """
-        walk = Walk(await self._store.watermark())
+        walk, place = Walk(await self._store.watermark()), await self._store.exports.place()
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.watermark}
         await self._logbook.write(stream.sight.by, begun, wanted=asked, subject=stream.id)
@@ -82,9 +115,11 @@ class Streams:
             async for data in self._walk(stream, walk):
                 yield data
         finally:
-            await self._logbook.write(
-                stream.sight.by, sent, rows=stream.rows, dialogs=stream.dialogs, subject=stream.id
+            record = stream.record(place)
+            note = self._logbook.note(
+                stream.sight.by, sent, rows=record.rows, dialogs=stream.dialogs, subject=stream.id
             )
+            await self._store.exports.add(record, note)
 
     async def _walk(self, stream: Stream, walk: Walk) -> AsyncGenerator[bytes]:
         read = self._messages if stream.shape == "messages" else self._dialogs
@@ -97,7 +132,8 @@ class Streams:
             length = _length_after(data, length, _MOST_ROWS[stream.shape])
             if data:
                 yield data
-        yield stream.encoder.finish()
+        yield stream.finish()
+        stream.arrived()
 
     async def _messages(self, stream: Stream, selection: Selection) -> tuple[bytes, Position | None]:
         def opener(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:

@@ -51,6 +51,11 @@ class Metrics:
             "1 if nothing is purged because the clock jumped.",
             registry=self.registry,
         )
+        self.untold = Gauge(
+            "consentful_erasure_untold_seconds",
+            "Age of the oldest erasure that somebody who was handed the dialog has not read in the feed; 0 if none.",
+            registry=self.registry,
+        )
         self.logged = Gauge("consentful_access_log_entries", "Entries of the access log.", registry=self.registry)
         self.requests = Histogram(
             "consentful_request_seconds",

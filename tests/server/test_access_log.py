@@ -18,7 +18,6 @@ from consentful_server.archive import Archive
 from consentful_server.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
 from consentful_server.commitment import Commitments
 from consentful_server.errors import BadRequest
-from consentful_server.formats import encoder
 from consentful_server.logbook import Check, Logbook, read_head
 from consentful_server.query import Filter
 from consentful_server.settings import Settings
@@ -107,9 +106,7 @@ class TestWhatIsWrittenDown:
 
     async def test_a_stream_before_its_first_byte_and_after_its_last(self, service: Served) -> None:
         await keep(service.service, "d-1", ["Hi"])
-        stream = service.service.streams.run(
-            Stream("messages", Filter(), Sight(by=SCIENTIST), "stored", encoder("ndjson", "messages"))
-        )
+        stream = service.service.streams.run(Stream("ndjson", "messages", Filter(), Sight(by=SCIENTIST), "stored"))
 
         await anext(stream)
         began = await last(service)

@@ -10,7 +10,7 @@ from consentful import wire
 
 from .. import errors
 from ..consent import Wording
-from ..edges import access_log, data, officer, original, pages, rest, withdrawal
+from ..edges import access_log, data, exports, officer, original, pages, rest, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
@@ -22,6 +22,7 @@ _ANSWERED: Final = "It arrives tomorrow."
 _CUSTOMER_ID: Final = "c-42"
 _CUSTOMER: Final = "cus_mfrggzdfmztwq2lknnwg23tpoa"
 _DIALOG_ID: Final = "0199f2a4-7c1e-7d3a-9b52-3f8e6a1c0d47"
+_EXPORT_ID: Final = "0199f2ab-51d3-7b0a-a7c4-9e2f6b8d1035"
 _CODE: Final = "K7QXA-2MNVB-H4RTE-P3WZJ-D6FYC-S"
 _RECEIPT: Final = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwMTk5ZjJhNCJ9.c2lnbmF0dXJl"
 _KEY: Final = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
@@ -139,6 +140,26 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     data.Paged[Chat]: data.Paged([_CHAT], None),
     data.Paged[KeptMessage]: data.Paged([_MESSAGE], None),
     data.Paged[Summary]: data.Paged([_SUMMARY], None),
+    exports.ShownExport: exports.ShownExport(
+        id=_EXPORT_ID,
+        who="research",
+        filter={"language": "en", "watermark": 12},
+        began_at=_STORED_AT,
+        ended_at=_STORED_AT,
+        complete=True,
+        shape="messages",
+        media="application/vnd.apache.parquet",
+        rows=1,
+        bytes=4096,
+        sha256=_DIGEST,
+        stale=True,
+        erased=[_DIALOG_ID],
+    ),
+    exports.Erasures: exports.Erasures(
+        [exports.Erasure(dialog_id=_DIALOG_ID, erased_at=_STORED_AT, exports=[_EXPORT_ID], read=False)],
+        "AAAAAAAAAAyXrN4T0lqT1wJ5m8kV2c7A",
+        False,
+    ),
     Search: Search(q="parcel", language="en", since=_SAID_AT),
     rest.Erased: rest.Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
     rest.Withdrawal: rest.Withdrawal(_CODE),

@@ -40,6 +40,7 @@ Read, export and erase what customers agreed to keep. The live dialog is a WebSo
 
 _TITLES: Final = {
     "data": "Kept dialogs",
+    "exports": "Exports and erasures",
     "rest": "Withdrawal and keys",
     "officer": "Privacy requests",
     "access_log": "Access log",
@@ -59,6 +60,7 @@ _PATHS: Final[Mapping[str, Any]] = {
 """What the names in paths stand for; any other is a text."""
 
 _HEADERS: Final = {
+    "Export-Id": ("Names the export: `/v1/exports/{export_id}` tells what became of it", "string"),
     "Link": ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
     "Location": ("Where the outcome can be asked for again", "string"),
     "Retry-After": ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),

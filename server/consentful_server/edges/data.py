@@ -14,7 +14,7 @@ from .asking import DialogListing, MessageListing, Question, Search
 from .bodies import JSON
 from .negotiation import format_of
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
-from .streams import stream
+from .streams import EXPORT_ID, stream
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ ROUTES: Final = (
         messages,
         ("data:read",),
         query=MessageListing,
-        answers=(Answer(_MESSAGES, headers=(hdrs.LINK,)), Answer(_CHATS)),
+        answers=(Answer(_MESSAGES, headers=(hdrs.LINK, EXPORT_ID)), Answer(_CHATS)),
         refusals=(errors.NotAcceptable, errors.Damaged),
     ),
     Route(
@@ -113,7 +113,7 @@ ROUTES: Final = (
         search,
         ("data:read",),
         body={JSON: Search},
-        answers=(Answer(_MESSAGES), Answer(_CHATS)),
+        answers=(Answer(_MESSAGES, headers=(EXPORT_ID,)), Answer(_CHATS)),
         refusals=(errors.NotAcceptable, errors.Damaged),
     ),
     Route(
@@ -122,7 +122,7 @@ ROUTES: Final = (
         dialogs,
         ("data:read",),
         query=DialogListing,
-        answers=(Answer(_DIALOGS, headers=(hdrs.LINK,)),),
+        answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
         refusals=(errors.NotAcceptable, errors.Damaged),
     ),
     Route(

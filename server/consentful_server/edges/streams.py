@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from ..errors import BadRequest
-from ..formats import MEDIA, Format, Shape, encoder
+from ..formats import MEDIA, Format, Shape
 from ..formats.squeezing import squeezer
 from ..streaming import Stream
 from . import asking
@@ -28,7 +28,7 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     wanted = asking.to_filter(question, principal, service.archive)
     coding = None if form in _SQUEEZED_ALREADY else coding_of(request)
-    sending = Stream(shape, wanted, principal.sight, question.order, encoder(form, shape))
+    sending = Stream(form, shape, wanted, principal.sight, question.order)
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: MEDIA[form],

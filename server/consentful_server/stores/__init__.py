@@ -18,6 +18,7 @@ from ..consent import Record
 from ..query import Position, Selection
 from .access_log import AccessLog, Note
 from .credentials import Credentials
+from .exports import Exports
 from .facts import Facts
 from .leases import Leases
 from .notices import Notices
@@ -169,6 +170,9 @@ class Store(Protocol):
 
     @property
     def access_log(self) -> AccessLog: ...
+
+    @property
+    def exports(self) -> Exports: ...
 
     async def keep(self, candidate: Candidate) -> SealedDialog:
         """Store the dialog, once, and return what is stored.

@@ -34,6 +34,7 @@ from . import access_log, dialogs, pages
 from .access_log import SQLiteAccessLog
 from .credentials import SQLiteCredentials
 from .database import Database
+from .exports import SQLiteExports
 from .facts import SQLiteFacts
 from .lane import connect, sqlite3
 from .leases import SQLiteLeases
@@ -59,6 +60,7 @@ class SQLiteStore:
         self.requests = SQLiteRequests(database)
         self.credentials = SQLiteCredentials(database, clock)
         self.facts = SQLiteFacts(database)
+        self.exports = SQLiteExports(database)
         self.leases = SQLiteLeases(database, clock)
         self.access_log = SQLiteAccessLog(database)
 

@@ -87,6 +87,11 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
     db.execute("UPDATE access_head SET number = ?, link = ?, seal = ?", (head.number, head.link, head.seal))
 
 
+def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:
+    sql = f"{_SELECT} WHERE l.subject = ? ORDER BY l.number"
+    return [_from_row(row) for row in db.execute(sql, (subject,))]
+
+
 def forget(db: "sqlite3.Connection", customer: str) -> None:
     db.execute("DELETE FROM access_values WHERE customer = ?", (customer,))
 

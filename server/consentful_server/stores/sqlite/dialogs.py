@@ -87,6 +87,8 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
 def bury(db: "sqlite3.Connection", stone: Tombstone) -> None:
     fields = msgspec.structs.asdict(stone) | {"purposes": json.dumps(stone.purposes)}
     db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+    if stone.number is not None:  # it was stored, so somebody may have read it
+        db.execute("INSERT INTO erasures (dialog_id) VALUES (?)", (stone.dialog_id,))
 
 
 def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
