@@ -28,6 +28,13 @@ WITHOUT_A_CLASS = {"frame", "method_not_allowed", "too_large", "internal"}
 BY_AIOHTTP = {1002, 1009}
 
 
+ARTICLES = {
+    *("4(11)", "5(1)(b)", "5(1)(c)", "5(1)(e)", "6", "6(1)(a)", "7", "7(1)", "7(3)", "7(4)", "8", "9", "12(3)", "13"),
+    *("15", "17", "17(3)(e)", "20", "25", "30", "32", "33"),
+}
+"""What docs/privacy.md speaks of."""
+
+
 def rows(page: str, heading: str) -> Iterator[list[str]]:
     """Yield the cells of the table whose first column has this heading, without back-ticks."""
     inside = False
@@ -160,8 +167,16 @@ def test_every_link_leads_somewhere(page: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("name", ["tests/acceptance/test_forgetting.py", "tests/server/test_dialog.py"])
-def test_the_proofs_that_the_pages_name_are_there(name: str) -> None:
-    assert name in (DOCS / "privacy.md").read_text("utf-8")
-    for path in re.findall(r"`(tests/[\w/]+\.py)`", (DOCS / "privacy.md").read_text("utf-8")):
+def test_every_article_has_a_row_and_every_row_a_test() -> None:
+    named = {source: re.findall(r"tests/[\w/]+\.py::\w+", tests) for source, _, tests in rows("privacy.md", "source")}
+
+    articles = {article for source in named for article in re.findall(r"\d+(?:\(\w+\))*", source)}
+    assert articles >= ARTICLES
+    assert all(named.values()), [source for source, tests in named.items() if not tests]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted(DOCS.glob("*.md")))])
+def test_every_test_that_a_page_names_is_there(page: str) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text("utf-8")):
         assert (ROOT / path).is_file(), path
+        assert not name or re.search(rf"^ *(async )?def {name}\(", (ROOT / path).read_text("utf-8"), re.M), name
