@@ -1,12 +1,13 @@
 """The proof of forgetting: no word, customer or token reaches a write system call, a file, a log line or a metric.
 
-The real server runs under strace while seeded dialogs end in every way that there is. A dialog id, which is stored in
-the clear, and a token of strace's own are the positive controls: if they are not found, the search is blind.
+The real server runs under strace while seeded dialogs end in every way that there is. What is stored in the clear, a
+plain line of log and a token in an unlinked file are the positive controls: if they are not found, the search is blind.
 """
 
 import asyncio
 import os
 import random
+import re
 import secrets
 import signal
 import socket
@@ -18,18 +19,39 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 import pytest
 
+from consentful import wire
 from needs import need
 
-CALLS: Final = (
-    "write,writev,pwrite64,pwritev,pwritev2,sendfile,splice,copy_file_range,mmap,openat,ftruncate,sendto,sendmsg"
+NEVER: Final = (
+    *("splice", "tee", "vmsplice", "copy_file_range", "memfd_create", "process_vm_writev"),
+    *("setxattr", "fsetxattr", "symlinkat", "linkat"),
 )
-NEVER: Final = ("splice", "copy_file_range")
-"""Calls that carry bytes which strace cannot show: the search would not see them, so there must be none.
+"""Calls that carry bytes where strace cannot show them, or to places where nobody looks: so there must be none.
 
 io_uring would be another; the server keeps libuv from using it for files, and then it carries changes of epoll only.
 """
+
+CALLS: Final = ",".join(
+    (
+        *("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile"),
+        *("mmap", "msync", "ftruncate", "fallocate", "openat", "open", "creat", "mkdir", "mkdirat", "mknodat"),
+        *("rename", "renameat", "renameat2", "link", "symlink", "unlink", "unlinkat", "execve"),
+        *NEVER,
+    )
+)
+OWN_FILES: Final = re.compile(rb"/(data/consentful\.db(-wal|-shm|-journal)?|keys(/[\w.-]+)?|log)$")
+"""Where the server may write to: its database with log and index, its keys and ledger, and its own log."""
+
+DEVICES: Final = (b"/dev/null",)
+WRITES: Final = re.compile(
+    rb" (?:p?write(?:64|v2?)?|sendfile|ftruncate|fallocate)\(\d+<(?P<path>[^>]*)>"
+    rb"| mmap\([^<]*PROT_WRITE[^<]*MAP_SHARED[^<]*, \d+<(?P<shared>[^>]*)>"
+)
+
+FRAMES: Final[dict[str, type[msgspec.Struct]]] = {"open": wire.Open, "message": wire.Message, "consent": wire.Consent}
 
 
 class Traced:
@@ -43,6 +65,7 @@ class Traced:
             listener.bind(("127.0.0.1", 0))
             self.port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        self.control = f"CONTROL{secrets.token_hex(8)}"
         self.live = f"{self.url}/v1/dialogs/live"
 
     @asynccontextmanager
@@ -57,14 +80,14 @@ class Traced:
         (self.home / "tmp").mkdir()
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(strace, "-f", "-qq", "-s", "200000", "-e", f"trace={CALLS}", "-o", str(self.trace)),
-                *(sys.executable, "-m", "consentful_server", "serve"),
+                *(strace, "-f", "-y", "-qq", "-s", "200000", "-e", f"trace={CALLS}", "-o", str(self.trace)),
+                *(sys.executable, str(Path(__file__).with_name("faulty.py")), "serve"),
                 *(f"--{name}={value}" for name, value in where.items()),
                 "--auth=keys",
                 "--idle-timeout=2",
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "TMPDIR": str(self.home / "tmp")},
+                env={**os.environ, "TMPDIR": str(self.home / "tmp"), "CONTROL": self.control},
                 start_new_session=True,
             )
         try:
@@ -143,20 +166,47 @@ class Chatbot:
             for frame in (
                 self.marker,
                 f'{{"type":"{self.marker}"}}',
-                f'{{"type":"open","customer_id":{{"{self.marker}":1}}}}',
-                f'{{"type":"message","seq":"{self.marker}","text":"{self.marker}"}}',
                 f'{{"type":"message","seq":4,"text":"{self.marker}","{self.marker}":1}}',
-                f'{{"type":"message","seq":4,"text":"{self.marker}","role":"{self.marker}"}}',
                 f'{{"type":"message","seq":4,"text":"{self.marker}","language":"{self.marker}!"}}',
-                f'{{"type":"message","seq":4,"text":"{self.marker}","sent_at":"{self.marker}"}}',
                 f'{{"type":"message","seq":9,"text":"{self.marker}"}}',
-                f'{{"type":"consent","granted":"{self.marker}","last_seq":3}}',
                 f'{{"type":"consent","granted":true,"last_seq":3,"notice":"{self.marker}"}}',
                 f'{{"type":"consent","granted":true,"last_seq":3,"purposes":["{self.marker}"]}}',
                 f'{{"type":"consent","granted":true,"last_seq":2,"notice":"{self.marker}"}}',
             ):
                 await socket_.send_str(frame)
                 assert (await socket_.receive_json())["type"] == "error"
+
+    async def malformed_in_every_field(self) -> None:
+        """Put what does not belong there into each field of each frame."""
+        for tag, kind in FRAMES.items():
+            for field in kind.__struct_fields__:
+                async with self.opened() as socket_:
+                    for wrong in ({self.marker: self.marker}, [self.marker], f"{self.marker} " * 2000):
+                        whole = {
+                            "type": tag,
+                            "customer_id": "c",
+                            "seq": 4,
+                            "text": "Hi",
+                            "granted": True,
+                            "last_seq": 3,
+                        }
+                        given = {
+                            name: value for name, value in whole.items() if name in ("type", *kind.__struct_fields__)
+                        }
+                        await socket_.send_json(given | {field: wrong})
+                        answer = await socket_.receive_json()
+                        if answer["type"] != "error":  # a long text is none too long
+                            assert (answer["type"], field) == ("ack", "text")
+
+    async def broken(self) -> None:
+        """Have the server raise an exception that carries the words."""
+        async with self.opened() as socket_:
+            await socket_.send_json({"type": "message", "seq": 4, "text": f"break {self.marker}"})
+            assert (await socket_.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket_.close_code == 1011
+        url = f"{self.server.url}/data/customer-{self.marker}/{secrets.token_hex(8)}"
+        async with self.http.post(url, headers=self.headers, json={"text": f"break {self.marker}"}) as response:
+            assert response.status == 500
 
     async def oversized(self) -> None:
         async with self.opened() as socket_:
@@ -205,6 +255,30 @@ class Chatbot:
         ) as answer:
             assert answer.status in {200, 400}
 
+    async def searched(self) -> None:
+        """Look for words and a customer that are not there, so that only the access log could tell them."""
+        for path, body in (
+            ("/v1/messages/search", {"q": f"{self.marker} nowhere", "customer_id": f"nobody {self.marker}"}),
+            ("/v1/access-log/search", {"customer_id": f"nobody {self.marker}"}),
+        ):
+            async with self.http.post(self.server.url + path, json=body, headers=self.headers) as response:
+                assert response.status == 200
+        asked = {"kind": "erasure", "customer_id": f"nobody {self.marker}"}
+        async with self.http.post(
+            f"{self.server.url}/v1/privacy-requests", json=asked, headers=self.headers
+        ) as response:
+            assert response.status == 201
+        url = f"{self.server.url}/data?customerId=nobody-{self.marker}"
+        async with self.http.get(url, headers=self.headers) as response:
+            assert response.status == 200
+
+    async def guessed(self) -> None:
+        """Try to withdraw with what is no code."""
+        async with self.http.post(f"{self.server.url}/v1/withdrawals", json={"code": self.marker}) as response:
+            assert response.status in {404, 429}
+        async with self.http.post(f"{self.server.url}/withdraw", data={"code": self.marker}) as response:
+            assert response.status in {404, 429}
+
     def ways(self) -> list[Callable[[], Awaitable[None]]]:
         return [
             self.granted,
@@ -212,6 +286,10 @@ class Chatbot:
             self.dropped,
             self.cut,
             self.malformed,
+            self.malformed_in_every_field,
+            self.broken,
+            self.searched,
+            self.guessed,
             self.oversized,
             self.bad_token,
             self.bad_query,
@@ -239,11 +317,12 @@ async def prove(home: Path, dialogs: int) -> None:
         await asyncio.gather(*map(one, chosen), *(chatbot.idle() for _ in range(3)))
         async with http.get(f"{server.url}/metrics") as response:
             metrics = await response.text()
-        last = chatbot.opened()
-        await last.__aenter__()  # killed in the middle
+        for _ in range(5):  # killed in the middle
+            await chatbot.opened().__aenter__()
     secret = token.split("_", 2)[2]  # which may have underscores of its own
     trace = server.trace.read_bytes()
     assert_not_blind(trace, home, chatbot.stored)
+    assert_written_only_where_it_may(trace, server.control)
     for needle in (marker, secret):
         lines = [line for line in trace.splitlines() if needle.encode() in line and not is_start(line, needle, secret)]
         assert lines == [], f"{needle} was written: {lines[0][:300]!r}"
@@ -252,7 +331,7 @@ async def prove(home: Path, dialogs: int) -> None:
         assert files == [], f"{needle} is in {files}"
     assert marker not in server.log.read_text()
     for call in NEVER:
-        assert f" {call}(".encode() not in trace
+        assert f" {call}(".encode() not in trace, call
 
 
 def assert_not_blind(trace: bytes, home: Path, stored: list[str]) -> None:
@@ -263,11 +342,28 @@ def assert_not_blind(trace: bytes, home: Path, stored: list[str]) -> None:
     pwrites = b"".join(line for line in trace.splitlines() if b" pwrite64(" in line)
     assert any(dialog_id.encode() in pwrites for dialog_id in stored)
     assert b"There was no API key yet" in trace  # a plain line of log
+    shared = [call["shared"] for line in trace.splitlines() if (call := WRITES.search(line))]
+    assert any(path and path.endswith(b"-shm") for path in shared)
+
+
+def assert_written_only_where_it_may(trace: bytes, control: str) -> None:
+    """See that all that was written went into files of the server's own, or through sockets and pipes.
+
+    The one stranger is the control, in a file that was unlinked before anything was written to it.
+    """
+    strangers: set[bytes] = set()
+    for line in trace.splitlines():
+        if call := WRITES.search(line):
+            path = (call["path"] or call["shared"]).removesuffix(b" (deleted)")
+            if path.startswith(b"/") and not OWN_FILES.search(path) and path not in DEVICES:
+                strangers.add(line)
+    assert len(strangers) == 1, strangers
+    assert control.encode() in strangers.pop()
 
 
 def is_start(line: bytes, needle: str, secret: str) -> bool:
     """Whether this is the one line that prints the first key, which is what it is for."""
-    return needle == secret and b" write(2, " in line and b"cfl_" in line
+    return needle == secret and b" write(2<" in line and b"cfl_" in line
 
 
 def written_since(began: float, home: Path) -> list[Path]:
