@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from .documents import asyncapi, openapi
-from .edges import access_log, data, documents, exports, officer, original, pages, rest, upgrade, withdrawal
+from .edges import access_log, data, documents, exports, officer, original, pages, rest, stats, upgrade, withdrawal
 from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
@@ -20,6 +20,7 @@ from .waiting import WaitingRoom
 ROUTES: Final[tuple[Route, ...]] = (
     *upgrade.ROUTES,
     *data.ROUTES,
+    *stats.ROUTES,
     *exports.ROUTES,
     *rest.ROUTES,
     *officer.ROUTES,

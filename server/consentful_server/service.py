@@ -27,6 +27,7 @@ from .reading import Reading
 from .registry import Registry
 from .roots import Roots, Signer
 from .settings import Settings
+from .stats import Stats
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
 from .stores.sqlite import SQLiteStore
@@ -73,6 +74,7 @@ class Service:
         self.reading = Reading(store, vault, self.cursors, self.logbook)
         self.streams = Streams(store, vault, self.logbook)
         self.exports = Exports(store, self.logbook, clock)
+        self.stats = Stats(store, clock)
         self.privacy = Privacy(
             self.archive,
             self.reading,
@@ -101,6 +103,7 @@ class Service:
     async def refresh(self) -> None:
         """See what was changed from outside, go on with privacy requests that are pending, and tell how all stands."""
         await self.refresh_catalogue()
+        await self.stats.flush()
         pending = await self.privacy.retry()
         self.metrics.pending.set(len(pending))
         now = to_micros(self.clock.now())

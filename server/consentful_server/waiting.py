@@ -123,6 +123,7 @@ class WaitingRoom:
         service.registry.release(dialog.id, waiting)
         service.registry.leave(waiting)
         service.metrics.ended.labels(outcome).inc()
+        service.stats.ended(dialog.bot, outcome)
         service.metrics.messages.inc(len(dialog.utterances))
 
     def _begin(self, customer_id: str, dialog_id: str, who: Principal) -> Waiting:

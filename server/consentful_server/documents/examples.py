@@ -10,7 +10,7 @@ from consentful import wire
 
 from .. import errors
 from ..consent import Wording
-from ..edges import access_log, data, exports, officer, original, pages, rest, withdrawal
+from ..edges import access_log, data, exports, officer, original, pages, rest, stats, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
@@ -140,6 +140,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     data.Paged[Chat]: data.Paged([_CHAT], None),
     data.Paged[KeptMessage]: data.Paged([_MESSAGE], None),
     data.Paged[Summary]: data.Paged([_SUMMARY], None),
+    stats.Statistics: stats.Statistics(
+        [stats.Count(day="2026-01-31", language="en", dialogs=1, messages=2)], stats.Totals(1, 2)
+    ),
+    stats.OutcomeList: stats.OutcomeList(
+        [stats.Outcome(day="2026-01-31", bot="parcel-bot", granted=1, declined=0, dropped=2)]
+    ),
     exports.ShownExport: exports.ShownExport(
         id=_EXPORT_ID,
         who="research",

@@ -40,6 +40,7 @@ Read, export and erase what customers agreed to keep. The live dialog is a WebSo
 
 _TITLES: Final = {
     "data": "Kept dialogs",
+    "stats": "Statistics",
     "exports": "Exports and erasures",
     "rest": "Withdrawal and keys",
     "officer": "Privacy requests",

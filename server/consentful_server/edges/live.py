@@ -401,6 +401,7 @@ class Connection:
         if dialog is not None:
             self._service.registry.release(dialog.id, self)
             self._service.metrics.ended.labels(outcome).inc()
+            self._service.stats.ended(dialog.bot, outcome)
             self._service.metrics.messages.inc(len(dialog.utterances))
             _log.debug("dialog ended", extra={"dialog_id": dialog.id, "outcome": outcome})
 

@@ -17,6 +17,7 @@ import msgspec
 from ..consent import Record
 from ..query import Position, Selection
 from .access_log import AccessLog, Note
+from .counters import Counters
 from .credentials import Credentials
 from .exports import Exports
 from .facts import Facts
@@ -173,6 +174,9 @@ class Store(Protocol):
 
     @property
     def exports(self) -> Exports: ...
+
+    @property
+    def counters(self) -> Counters: ...
 
     async def keep(self, candidate: Candidate) -> SealedDialog:
         """Store the dialog, once, and return what is stored.

@@ -30,8 +30,9 @@ from .. import (
 )
 from ..access_log import Note
 from ..ledger import Entry, Ledger
-from . import access_log, dialogs, pages
+from . import access_log, counters, dialogs, pages
 from .access_log import SQLiteAccessLog
+from .counters import SQLiteCounters
 from .credentials import SQLiteCredentials
 from .database import Database
 from .exports import SQLiteExports
@@ -61,6 +62,7 @@ class SQLiteStore:
         self.credentials = SQLiteCredentials(database, clock)
         self.facts = SQLiteFacts(database)
         self.exports = SQLiteExports(database)
+        self.counters = SQLiteCounters(database)
         self.leases = SQLiteLeases(database, clock)
         self.access_log = SQLiteAccessLog(database)
 
@@ -160,7 +162,9 @@ class SQLiteStore:
         if stone := dialogs.tombstone(db, dialog_id):
             raise Erased(dialog_id, from_micros(stone.erased_at))
         dialog = msgspec.structs.replace(candidate.sealed, stored_at=to_micros(self._clock.now()))
-        return msgspec.structs.replace(dialog, number=dialogs.insert(db, dialog))
+        number = dialogs.insert(db, dialog)
+        counters.count(db, number, 1)
+        return msgspec.structs.replace(dialog, number=number)
 
     def _erase(
         self,
@@ -180,6 +184,7 @@ class SQLiteStore:
             return None
         stone = self._tombstone_of(number, dialog, reason)
         self._ledger.add(Entry(dialog_id, reason, stone.erased_at))
+        counters.count(db, number, -1)
         dialogs.shred(db, number, SHREDDED)
         dialogs.bury(db, stone)
         access_log.forget(db, dialog.record.customer)
@@ -245,5 +250,7 @@ def _meet(db: sqlite3.Connection, found: tuple[int, SealedDialog], candidate: Ca
     number, stored = found
     kept = candidate.meet(stored)
     if kept is not stored:
+        counters.count(db, number, -1)
         dialogs.narrow(db, number, kept)
+        counters.count(db, number, 1)
     return msgspec.structs.replace(kept, number=number)

@@ -101,13 +101,13 @@ def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | Non
     return row[0] if row else None
 
 
-def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> int | None:
+def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> int:
     """Insert the dialog, and return the internal number that it got."""
     record = dialog.record
-    number = db.execute(
+    number: int = db.execute(
         "INSERT INTO dialogs (dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
         " channel, notice, notice_language, notice_sha256, purposes, given_by, decided_at, expires_at, receipt,"
-        " withdrawal_hash, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " withdrawal_hash, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             record.dialog_id,
             record.owner,
@@ -130,7 +130,7 @@ def insert(db: "sqlite3.Connection", dialog: SealedDialog) -> int | None:
             dialog.withdrawal_hash,
             dialog.content,
         ),
-    ).lastrowid
+    ).fetchone()[0]
     db.execute("INSERT INTO dialog_keys VALUES (?, ?)", (number, dialog.wrapped))
     db.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", (number, dialog.customer, dialog.metadata, dialog.texts))
     db.executemany(

@@ -1,0 +1,95 @@
+"""Statistics over what is kept, as far as a reader may see it; and how dialogs ended, which leaves no other trace."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from .clock import Clock
+from .stores import Store
+from .stores.counters import OUTCOMES, Dimension, Outcomes, Which
+from .views import Sight
+
+By: TypeAlias = Literal["day", "language", "bot", "role", "purpose", "length"]
+Value: TypeAlias = str | int | None
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """How much there is of something; `dialogs` is None where only messages can be told apart."""
+
+    dialogs: int | None
+    messages: int
+
+
+class Stats:
+    """Counts, and keeps count of the dialogs that ended in this process."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._ended: Counter[tuple[str, str | None, str]] = Counter()
+
+    async def count(
+        self, which: Which, by: Sequence[By], purpose: str | None, sight: Sight
+    ) -> list[tuple[tuple[Value, ...], Numbers]]:
+        """Return numbers for each combination of values, in their order.
+
+        A dialog counts for each of its purposes. By language, dialogs count for their own and messages for theirs.
+        """
+        columns: list[Dimension] = [name for name in by if name != "purpose"]
+        dialogs: defaultdict[tuple[Value, ...], int] = defaultdict(int)
+        messages: defaultdict[tuple[Value, ...], int] = defaultdict(int)
+        counts_dialogs = "role" not in by
+        for it in await self._store.counters.dialogs(which, columns) if counts_dialogs else ():
+            for key in _keys(by, it.values, _seen(it.purposes, purpose, sight)):
+                dialogs[key] += it.dialogs
+        for it in await self._store.counters.messages(which, columns):
+            for key in _keys(by, it.values, _seen(it.purposes, purpose, sight)):
+                messages[key] += it.messages
+        keys = sorted(dialogs.keys() | messages.keys(), key=_in_order)
+        return [(key, Numbers(dialogs.get(key, 0) if counts_dialogs else None, messages.get(key, 0))) for key in keys]
+
+    async def outcomes(self, which: Which) -> list[Outcomes]:
+        """Return how dialogs ended, a day and a chatbot each."""
+        await self.flush()
+        return await self._store.counters.outcomes(which)
+
+    def ended(self, bot: str | None, outcome: str) -> None:
+        """Count a dialog that ended just now; it is written down with the next `flush`."""
+        self._ended[f"{self._clock.now():%Y-%m-%d}", bot, OUTCOMES.get(outcome, "dropped")] += 1
+
+    async def flush(self) -> None:
+        """Write down how dialogs ended since the last time. A crash loses what was not written."""
+        ended, self._ended = self._ended, Counter()
+        if not ended:
+            return
+        rows = [
+            Outcomes(day, bot, *(ended[day, bot, outcome] for outcome in ("granted", "declined", "dropped")))
+            for day, bot in dict.fromkeys((day, bot) for day, bot, _ in ended)
+        ]
+        try:
+            await self._store.counters.add_outcomes(rows)
+        except BaseException:
+            self._ended += ended
+            raise
+
+
+def _seen(purposes: Sequence[str], wanted: str | None, sight: Sight) -> Sequence[str]:
+    """Return the purposes under which the reader sees the dialog; none if it is out of sight."""
+    if not sight.covers(purposes) or (wanted is not None and wanted not in purposes):
+        return ()
+    return [purpose for purpose in purposes if sight.covers([purpose]) and wanted in (None, purpose)]
+
+
+def _keys(by: Sequence[By], values: Sequence[Value], purposes: Sequence[str]) -> list[tuple[Value, ...]]:
+    if not purposes:
+        return []
+    if "purpose" not in by:
+        return [tuple(values)]
+    place = by.index("purpose")
+    return [(*values[:place], purpose, *values[place:]) for purpose in purposes]
+
+
+def _in_order(key: tuple[Value, ...]) -> list[tuple[bool, int, str]]:
+    return [(value is not None, value if isinstance(value, int) else 0, str(value)) for value in key]

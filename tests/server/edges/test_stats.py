@@ -1,0 +1,185 @@
+"""Statistics: counters that agree with what is kept, whatever happened to it."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consentful.wire import Consent, Discarded, Message, Stored
+from consentful_server.consent import Wording
+from consentful_server.testing import FakeClock, Served, serve
+from kept import bearer, get, keep
+from live import Live
+
+
+async def counts(http: ClientSession, **params: Any) -> list[tuple[Any, ...]]:
+    page = await get(http, "/v1/stats", **params)
+    return [tuple(item.values()) for item in page["items"]]
+
+
+class TestCounts:
+    async def test_nothing_is_counted_as_nothing(self, http: ClientSession) -> None:
+        assert await get(http, "/v1/stats") == {"items": [], "totals": {"dialogs": 0, "messages": 0}}
+
+    async def test_by_day_and_language(self, http: ClientSession, service: Served, clock: FakeClock) -> None:
+        await keep(service.service, "d-1", [Message(1, "Hi"), Message(2, "Hallo", language="de")], language="en")
+        clock.advance(86_400)
+        await keep(service.service, "d-2", ["Ja"] * 3, language="de")
+        await keep(service.service, "d-3")
+        two = f"{clock.now():%Y-%m-%d}"
+        clock.advance(-86_400)
+        one = f"{clock.now():%Y-%m-%d}"
+
+        assert await counts(http, by="language,day") == [
+            (two, None, 1, 1),
+            (one, "de", 0, 1),
+            (two, "de", 1, 3),
+            (one, "en", 1, 1),
+        ]
+        assert await counts(http, by="day", language="DE") == [(one, 0, 1), (two, 1, 3)]
+        assert await counts(http, by="day", since=two) == [(two, 2, 4)]
+        assert await counts(http, by="day", until=two) == [(one, 1, 2)]
+
+    async def test_by_role_there_are_messages_only(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1", [Message(1, "Hi"), Message(2, "Hello", role="bot"), Message(3, "Bye")])
+
+        page = await get(http, "/v1/stats", by="role")
+
+        assert page["items"] == [{"role": "bot", "messages": 1}, {"role": "customer", "messages": 2}]
+        assert page["totals"] == {"dialogs": 1, "messages": 3}
+
+    @pytest.mark.parametrize(
+        ("messages", "length"), [(1, "1-2"), (3, "3-5"), (10, "6-10"), (11, "11-20"), (21, "21-50"), (51, "51+")]
+    )
+    async def test_by_length(self, http: ClientSession, service: Served, messages: int, length: str) -> None:
+        await keep(service.service, "d-1", ["Hi"] * messages, bot="shop")
+
+        assert await counts(http, by="length,bot") == [("shop", length, 1, messages)]
+        assert await counts(http, by="length,role") == [("customer", length, messages)]
+
+    async def test_a_dialog_counts_for_each_of_its_purposes_and_once_in_all(
+        self, http: ClientSession, service: Served, two_purposes: Wording
+    ) -> None:
+        await keep(service.service, "d-1")
+        await keep(service.service, "d-2", purposes=["research"])
+
+        page = await get(http, "/v1/stats", by="purpose")
+
+        assert page["items"] == [
+            {"purpose": "improve", "dialogs": 1, "messages": 1},
+            {"purpose": "research", "dialogs": 2, "messages": 2},
+        ]
+        assert page["totals"] == {"dialogs": 2, "messages": 2}
+        assert await counts(http, by="", purpose="improve") == [(1, 1)]
+
+    @pytest.mark.parametrize("settings", [{"auth": "keys"}])
+    async def test_a_key_bound_to_a_purpose_counts_what_it_may_read(
+        self, http: ClientSession, service: Served, two_purposes: Wording
+    ) -> None:
+        await keep(service.service, "d-1", purposes=["improve"])
+        await keep(service.service, "d-2")
+        lab = await service.service.keys.create("lab", ["data:read"], ["research"])
+
+        page = await get(http, "/v1/stats", token=lab, by="purpose")
+
+        assert page == {
+            "items": [{"purpose": "research", "dialogs": 1, "messages": 1}],
+            "totals": {"dialogs": 1, "messages": 1},
+        }
+
+    @pytest.mark.parametrize(
+        ("params", "named"),
+        [
+            ({"by": "colour"}, "by"),
+            ({"by": "day,"}, "by"),
+            ({"by": "day, role"}, "by"),
+            ({"since": "yesterday"}, "since"),
+            ({"until": "2026-13-01"}, "until"),
+            ({"language": "not a language"}, "language"),
+            ({"q": "x"}, "q"),
+        ],
+    )
+    async def test_what_cannot_be_counted_is_named(
+        self, http: ClientSession, params: dict[str, str], named: str
+    ) -> None:
+        async with http.get("/v1/stats", params=params) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, named)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["keep", "erase"]),
+        st.integers(0, 5),
+        st.sampled_from([None, "en", "de"]),
+        st.sampled_from([None, "shop"]),
+        st.integers(1, 4),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=steps)
+def test_counters_agree_with_what_is_kept(steps: list[tuple[str, int, str | None, str | None, int]]) -> None:
+    async def run() -> None:
+        async with serve() as served, ClientSession(served.url) as http:
+            erased: set[str] = set()
+            kept: dict[str, tuple[str | None, str | None, int]] = {}
+            for what, number, language, bot, messages in steps:
+                dialog_id = f"d-{number}"
+                if what == "erase" and dialog_id in kept:
+                    await served.service.archive.erase(dialog_id, "requested")
+                    erased.add(dialog_id)
+                    del kept[dialog_id]
+                elif what == "keep" and dialog_id not in erased and dialog_id not in kept:
+                    await keep(served.service, dialog_id, ["Hi"] * messages, language=language, bot=bot)
+                    kept[dialog_id] = (language, bot, messages)
+            expected: Counter[tuple[str | None, str | None]] = Counter()
+            for language, bot, messages in kept.values():
+                expected[language, bot] += messages
+            items = (await get(http, "/v1/stats", by="language,bot"))["items"]
+            assert {(item["language"], item["bot"]): item["messages"] for item in items} == dict(expected)
+            assert sum(item["dialogs"] for item in items) == len(kept)
+
+    asyncio.run(run())
+
+
+class TestOutcomes:
+    async def test_each_end_is_counted_once(self, http: ClientSession, service: Served, dial: Any) -> None:
+        for number, granted in enumerate((True, True, False)):
+            live: Live = await dial()
+            await live.open(customer_id=f"c-{number}", bot="shop")
+            await live.say("Hi")
+            await live.send(Consent(granted, 1))
+            await live.receive(Stored if granted else Discarded)
+        live = await dial()
+        await live.open(customer_id="c-9")
+        await live.socket.close()
+        while (items := (await get(http, "/v1/stats/outcomes"))["items"]) == [] or items[0]["bot"] is not None:
+            pass
+
+        assert [(it["bot"], it["granted"], it["declined"], it["dropped"]) for it in items] == [
+            (None, 0, 0, 1),
+            ("shop", 2, 1, 0),
+        ]
+        (shop,) = (await get(http, "/v1/stats/outcomes", bot="shop"))["items"]
+        await service.service.archive.erase((await get(http, "/v1/dialogs"))["items"][0]["dialog_id"], "requested")
+        assert (await get(http, "/v1/stats/outcomes", bot="shop"))["items"] == [shop], "erasures change no outcome"
+
+    async def test_a_store_that_fails_loses_no_count(self, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def fails(_: object) -> None:
+            raise ZeroDivisionError
+
+        service.service.stats.ended("shop", "idle")
+        with monkeypatch.context() as patched:
+            patched.setattr(service.service.store.counters, "add_outcomes", fails)
+            with pytest.raises(ZeroDivisionError):
+                await service.service.stats.flush()
+
+        async with ClientSession(service.url, headers=bearer(None)) as http:
+            (item,) = (await get(http, "/v1/stats/outcomes"))["items"]
+        assert (item["bot"], item["dropped"]) == ("shop", 1)
