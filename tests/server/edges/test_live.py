@@ -792,6 +792,7 @@ class TestPatience:
     ) -> None:
         reader, writer = await upgraded(service)
         writer.write(masked(0x81, b'{"type":"open","customer_id":"c-1"}'))
+        await reader.readuntil(b'"limits":')
         await reader.readuntil(b"}}")
 
         advance(service, clock, 901)
