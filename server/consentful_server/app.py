@@ -1,10 +1,10 @@
 """The application: routes and what runs beside them, over one service."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -34,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _BODY_BYTES: Final = 512 * 1024
 _TICK_S: Final = 1.0
+_ANCHOR_S: Final = 3600.0
 _REFRESH_S: Final = 30.0
 """How long it takes until a notice that was added or retired on the command line counts."""
 
@@ -79,15 +80,25 @@ async def _tick(service: Service) -> None:
         service.registry.tick(service.clock.monotonic())
 
 
+class _Chore(NamedTuple):
+    every_s: float
+    work: Callable[[Service], Awaitable[None]]
+
+
 async def _keep_house(service: Service) -> None:
-    """Purge, go on with what is pending, and see what was changed from outside."""
+    """Purge, and do each chore when it is its time; what fails is tried again the next time."""
     retention = Retention(service.archive, service.clock)
-    refresh_at = service.clock.monotonic() + _REFRESH_S
+    due = dict.fromkeys(_CHORES, service.clock.monotonic())
     while True:
         await asyncio.sleep(_TICK_S)
-        with suppress(StorageFailed, OutcomeUnknown):  # the next time tries again; /readyz tells the operator
+        with suppress(StorageFailed, OutcomeUnknown):  # /readyz tells the operator
             await retention.tick()
-            service.metrics.halted.set(retention.is_halted)
-            if service.clock.monotonic() >= refresh_at:
-                refresh_at = service.clock.monotonic() + _REFRESH_S
-                await service.refresh()
+        service.metrics.halted.set(retention.is_halted)
+        now = service.clock.monotonic()
+        for chore in [chore for chore in _CHORES if now >= due[chore]]:
+            due[chore] = now + chore.every_s
+            with suppress(StorageFailed, OutcomeUnknown):
+                await chore.work(service)
+
+
+_CHORES: Final = (_Chore(_REFRESH_S, Service.refresh), _Chore(_ANCHOR_S, Service.anchor))

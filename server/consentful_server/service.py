@@ -112,6 +112,10 @@ class Service:
         untold = await self.exports.untold_since()
         self.metrics.untold.set(0 if untold is None else (now - untold) / 1_000_000)
 
+    async def anchor(self) -> None:
+        """Write the access log's head into the server's log, which is usually kept where this machine cannot write."""
+        _log.info("access log", extra={"head": str(await self.logbook.head())})
+
     async def refresh_catalogue(self) -> None:
         """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
         oldest = to_micros(self.clock.now() - timedelta(seconds=self.settings.max_duration))

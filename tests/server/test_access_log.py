@@ -513,6 +513,18 @@ class TestTheChain:
         assert ours.breaks(Head(), [Link(entry, bytes(32))])[1] == 1
 
 
+async def test_the_head_is_in_the_servers_log_so_that_it_is_kept_elsewhere(
+    service: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "consentful.server"):
+        await service.service.anchor()
+
+    (record,) = [record for record in caplog.records if record.message == "access log"]
+    head = read_head(vars(record)["head"])
+    assert (await service.service.logbook.check(head)).fault is None
+    assert head.number == 1
+
+
 class TestTheCommand:
     def test_it_prints_the_head_and_takes_it_back(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         places = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]

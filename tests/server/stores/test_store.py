@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from consentful_server.chain import Action, Chain, Entry, Head, Link, pack
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.query import Filter, Order, Position, Selection
 from consentful_server.stores import MessageRow, SealedDialog, Store, Tombstone
+from consentful_server.stores.access_log import Seen, Trace, Values
 from consentful_server.stores.credentials import Credential
+from consentful_server.stores.requests import PrivacyRequest
 from consentful_server.testing import FakeClock
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
 
@@ -401,3 +405,126 @@ async def test_a_lease_from_a_clock_that_was_set_back_binds_nobody(store: Store,
     clock.advance(-86_400)
 
     assert await store.leases.take("purge", "b", timedelta(hours=1))
+
+
+CHAIN = Chain(b"c" * 32)
+
+
+class Jotting(msgspec.Struct, frozen=True):
+    """A note as the logbook makes it. Satisfies `stores.access_log.Note`."""
+
+    who: str = "science"
+    action: Action = "dialog.read"
+    at: datetime = START
+    dialogs: bytes | None = None
+    values: Values | None = None
+
+    def about(self, dialog: int) -> "Jotting":
+        return msgspec.structs.replace(self, dialogs=pack([dialog]))
+
+    def follow(self, head: Head) -> tuple[Link, Head]:
+        entry = Entry(
+            number=head.number + 1,
+            at=to_micros(self.at),
+            kind="credential",
+            who=self.who,
+            action=self.action,
+            request=None,
+            subject=None,
+            filters=("customer", "q"),
+            commitment=None,
+            rows=0,
+            dialogs=self.dialogs,
+        )
+        return CHAIN.follow(head, entry)
+
+
+async def test_entries_of_the_access_log_follow_each_other(store: Store) -> None:
+    for who in ("a", "b", "c"):
+        await store.access_log.add(Jotting(who))
+
+    links = [logged.link for logged in await store.access_log.links(0, 10)]
+    end = await store.access_log.head()
+
+    assert [link.entry.who for link in links] == ["a", "b", "c"]
+    assert CHAIN.breaks(Head(), links) == (end, None)
+    assert CHAIN.made(end)
+    assert [logged.link for logged in await store.access_log.links(1, 1)] == links[1:2]
+
+
+async def test_entries_are_found_by_who_what_and_when_newest_first(store: Store) -> None:
+    for minute, (who, action) in enumerate([("a", "dialog.read"), ("b", "dialog.read"), ("a", "log.read")]):
+        await store.access_log.add(Jotting(who, cast("Action", action), START + timedelta(minutes=minute)))
+
+    async def numbers(before: int | None = None, limit: int = 10, **trace: Any) -> list[int]:
+        found = await store.access_log.newest(Trace(**trace), before, limit)
+        return [logged.link.entry.number for logged in found]
+
+    assert await numbers() == [3, 2, 1]
+    assert await numbers(before=3, limit=1) == [2]
+    assert await numbers(who="a") == [3, 1]
+    assert await numbers(action="dialog.read") == [2, 1]
+    assert await numbers(since=START + timedelta(minutes=1)) == [3, 2]
+    assert await numbers(until=START + timedelta(minutes=1)) == [1]
+
+
+async def test_an_erasure_and_its_entry_are_one_and_only_what_is_erased_now_is_noted(store: Store) -> None:
+    await store.keep(candidate("d-1"))
+    note = Jotting(action="dialog.withdrawn")
+
+    for _ in range(2):
+        await store.erase("d-1", "withdrawn", note=note)
+        await store.erase("unknown", "withdrawn", note=note)
+
+    (logged,) = await store.access_log.links(0, 10)
+    assert logged.link.entry.dialogs == pack([1])
+
+
+async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store: Store) -> None:
+    await store.keep(candidate("d-1", customer_id="c-1"))
+    for customer_id in ("c-1", "c-2"):
+        await store.access_log.add(Jotting(values=Values(b"sealed", PSEUDONYMS.of(customer_id))))
+
+    await store.erase("d-1", "withdrawn")
+    erased = [logged.sealed for logged in await store.access_log.links(0, 10)]
+    await store.access_log.forget(PSEUDONYMS.of("c-2"))
+    forgotten = [logged.sealed for logged in await store.access_log.links(0, 10)]
+
+    assert erased == [None, b"sealed"]
+    assert forgotten == [None, None]
+
+
+async def test_dialogs_are_known_by_their_numbers_also_once_they_are_erased(store: Store, clock: FakeClock) -> None:
+    for number, customer_id in enumerate(("c-1", "c-1", "c-2"), 1):
+        await store.keep(candidate(f"d-{number}", customer_id=customer_id))
+    await store.erase("d-2", "withdrawn")
+
+    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-1"), None) == [1]
+    assert await store.access_log.numbers_of(None, "d-2") == [2]
+    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-2"), "d-1") == [1, 3]
+    assert await store.access_log.seen([3, 2, 9]) == [
+        Seen(2, "d-2", None, to_micros(clock.now())),
+        Seen(3, "d-3", PSEUDONYMS.of("c-2"), None),
+    ]
+
+
+async def test_pending_requests_are_listed_by_due_date_until_they_are_settled(store: Store) -> None:
+    for name, due in (("late", 20), ("soon", 10), ("done", 5)):
+        request = PrivacyRequest(
+            id=name,
+            kind="erasure",
+            status="complete" if name == "done" else "pending",
+            requested_by="officer",
+            received_at=1,
+            due_at=due,
+            dialogs=1,
+            messages=2,
+        )
+        await store.requests.add(request)
+
+    assert [request.id for request in await store.requests.pending()] == ["soon", "late"]
+    await store.requests.settle("soon", "unreadable", "a report")
+    assert [request.id for request in await store.requests.pending()] == ["late"]
+    settled = await store.requests.find("soon")
+    assert settled is not None
+    assert (settled.status, settled.report) == ("unreadable", "a report")
