@@ -135,14 +135,14 @@ function withdrawal(code) {
   return element("p", { className: "code" }, "Withdrawal code ", shown, copy);
 }
 
-function receiptOf({ receipt }) {
+export function receiptOf({ receipt }) {
   const { header, payload } = read(receipt);
   const parts = { Header: JSON.stringify(header, null, 2), Payload: JSON.stringify(payload, null, 2), "As issued": receipt };
   return element("details", { id: "receipt" }, element("summary", {}, "Receipt "),
     ...Object.entries(parts).flatMap(([name, text]) => [element("h3", {}, name), element("pre", { tabIndex: 0 }, text)]));
 }
 
-async function check(receipt) {
+export async function check(receipt) {
   try {
     const answer = await fetch("/.well-known/jwks.json");
     const valid = await verify(receipt, await answer.json());

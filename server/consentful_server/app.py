@@ -10,7 +10,20 @@ import msgspec
 from aiohttp import web
 
 from .documents import asyncapi, openapi
-from .edges import access_log, data, documents, exports, officer, original, pages, rest, stats, upgrade, withdrawal
+from .edges import (
+    access_log,
+    data,
+    documents,
+    explorer,
+    exports,
+    officer,
+    original,
+    pages,
+    rest,
+    stats,
+    upgrade,
+    withdrawal,
+)
 from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
@@ -27,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *access_log.ROUTES,
     *original.ROUTES,
     *pages.ROUTES,
+    *explorer.ROUTES,
     *withdrawal.ROUTES,
     *documents.ROUTES,
 )

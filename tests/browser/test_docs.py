@@ -1,7 +1,7 @@
 """The pages of documentation, in a browser: complete, quiet, and nobody else is asked."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import pytest
 from playwright.async_api import Page, expect
@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from consentful_server import testing
 from consentful_server.app import ROUTES
 from consentful_server.documents import asyncapi
+from looks import fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 Scheme: TypeAlias = Literal["light", "dark"]
@@ -24,11 +25,6 @@ async def visit(
     await page.goto(service.url + path)
     await expect(page.locator("[aria-busy]")).to_have_count(0)
     return page
-
-
-async def fits(page: Page) -> bool:
-    layout: dict[str, Any] = await page.evaluate("({whole: document.documentElement.scrollWidth, seen: innerWidth})")
-    return layout["whole"] <= layout["seen"]
 
 
 @each_size

@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from consentful_server import testing
+from looks import CONTRAST, fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
@@ -350,42 +351,14 @@ async def test_what_may_be_shared_is_in_the_address(page: Page, service: testing
 async def test_a_phone_needs_no_sideways_scrolling(service: testing.Served, new_page: NewPage) -> None:
     page = await new_page(service.url, width=390)
 
-    async def overflow() -> int:
-        return await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-
-    assert await overflow() <= 0
+    assert await fits(page)
     await open_dialog(page, customer="c" * 200)
     await say(page, "w" * 300)
     await page.get_by_text("Make trouble").click()
-    assert await overflow() <= 0
+    assert await fits(page)
     await grant(page)
     await page.locator("#receipt summary").click()
-    assert await overflow() <= 0
-
-
-CONTRAST = """() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => channels(colour).slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    for (; node; node = node.parentElement) {
-      const { backgroundColor } = getComputedStyle(node);
-      if (channels(backgroundColor)[3] !== 0) return backgroundColor;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const own = (node) => [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const poor = [];
-  for (const node of document.querySelectorAll("body *")) {
-    if (!own(node) || !node.checkVisibility() || node.closest(":disabled, .hidden, .skip, noscript")) continue;
-    const [one, other] = [getComputedStyle(node).color, behind(node)].map(luminance);
-    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-    if (ratio < 4.5) poor.push(`${node.tagName}#${node.id}.${node.className}: ${ratio.toFixed(2)}`);
-  }
-  return poor;
-}"""
-"""The elements with text that WCAG 2.2 §1.4.3 (AA) would call too faint."""
+    assert await fits(page)
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])

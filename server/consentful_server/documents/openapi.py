@@ -48,6 +48,7 @@ _TITLES: Final = {
     "withdrawal": "Withdrawal page",
     "original": "Original contract",
     "upgrade": "Live dialog",
+    "explorer": "Explorer",
     "documents": "Documents",
     "pages": "Pages and operations",
 }
