@@ -197,6 +197,8 @@ def checked(frame: wire.FromClient, codec: wire.Codec) -> bytes:
     if data is None:  # not raised where it is caught: a UnicodeEncodeError carries the whole text
         raise wire.BadFrame("$", "text with a lone surrogate, which is not Unicode")
     codec.decode_client(data)
+    if isinstance(frame, wire.Message) and frame.sent_at is not None and not wire.is_storable(frame.sent_at):
+        raise wire.BadFrame("$.sent_at", "a time in the years 2 to 9998")
     return data
 
 

@@ -7,7 +7,7 @@ to an older client. No `repr` shows words, customers or tokens.
 """
 
 import re
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -188,6 +188,11 @@ class Error(ServerFrame, tag="error", frozen=True):
 
 FromClient: TypeAlias = Open | Message | Consent
 FromServer: TypeAlias = Opened | Ack | Stored | Discarded | Closing | Error
+
+
+def is_storable(moment: datetime) -> bool:
+    """Whether a moment is one in any time zone: the first and the last year that dates know are not."""
+    return MINYEAR < moment.year < MAXYEAR
 
 
 class BadFrame(ValueError):  # noqa: N818 - named for what it is

@@ -126,7 +126,7 @@ class Dialog:
         Raises:
             Gap: If a message before this one is missing.
             OverLimit: If it would break a limit; its number may be used again.
-            BadRequest: If the language is not a BCP 47 tag.
+            BadRequest: If the language is not a BCP 47 tag, or `sent_at` is no moment in UTC.
         """
         held = len(self.utterances)
         if message.seq <= held:
@@ -135,6 +135,8 @@ class Dialog:
             raise Gap(expected=held + 1)
         size = _utf8_length(message.text)
         self._check_limits(size, message.seq)
+        if message.sent_at is not None and not wire.is_storable(message.sent_at):
+            raise BadRequest("sent_at", "a time in the years 2 to 9998")
         spelt, language = self.language, self._canonical
         if message.language is not None:
             spelt, language = message.language, _language("language", message.language)

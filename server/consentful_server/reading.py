@@ -4,6 +4,7 @@ Nobody holds a transaction between two reads. A walk goes below a watermark in s
 stored when it began, less what is erased meanwhile.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -13,12 +14,14 @@ from .clock import from_micros
 from .errors import Erased, NotFound
 from .logbook import Logbook
 from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
-from .sealing import Opened, fold
+from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store, Tombstone
 from .vault import Vault
 from .views import Chat, KeptDialog, KeptMessage, Page, Sight, Summary
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger("consentful.reading")
 
 _SCAN_BLOCK: Final = 2_000
 _SCAN_MOST: Final = 20_000
@@ -66,13 +69,14 @@ class Reading:
 
         With `q` it may hold fewer than `limit`, even none, and still have a next one.
         """
-        walk = await self._walk("messages", wanted, sight, order, cursor)
+        walk, opener = await self._walk("messages", wanted, sight, order, cursor), Opener(self._vault, sight)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
         scanned, more = 0, True
         while more and len(items) < limit and scanned < _SCAN_MOST:
             length = limit if wanted.q is None else _SCAN_BLOCK
-            block = await self._block(walk.select(wanted, sight.purposes, order, length), sight, limit - len(items))
+            selection = walk.select(wanted, sight.purposes, order, length)
+            block = await self._block(selection, sight, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
             scanned += length
@@ -81,7 +85,7 @@ class Reading:
         await self._logbook.write(
             sight.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
         )
-        return Page(items, self._cursor("messages", wanted, sight, order, walk, more), more)
+        return Page(items, self._cursor("messages", wanted, sight, order, walk, more), more, _named(opener))
 
     async def latest(
         self, wanted: Filter, sight: Sight, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
@@ -92,11 +96,14 @@ class Reading:
             filter=wanted, order="newest", watermark=watermark, limit=limit, offset=offset, sight=sight.purposes
         )
 
-        def opener(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[list[T], list[int]]:
-            dialogs = {number: Opened(self._vault, dialog) for number, dialog in sealed.items()}
-            return [view(dialogs[row.dialog], row) for row in rows], list(dialogs)
+        opener = Opener(self._vault, sight)
 
-        items, dialogs = await self._store.messages(selection, opener)
+        def page(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[list[T], list[int]]:
+            dialogs = opener.open_all(sealed)
+            return [view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs], list(dialogs)
+
+        items, dialogs = await self._store.messages(selection, page)
+        _named(opener)
         await self._logbook.write(sight.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
         return items
 
@@ -131,21 +138,24 @@ class Reading:
         cursor: str | None,
         view: Callable[[Opened], T | None],
     ) -> Page[T]:
-        walk = await self._walk(kind, wanted, sight, order, cursor)
+        walk, opener = await self._walk(kind, wanted, sight, order, cursor), Opener(self._vault, sight)
+        is_chat = kind == "chat"
 
-        def opener(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[list[tuple[int, T]], Position | None]:
+        def page(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[list[tuple[int, T]], Position | None]:
             shown = rows[:limit]
             last = Position(shown[-1][1].received_at, shown[-1][0]) if len(rows) > limit else None
-            seen = [(number, view(Opened(self._vault, sealed))) for number, sealed in shown]
+            opened = [(number, opener.open(sealed, words=is_chat)) for number, sealed in shown]
+            seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
             return [(number, item) for number, item in seen if item is not None], last
 
         selection = walk.select(wanted, sight.purposes, order, limit)
-        found, last = await self._store.dialogs(selection, opener, heads=kind == "chat")
+        found, last = await self._store.dialogs(selection, page, heads=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
-        action = "messages.read" if kind == "chat" else "dialogs.read"
+        action = "messages.read" if is_chat else "dialogs.read"
         await self._logbook.write(sight.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)
         more = last is not None
-        return Page(items, self._cursor(kind, wanted, sight, order, walk.past(order, last), more), more)
+        after = self._cursor(kind, wanted, sight, order, walk.past(order, last), more)
+        return Page(items, after, more, _named(opener))
 
     async def _walk(self, kind: Kind, wanted: Filter, sight: Sight, order: Order, cursor: str | None) -> Walk:
         """Return where a walk goes on. Newest first it keeps its watermark; in commit order it sees what came since."""
@@ -154,16 +164,18 @@ class Reading:
             return Walk(await self._store.watermark(), walk.after if walk else None)
         return walk
 
-    async def _block(self, selection: Selection, sight: Sight, room: int) -> "_Block":
+    async def _block(self, selection: Selection, sight: Sight, opener: Opener, room: int) -> "_Block":
         """Return at most `room` of the messages that fit, from one short read."""
         length = selection.limit - 1
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
-        def opener(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> _Block:
-            dialogs = {number: Opened(self._vault, dialog) for number, dialog in sealed.items()}
+        def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> _Block:
+            dialogs = opener.open_all(sealed)
             items: list[KeptMessage] = []
             seen: set[int] = set()
             for row in rows[:length]:
+                if row.dialog not in dialogs:
+                    continue
                 message = dialogs[row.dialog].message(row, sight)
                 if needle is None or needle in fold(message.text):
                     items.append(message)
@@ -173,13 +185,20 @@ class Reading:
             more = len(rows) > length
             return _Block(items, seen, rows[length - 1].position if more else None, more)
 
-        return await self._store.messages(selection, opener)
+        return await self._store.messages(selection, block)
 
     def _cursor(self, kind: Kind, wanted: Filter, sight: Sight, order: Order, walk: Walk, more: bool) -> str | None:
         """Return where the next page begins. In commit order there is always one: of what is stored later."""
         if not more and order == "newest":
             return None
         return self._cursors.write(kind, order, wanted, sight.purposes, walk)
+
+
+def _named(opener: Opener) -> tuple[str, ...]:
+    """Return the ids of what did not open, for the reader and for the operator's log."""
+    for dialog_id in opener.damaged:
+        _log.error("damaged", extra={"dialog_id": dialog_id})
+    return tuple(sorted(opener.damaged))
 
 
 class _Block(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Between words and seals: a granted dialog becomes what the store keeps, and that becomes words again."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -72,7 +72,8 @@ class Sealer:
             return stored
         if not set(mine.purposes) < set(theirs.purposes):
             raise Conflict
-        narrowed = self._seal(key, self._record, stored.wrapped)
+        # Narrower, and otherwise the consent that was given then: a replay must not prolong what it restricts.
+        narrowed = self._seal(key, msgspec.structs.replace(theirs, purposes=mine.purposes), stored.wrapped)
         return msgspec.structs.replace(narrowed, stored_at=stored.stored_at, opened_at=stored.opened_at)
 
     def _seal(self, key: DialogKey, record: Record, wrapped: bytes) -> SealedDialog:
@@ -129,6 +130,17 @@ class Opened:
 
     def __repr__(self) -> str:
         return f"Opened({self._sealed.record.dialog_id!r})"
+
+    def look(self, sight: Sight, *, words: bool) -> None:
+        """Open now all that this sight will show.
+
+        Raises:
+            Damaged: If it does not open.
+        """
+        if words and len(self._lines) != self._sealed.messages:
+            raise Damaged(self.dialog_id)
+        if sight.identify:
+            _ = self.customer_id
 
     @cached_property
     def _lines(self) -> list[_Line]:
@@ -228,6 +240,29 @@ class Opened:
             return self._vault.open(self._key, field, sealed, record.dialog_id, self._bound)
         except Unopenable:
             raise Damaged(record.dialog_id) from None
+
+
+class Opener:
+    """Opens what one reader sees. What does not open is left out, and named: it takes no neighbours along."""
+
+    def __init__(self, vault: Vault, sight: Sight) -> None:
+        self._vault = vault
+        self._sight = sight
+        self.damaged: set[str] = set()
+
+    def open(self, sealed: SealedDialog, *, words: bool = True) -> Opened | None:
+        """Return the dialog, with or without its words; None if it is damaged."""
+        try:
+            opened = Opened(self._vault, sealed)
+            opened.look(self._sight, words=words)
+        except Damaged:
+            self.damaged.add(sealed.record.dialog_id)
+            return None
+        return opened
+
+    def open_all(self, sealed: Mapping[int, SealedDialog]) -> dict[int, Opened]:
+        found = ((number, self.open(dialog)) for number, dialog in sealed.items())
+        return {number: opened for number, opened in found if opened is not None}
 
 
 def fold(text: str) -> str:

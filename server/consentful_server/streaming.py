@@ -16,7 +16,7 @@ from .chain import Action
 from .formats import MEDIA, Format, Shape, encoder
 from .logbook import Logbook
 from .query import Filter, Order, Position, Selection, Walk
-from .sealing import Opened, fold
+from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store
 from .stores.exports import Export
 from .vault import Vault
@@ -53,8 +53,10 @@ class Stream:
     def fits(self, message: KeptMessage) -> bool:
         return self._needle is None or self._needle in fold(message.text)
 
-    def row_of(self, opened: Opened) -> Any:
-        """Return a dialog as a row; None if it does not fit."""
+    def row_of(self, opened: Opened | None) -> Any:
+        """Return a dialog as a row; None if it does not fit, or did not open."""
+        if opened is None:
+            return None
         if self.shape == "dialogs":
             return opened.summary(self.sight)
         return opened.chat(self.sight) if self._needle is None or opened.says(self._needle) else None
@@ -74,7 +76,7 @@ class Stream:
         """The last byte was handed over: what was sent is the whole result."""
         self._is_complete = True
 
-    def record(self, place: int) -> Export:
+    def record(self, place: int, *, damaged: int) -> Export:
         return Export(
             id=self.id,
             who=self.sight.by.name,
@@ -85,6 +87,7 @@ class Stream:
             size=self._size,
             sha256=self._sha256.digest(),
             complete=self._is_complete,
+            damaged=damaged,
         )
 
     def _counted(self, data: bytes) -> bytes:
@@ -104,29 +107,29 @@ class Streams:
     async def run(self, stream: Stream) -> AsyncGenerator[bytes]:
         """Yield the stream, block by block; the last one closes the format.
 
-        Raises:
-            Damaged: If what is stored of a dialog was altered.
+        What does not open is left out, and counted.
         """
+        opener = Opener(self._vault, stream.sight)
         walk, place = Walk(await self._store.watermark()), await self._store.exports.place()
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.watermark}
         await self._logbook.write(stream.sight.by, begun, wanted=asked, subject=stream.id)
         try:
-            async for data in self._walk(stream, walk):
+            async for data in self._walk(stream, walk, opener):
                 yield data
         finally:
-            record = stream.record(place)
+            record = stream.record(place, damaged=len(opener.damaged))
             note = self._logbook.note(
                 stream.sight.by, sent, rows=record.rows, dialogs=stream.dialogs, subject=stream.id
             )
             await self._store.exports.add(record, note)
 
-    async def _walk(self, stream: Stream, walk: Walk) -> AsyncGenerator[bytes]:
+    async def _walk(self, stream: Stream, walk: Walk, opener: Opener) -> AsyncGenerator[bytes]:
         read = self._messages if stream.shape == "messages" else self._dialogs
         more, length = True, _FEW_ROWS
         while more:
             selection = walk.select(stream.wanted, stream.sight.purposes, stream.order, length)
-            data, last = await read(stream, selection)
+            data, last = await read(stream, selection, opener)
             more = last is not None
             walk = walk.past(stream.order, last)
             length = _length_after(data, length, _MOST_ROWS[stream.shape])
@@ -135,24 +138,28 @@ class Streams:
         yield stream.finish()
         stream.arrived()
 
-    async def _messages(self, stream: Stream, selection: Selection) -> tuple[bytes, Position | None]:
-        def opener(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
+    async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
+        def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
             shown, last = _shown(rows, selection.limit - 1)
-            dialogs = {number: Opened(self._vault, dialog) for number, dialog in sealed.items()}
-            found = [(row.dialog, dialogs[row.dialog].message(row, stream.sight)) for row in shown]
+            dialogs = opener.open_all(sealed)
+            found = [
+                (row.dialog, dialogs[row.dialog].message(row, stream.sight)) for row in shown if row.dialog in dialogs
+            ]
             data = stream.encode([it for it in found if stream.fits(it[1])])
             return data, None if last is None else last.position
 
-        return await self._store.messages(selection, opener)
+        return await self._store.messages(selection, block)
 
-    async def _dialogs(self, stream: Stream, selection: Selection) -> tuple[bytes, Position | None]:
-        def opener(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[bytes, Position | None]:
+    async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
+        words = stream.shape == "chat"
+
+        def block(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[bytes, Position | None]:
             shown, last = _shown(rows, selection.limit - 1)
-            found = [(number, stream.row_of(Opened(self._vault, dialog))) for number, dialog in shown]
+            found = [(number, stream.row_of(opener.open(dialog, words=words))) for number, dialog in shown]
             data = stream.encode([it for it in found if it[1] is not None])
             return data, None if last is None else Position(last[1].received_at, last[0])
 
-        return await self._store.dialogs(selection, opener, heads=stream.shape == "chat")
+        return await self._store.dialogs(selection, block, heads=words)
 
 
 _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {

@@ -124,11 +124,15 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next` is the cursor of the one after it; in commit order it is always there."""
+    """One page of a list. `next` is the cursor of the one after it; in commit order it is always there.
+
+    `damaged` are the ids of dialogs that belong on it and do not open.
+    """
 
     items: list[T]
     next: str | None
     more: bool
+    damaged: tuple[str, ...] = ()
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):

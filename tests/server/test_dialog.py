@@ -1,7 +1,7 @@
 """The rules of a live dialog, as tables and as properties."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -249,3 +249,20 @@ def test_a_language_is_one_however_it_is_spelt() -> None:
     for opened in (first, second):
         opened.say(Message(1, "Hi"), NOW)
     assert first.utterances[0].language == second.utterances[0].language
+
+
+@pytest.mark.parametrize(
+    "sent_at",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(1, 12, 31, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14))),
+    ],
+)
+def test_a_time_that_is_none_in_utc_is_refused_and_leaves_no_trace(sent_at: datetime) -> None:
+    opened = dialog()
+
+    with pytest.raises(BadRequest, match="sent_at"):
+        opened.say(Message(1, "Hi", sent_at=sent_at), NOW)
+
+    assert opened.utterances == []

@@ -158,6 +158,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         rows=1,
         bytes=4096,
         sha256=_DIGEST,
+        damaged=0,
         stale=True,
         erased=[_DIALOG_ID],
     ),

@@ -20,7 +20,7 @@ class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
     """One export. `bytes` and `sha256` are of the file, before any content coding.
 
     It is not `complete` while it runs, and if it was cut short. It is `stale` once a dialog in it was erased. `filter`
-    is null once it was erased with the customer whom it named.
+    is null once it was erased with the customer whom it named. `damaged` dialogs belonged in it and did not open.
     """
 
     id: str
@@ -34,6 +34,7 @@ class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None
     bytes: int | None
     sha256: str | None
+    damaged: int | None
     stale: bool
     erased: list[str]
 
@@ -100,6 +101,7 @@ def _shown(manifest: Manifest) -> ShownExport:
         rows=None if record is None else record.rows,
         bytes=None if record is None else record.size,
         sha256=None if record is None else record.sha256.hex(),
+        damaged=None if record is None else record.damaged,
         stale=bool(manifest.erased),
         erased=manifest.erased,
     )
@@ -119,7 +121,7 @@ ROUTES: Final = (
         "GET",
         "/v1/exports/{export_id}",
         manifest,
-        ("data:read", "privacy"),
+        ("data:read",),
         answers=(Answer({bodies.JSON: ShownExport}),),
         refusals=(errors.NotFound,),
     ),
@@ -127,7 +129,7 @@ ROUTES: Final = (
         "GET",
         "/v1/erasures",
         erasures,
-        ("data:read", "privacy"),
+        ("data:read",),
         query=Following,
         answers=(Answer({bodies.JSON: Erasures}),),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),

@@ -216,6 +216,6 @@ ROUTES: Final = (
             errors.Unsupported,
         ),
     ),
-    Route("GET", "/data", data, ("data:identify",), query=Listing, answers=_DATA, refusals=(errors.Damaged,)),
-    Route("GET", "/data/", data, ("data:identify",), query=Listing, answers=_DATA, refusals=(errors.Damaged,)),
+    Route("GET", "/data", data, ("data:identify",), query=Listing, answers=_DATA),
+    Route("GET", "/data/", data, ("data:identify",), query=Listing, answers=_DATA),
 )

@@ -11,7 +11,8 @@ from .access_log import Logged, Note
 class Export(msgspec.Struct, frozen=True, kw_only=True):
     """What was sent as one stream; the access log knows of which dialogs. It is `complete` if nothing is missing.
 
-    `size` (bytes) and `sha256` are of the file, before any content coding; `place` is where the feed stood at first.
+    `size` (bytes) and `sha256` are of the file, before any content coding; `place` is where the feed stood at first;
+    `damaged` is how many dialogs belonged in it and did not open.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: bytes
     complete: bool
+    damaged: int
 
 
 class ErasedDialog(msgspec.Struct, frozen=True):

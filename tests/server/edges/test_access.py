@@ -40,6 +40,7 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/dialogs/{dialog_id}"): {"data:read"},
     ("DELETE", "/v1/dialogs/{dialog_id}"): {"dialogs:write", "privacy"},
     ("GET", "/v1/stats"): {"data:read"},
+    ("GET", "/v1/stats/outcomes"): {"data:read"},
     ("GET", "/v1/exports/{export_id}"): {"data:read"},
     ("GET", "/v1/erasures"): {"data:read"},
     ("POST", "/v1/privacy-requests"): {"privacy"},

@@ -83,7 +83,7 @@ class TestManifests:
     @WITH_KEYS
     async def test_another_ones_export_looks_like_none(self, http: ClientSession, service: Served) -> None:
         ann, bob = await key(service, "ann", "data:read"), await key(service, "bob", "data:read")
-        officer = await key(service, "officer", "privacy")
+        officer = await key(service, "officer", "data:read", "privacy")
         export_id, _ = await export(http, ann)
 
         foreign = await http.get(f"/v1/exports/{export_id}", headers=bearer(bob))
@@ -109,7 +109,7 @@ class TestFeed:
     @WITH_KEYS
     async def test_art_19_an_erasure_names_the_exports_that_held_it(self, http: ClientSession, service: Served) -> None:
         ann, bob = await key(service, "ann", "data:read"), await key(service, "bob", "data:read")
-        officer = await key(service, "officer", "privacy")
+        officer = await key(service, "officer", "data:read", "privacy")
         for number in range(3):
             await keep(service.service, f"d-{number}", language="en" if number else "de")
         english, _ = await export(http, ann, language="en")

@@ -560,6 +560,32 @@ class TestReplay:
         assert await texts(http, purpose="research") == []
         assert await texts(http, purpose=two_purposes.purposes[0]) == ["one"]
 
+    @pytest.mark.parametrize("fields", [{"bot": "other"}, {"language": "de"}, {"metadata": {"k": "v"}}, {}])
+    async def test_what_was_narrowed_still_opens_whatever_else_the_replay_said(
+        self,
+        dial: Callable[..., Any],
+        http: ClientSession,
+        clock: FakeClock,
+        two_purposes: Wording,
+        fields: dict[str, Any],
+    ) -> None:
+        first = await dial()
+        await first.open(dialog_id="d-1", language="en", bot="shop")
+        await first.say("one", language="en")
+        await first.grant()
+        before = await get(http, "/v1/dialogs/d-1")
+        clock.advance(86_400)
+
+        again = await dial()
+        await again.open(dialog_id="d-1", **({"language": "en", "bot": "shop"} | fields))
+        await again.say("one", language="en")
+        await again.grant(purposes=["improve"])
+
+        after = await get(http, "/v1/dialogs/d-1")
+        assert after["purposes"] == ["improve"]
+        assert (after["expires_at"], after["bot"]) == (before["expires_at"], "shop"), "narrower, and nothing else"
+        assert await texts(http) == ["one"]
+
     async def test_wider_purposes_are_a_conflict(
         self, dial: Callable[..., Any], http: ClientSession, two_purposes: Wording
     ) -> None:
@@ -570,6 +596,17 @@ class TestReplay:
 
         assert (await wider.receive(Error)).code == "conflict"
         assert (await get(http, "/v1/dialogs/d-1"))["purposes"] == ["improve"]
+
+    async def test_a_time_that_is_none_in_utc_is_refused(self, live: Live, http: ClientSession) -> None:
+        await live.open(dialog_id="d-1")
+        await live.send_raw(b'{"type":"message","seq":1,"text":"x","sent_at":"0001-01-01T00:00:00+14:00"}')
+
+        refused = await live.receive(Error)
+        await live.say("one")
+        await live.grant()
+
+        assert (refused.code, "sent_at" in refused.detail) == ("frame", True)
+        assert await texts(http) == ["one"]
 
     async def test_an_erased_id_cannot_come_back(
         self, dial: Callable[..., Any], http: ClientSession, service: Served

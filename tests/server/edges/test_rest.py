@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
 from consentful_server.errors import Damaged
+from consentful_server.stores.sqlite.lane import connect
 from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
 from kept import get, keep, messages, texts
@@ -389,6 +390,50 @@ class TestFormats:
 
         await get(http, "/healthz")
         assert await texts(http, limit=1) == ["x" * 30_000]
+
+
+class TestDamaged:
+    """What does not open takes no neighbours along, and is named."""
+
+    @pytest.fixture(
+        params=[
+            "UPDATE dialogs SET expires_at = expires_at + 1 WHERE id = 2",
+            "UPDATE dialog_keys SET wrapped = zeroblob(64) WHERE dialog = 2",
+            "UPDATE seals SET customer = zeroblob(40) WHERE dialog = 2",
+        ]
+    )
+    async def damaged(self, service: Served, request: pytest.FixtureRequest) -> None:
+        for number in range(1, 4):
+            await keep(service.service, f"d-{number}")
+        db = connect(service.service.settings.database_path)
+        db.execute(request.param)
+        db.close()
+
+    @pytest.mark.usefixtures("damaged")
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/dialogs", "/v1/messages?shape=chat"])
+    async def test_a_page_leaves_it_out_and_names_it(self, http: ClientSession, path: str) -> None:
+        page = await get(http, path)
+
+        assert [item["dialog_id"] for item in page["items"]] == ["d-3", "d-1"]
+        assert page["damaged"] == ["d-2"]
+
+    @pytest.mark.usefixtures("damaged")
+    @pytest.mark.parametrize("path", ["/v1/messages?", "/v1/dialogs?", "/v1/messages?shape=chat&"])
+    async def test_a_stream_leaves_it_out_and_its_manifest_tells(self, http: ClientSession, path: str) -> None:
+        async with http.get(path + "format=ndjson") as response:
+            lines = [json.loads(line) for line in (await response.read()).splitlines()]
+            export_id = response.headers["Export-Id"]
+
+        assert [line["dialog_id"] for line in lines] == ["d-3", "d-1"]
+        manifest = await get(http, f"/v1/exports/{export_id}")
+        assert (manifest["complete"], manifest["damaged"]) == (True, 1)
+
+    @pytest.mark.usefixtures("damaged")
+    async def test_alone_it_is_500_and_the_original_contract_goes_on(self, http: ClientSession) -> None:
+        async with http.get("/v1/dialogs/d-2") as response:
+            assert (response.status, (await response.json())["code"]) == (500, "damaged")
+        async with http.get("/data") as response:
+            assert [item["dialogId"] for item in await response.json()] == ["d-3", "d-1"]
 
 
 class TestOneDialog:

@@ -51,7 +51,7 @@ class SQLiteExports:
 
 def _add(db: "sqlite3.Connection", export: Export, note: Note) -> None:
     access_log.append(db, note)
-    db.execute("INSERT INTO exports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(export))
+    db.execute("INSERT INTO exports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(export))
 
 
 def _find(db: "sqlite3.Connection", export_id: str) -> Export | None:

@@ -9,6 +9,7 @@ answered before that has succeeded; where it cannot, the outcome is unknown and 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -167,7 +168,8 @@ def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]], before_commit: 
     try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        _roll_back(db)
+        with suppress(sqlite3.Error):  # the doubt is the same, whether or not this worked
+            _roll_back(db)
         raise _Doubt from error
     return outcomes
 

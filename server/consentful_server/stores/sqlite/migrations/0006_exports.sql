@@ -8,7 +8,8 @@ CREATE TABLE exports (
     rows INTEGER NOT NULL,
     size INTEGER NOT NULL,           -- bytes
     sha256 BLOB NOT NULL,
-    complete INTEGER NOT NULL
+    complete INTEGER NOT NULL,
+    damaged INTEGER NOT NULL         -- dialogs that did not open
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX access_log_by_subject ON access_log (subject) WHERE subject IS NOT NULL;
 
