@@ -42,6 +42,11 @@ Action: TypeAlias = Literal[
 `dialog.…` but for `dialog.read` is an erasure, for that reason.
 """
 
+BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed"})
+SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent"})
+HANDED_OUT: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
+"""Entries whose dialogs somebody got to see."""
+
 _MAC: Final = "sha256"
 FIRST_LINK: Final = bytes(32)
 """What the first entry follows."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from pyroaring import BitMap
 
-from .chain import FIRST_LINK, Action, Actor, Chain, Entry, Head, Link, pack, unpack
+from .chain import BEGUN, FIRST_LINK, HANDED_OUT, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .clock import Clock, from_micros, to_micros
 from .commitment import Commitments
 from .errors import BadRequest
@@ -15,7 +15,6 @@ from .stores.access_log import Logged, Note, Seen, Trace, Values
 from .views import LogEntry, Recipient
 
 _BLOCK: Final = 2_000
-_READS: Final[tuple[Action, ...]] = ("messages.read", "messages.sent", "dialogs.read", "dialogs.sent", "dialog.read")
 _BEFORE_ALL: Final = -(2**63)
 """Before any number, also those that only a forger gives."""
 _LOOKED_AT: Final = 20_000
@@ -41,6 +40,13 @@ class Found(msgspec.Struct, frozen=True):
 
     items: list[LogEntry]
     before: int | None
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """Dialogs that were seen, and the ids of streams that may have shown more: they run, or a crash cut them off."""
+
+    dialogs: list[Seen]
+    unfinished: list[str]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -132,30 +138,33 @@ class Logbook:
         """Return the internal numbers of a customer's (pseudonym) dialogs, or of one dialog, stored or erased."""
         return BitMap(await self._store.access_log.numbers_of(customer, dialog_id))
 
-    async def seen(self, trace: Trace, *, after: int, limit: int) -> list[Seen]:
+    async def seen(self, trace: Trace, *, after: int, limit: int) -> Sighting:
         """Return the dialogs that entries which fit tell of, by internal number (GDPR art. 33)."""
-        union = BitMap()
-        before: int | None = None
-        while block := await self._store.access_log.newest(trace, before, _BLOCK):
-            for logged in block:
-                if logged.link.entry.dialogs is not None:
-                    union |= unpack(logged.link.entry.dialogs)
-            before = block[-1].link.entry.number
-        numbers = [number for number in union if number > after][:limit]
-        return await self._store.access_log.seen(numbers)
+        dialogs, unfinished = BitMap(), list[str]()
+        sent: dict[str, BitMap] = {}
+        until = None if trace.until is None else to_micros(trace.until)
+        async for entry in self._newest(Trace(trace.who, trace.action, trace.since)):
+            numbers = BitMap() if entry.dialogs is None else unpack(entry.dialogs)
+            if entry.subject is not None and entry.action in SENT:
+                sent[entry.subject] = numbers
+            if until is not None and entry.at >= until:
+                continue
+            dialogs |= numbers
+            if entry.subject is not None and entry.action in BEGUN:  # and perhaps sent after `until`
+                dialogs |= sent.get(entry.subject, BitMap())
+                if entry.subject not in sent:
+                    unfinished.append(entry.subject)
+        numbers = [number for number in dialogs if number > after][:limit]
+        return Sighting(await self._store.access_log.seen(numbers), unfinished)
 
     async def recipients(self, dialogs: BitMap) -> list[Recipient]:
         """Return which credentials saw something of these dialogs (GDPR art. 15(1)(c)), by name."""
         seen: dict[str, tuple[int, int, BitMap]] = {}
-        before: int | None = None
-        while dialogs and (block := await self._store.access_log.newest(Trace(), before, _BLOCK)):
-            for logged in block:
-                entry = logged.link.entry
-                if entry.kind == "credential" and entry.action in _READS and _is_about(entry, dialogs):
-                    first, last, which = seen.get(entry.who, (entry.at, entry.at, BitMap()))
-                    which |= unpack(entry.dialogs or b"") & dialogs
-                    seen[entry.who] = (min(first, entry.at), max(last, entry.at), which)
-            before = block[-1].link.entry.number
+        async for entry in self._newest(Trace()):
+            if entry.kind == "credential" and entry.action in HANDED_OUT and _is_about(entry, dialogs):
+                first, last, which = seen.get(entry.who, (entry.at, entry.at, BitMap()))
+                which |= unpack(entry.dialogs or b"") & dialogs
+                seen[entry.who] = (min(first, entry.at), max(last, entry.at), which)
         return [
             Recipient(who=who, first_at=from_micros(first), last_at=from_micros(last), dialogs=len(which))
             for who, (first, last, which) in sorted(seen.items())
@@ -181,6 +190,13 @@ class Logbook:
         if anchor is not None and anchor.number > at.number:
             return Check(at.number, at, f"the log ends before entry {anchor.number}")
         return Check(at.number, at, None)
+
+    async def _newest(self, trace: Trace) -> AsyncGenerator[Entry]:
+        before: int | None = None
+        while block := await self._store.access_log.newest(trace, before, _BLOCK):
+            for logged in block:
+                yield logged.link.entry
+            before = block[-1].link.entry.number
 
     async def _blocks(self, end: int) -> AsyncGenerator[list[Logged]]:
         after = _BEFORE_ALL

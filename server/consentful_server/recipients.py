@@ -9,11 +9,10 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from .chain import Entry, unpack
+from .chain import HANDED_OUT, Entry, unpack
 from .stores import Store
 
 _BLOCK: Final = 2_000
-_HANDED_OUT: Final = frozenset({"messages.read", "messages.sent", "dialogs.read", "dialogs.sent", "dialog.read"})
 
 
 class Recipients:
@@ -50,7 +49,7 @@ class Recipients:
         return self.read(who, dialog) or any(dialog in held for held in self._streams[who].values())
 
     def _take(self, entry: Entry) -> None:
-        if entry.dialogs is None or entry.action not in _HANDED_OUT:
+        if entry.dialogs is None or entry.action not in HANDED_OUT:
             return
         dialogs = unpack(entry.dialogs)
         if entry.subject is None:

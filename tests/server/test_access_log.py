@@ -218,6 +218,26 @@ class TestReading:
         assert saw["items"][0]["customer"] == service.service.archive.pseudonym("c-1")
         assert (saw["items"][1]["customer"], saw["items"][1]["erased_at"]) == (None, "2026-01-01T00:01:00Z")
 
+    async def test_art_33_a_stream_counts_from_its_beginning_and_one_that_never_ended_is_named(
+        self, http: ClientSession, service: Served, clock: FakeClock
+    ) -> None:
+        await keep(service.service, "d-1")
+        streams = [Stream("ndjson", "messages", Filter(), Sight(by=SCIENTIST), "stored") for _ in range(2)]
+        ends, runs = [service.service.streams.run(stream) for stream in streams]
+        for stream in (ends, runs):
+            await anext(stream)
+        clock.advance(60)
+        until = clock.now().isoformat()
+        before = await get(http, "/v1/access-log/dialogs", until=until)
+        await ends.aclose()
+
+        after = await get(http, "/v1/access-log/dialogs", until=until)
+        await runs.aclose()
+
+        assert (before["items"], sorted(before["unfinished"])) == ([], sorted(stream.id for stream in streams))
+        assert [dialog["dialog_id"] for dialog in after["items"]] == ["d-1"]
+        assert after["unfinished"] == [streams[1].id]
+
     async def test_seen_dialogs_come_in_pages(self, http: ClientSession, service: Served) -> None:
         for number in range(5):
             await keep(service.service, f"d-{number}")

@@ -183,7 +183,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),
     access_log.SeenDialogs: access_log.SeenDialogs(
-        [access_log.SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None
+        [access_log.SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
     ),
     LogEntry: _ENTRY,
     original.Pushed: original.Pushed(_ASKED, "EN"),

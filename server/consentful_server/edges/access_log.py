@@ -72,10 +72,15 @@ class SeenDialog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenDialogs(msgspec.Struct, frozen=True):
-    """One page of the dialogs that were seen, in the order in which they were stored."""
+    """One page of the dialogs that were seen, in the order in which they were stored.
+
+    `unfinished` are streams that run or that a crash cut off: their entry in the log tells filter and watermark,
+    and so what they can have shown at most.
+    """
 
     items: list[SeenDialog]
     next: str | None
+    unfinished: list[str]
 
 
 async def entries(request: web.Request) -> web.StreamResponse:
@@ -111,7 +116,10 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     wanted = _wanted(asked)
     after = 0 if asked.cursor is None else service.cursors.marked(asked.cursor, _DIALOGS, wanted)
-    seen = await service.logbook.seen(Trace(asked.who, None, asked.since, asked.until), after=after, limit=asked.limit)
+    sighting = await service.logbook.seen(
+        Trace(asked.who, None, asked.since, asked.until), after=after, limit=asked.limit
+    )
+    seen = sighting.dialogs
     await service.logbook.write(principal.actor, "log.read", wanted=wanted, rows=len(seen))
     more = len(seen) == asked.limit
     items = [
@@ -122,7 +130,8 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
         )
         for it in seen
     ]
-    return json(SeenDialogs(items, service.cursors.mark(_DIALOGS, wanted, seen[-1].number) if more else None))
+    following = service.cursors.mark(_DIALOGS, wanted, seen[-1].number) if more else None
+    return json(SeenDialogs(items, following, sighting.unfinished))
 
 
 async def _page(request: web.Request, asked: LogListing, about: dict[str, str]) -> LogPage:
