@@ -51,6 +51,8 @@ _MAC: Final = "sha256"
 FIRST_LINK: Final = bytes(32)
 """What the first entry follows."""
 
+_NOTHING: Final = bytes([255]) * 32
+
 
 class Actor(msgspec.Struct, frozen=True):
     """Who does something: a credential, a customer with a code, an operator at the command line, the service itself."""
@@ -111,8 +113,11 @@ class Chain:
         self._key = key
 
     def follow(self, head: Head, entry: Entry) -> tuple[Link, Head]:
-        """Return the entry as the next link, and the head that it makes."""
-        link = self._mac(b"link", head.link, _encode(entry))
+        """Return the entry as the next link, and the head that it makes.
+
+        After a head that is not ours there is no going on: the entry follows nothing, which every check finds.
+        """
+        link = self._mac(b"link", head.link if self.made(head) else _NOTHING, _encode(entry))
         return Link(entry, link), Head(entry.number, link, self._seal(entry.number, link))
 
     def breaks(self, head: Head, links: Iterable[Link]) -> tuple[Head, int | None]:

@@ -31,8 +31,8 @@ class _Draft(msgspec.Struct, frozen=True):
     def about(self, dialog: int) -> "_Draft":
         return _Draft(msgspec.structs.replace(self.entry, dialogs=pack([dialog])), self.values, self.chain)
 
-    def follow(self, head: Head) -> tuple[Link, Head]:
-        return self.chain.follow(head, msgspec.structs.replace(self.entry, number=head.number + 1))
+    def follow(self, head: Head, number: int) -> tuple[Link, Head]:
+        return self.chain.follow(head, msgspec.structs.replace(self.entry, number=number))
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -492,6 +492,20 @@ class TestTheChain:
             run(tmp_path, lambda logbook: logbook.write(OPERATOR, "log.read"))
         assert check(tmp_path, anchored).fault == f"entry {ENTRIES} is another one than was anchored"
 
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(mutation=mutations)
+    def test_no_alteration_stops_what_comes_after_or_is_covered_by_it(
+        self, written: Path, tmp_path_factory: pytest.TempPathFactory, mutation: tuple[str, Any, int]
+    ) -> None:
+        folder = tmp_path_factory.mktemp("altered", numbered=True)
+        shutil.copytree(written, folder, dirs_exist_ok=True)
+
+        altered = mutate(folder / "log.db", mutation)
+        for _ in range(2):
+            run(folder, lambda logbook: logbook.write(OPERATOR, "log.read"))
+
+        assert (check(folder).fault is not None) == altered, mutation
+
     def test_the_store_itself_changes_and_removes_nothing(self, written: Path, tmp_path: Path) -> None:
         shutil.copytree(written, tmp_path, dirs_exist_ok=True)
         with sqlite3.connect(tmp_path / "log.db") as db:

@@ -26,8 +26,8 @@ class Note(Protocol):
         """Return the note about the dialog of this internal number."""
         ...
 
-    def follow(self, head: Head) -> tuple[Link, Head]:
-        """Return it as the next link, and the head that it makes."""
+    def follow(self, head: Head, number: int) -> tuple[Link, Head]:
+        """Return it as the next link, of this number, and the head that it makes."""
         ...
 
 

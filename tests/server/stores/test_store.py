@@ -422,9 +422,9 @@ class Jotting(msgspec.Struct, frozen=True):
     def about(self, dialog: int) -> "Jotting":
         return msgspec.structs.replace(self, dialogs=pack([dialog]))
 
-    def follow(self, head: Head) -> tuple[Link, Head]:
+    def follow(self, head: Head, number: int) -> tuple[Link, Head]:
         entry = Entry(
-            number=head.number + 1,
+            number=number,
             at=to_micros(self.at),
             kind="credential",
             who=self.who,

@@ -61,8 +61,12 @@ class SQLiteAccessLog:
 
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
-    """Write an entry after the last one; whoever else writes waits for this transaction."""
-    linked, head = note.follow(_head(db))
+    """Write an entry after the last one; whoever else writes waits for this transaction.
+
+    A head that somebody altered stops nobody, least of all an erasure: the entry gets the next free number.
+    """
+    claimed = _head(db)
+    linked, head = note.follow(claimed, max(claimed.number, _last(db)) + 1)
     entry = linked.entry
     db.execute(
         "INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -84,7 +88,7 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
     if note.values is not None:
         values = (entry.number, note.values.customer, note.values.sealed)
         db.execute("INSERT INTO access_values VALUES (?, ?, ?)", values)
-    db.execute("UPDATE access_head SET number = ?, link = ?, seal = ?", (head.number, head.link, head.seal))
+    db.execute("INSERT OR REPLACE INTO access_head VALUES (1, ?, ?, ?)", (head.number, head.link, head.seal))
 
 
 def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:
@@ -101,10 +105,13 @@ def _head(db: "sqlite3.Connection") -> Head:
     return Head(*row) if row else Head()
 
 
+def _last(db: "sqlite3.Connection") -> int:
+    return db.execute("SELECT coalesce(max(number), 0) FROM access_log").fetchone()[0]
+
+
 def _actual_head(db: "sqlite3.Connection") -> Head:
     """Return the head, or one that nobody sealed, at the entry that is the last one instead."""
-    head = _head(db)
-    last = db.execute("SELECT coalesce(max(number), 0) FROM access_log").fetchone()[0]
+    head, last = _head(db), _last(db)
     return head if head.number == last else Head(last)
 
 
