@@ -155,6 +155,7 @@ export class Dialog {
   #rewound = -1;
   #waiting = []; // say() calls beyond the window
   #consent = null; // the decision that waits for its answer
+  #owed = 0; // messages that a new connection must hear again
   #doubt = false; // a grant was sent, and it is not known what became of it
   #told = null; // the last `error` of this connection
   #offered = null;
@@ -200,6 +201,8 @@ export class Dialog {
     const bytes = utf8.encode(words).length;
     this.#measure(bytes);
     const seq = this.#messages.length + 1;
+    const year = new Date(sentAt).getUTCFullYear();
+    if (!(year > 1 && year < 9999)) throw new Refused("sentAt: a time in the years 2 to 9998", "frame");
     const sent_at = new Date(sentAt).toISOString();
     this.#messages.push(present({ type: "message", seq, text: words, role, language, sent_at }));
     this.#bytes += bytes;
@@ -308,6 +311,7 @@ export class Dialog {
     const { token, WebSocket: Socket } = this.#options;
     this.#timer = null;
     this.#sent = this.#acked = 0;
+    this.#owed = this.#messages.length;
     this.#rewound = -1;
     this.#told = null;
     if (this.#lostAt === null) this.#call("onState", "connecting", {});
@@ -398,6 +402,8 @@ export class Dialog {
       if (expected - 1 !== this.#rewound || this.#acked !== this.#rewound) this.#rewind(expected - 1);
     } else if (!ANSWERS.includes(code)) {
       return; // the close code follows
+    } else if (consent?.frame.granted === false && code !== "storage") {
+      return; // the answer to an overtaken yes: a no is never refused
     } else if (!this.#live) {
       this.#end(new Refused(detail, code));
     } else if (code === "incomplete" && consent && expected < this.#messages.length && consent.refusals++ < 3) {
@@ -410,7 +416,7 @@ export class Dialog {
       }, backoff(consent.refusals++));
     } else if (consent && !frame.seq) {
       this.#undecided(new Incomplete(detail, code));
-    } else if (frame.seq > this.#acked && frame.seq <= this.#sent) {
+    } else if (frame.seq ? frame.seq > this.#acked && frame.seq <= this.#sent : this.#acked < this.#sent) {
       // A message that this server will never hold: leaving it out would store another dialog than was held.
       this.#end(new (code === "limit" ? TooLong : Refused)(detail, code));
     }
@@ -435,7 +441,7 @@ export class Dialog {
   async #lose(code, mayBeRefused = false) {
     clearTimeout(this.#patience);
     this.#patience = this.#socket = null;
-    if (this.#live && Date.now() - this.#liveSince > STEADY_MS) {
+    if (this.#live && this.#acked >= this.#owed && Date.now() - this.#liveSince > STEADY_MS) {
       this.#attempt = 0;
       this.#lostAt = null;
     }
@@ -468,17 +474,31 @@ export class Dialog {
   }
 
   #giveUp() {
-    const error = this.#doubt
-      ? new OutcomeUnknown("consent was sent and no answer came; call grant() or decline() again", this)
-      : new Unavailable("no server could be reached; nothing was stored", "unavailable");
-    if (!this.limits) {
-      this.#end(error); // it was never open
+    const error = new Unavailable("no server could be reached; nothing was stored", "unavailable");
+    if (this.#doubt || !this.limits) {
+      this.#end(error); // it was never open, or is in doubt
       return;
     }
+    this.#rest(error);
+  }
+
+  /** Do nothing more until the next call; nothing is dropped. */
+  #rest(error) {
     this.#resting = true;
     this.#lostAt = null;
+    this.#hangUp();
     this.#call("onState", "unavailable", { error });
     this.#rejectAll(error);
+  }
+
+  #hangUp() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
+    this.#patience = null;
+    this.#live = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(1000);
   }
 
   #rejectAll(error) {
@@ -499,16 +519,16 @@ export class Dialog {
       this.#finish("discarded", { dialogId: this.id, messages: this.#messages.length }); // its answer had been lost
       return;
     }
+    const isAnswer = state === "stored" || state === "discarded" || error instanceof Conflict || error instanceof Erased;
+    if (this.#doubt && this.#consent && !isAnswer) {
+      this.#rest(new OutcomeUnknown("consent was sent and no answer came; call grant() or decline() again", this));
+      return;
+    }
     this.#over = error;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#patience);
+    this.#hangUp();
     this.#rejectAll(error);
     this.#opening.reject(error);
     this.#messages = [];
-    this.#live = false;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(1000);
     this.#call("onState", state, state === "failed" ? { error } : {});
   }
 }

@@ -1,7 +1,7 @@
 /** One kept dialog, whole: what was said, as it was said, and what proves that it may be kept. */
 
 import { element, facts, time } from "./element.js";
-import { check, receiptOf } from "./kept.js";
+import { check, receiptOf } from "./receipt.js";
 
 const EXACT = { dateStyle: "medium", timeStyle: "medium" };
 const DAY = { dateStyle: "full" };

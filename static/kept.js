@@ -1,5 +1,4 @@
 import { element, facts, time } from "./element.js";
-import { read, verify } from "./receipt.js";
 
 const EXACT = { dateStyle: "medium", timeStyle: "medium" };
 const paragraph = (text) => element("p", {}, text);
@@ -75,6 +74,8 @@ export class Kept {
     const turn = this.#turn;
     const erase = button("Erase this dialog", () => this.#erase(dialog.dialog_id, about));
     erase.className = "no";
+    const { check, receiptOf } = await import("./receipt.js"); // only who stores something needs it
+    if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
     this.#show("full", `${dialog.messages.length} messages`, line, summary(dialog), messages(dialog.messages),
       about.withdrawalCode ? withdrawal(about.withdrawalCode) : "", receipt, erase);
@@ -133,21 +134,4 @@ function withdrawal(code) {
     await navigator.clipboard?.writeText(code).then(() => (copy.textContent = "Copied"), () => {});
   });
   return element("p", { className: "code" }, "Withdrawal code ", shown, copy);
-}
-
-export function receiptOf({ receipt }) {
-  const { header, payload } = read(receipt);
-  const parts = { Header: JSON.stringify(header, null, 2), Payload: JSON.stringify(payload, null, 2), "As issued": receipt };
-  return element("details", { id: "receipt" }, element("summary", {}, "Receipt "),
-    ...Object.entries(parts).flatMap(([name, text]) => [element("h3", {}, name), element("pre", { tabIndex: 0 }, text)]));
-}
-
-export async function check(receipt) {
-  try {
-    const answer = await fetch("/.well-known/jwks.json");
-    const valid = await verify(receipt, await answer.json());
-    return valid === null ? "signature not checked" : valid ? "signature valid" : "signature does not fit";
-  } catch {
-    return "signature not checked: no keys";
-  }
 }

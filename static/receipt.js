@@ -1,16 +1,37 @@
-/** A consent receipt: a compact JWS (RFC 7515), read and checked in the browser. */
+/** A consent receipt: a compact JWS (RFC 7515), shown and checked in the browser. */
+
+import { element } from "./element.js";
 
 const bytes = (part) => Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 const json = (part) => JSON.parse(new TextDecoder().decode(bytes(part)));
 
+/** Return a receipt that can be unfolded. */
+export function receiptOf({ receipt }) {
+  const { header, payload } = read(receipt);
+  const parts = { Header: JSON.stringify(header, null, 2), Payload: JSON.stringify(payload, null, 2), "As issued": receipt };
+  return element("details", { id: "receipt" }, element("summary", {}, "Receipt "),
+    ...Object.entries(parts).flatMap(([name, text]) => [element("h3", {}, name), element("pre", { tabIndex: 0 }, text)]));
+}
+
+/** Return in words whether the signature fits. */
+export async function check(receipt) {
+  try {
+    const answer = await fetch("/.well-known/jwks.json");
+    const valid = await verify(receipt, await answer.json());
+    return valid === null ? "signature not checked" : valid ? "signature valid" : "signature does not fit";
+  } catch {
+    return "signature not checked: no keys";
+  }
+}
+
 /** Return what the receipt states: `{header, payload}`. */
-export function read(receipt) {
+function read(receipt) {
   const [header, payload] = receipt.split(".");
   return { header: json(header), payload: json(payload) };
 }
 
 /** Return whether its Ed25519 signature (RFC 8037) is by one of the keys; null where this browser cannot tell. */
-export async function verify(receipt, { keys }) {
+async function verify(receipt, { keys }) {
   const [header, payload, signature] = receipt.split(".");
   const { crv, kty, x } = keys.find(({ kid }) => kid === json(header).kid);
   try {
