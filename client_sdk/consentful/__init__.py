@@ -1,4 +1,4 @@
-"""Consentful for chatbots: a conversation is kept only when the customer says yes.
+"""Consentful: a conversation is kept only when the customer says yes.
 
     async with consentful.open_dialog("ws://127.0.0.1:8080", customer_id="c-42", language="EN") as dialog:
         await dialog.say("Where is my parcel?")
@@ -6,7 +6,8 @@
         print(dialog.notice.text)  # what to ask the customer
         stored = await dialog.grant()  # or: await dialog.decline()
 
-`consentful.sync` is the same for blocking code. The logger `consentful` tells, at debug level, of every connection.
+For data scientists, `consentful.Reader(url, token)` reads what was kept: rows, tables, a copy that stays up to date.
+`consentful.sync` has both for blocking code. The logger `consentful` tells, at debug level, of every connection.
 """
 
 from . import sync
@@ -27,6 +28,9 @@ from .errors import (
     Unavailable,
     UnknownCode,
 )
+from .mirror import Synced
+from .reader import Reader
+from .rows import KeptDialog, KeptMessage
 from .wire import Discarded, Limits, Notice, Stored
 from .withdrawal import Withdrawn, withdraw
 
@@ -39,12 +43,16 @@ __all__ = (
     "Finished",
     "Forbidden",
     "Incomplete",
+    "KeptDialog",
+    "KeptMessage",
     "Limits",
     "Notice",
     "OutcomeUnknown",
+    "Reader",
     "Refused",
     "Stored",
     "Superseded",
+    "Synced",
     "TimedOut",
     "TooLong",
     "Unauthorised",

@@ -71,7 +71,7 @@ class Endpoint:
 
     async def _upgrade(self, session: aiohttp.ClientSession) -> Connection | Lost | ConsentfulError:
         """Return a connection, or why there is none."""
-        headers = await self._bearer()
+        headers = await bearer(self.token)
         try:
             socket = await session.ws_connect(
                 self.url,
@@ -94,10 +94,16 @@ class Endpoint:
             return Lost(type(error).__name__)
         return Connection(socket, wire.CODECS[socket.protocol or wire.JSON])
 
-    async def _bearer(self) -> dict[str, str]:
-        """Return the header of a token that is as new as can be (RFC 6750 §2.1)."""
-        token = await _fetch(self.token) if callable(self.token) else self.token
-        return {} if token is None else {hdrs.AUTHORIZATION: f"Bearer {token.strip()}"}
+
+async def bearer(given: Token | None) -> dict[str, str]:
+    """Return the header of a token that is as new as can be (RFC 6750 §2.1).
+
+    Raises:
+        Lost: If the token callback failed.
+        Unauthorised: If it says so.
+    """
+    token = await _fetch(given) if callable(given) else given
+    return {} if token is None else {hdrs.AUTHORIZATION: f"Bearer {token.strip()}"}
 
 
 async def _fetch(callback: Callable[[], str | Awaitable[str]]) -> str:
@@ -118,6 +124,16 @@ def live_url(base: str) -> URL:
         ValueError: As `service_url`.
     """
     return service_url(base) / "v1" / "dialogs" / "live"
+
+
+def http_url(base: str) -> URL:
+    """Return where a service answers plain HTTP, whichever way its address was given.
+
+    Raises:
+        ValueError: As `service_url`.
+    """
+    url = service_url(base)
+    return url.with_scheme({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
 
 
 def service_url(base: str) -> URL:

@@ -1,6 +1,6 @@
 """The same for blocking code: `with consentful.sync.open_dialog(...) as dialog: dialog.say(...)`.
 
-One event loop, in a daemon thread, carries every blocking dialog of the process; any thread may use a dialog.
+One event loop, in a daemon thread, carries every blocking dialog and reader of the process; any thread may use one.
 """
 
 import asyncio
@@ -8,15 +8,20 @@ import atexit
 import functools
 import os
 import threading
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, Unpack
 
 from . import dialog as asynchronous
-from . import wire, withdrawal
-from .endpoint import TLS
+from . import reader, wire, withdrawal
+from .endpoint import TLS, Token
 from .errors import OutcomeUnknown
+from .filters import DialogFilters, MessageFilters, Shape
+from .mirror import Synced
+from .pages import Pages
+from .rows import KeptDialog, KeptMessage
 from .withdrawal import Withdrawn
 
 P = ParamSpec("P")
@@ -97,6 +102,51 @@ open_dialog = _blocking(asynchronous.open_dialog)
 def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
     """A customer takes the consent back; see `consentful.withdraw`."""
     return _thread.run(withdrawal.withdraw(url, code, ssl=ssl))
+
+
+class Reader:
+    """A `consentful.Reader` whose methods block, with plain iterators. They promise and raise the same."""
+
+    def __init__(
+        self, url: str, token: Token | None = None, *, ssl: TLS | None = None, retry_for: float = 120.0
+    ) -> None:
+        self._reader = reader.Reader(url, token, ssl=ssl, retry_for=retry_for)
+
+    def __repr__(self) -> str:
+        return repr(self._reader)
+
+    def messages(self, **filters: Unpack[MessageFilters]) -> Iterator[KeptMessage]:
+        """Iterate over messages; see `consentful.Reader.messages`."""
+        return _rows(self._reader.message_pages(**filters))
+
+    def dialogs(self, **filters: Unpack[DialogFilters]) -> Iterator[KeptDialog]:
+        """Iterate over dialogs, without their words; see `consentful.Reader.dialogs`."""
+        return _rows(self._reader.dialog_pages(**filters))
+
+    def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `pyarrow.Table`; see `consentful.Reader.to_arrow`."""
+        return _thread.run(self._reader.to_arrow(shape, **filters))
+
+    def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `pandas.DataFrame`; see `consentful.Reader.to_pandas`."""
+        return _thread.run(self._reader.to_pandas(shape, **filters))
+
+    def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `polars.DataFrame`; see `consentful.Reader.to_polars`."""
+        return _thread.run(self._reader.to_polars(shape, **filters))
+
+    def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `datasets.Dataset`; see `consentful.Reader.to_dataset`."""
+        return _thread.run(self._reader.to_dataset(shape, **filters))
+
+    def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
+        """Bring a folder of Parquet files up to date; see `consentful.Reader.sync`."""
+        return _thread.run(self._reader.sync(path, **filters))
+
+
+def _rows(pages: Pages[T]) -> Generator[T]:
+    while (page := _thread.run(pages.take())) is not None:
+        yield from page
 
 
 class _Thread:

@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 from aiohttp import hdrs
 
-from .endpoint import TLS, service_url
+from .endpoint import TLS, http_url
 from .errors import ConsentfulError, Refused, Unavailable, UnknownCode
 
 _WITHIN_S: Final = 30.0
@@ -33,8 +33,7 @@ async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
         Refused: If it refuses for another reason.
         ValueError: If the address is none.
     """
-    base = service_url(url)
-    target = base.with_scheme({"ws": "http", "wss": "https"}.get(base.scheme, base.scheme)) / "v1" / "withdrawals"
+    target = http_url(url) / "v1" / "withdrawals"
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
     try:
         async with (

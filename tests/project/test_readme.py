@@ -1,64 +1,22 @@
 """The README is run: its program, its commands, and what it says that they answer."""
 
-import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from consentful_server import testing
 from consentful_server.cli import run
+from documented import ADDRESS, blocks, served, shell
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-ADDRESS = "http://127.0.0.1:8080"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-@contextmanager
-def served(folder: Path) -> Generator[str]:
-    """Run the service in a thread of its own event loop, as `make run` would."""
-    with asyncio.Runner() as runner:
-        service = testing.serve(folder=folder)
-        loop = runner.get_loop()
-        url = runner.run(service.__aenter__()).url
-        thread = threading.Thread(target=loop.run_forever)
-        thread.start()
-        try:
-            yield url
-        finally:
-            asyncio.run_coroutine_threadsafe(service.__aexit__(None, None, None), loop).result(30)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-
-
-def shell(command: str, folder: Path) -> str:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return done.stdout
 
 
 def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    (program,) = blocks("python")
+    (program,) = blocks(README, "python")
     with served(tmp_path) as url:
         said = subprocess.run(
             [sys.executable, "-c", program.replace(ADDRESS, url)],
@@ -70,9 +28,9 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
         assert "May we keep this conversation" in said
         assert "2 messages are kept; to take it back: " in said
 
-        _, one_curl, more = blocks("console")
+        _, one_curl, more = blocks(README, "console")
         page = json.loads(shell(one_curl.replace(ADDRESS, url), tmp_path))
-        (shown,) = blocks("json")
+        (shown,) = blocks(README, "json")
         assert set(page) == set(json.loads(shown))
         assert set(json.loads(shown)["items"][0]) - {"…"} < set(page["items"][0])
         assert page["items"][0]["text"] == json.loads(shown)["items"][0]["text"]

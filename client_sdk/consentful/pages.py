@@ -1,0 +1,42 @@
+"""One walk over a list of the service, a page at a time."""
+
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from .door import Door
+from .filters import Asked
+
+T = TypeVar("T")
+
+_LIMIT: Final = 1000
+
+
+class _Page(msgspec.Struct, Generic[T]):
+    items: list[T]
+    next: str | None
+    more: bool = True
+
+
+class Pages(Generic[T]):
+    """Pages of rows. `cursor` is where the walk stands: the next page begins there, today or in a year."""
+
+    def __init__(self, door: Door, asked: Asked, row: type[T], cursor: str | None = None) -> None:
+        self.cursor = cursor
+        self._door = door
+        self._asked = asked
+        self._kind: type[Any] = _Page[row]
+        self._is_over = False
+
+    async def take(self) -> list[T] | None:
+        """Return the next page; None at the end. A page may be empty before it.
+
+        Raises:
+            ConsentfulError: If it cannot be had; the walk stands where it stood.
+        """
+        if self._is_over:
+            return None
+        page: _Page[T] = await self._door.ask(self._asked.but(limit=_LIMIT, cursor=self.cursor), self._kind)
+        self.cursor = page.next
+        self._is_over = page.next is None or not page.more
+        return page.items

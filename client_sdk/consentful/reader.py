@@ -1,0 +1,113 @@
+"""The data scientist's door: what customers agreed to keep, as rows, as tables, and as a copy that stays up to date."""
+
+import random as dice
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
+
+from . import filters as asking
+from . import tables
+from .clock import Clock, SystemClock
+from .door import Door
+from .endpoint import TLS, Token, http_url
+from .filters import DialogFilters, MessageFilters, Shape
+from .mirror import Mirror, Synced
+from .pages import Pages
+from .rows import KeptDialog, KeptMessage
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads from one service. `token` is an API key with scope `data:read`, or a callback that gives one.
+
+    Passing trouble is waited out for `retry_for` seconds, and a walk goes on where it stood. Nothing stays open
+    between two calls, so there is nothing to close.
+
+    Every method raises, as it begins to read:
+        Unavailable: If no whole answer could be had within `retry_for` seconds.
+        Unauthorised, Forbidden: If the token is refused, or lacks a scope.
+        Refused: If a filter is malformed; it is named.
+        TypeError, ValueError: If there is no such filter, or a time has no offset.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: Token | None = None,
+        *,
+        ssl: TLS | None = None,
+        retry_for: float = 120.0,
+        clock: Clock | None = None,
+        random: Callable[[], float] = dice.random,
+    ) -> None:
+        self._door = Door(
+            url=http_url(url),
+            token=token,
+            ssl=True if ssl is None else ssl,
+            retry_for=retry_for,
+            clock=clock or SystemClock(),
+            random=random,
+        )
+
+    def __repr__(self) -> str:
+        return f"Reader({str(self._door.url)!r})"
+
+    def messages(self, **filters: Unpack[MessageFilters]) -> AsyncIterator[KeptMessage]:
+        """Iterate over messages, newest first, or by commit with `order="stored"`; see `MessageFilters`."""
+        return _rows(self.message_pages(**filters))
+
+    def dialogs(self, **filters: Unpack[DialogFilters]) -> AsyncIterator[KeptDialog]:
+        """Iterate over dialogs, without their words; see `DialogFilters`."""
+        return _rows(self.dialog_pages(**filters))
+
+    def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
+        """Return the same as pages, whose cursor can be kept."""
+        return Pages(self._door, asking.messages(filters), KeptMessage)
+
+    def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
+        """Return the same as pages, whose cursor can be kept."""
+        return Pages(self._door, asking.dialogs(filters), KeptDialog)
+
+    async def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `pyarrow.Table`; `docs/exports.md` lists its columns.
+
+        It is whole, by the service's own manifest; a stream that was cut short is asked for anew.
+        """
+        asked = asking.table(shape, filters)
+        tables.needed("pyarrow")
+        with tables.Progress("B", scale=True) as progress:
+            return tables.read(await self._door.download(asked, progress.add))
+
+    async def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `pandas.DataFrame`; role, language and bot are categories."""
+        tables.needed("pandas")
+        return (await self.to_arrow(shape, **filters)).to_pandas()
+
+    async def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a `polars.DataFrame`; role, language and bot are categories."""
+        polars = tables.needed("polars")
+        return polars.from_arrow(await self.to_arrow(shape, **filters))
+
+    async def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+        """Return everything that fits as a Hugging Face `datasets.Dataset`; `shape="chat"` is what TRL trains on."""
+        tables.needed("datasets")
+        return tables.to_dataset(await self.to_arrow(shape, **filters))
+
+    async def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
+        """Bring a folder of Parquet files up to date: what is new is there, and what was erased is gone.
+
+        The first call reads everything, a later one what has changed since. It may be stopped at any point: the next
+        call goes on. A folder belongs to one service and one set of filters.
+
+        Raises:
+            ValueError: If the folder holds a copy of something else.
+            BlockingIOError: If another process is at it.
+        """
+        return await Mirror(self._door, Path(path), filters).sync()
+
+
+async def _rows(pages: Pages[T]) -> AsyncIterator[T]:
+    while (page := await pages.take()) is not None:
+        for row in page:
+            yield row

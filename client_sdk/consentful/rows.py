@@ -1,0 +1,62 @@
+"""What a data scientist reads: messages and dialogs that customers agreed to keep. Newer fields are passed over."""
+
+from datetime import datetime
+
+import msgspec
+
+from . import wire
+
+
+class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message. Times are UTC; `customer` is a pseudonym; `customer_id` is there with scope `data:identify` only."""
+
+    dialog_id: str
+    seq: int
+    customer: str
+    customer_id: str | None = None
+    role: wire.Role
+    text: str
+    language: str | None
+    bot: str | None
+    sent_at: datetime | None
+    received_at: datetime
+    stored_at: datetime
+
+    def __repr__(self) -> str:  # words are contraband
+        return f"KeptMessage({self.dialog_id!r}, seq={self.seq})"
+
+
+class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which wording the customer agreed to; the hash finds it again."""
+
+    id: str
+    language: str
+    sha256: str
+
+
+class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
+    """One dialog without its words; `messages` is how many it has, `purposes` what the customer agreed to."""
+
+    dialog_id: str
+    customer: str
+    customer_id: str | None = None
+    language: str | None
+    bot: str | None
+    messages: int
+    opened_at: datetime
+    received_at: datetime
+    stored_at: datetime
+    expires_at: datetime
+    notice: KeptNotice
+    purposes: list[str]
+    given_by: str
+
+    def __repr__(self) -> str:
+        return f"KeptDialog({self.dialog_id!r}, messages={self.messages})"
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """One dialog that was erased: copies of it must go."""
+
+    dialog_id: str
+    erased_at: datetime
