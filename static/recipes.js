@@ -28,12 +28,12 @@ function reader(question, { origin, isKeyed }) {
   const filters = Object.entries(given).map(([name, value]) => `${name}=${python(value)}`);
   const key = isKeyed ? `, token=os.environ["CONSENTFUL_TOKEN"]` : "";
   return [
-    ...(isKeyed ? ["import os", ""] : []),
-    "import consentful.sync",
+    ...(isKeyed ? ["import os"] : []),
+    "import consentful",
     "",
-    `with consentful.sync.Reader(${python(origin)}${key}) as reader:`,
-    `    messages = reader.messages(${filters.join(", ")}).to_pandas()`,
-    "print(messages)",
+    `reader = consentful.sync.Reader(${python(origin)}${key})`,
+    `frame = reader.to_pandas(${filters.join(", ")})`,
+    "print(frame)",
   ].join("\n");
 }
 

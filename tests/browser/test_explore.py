@@ -9,6 +9,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -295,14 +296,17 @@ async def test_the_lines_to_copy_do_what_they_say(new_page: NewPage, tmp_path: P
         await page.get_by_label("Words").fill("it's")
         await page.get_by_role("button", name="Show").click()
         await expect(rows(page)).to_have_count(2)
-        lines, table = await recipe(page, "curl"), await recipe(page, "DuckDB")
-        assert key not in lines + table
+        lines, program, table = [await recipe(page, name) for name in ("curl", "Python", "DuckDB")]
+        assert key not in lines + program + table
 
         found = await asyncio.to_thread(run, lines, tmp_path, CONSENTFUL_TOKEN=key)
+        (tmp_path / "read.py").write_text(program)
+        frame = await asyncio.to_thread(run, f"{sys.executable} read.py", tmp_path, CONSENTFUL_TOKEN=key)
         fetch, _, query = table.rpartition("\nduckdb -c ")
         await asyncio.to_thread(run, fetch, tmp_path, CONSENTFUL_TOKEN=key)
 
         assert [json.loads(line)["text"] for line in found.splitlines()] == ["It's not", "It's here"]
+        assert "[2 rows x 11 columns]" in frame
         sql = query.strip('"').replace("messages.parquet", str(tmp_path / "messages.parquet"))
         assert duckdb.execute(sql).fetchall() == [("en", "customer", 2)]
 
