@@ -13,7 +13,7 @@ import msgspec
 from consentful import wire
 
 from .consent import Catalogue, Wording
-from .errors import BadRequest, Empty, Gap, Incomplete, OverLimit
+from .errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 from .language import canonical
 
 MAX_METADATA_BYTES: Final = 4096
@@ -57,6 +57,7 @@ class Dialog:
 
     __slots__ = (
         "_canonical",
+        "_forgotten",
         "bot",
         "customer_id",
         "id",
@@ -93,6 +94,7 @@ class Dialog:
         self.utterances: list[Utterance] = []
         self.size = 0
         """Bytes of UTF-8 text that are held."""
+        self._forgotten: int | None = None
 
     def __repr__(self) -> str:
         return f"Dialog(id={self.id!r}, messages={len(self.utterances)})"
@@ -126,8 +128,11 @@ class Dialog:
         Raises:
             Gap: If a message before this one is missing.
             OverLimit: If it would break a limit; its number may be used again.
+            OutOfOrder: If the dialog was declined.
             BadRequest: If the language is not a BCP 47 tag, or `sent_at` is no moment in UTC.
         """
+        if self._forgotten is not None:
+            raise OutOfOrder("the dialog was declined; send that `consent` again")
         held = len(self.utterances)
         if message.seq <= held:
             return 0
@@ -171,10 +176,13 @@ class Dialog:
         wording = self.wording if consent.notice is None else catalogue.find(consent.notice, self.wording.language)
         return Granted(wording, wording.choose(consent.purposes), consent.given_by)
 
-    def forget(self) -> None:
-        """Let go of everything that was said."""
+    def forget(self) -> int:
+        """Let go of everything that was said, and return how many messages that were; nothing is held afterwards."""
+        if self._forgotten is None:
+            self._forgotten = len(self.utterances)
         self.utterances = []
         self.size = 0
+        return self._forgotten
 
     def _check_limits(self, size: int, seq: int) -> None:
         limits = self.limits

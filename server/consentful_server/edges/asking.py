@@ -170,16 +170,27 @@ def convert(values: Mapping[str, Any], kind: type[S], *, spelt: Collection[str] 
         try:
             found[name] = msgspec.convert(value, types[name].type, strict=name not in spelt)
         except msgspec.ValidationError as error:
-            raise BadRequest(name, _expectation(error)) from None
+            raise BadRequest(name, _expectation(name, error)) from None
     for name, field in types.items():
         if field.required and name not in found:
             raise BadRequest(name, "is missing")
     return kind(**found)
 
 
-def _expectation(error: msgspec.ValidationError) -> str:
+_FORMS: Final = {
+    "dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live",
+    "customer": f"a pseudonym: {PREFIX} and 26 letters or digits",
+    "bot": "1 to 200 characters, none of them a control character",
+    "purpose": "the id of a purpose",
+}
+"""What to say instead of a pattern."""
+
+
+def _expectation(name: str, error: msgspec.ValidationError) -> str:
     """Return what was expected, without what was found."""
     said = str(error).partition(" - at `")[0]
+    if "matching regex" in said:
+        return _FORMS.get(name, "malformed")
     if said.startswith("Invalid enum value"):
         return "not one of the documented values"
     if said.startswith("Invalid RFC3339"):

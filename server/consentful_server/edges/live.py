@@ -193,7 +193,7 @@ class Connection:
             if type(frame) is not wire.Message:
                 return False
             self._say(frame)
-        except (wire.BadFrame, Gap, OverLimit, BadRequest):
+        except (wire.BadFrame, Gap, OverLimit, BadRequest, OutOfOrder):
             return False
         return True
 
@@ -281,9 +281,8 @@ class Connection:
         await self._close(faults.CLOSED_DECIDED, "stored")
 
     async def _discard(self, dialog: Dialog, declined: Declined) -> None:
-        messages = len(dialog.utterances)
-        dialog.forget()  # first of all: a "no" does not wait for the store
-        self._service.metrics.messages.inc(messages)
+        self._service.metrics.messages.inc(len(dialog.utterances))
+        messages = dialog.forget()  # first of all: a "no" does not wait for the store
         await self._service.archive.decline(dialog.id, dialog.customer_id, owner=self.owner, retract=declined.retract)
         self._forget("discarded")
         await self._send(wire.Discarded(dialog.id, messages))

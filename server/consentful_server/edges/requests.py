@@ -60,7 +60,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
-    404: ("not_found", "there is no such route; the README lists them"),
+    404: ("not_found", "there is no such route; /docs lists them"),
     405: ("method_not_allowed", "this route does not know the method; see the Allow header"),
     413: ("too_large", "the body is too large"),
 }

@@ -467,6 +467,21 @@ class TestFailingStore:
         await again.decline()
         assert await texts(http) == []
 
+    async def test_a_no_that_failed_holds_nothing_more_and_its_repetition_tells_what_was_dropped(
+        self, dial: Callable[..., Any], service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await (await replay(dial, "first")).grant()
+        again = await replay(dial, "first")
+        fail_once(service, monkeypatch, StorageFailed(), method="erase")
+        await again.send(Consent(granted=False, last_seq=1))
+        assert (await again.receive(Error)).code == "storage"
+
+        await again.send(Message(1, "second"))
+        assert (await again.receive(Error)).code == "order"
+        discarded = await again.decline()
+
+        assert discarded.messages == 1
+
     async def test_a_fault_of_ours_closes_1011_so_that_the_client_replays(
         self, live: Live, service: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
