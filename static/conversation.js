@@ -1,6 +1,6 @@
 /** One kept dialog, whole: what was said, as it was said, and what proves that it may be kept. */
 
-import { element, facts, time } from "./element.js";
+import { count, element, facts, time } from "./element.js";
 import { check, receiptOf } from "./receipt.js";
 
 const EXACT = { dateStyle: "medium", timeStyle: "medium" };
@@ -42,7 +42,7 @@ export class Conversation {
       return;
     }
     const receipt = receiptOf(dialog);
-    this.#show("full", `${dialog.messages.length.toLocaleString()} messages`, ...about(dialog, filtered), said(dialog), receipt);
+    this.#show("full", count(dialog.messages.length), ...about(dialog, filtered), said(dialog), receipt);
     this.#panel.lastElementChild.scrollTop = 0;
     const verdict = await check(dialog.receipt);
     if (!signal.aborted) receipt.firstChild.append(element("span", { className: "chip" }, verdict));

@@ -18,6 +18,8 @@ export function facts(rows) {
   return present.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
 }
 
+export const count = (messages) => `${messages.toLocaleString()} message${messages === 1 ? "" : "s"}`;
+
 export const byId = (id) => document.getElementById(id);
 
 /** Listen to an element; a form is never sent anywhere. */

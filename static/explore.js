@@ -1,7 +1,7 @@
 import { Conversation } from "./conversation.js";
 import { Door } from "./door.js";
 import { DOWNLOADS, download } from "./download.js";
-import { byId, element, on, time } from "./element.js";
+import { byId, count, element, on, time } from "./element.js";
 import { Plots } from "./plots.js";
 import { exact, FILTERS, local, Question } from "./question.js";
 import { recipes } from "./recipes.js";
@@ -62,12 +62,11 @@ async function more() {
 
 /** Say how far the table goes. */
 function told() {
-  const { count } = rows;
-  become(count || next ? "full" : "empty", next ? `${count.toLocaleString()} read, more below` : all(count));
-  byId("end").replaceChildren(...(next ? [question.q && !count ? "Looking for the words …" : "Reading on …"] : count ? ["That is all."] : nothing()));
+  const read = rows.count;
+  become(read || next ? "full" : "empty", next ? `${read.toLocaleString()} read, more below` : count(read));
+  if (next) byId("end").replaceChildren(question.q && !read ? "Looking for the words …" : "Reading on …");
+  else byId("end").replaceChildren(...(read ? ["That is all."] : nothing()));
 }
-
-const all = (count) => (count === 1 ? "1 message" : `${count.toLocaleString()} messages`);
 
 function nothing() {
   const isFiltered = Object.keys(question.filters).length || question.q;

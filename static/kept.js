@@ -1,4 +1,4 @@
-import { element, facts, time } from "./element.js";
+import { count, element, facts, time } from "./element.js";
 
 const EXACT = { dateStyle: "medium", timeStyle: "medium" };
 const paragraph = (text) => element("p", {}, text);
@@ -77,7 +77,7 @@ export class Kept {
     const { check, receiptOf } = await import("./receipt.js"); // only who stores something needs it
     if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
-    this.#show("full", `${dialog.messages.length} messages`, line, summary(dialog), messages(dialog.messages),
+    this.#show("full", count(dialog.messages.length), line, summary(dialog), messages(dialog.messages),
       about.withdrawalCode ? withdrawal(about.withdrawalCode) : "", receipt, erase);
     const verdict = await check(dialog.receipt);
     if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, verdict));

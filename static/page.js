@@ -1,5 +1,5 @@
 import { Dialog } from "./consentful.js";
-import { byId, element, facts, on } from "./element.js";
+import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { Kept } from "./kept.js";
 import { watchedLine } from "./line.js";
@@ -138,7 +138,7 @@ async function grant(about) {
   byId("state").textContent = "storing …";
   try {
     const { dialogId, messages, withdrawalCode } = await dialog.grant(about);
-    finish("stored", "stored", `${count(messages)} stored, under a key of their own.`);
+    finish("stored", "stored", `${count(messages)} stored, under the dialog's own key.`);
     await kept.ask(dialogId, { token: options.token, withdrawalCode, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
@@ -169,7 +169,6 @@ async function replay() {
   await grant();
 }
 
-const count = (messages) => (messages === 1 ? "1 message was" : `${messages} messages were`);
 const written = (id) => byId(id).value.trim();
 
 on("opening", "submit", () => {

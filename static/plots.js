@@ -18,7 +18,7 @@ export class Plots {
   #isSeen = false;
 
   /**
-   * @param {HTMLElement} panel  with a place for the figures; nothing is asked before it comes into sight
+   * @param {HTMLElement} panel  with a place for the figures; nothing is asked before it is looked at
    * @param {import("./door.js").Door} door
    * @param {(filters: object) => string} link  makes the address of what a number counts
    */
@@ -30,7 +30,7 @@ export class Plots {
     new IntersectionObserver((entries) => {
       this.#isSeen = entries.at(-1).isIntersecting;
       this.#ask();
-    }, { rootMargin: "200px" }).observe(panel);
+    }).observe(panel);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
@@ -107,10 +107,11 @@ function picture({ labels, series, rate }, { ink, quiet, line, bars }) {
   const names = Object.keys(series);
   const traces = names.map((name, i) => ({ type: "bar", name, x: labels, y: series[name], marker: { color: bars[i] } }));
   if (rate) traces.push({ type: "scatter", mode: "lines+markers", name: "rate", x: labels, y: rate, yaxis: "y2", line: { color: ink } });
+  const most = Math.max(...labels.map((_, i) => names.reduce((sum, name) => sum + series[name][i], 0)));
   const axis = { color: quiet, gridcolor: line, linecolor: line, zerolinecolor: line, fixedrange: true, automargin: true };
   const layout = {
     height: 240,
-    margin: { t: 8, r: 8, b: 32, l: 44 },
+    margin: { t: rate ? 32 : 8, r: 8, b: 32, l: 44 },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: "system-ui, sans-serif", size: 12, color: quiet },
@@ -119,10 +120,10 @@ function picture({ labels, series, rate }, { ink, quiet, line, bars }) {
     hovermode: "x unified",
     hoverlabel: { bgcolor: line, font: { color: ink } },
     showlegend: traces.length > 1,
-    legend: { orientation: "h", y: 1.15 },
+    legend: { orientation: "h", y: 1.03, yanchor: "bottom", traceorder: "normal" },
     xaxis: { ...axis, type: isDated ? "date" : "category", showgrid: false },
-    yaxis: { ...axis, rangemode: "tozero" },
-    yaxis2: { ...axis, overlaying: "y", side: "right", range: [0, 1.02], tickformat: ".0%", showgrid: false },
+    yaxis: { ...axis, rangemode: "tozero", tickformat: ",d", ...(most < 5 && { dtick: 1 }) },
+    yaxis2: { ...axis, overlaying: "y", side: "right", range: [0, 1.05], dtick: 0.5, tickformat: ".0%", showgrid: false },
   };
   return { traces, layout };
 }

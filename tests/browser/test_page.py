@@ -85,7 +85,7 @@ async def test_of_what_was_declined_nothing_is_stored(page: Page, service: testi
     await page.get_by_role("button", name="Decline").click()
 
     await expect(page.locator("#kept")).to_have_attribute("data-state", "absent")
-    await expect(page.locator("#outcome-text")).to_contain_text("1 message was dropped")
+    await expect(page.locator("#outcome-text")).to_contain_text("1 message dropped")
     await expect(page.locator("#said")).not_to_contain_text("Forget me")
     assert (await dialog_over_rest(service, dialog_id))[0] == 404
 
