@@ -103,12 +103,17 @@ async def _keep_house(service: Service) -> None:
     """Purge, and do each chore when it is its time; what fails is tried again the next time."""
     retention = Retention(service.archive, service.clock)
     due = dict.fromkeys(_CHORES, service.clock.monotonic())
+    rotating = service.clock.monotonic()
     while True:
         await asyncio.sleep(_TICK_S)
         with suppress(StorageFailed, OutcomeUnknown):  # /readyz tells the operator
             await retention.tick()
         service.metrics.halted.set(retention.is_halted)
         now = service.clock.monotonic()
+        if now >= rotating:
+            with suppress(StorageFailed, OutcomeUnknown):
+                is_under_way = await service.rotation.tick()
+                rotating = now + (0 if is_under_way else _REFRESH_S)
         for chore in [chore for chore in _CHORES if now >= due[chore]]:
             due[chore] = now + chore.every_s
             with suppress(StorageFailed, OutcomeUnknown):

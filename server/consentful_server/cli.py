@@ -12,6 +12,7 @@ from . import process
 from .commands import ERR, data, privacy
 from .commands.keys import keys
 from .commands.notices import notice
+from .commands.roots import roots
 from .errors import BadSetting, Refusal
 from .settings import Settings
 
@@ -50,6 +51,7 @@ for _command in (
     privacy.processing_record,
     keys,
     notice,
+    roots,
 ):
     app.command(_command)
 

@@ -1,6 +1,6 @@
 """The root keys: four independent secrets in a folder of their own, outside the data directory.
 
-    wrapping-0001.key   wraps the dialogs' keys; its number is its epoch
+    wrapping-0001.key   wraps the dialogs' keys; its number is its epoch (see `rotation`)
     index.key           makes pseudonyms and the hashes of API keys
     cursor.key          authenticates paging cursors
     signing.pem         signs receipts (Ed25519)
@@ -15,7 +15,7 @@ import hmac
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +27,12 @@ from jwt.algorithms import OKPAlgorithm
 
 from .errors import BadKeys
 
-_SECRET_BYTES: Final = 32
+SECRET_BYTES: Final = 32
 _DEPLOYMENT_BYTES: Final = 16
-_FIRST_EPOCH: Final = 1
+FIRST_EPOCH: Final = 1
+CHECK: Final = "check "
+"""What the name of a check value among the facts begins with."""
+
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -56,6 +59,11 @@ class Roots(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Roots(epochs={sorted(self.wrapping)})"
 
+    def of(self, epochs: Container[int]) -> "Roots":
+        """Return the roots with the masters of these epochs only: one that a crash left behind is not in use."""
+        wrapping = {epoch: key for epoch, key in self.wrapping.items() if epoch in epochs}
+        return msgspec.structs.replace(self, wrapping=wrapping)
+
     def derive(self, use: str) -> bytes:
         """Return 32 bytes of the index root for one use only."""
         return hmac.digest(self.index, b"consentful/1/" + use.encode() + b"\x01", "sha256")
@@ -64,8 +72,8 @@ class Roots(msgspec.Struct, frozen=True):
         """Return a value for each root that tells whether it is the same one, and nothing else."""
         signing = self.signing.private_bytes_raw()
         secret = {"index": self.index, "cursor": self.cursor, "signing": signing}
-        secret |= {_wrapping_name(epoch): key for epoch, key in self.wrapping.items()}
-        return {name: hmac.digest(key, b"consentful/1/check/" + deployment, "sha256") for name, key in secret.items()}
+        secret |= {wrapping_name(epoch): key for epoch, key in self.wrapping.items()}
+        return {name: _check_value(key, deployment) for name, key in secret.items()}
 
 
 def new_deployment() -> bytes:
@@ -76,13 +84,13 @@ def new_deployment() -> bytes:
 def create(folder: Path) -> None:
     """Make the roots that are not there yet, each readable by its owner only and on disk before this returns."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (_wrapping_name(_FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
-        _write_new(folder / name, base64.b64encode(secrets.token_bytes(_SECRET_BYTES)) + b"\n")
+    for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
+        write_new(folder / name, base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write_new(folder / "signing.pem", pem)
-    _sync_folder(folder)
+    write_new(folder / "signing.pem", pem)
+    sync_folder(folder)
 
 
 def exist(folder: Path) -> bool:
@@ -96,11 +104,14 @@ def load(folder: Path) -> Roots:
     Raises:
         BadKeys: If one is missing, malformed or readable by anyone but its owner.
     """
-    wrapping = {int(path.stem.rpartition("-")[2]): _secret(path) for path in sorted(folder.glob("wrapping-*.key"))}
+    wrapping = {int(path.stem.rpartition("-")[2]): read_secret(path) for path in sorted(folder.glob("wrapping-*.key"))}
     if not wrapping:
         raise BadKeys(f"{folder}: no wrapping-*.key; put the keys of this database back, from their own backup")
     return Roots(
-        wrapping, _secret(folder / "index.key"), _secret(folder / "cursor.key"), _signing(folder / "signing.pem")
+        wrapping,
+        read_secret(folder / "index.key"),
+        read_secret(folder / "cursor.key"),
+        _signing(folder / "signing.pem"),
     )
 
 
@@ -119,7 +130,17 @@ def check(roots: Roots, deployment: bytes, stored: Mapping[str, bytes]) -> None:
             )
 
 
-def _wrapping_name(epoch: int) -> str:
+def wrapping_check(epoch: int, master: bytes, deployment: bytes) -> dict[str, bytes]:
+    """Return the fact by which a master is known again."""
+    return {CHECK + wrapping_name(epoch): _check_value(master, deployment)}
+
+
+def _check_value(secret: bytes, deployment: bytes) -> bytes:
+    return hmac.digest(secret, b"consentful/1/check/" + deployment, "sha256")
+
+
+def wrapping_name(epoch: int) -> str:
+    """Return how the master of an epoch is called, in the folder and among the facts."""
     return f"wrapping-{epoch:04d}"
 
 
@@ -127,7 +148,7 @@ def _key_files(folder: Path) -> list[Path]:
     return [*folder.glob("*.key"), *folder.glob("signing*.pem")]
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """Create the file whole or not at all; an existing one is left as it is."""
     if path.exists():
         return
@@ -146,7 +167,8 @@ def _write_new(path: Path, content: bytes) -> None:
         os.unlink(fresh)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable which files are in the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -167,16 +189,19 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _secret(path: Path) -> bytes:
+def read_secret(path: Path) -> bytes:
+    """Return the 32 bytes of a key file.
+
+    Raises:
+        BadKeys: If it is missing, malformed or readable by anyone but its owner.
+    """
     content = _read(path)
     try:
         secret = base64.b64decode(content.strip(), validate=True)
     except ValueError:
         secret = b""
-    if len(secret) != _SECRET_BYTES:
-        raise BadKeys(
-            f"{path} is not a key of {_SECRET_BYTES} bytes in base64; put it back from the backup of the keys"
-        )
+    if len(secret) != SECRET_BYTES:
+        raise BadKeys(f"{path} is not a key of {SECRET_BYTES} bytes in base64; put it back from the backup of the keys")
     return secret
 
 

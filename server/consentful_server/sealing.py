@@ -12,7 +12,7 @@ from .consent import Record, canonical_content
 from .dialog import Dialog, Utterance
 from .errors import Conflict, Damaged
 from .stores import MessageHead, MessageRow, SealedDialog
-from .vault import DialogKey, Field, Unopenable, Vault, withdrawal_hash
+from .vault import DialogKey, Field, Unopenable, Vault, epoch_of, withdrawal_hash
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Sight, Summary
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]
@@ -55,6 +55,12 @@ class Sealer:
         """Return the withdrawal code of what is stored: this dialog, or the same one that was there already."""
         key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)
         return key.withdrawal_code()
+
+    def wrapped_since(self, epoch: int) -> bytes:
+        """Return the dialog's key under the master of this epoch, or a later one."""
+        if epoch_of(self.sealed.wrapped) >= epoch:
+            return self.sealed.wrapped
+        return self._vault.wrap(self._key, self._dialog.id, epoch)
 
     def meet(self, stored: SealedDialog) -> SealedDialog:
         """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.

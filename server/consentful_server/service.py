@@ -20,12 +20,14 @@ from .errors import BadKeys
 from .exports import Exports
 from .guesses import Guesses
 from .logbook import Logbook
+from .masters import FileMasters, Masters
 from .privacy import Privacy
 from .pseudonym import Pseudonyms
 from .query import Cursors
 from .reading import Reading
 from .registry import Registry
 from .roots import Roots, Signer
+from .rotation import Rotation
 from .settings import Settings
 from .stats import Stats
 from .stores import Reason, Store, ledger
@@ -40,13 +42,14 @@ _log: Final = logging.getLogger("consentful.server")
 
 _DEPLOYMENT: Final = "deployment"
 _LOOKED_UP_AT_ONCE: Final = 10_000
-_CHECK: Final = "check "
 
 
 class Service:
     """What one process runs on."""
 
-    def __init__(self, settings: Settings, store: Store, keys: Roots, deployment: bytes, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, keys: Roots, masters: Masters, deployment: bytes, clock: Clock
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.store = store
@@ -61,7 +64,8 @@ class Service:
         self.keys = Keys(store, self.logbook, keys.derive("api keys"), clock)
         self.access: Access = OpenDoor() if settings.access == "none" else self.keys
         self.cursors = Cursors(keys.cursor)
-        vault = Vault(deployment, keys.wrapping)
+        vault = Vault(deployment, keys.wrapping, look=masters.all)
+        self.rotation = Rotation(store, vault, masters, deployment, clock, timedelta(days=settings.epoch_days))
         self.archive = Archive(
             store,
             vault,
@@ -110,6 +114,11 @@ class Service:
         self.metrics.due.set(min(((request.due_at - now) / 1_000_000 for request in pending), default=math.inf))
         self.metrics.logged.set((await self.logbook.head()).number)
         untold = await self.exports.untold_since()
+        await self.rotation.renew()
+        standing = await self.rotation.standing()
+        self.metrics.epoch.set(standing.age.total_seconds())
+        self.metrics.rewrapping.set(standing.left)
+        self.metrics.incomplete.set(standing.incomplete)
         self.metrics.untold.set(0 if untold is None else (now - untold) / 1_000_000)
 
     async def anchor(self) -> None:
@@ -136,9 +145,10 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     erasures = Ledger(settings.keys_dir / ledger.NAME)
     store = await SQLiteStore.open(settings.database_path, clock, erasures)
     try:
-        keys, deployment = await _fit(store, settings)
+        masters = FileMasters(settings.keys_dir)
+        keys, deployment = await _fit(store, settings, clock)
         erasures.open()
-        service = Service(settings, store, keys, deployment, clock)
+        service = Service(settings, store, keys, masters, deployment, clock)
         if not await store.notices.all():
             await service.offer(default_notice())
         await service.refresh_catalogue()
@@ -159,7 +169,7 @@ async def _erase_again(service: Service, erasures: Ledger) -> None:
             _log.warning("erased again", extra={"dialogs": len(held)})
 
 
-async def _fit(store: Store, settings: Settings) -> tuple[Roots, bytes]:
+async def _fit(store: Store, settings: Settings, clock: Clock) -> tuple[Roots, bytes]:
     """Return the roots and the deployment's id; make them if both the database and the folder are new."""
     facts = await store.facts.all()
     if _DEPLOYMENT not in facts:
@@ -170,15 +180,22 @@ async def _fit(store: Store, settings: Settings) -> tuple[Roots, bytes]:
             f"{settings.database_path} was written with keys that are not in {settings.keys_dir}; "
             "name their folder with --keys-dir, or put them back from their own backup; nothing was changed"
         )
+    await store.epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})
+    epochs = await store.epochs.all()
     keys = roots.load(settings.keys_dir)
-    checks = {name.removeprefix(_CHECK): value for name, value in facts.items() if name.startswith(_CHECK)}
+    emptied = {roots.CHECK + roots.wrapping_name(epoch.number) for epoch in epochs if epoch.emptied_at is not None}
+    checks = {
+        name.removeprefix(roots.CHECK): value
+        for name, value in facts.items()
+        if name.startswith(roots.CHECK) and name not in emptied
+    }
     roots.check(keys, facts[_DEPLOYMENT], checks)
-    return keys, facts[_DEPLOYMENT]
+    return keys.of({epoch.number for epoch in epochs}), facts[_DEPLOYMENT]
 
 
 async def _found(store: Store, settings: Settings) -> dict[str, bytes]:
     """Give a new database its deployment's id and the check values of its keys; whoever is first decides."""
     deployment = roots.new_deployment()
     checks = roots.load(settings.keys_dir).checks(deployment)
-    await store.facts.state({_DEPLOYMENT: deployment} | {_CHECK + name: value for name, value in checks.items()})
+    await store.facts.state({_DEPLOYMENT: deployment} | {roots.CHECK + name: value for name, value in checks.items()})
     return await store.facts.all()

@@ -78,6 +78,8 @@ class Settings(Place):
     """Who signs the receipts (`iss`): the address of this service, for example."""
     due_days: int = 28
     """Days within which a privacy request is due: 28 is within a month (GDPR) in any month; 45 (CCPA), 15 (LGPD)."""
+    epoch_days: int = 7
+    """Days after which the master key is replaced: then no earlier copy of an erased key opens anywhere."""
     static_dir: Path | None = None
     """Where the pages are; by default those that came with the package."""
     workers: int = 1
@@ -109,7 +111,7 @@ class Settings(Place):
             raise BadSetting("port", "a fixed port, because several workers share it")
         if self.grace < 0:
             raise BadSetting("grace", "a number of seconds, 0 or more")
-        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages", "due_days"):
+        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages", "due_days", "epoch_days"):
             if getattr(self, name) < 1:
                 raise BadSetting(name, "a whole number above 0")
         if self.max_text_bytes > self.max_dialog_bytes:

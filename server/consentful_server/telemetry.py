@@ -46,6 +46,17 @@ class Metrics:
             registry=self.registry,
         )
         self.due.set(math.inf)
+        self.epoch = Gauge("consentful_epoch_age_seconds", "Age of the master key's epoch.", registry=self.registry)
+        self.rewrapping = Gauge(
+            "consentful_epoch_keys_left",
+            "Keys that are still wrapped under an earlier master.",
+            registry=self.registry,
+        )
+        self.incomplete = Gauge(
+            "consentful_erasures_incomplete",
+            "Erasures that an earlier copy of the key could undo, until its master key is destroyed.",
+            registry=self.registry,
+        )
         self.halted = Gauge(
             "consentful_retention_halted",
             "1 if nothing is purged because the clock jumped.",

@@ -30,6 +30,8 @@ SHREDDED: Final = bytes(WRAPPED_BYTES)
 """What is left of a key that was destroyed."""
 
 Random: TypeAlias = Callable[[int], bytes]
+Masters: TypeAlias = Callable[[], Mapping[int, bytes]]
+"""Returns every master that there is now."""
 
 
 class Unopenable(Exception):  # noqa: N818 - named for what it says of the seal
@@ -67,27 +69,59 @@ def withdrawal_hash(code: str) -> bytes:
     return hashlib.sha256(b"consentful/1/withdrawal-code/" + letters.encode()).digest()
 
 
+def epoch_of(wrapped: bytes) -> int:
+    """Return the epoch that a key is wrapped under."""
+    return int.from_bytes(wrapped[:_EPOCH_BYTES], "big")
+
+
 class Vault:
     """Makes, wraps and unwraps dialog keys, and seals and opens with them.
 
-    `masters` maps an epoch to its 32-byte wrapping key; new keys are wrapped under the latest.
+    `masters` maps an epoch to its 32-byte wrapping key; new keys are wrapped under the latest. A key under an unknown
+    one makes it `look` again: another process may have begun an epoch.
     """
 
-    def __init__(self, deployment: bytes, masters: Mapping[int, bytes], random: Random = os.urandom) -> None:
+    def __init__(
+        self,
+        deployment: bytes,
+        masters: Mapping[int, bytes],
+        random: Random = os.urandom,
+        look: Masters = dict[int, bytes],
+    ) -> None:
         self._deployment = deployment
+        self._random = random
+        self._look = look
+        self.renew(masters)
+
+    def renew(self, masters: Mapping[int, bytes]) -> None:
+        """Have these masters from now on, and no others."""
         self._masters = {epoch: AESGCM(master) for epoch, master in masters.items()}
         self._epoch = max(masters)
-        self._random = random
 
     def new_key(self) -> DialogKey:
         return DialogKey(self._random(KEY_BYTES))
 
-    def wrap(self, key: DialogKey, dialog_id: str) -> bytes:
-        """Return the key as it is stored: `WRAPPED_BYTES` long, readable only with the master."""
+    def wrap(self, key: DialogKey, dialog_id: str, least: int = 0) -> bytes:
+        """Return the key as it is stored: `WRAPPED_BYTES` long, readable only with the master.
+
+        Raises:
+            Unopenable: If it must be under the master of `least` at least, and there is none.
+        """
+        epoch = max(self._epoch, least)
+        master = self._master(epoch)
+        if master is None:
+            raise Unopenable(dialog_id)
         nonce = self._random(_NONCE_BYTES)
-        epoch = self._epoch.to_bytes(_EPOCH_BYTES, "big")
-        bound = self._bound("key", dialog_id, epoch)
-        return epoch + nonce + self._masters[self._epoch].encrypt(nonce, key._key, bound)  # pyright: ignore[reportPrivateUsage]
+        prefix = epoch.to_bytes(_EPOCH_BYTES, "big")
+        return prefix + nonce + master.encrypt(nonce, key._key, self._bound("key", dialog_id, prefix))  # pyright: ignore[reportPrivateUsage]
+
+    def rewrap(self, wrapped: bytes, dialog_id: str, epoch: int) -> bytes:
+        """Return the same key under the master of this epoch or a later one, at the same length.
+
+        Raises:
+            Unopenable: As `unwrap` does.
+        """
+        return self.wrap(self.unwrap(wrapped, dialog_id), dialog_id, epoch)
 
     def unwrap(self, wrapped: bytes, dialog_id: str) -> DialogKey:
         """Return the dialog's key.
@@ -96,8 +130,8 @@ class Vault:
             Unopenable: If it was destroyed, its master is gone, or it belongs to another dialog.
         """
         epoch, sealed = wrapped[:_EPOCH_BYTES], wrapped[_EPOCH_BYTES:]
-        master = self._masters.get(int.from_bytes(epoch, "big"))
-        if wrapped == SHREDDED or master is None:
+        master = None if wrapped == SHREDDED else self._master(epoch_of(wrapped))
+        if master is None:
             raise Unopenable(dialog_id)
         return DialogKey(_open(master, sealed, self._bound("key", dialog_id, epoch)))
 
@@ -113,6 +147,12 @@ class Vault:
             Unopenable: If the seal, the dialog's id or its consent record is not what it was.
         """
         return _open(AESGCM(key.subkey(field)), sealed, self._bound(field, dialog_id, record))
+
+    def _master(self, epoch: int) -> AESGCM | None:
+        """Return the master of an epoch; one later than all that are known is looked for."""
+        if epoch > self._epoch and epoch in (masters := self._look()):
+            self._masters = self._masters | {epoch: AESGCM(masters[epoch])}
+        return self._masters.get(epoch)
 
     def _bound(self, field: str, dialog_id: str, record: bytes) -> bytes:
         return _encode([VERSION, self._deployment, field, dialog_id, record])

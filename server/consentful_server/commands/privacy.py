@@ -42,7 +42,7 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
     table.add_row(done.id, f"{done.dialogs:,}", f"{done.messages:,}", done.status)
     OUT.print(table)
     OUT.print("The signed report:", done.report, markup=False, soft_wrap=True)
-    return 0 if done.status == "unreadable" else 1
+    return 1 if done.status == "pending" else 0
 
 
 def verify(

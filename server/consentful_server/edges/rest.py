@@ -37,11 +37,14 @@ class Jwks(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """An erasure's outcome: `unreadable` once no copy of the key is left here, `pending` until a reader lets go."""
+    """An erasure's outcome: `unreadable` once no copy of the key is left here, `pending` until a reader lets go.
+
+    `complete` once no master key is left that opens an earlier copy of it.
+    """
 
     dialog_id: str
     erased_at: datetime
-    status: Literal["unreadable", "pending"]
+    status: Literal["pending", "unreadable", "complete"]
 
 
 async def erase(request: web.Request) -> web.StreamResponse:
@@ -59,7 +62,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
 
 def _erased(erasure: Erasure) -> web.Response:
     stone = erasure.tombstone
-    status = "unreadable" if erasure.truncated else "pending"
+    status = "complete" if stone.complete else "unreadable" if erasure.truncated else "pending"
     answer = Erased(stone.dialog_id, from_micros(stone.erased_at), status)
     return json(answer, status=200 if erasure.truncated else 202)
 

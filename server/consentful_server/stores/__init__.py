@@ -19,6 +19,7 @@ from ..query import Position, Selection
 from .access_log import AccessLog, Note
 from .counters import Counters
 from .credentials import Credentials
+from .epochs import Epochs
 from .exports import Exports
 from .facts import Facts
 from .leases import Leases
@@ -84,6 +85,8 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     number: int | None = None
     """The internal number, under which its overwritten key still stands."""
     withdrawal_hash: bytes | None = None
+    complete: bool = False
+    """Whether no master is left that opens an earlier copy of its key."""
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -133,6 +136,10 @@ class Candidate(Protocol):
     @property
     def sealed(self) -> SealedDialog: ...
 
+    def wrapped_since(self, epoch: int) -> bytes:
+        """Return the dialog's key, wrapped in this epoch or a later one: an earlier one may be ending."""
+        ...
+
     def meet(self, stored: SealedDialog) -> SealedDialog:
         """Return what the store holds afterwards: `stored` itself, or the same dialog with narrower purposes.
 
@@ -174,6 +181,9 @@ class Store(Protocol):
 
     @property
     def exports(self) -> Exports: ...
+
+    @property
+    def epochs(self) -> Epochs: ...
 
     @property
     def counters(self) -> Counters: ...

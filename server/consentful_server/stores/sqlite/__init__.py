@@ -30,11 +30,12 @@ from .. import (
 )
 from ..access_log import Note
 from ..ledger import Entry, Ledger
-from . import access_log, counters, dialogs, pages
+from . import access_log, counters, dialogs, epochs, pages
 from .access_log import SQLiteAccessLog
 from .counters import SQLiteCounters
 from .credentials import SQLiteCredentials
 from .database import Database
+from .epochs import SQLiteEpochs
 from .exports import SQLiteExports
 from .facts import SQLiteFacts
 from .lane import connect, sqlite3
@@ -61,6 +62,7 @@ class SQLiteStore:
         self.requests = SQLiteRequests(database)
         self.credentials = SQLiteCredentials(database, clock)
         self.facts = SQLiteFacts(database)
+        self.epochs = SQLiteEpochs(database)
         self.exports = SQLiteExports(database)
         self.counters = SQLiteCounters(database)
         self.leases = SQLiteLeases(database, clock)
@@ -161,7 +163,9 @@ class SQLiteStore:
             return _meet(db, found, candidate)
         if stone := dialogs.tombstone(db, dialog_id):
             raise Erased(dialog_id, from_micros(stone.erased_at))
-        dialog = msgspec.structs.replace(candidate.sealed, stored_at=to_micros(self._clock.now()))
+        wrapped = candidate.wrapped_since(epochs.current(db))
+        now = to_micros(self._clock.now())
+        dialog = msgspec.structs.replace(candidate.sealed, stored_at=now, wrapped=wrapped)
         number = dialogs.insert(db, dialog)
         counters.count(db, number, 1)
         return msgspec.structs.replace(dialog, number=number)

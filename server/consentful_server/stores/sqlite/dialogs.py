@@ -9,6 +9,7 @@ import msgspec
 
 from ...consent import Record
 from .. import MessageHead, SealedDialog, Tombstone
+from .epochs import DESTROYED, LATEST
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,19 +75,23 @@ def with_heads(db: "sqlite3.Connection", rows: Sequence[tuple[int, SealedDialog]
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     row = db.execute(
         "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
-        " receipt_sha256, number, withdrawal_hash FROM tombstones WHERE dialog_id = ?",
+        f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
+        " FROM tombstones WHERE dialog_id = ?",
         (dialog_id,),
     ).fetchone()
     if row is None:
         return None
     fields: dict[str, Any] = dict(zip(Tombstone.__struct_fields__, row, strict=True))
     fields["purposes"] = _purposes(fields["purposes"])
+    fields["complete"] = bool(fields["complete"])
     return Tombstone(**fields)
 
 
 def bury(db: "sqlite3.Connection", stone: Tombstone) -> None:
     fields = msgspec.structs.asdict(stone) | {"purposes": json.dumps(stone.purposes)}
-    db.execute("INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(fields.values()))
+    *values, _ = fields.values()
+    epoch = LATEST if stone.number is not None else "NULL"
+    db.execute(f"INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {epoch})", values)
     if stone.number is not None:  # it was stored, so somebody may have read it
         db.execute("INSERT INTO erasures (dialog_id) VALUES (?)", (stone.dialog_id,))
 

@@ -1,7 +1,7 @@
 """Privacy requests, as rows."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -9,9 +9,13 @@ from ..access_log import Note
 from ..requests import PrivacyRequest, Status
 from . import access_log
 from .database import Database
+from .epochs import LATEST
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__)
 
 
 class SQLiteRequests:
@@ -27,11 +31,11 @@ class SQLiteRequests:
         return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
 
     async def pending(self) -> list[PrivacyRequest]:
-        sql = "SELECT * FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
+        sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
         return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
-        sql = "UPDATE privacy_requests SET status = ?, report = ? WHERE id = ?"
+        sql = f"UPDATE privacy_requests SET status = ?, report = ?, epoch = {LATEST} WHERE id = ?"
         await self._database.writer.write(lambda db: db.execute(sql, (status, report, request_id)))
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
@@ -41,13 +45,13 @@ class SQLiteRequests:
 
 def _add(db: "sqlite3.Connection", request: PrivacyRequest, note: Note | None) -> None:
     fields = tuple(msgspec.structs.asdict(request).values())
-    db.execute("INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fields)
+    db.execute(f"INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {LATEST})", fields)
     if note is not None:
         access_log.append(db, note)
 
 
 def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:
-    row = db.execute(f"SELECT * FROM privacy_requests WHERE {where}", values).fetchone()
+    row = db.execute(f"SELECT {_COLUMNS} FROM privacy_requests WHERE {where}", values).fetchone()
     return _from_row(row) if row else None
 
 

@@ -1,0 +1,73 @@
+"""Who holds the master keys that the dialogs' keys are wrapped under. The only holder is a folder of files.
+
+Another one (a key management service, a hardware module) makes, gives out and destroys 32 bytes for each epoch; it
+implements `Masters`, and `service.open_service` is where it goes.
+"""
+
+import base64
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from .roots import SECRET_BYTES, read_secret, sync_folder, wrapping_name, write_new
+
+_NAME: Final = re.compile(r"wrapping-(\d+)\.key")
+
+
+class Masters(Protocol):
+    """Holds one master for each epoch that has not ended."""
+
+    def all(self) -> Mapping[int, bytes]:
+        """Return the masters by epoch.
+
+        Raises:
+            BadKeys: If one is malformed, or readable by anyone but its owner.
+        """
+        ...
+
+    def make(self, epoch: int) -> None:
+        """Make a master, durably; one that is there already stays."""
+        ...
+
+    def destroy(self, epoch: int) -> None:
+        """Destroy a master, durably, with every copy that this holder has; one that is gone already is no error."""
+        ...
+
+
+class FileMasters:
+    """Masters as files, beside the other roots."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> dict[int, bytes]:
+        names = ((path, _NAME.fullmatch(path.name)) for path in sorted(self._folder.iterdir()))
+        return {int(match[1]): read_secret(path) for path, match in names if match}
+
+    def make(self, epoch: int) -> None:
+        write_new(self._path(epoch), base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
+        sync_folder(self._folder)
+
+    def destroy(self, epoch: int) -> None:
+        destroy_file(self._path(epoch))
+
+    def _path(self, epoch: int) -> Path:
+        return self._folder / f"{wrapping_name(epoch)}.key"
+
+
+def destroy_file(path: Path) -> None:
+    """Overwrite a file where it stands, and remove it, each durably: a crash between leaves nothing to read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.write(descriptor, bytes(os.fstat(descriptor).st_size))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
