@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter, config
 
 from . import process
-from .commands import ERR, data, privacy
+from .commands import ERR, backup, data, privacy
 from .commands.keys import keys
 from .commands.notices import notice
 from .commands.roots import roots
@@ -45,6 +45,8 @@ for _command in (
     data.demo,
     data.export,
     data.migrate,
+    backup.backup,
+    backup.restore,
     privacy.erase,
     privacy.verify,
     privacy.purge,

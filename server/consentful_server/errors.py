@@ -28,7 +28,8 @@
     └── of the start
         ├── BadSetting        setting       a setting that cannot be
         ├── BadKeys           keys          the keys are missing, exposed or another database's
-        └── BadDatabase       database      too new a schema, or an SQLite that corrupts
+        ├── BadDatabase       database      too new a schema, or an SQLite that corrupts
+        └── BadBackup         backup        none of this name, or something would be overwritten
 
 None carries message text, a customer id or a token. `edges/faults.py` maps them to HTTP statuses and close codes.
 """
@@ -299,3 +300,9 @@ class BadDatabase(Refusal):
     """The database's schema is newer than this program, or SQLite is one that can corrupt it."""
 
     code = "database"
+
+
+class BadBackup(Refusal):
+    """There is no such backup, or something is there that it would overwrite."""
+
+    code = "backup"
