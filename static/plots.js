@@ -103,7 +103,7 @@ const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)}
 
 /** Bars, one colour for each series; a rate is a line over them, with an axis of its own. */
 function picture({ labels, series, rate }, { ink, quiet, line, bars }) {
-  const isDated = /^\d{4}-\d\d-\d\d$/.test(labels[0]);
+  const isDated = labels.length > 7 && /^\d{4}-\d\d-\d\d$/.test(labels[0]);
   const names = Object.keys(series);
   const traces = names.map((name, i) => ({ type: "bar", name, x: labels, y: series[name], marker: { color: bars[i] } }));
   if (rate) traces.push({ type: "scatter", mode: "lines+markers", name: "rate", x: labels, y: rate, yaxis: "y2", line: { color: ink } });
