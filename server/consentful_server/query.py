@@ -21,7 +21,8 @@ Order: TypeAlias = Literal["newest", "stored"]
 Kind: TypeAlias = Literal["messages", "dialogs", "chat"]
 
 MAX_LIMIT: Final = 1000
-_LAST_SEQ: Final = 2**31
+LAST_SEQ: Final = 2**31
+"""After every message of a dialog."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -101,7 +102,7 @@ class Walk(msgspec.Struct, frozen=True):
             return Walk(self.watermark, last)
         if order == "stored":
             passed = max(self.watermark, self.after.dialog if self.after else 0)
-            return Walk(self.watermark, Position(0, passed, _LAST_SEQ))
+            return Walk(self.watermark, Position(0, passed, LAST_SEQ))
         return self
 
 

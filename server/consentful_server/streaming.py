@@ -104,13 +104,13 @@ class Streams:
         self._vault = vault
         self._logbook = logbook
 
-    async def run(self, stream: Stream) -> AsyncGenerator[bytes]:
-        """Yield the stream, block by block; the last one closes the format.
+    async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
+        """Yield the stream, block by block, after a row if one is named; the last block closes the format.
 
         What does not open is left out, and counted.
         """
         opener = Opener(self._vault, stream.sight)
-        walk, place = Walk(await self._store.watermark()), await self._store.exports.place()
+        walk, place = Walk(await self._store.watermark(), after), await self._store.exports.place()
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.watermark}
         await self._logbook.write(stream.sight.by, begun, wanted=asked, subject=stream.id)

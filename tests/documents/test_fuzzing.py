@@ -62,14 +62,14 @@ async def test_with_every_scope_the_service_does_what_its_document_says(tmp_path
 
         said = await fuzz(service, tmp_path, 12, "-n", "10", "-H", f"Authorization: Bearer {key}")
 
-    assert asked(said) > 200  # a busy machine asks less in its time
+    assert asked(said) > 50  # a busy machine asks less in its time
 
 
 async def test_without_a_token_the_service_does_what_its_document_says(tmp_path: Path) -> None:
     async with serve(auth="keys") as service:
         said = await fuzz(service, tmp_path, 6, "-n", "5")
 
-    assert asked(said) > 100
+    assert asked(said) > 50
 
 
 @pytest.mark.prove

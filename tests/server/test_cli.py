@@ -16,8 +16,7 @@ from aiohttp import ClientSession
 
 from consentful_server import cli
 from consentful_server.settings import Settings
-from consentful_server.testing import Served
-from kept import bearer, get, keep
+from kept import bearer, get
 from live import connect
 
 Output = pytest.CaptureFixture[str]
@@ -241,44 +240,6 @@ class TestMigrate:
         (somewhere / "data" / "x.db").write_bytes(b"not a database " * 500)
 
         assert "no SQLite database" in refuses(capsys, "migrate", "--database", "sqlite:///data/x.db")
-
-
-class TestExport:
-    async def export(self, service: Served, *arguments: str) -> int:
-        return await asyncio.to_thread(cli.run, ["export", *arguments, "--url", service.url])
-
-    async def test_every_message_is_written(self, service: Served, somewhere: Path, http: ClientSession) -> None:
-        for number in range(3):
-            await keep(service.service, f"d-{number}", ["one", "zwei"], language="en")
-
-        assert await self.export(service, "out.ndjson") == 0
-
-        lines = [json.loads(line) for line in (somewhere / "out.ndjson").read_text().splitlines()]
-        assert lines == (await get(http, "/v1/messages", order="stored"))["items"]
-        assert not (somewhere / "out.ndjson.part").exists()
-
-    async def test_filters_are_passed_on(self, service: Served, somewhere: Path) -> None:
-        await keep(service.service, "d-1", ["one"], language="en")
-        await keep(service.service, "d-2", ["zwei"], language="de-CH")
-
-        assert await self.export(service, "out.ndjson", "--language", "DE", "--role", "customer") == 0
-
-        assert "zwei" in (somewhere / "out.ndjson").read_text()
-        assert "one" not in (somewhere / "out.ndjson").read_text()
-
-    async def test_what_the_server_refuses_is_told_and_writes_nothing(
-        self, service: Served, somewhere: Path, capsys: Output
-    ) -> None:
-        assert await self.export(service, "out.ndjson", "--since", "yesterday") == 2
-
-        assert "since" in capsys.readouterr().err
-        assert not list(somewhere.glob("out*"))
-
-    def test_a_server_that_is_not_there_is_told(self, capsys: Output, somewhere: Path, unused_tcp_port: int) -> None:
-        said = refuses(capsys, "export", "out.ndjson", "--url", f"http://127.0.0.1:{unused_tcp_port}")
-
-        assert str(unused_tcp_port) in said
-        assert not list(somewhere.glob("out*"))
 
 
 async def start(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:

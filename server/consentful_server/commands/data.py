@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..demo import DEFAULT_DIALOGS, Demo
-from ..export import Export
+from ..download import Export
 from ..settings import Place
 from ..stores.sqlite import prepare
 from . import ERR, OUT, Token, Url, Where
@@ -38,8 +38,11 @@ def export(
     token: Token = None,
     filters: Annotated[Export, Parameter(name="*")] = Export(),
 ) -> int:
-    """Write every consented message that fits to OUTPUT as NDJSON, one message a line; `-` is the standard output."""
-    return asyncio.run(filters.run(url, token, output, ERR))
+    """Write every consented message that fits to OUTPUT: NDJSON, CSV, Parquet or Arrow; `-` is the standard output.
+
+    NDJSON and CSV that were cut short go on where they ended when the same command is run again.
+    """
+    return filters.run(url, token, output, ERR)
 
 
 def migrate(place: Where = Place()) -> int:

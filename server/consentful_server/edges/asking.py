@@ -33,6 +33,10 @@ _FORMAT: Final = Meta(
     description="stands in for an Accept header; what is not offered is a 406",
     extra_json_schema={"enum": ["json", *MEDIA]},
 )
+_AFTER: Final = (
+    "goes on with a stream that was cut short, after the last row that arrived: `seq@dialog_id`, or a dialog's id"
+    " alone; with `order=stored`"
+)
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="how many a page has at most")]
 Cursor = Annotated[
     str, Meta(min_length=1, max_length=500, description="`next` of the page before, for the same filters")
@@ -72,6 +76,7 @@ class MessageListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=T
         Literal["messages", "chat"],
         Meta(description="a row for each message; or for each dialog, with `messages` of `role` and `content`"),
     ] = "messages"
+    after: Annotated[str, Meta(pattern=r"^(\d{1,9}@)?[A-Za-z0-9._~:-]{1,200}$(?!\n)", description=_AFTER)] | None = None
 
 
 class Search(MessageListing, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +187,7 @@ _FORMS: Final = {
     "customer": f"a pseudonym: {PREFIX} and 26 letters or digits",
     "bot": "1 to 200 characters, none of them a control character",
     "purpose": "the id of a purpose",
+    "after": "the last row that arrived: seq@dialog_id, or a dialog's id alone",
 }
 """What to say instead of a pattern."""
 

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 
 from .. import errors
+from ..errors import BadRequest
 from ..formats import MEDIA
 from ..views import Chat, KeptDialog, KeptMessage, Page, Summary
 from . import asking
@@ -46,6 +47,8 @@ async def _messages(request: web.Request, question: MessageListing) -> web.Strea
     form = format_of(request, question)
     if form is not None:
         return await stream(request, question, form, question.shape)
+    if question.after is not None:
+        raise BadRequest("after", "goes on with a stream; pages go on by their cursor")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     read = service.reading.chats if question.shape == "chat" else service.reading.messages
     page = await read(

@@ -11,9 +11,10 @@ from aiohttp import hdrs, web
 from ..errors import BadRequest
 from ..formats import MEDIA, Format, Shape
 from ..formats.squeezing import squeezer
+from ..query import LAST_SEQ, Position
 from ..streaming import Stream
 from . import asking
-from .asking import Listing
+from .asking import Listing, MessageListing
 from .negotiation import coding_of
 from .requests import PRINCIPAL, SERVICE
 
@@ -27,6 +28,7 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
         raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     wanted = asking.to_filter(question, principal, service.archive)
+    after = await _after(request, question) if isinstance(question, MessageListing) else None
     coding = None if form in _SQUEEZED_ALREADY else coding_of(request)
     sending = Stream(form, shape, wanted, principal.sight, question.order)
     response = web.StreamResponse(
@@ -42,7 +44,7 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
     if request.method == hdrs.METH_HEAD:
         return response
     packer = None if coding is None else squeezer(coding)
-    async with aclosing(service.streams.run(sending)) as blocks:
+    async with aclosing(service.streams.run(sending, after)) as blocks:
         block = await anext(blocks)  # what can be refused is refused before the first byte
         await response.prepare(request)
         with suppress(ConnectionError):  # a reader that stops in the middle is no fault of ours
@@ -51,3 +53,20 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
                 block = await anext(blocks, None)
             await response.write_eof(b"" if packer is None else packer.flush())
     return response
+
+
+async def _after(request: web.Request, question: MessageListing) -> Position | None:
+    """Return the row after which to go on.
+
+    Raises:
+        BadRequest: If there is no such dialog, or the order is not that of commit.
+    """
+    if question.after is None:
+        return None
+    if question.order != "stored":
+        raise BadRequest("after", "goes with order=stored only, in which rows keep their places")
+    seq, separator, dialog_id = question.after.rpartition("@")
+    found = await request.app[SERVICE].logbook.dialogs_of(None, dialog_id)
+    if not found:
+        raise BadRequest("after", "no such dialog, stored or erased; begin again without it")
+    return Position(0, found.max(), int(seq) if separator else LAST_SEQ)

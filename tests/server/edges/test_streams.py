@@ -75,6 +75,31 @@ class TestMessages:
             assert (response.status, problem["code"]) == (406, "not_acceptable")
             assert MEDIA["parquet"] in problem["detail"]
 
+    @pytest.mark.parametrize(
+        ("params", "status"),
+        [
+            ({"after": "1@d-1", "order": "stored", "format": "ndjson"}, 200),
+            ({"after": "d-1", "order": "stored", "format": "ndjson"}, 200),
+            ({"after": "1@d-9", "order": "stored", "format": "ndjson"}, 400),
+            ({"after": "1@d-1", "format": "ndjson"}, 400),
+            ({"after": "1@d-1", "order": "stored"}, 400),
+            ({"after": "one@d-1", "order": "stored", "format": "ndjson"}, 400),
+        ],
+    )
+    async def test_a_stream_goes_on_after_a_row(
+        self, http: ClientSession, service: Served, params: dict[str, str], status: int
+    ) -> None:
+        await keep(service.service, "d-1", ["one", "two"])
+        await keep(service.service, "d-2", ["three"])
+
+        async with http.get("/v1/messages", params=params, headers=RAW) as response:
+            assert response.status == status
+            if status == 200:
+                rest = [row["text"] for row in rows_of("ndjson", await response.read())]
+                assert rest == (["two", "three"] if "@" in params["after"] else ["three"])
+            else:
+                assert (await response.json())["parameter"] == "after"
+
     async def test_an_unknown_shape_is_named(self, http: ClientSession) -> None:
         async with http.get("/v1/messages?shape=square") as response:
             assert (response.status, (await response.json())["parameter"]) == (400, "shape")
@@ -111,15 +136,13 @@ class TestMessages:
     async def test_a_reader_that_stops_leaves_nothing_running(self, http: ClientSession, service: Served) -> None:
         for number in range(20):
             await keep(service.service, f"d-{number}", ["x" * 30_000] * 30)
-        before = asyncio.all_tasks()
         response = await http.get("/v1/messages?format=parquet")
         await response.content.readany()
         response.close()
 
         async with asyncio.timeout(5):
-            while any("start" in repr(task) for task in asyncio.all_tasks() - before):  # noqa: ASYNC110
-                await asyncio.sleep(0)
-        await get(http, "/v1/messages", limit=1)
+            while (await get(http, f"/v1/exports/{response.headers['Export-Id']}"))["ended_at"] is None:
+                pass
 
 
 class TestCompression:
