@@ -1,4 +1,4 @@
-"""The NDJSON stream of everything over HTTP, opened from its seals, beside `sqlite3` writing plain rows; its memory."""
+"""Streams of everything over HTTP, opened from their seals, beside `sqlite3` writing plain rows; and their memory."""
 
 import json
 import os
@@ -20,6 +20,11 @@ from .figure import Figure, Measured, absolute, compare
 from .plan import SERVER_CORE, Plan, in_turn
 
 _RATE = Figure("export: NDJSON over HTTP / sqlite3 shell, plain rows", "rows/s", 0.5, 0.8)
+_FORMATS = {
+    "csv": Figure("export: CSV / NDJSON", "rows/s", 0.7, 1),
+    "arrow": Figure("export: Arrow / NDJSON", "rows/s", 0.5, 1),
+    "parquet": Figure("export: Parquet / NDJSON", "rows/s", 0.4, 0.8),
+}
 _EXTRA = Figure("export: extra memory, 100,000 rows", "MB", 20, 8, less_is_better=True)
 _GROWTH = Figure("export: extra memory, 100,000 rows / 10,000", "MB", 1.2, 1, less_is_better=True)
 
@@ -41,10 +46,13 @@ def measure(plan: Plan) -> list[Measured]:
         uvloop.run(_fill(folder, count))
     with child.on_folder(corpus.places(folders[0])) as server:
         plain = _plain_table(server, folders[0] / "plain.db")
-        rate = in_turn(plan.rounds, [partial(_rate, server, rows[0]), partial(_plain_rate, plain, rows[0])])
+        others = [partial(_whole_rate, server, form, rows[0]) for form in _FORMATS]
+        sides = [partial(_rate, server, rows[0]), partial(_plain_rate, plain, rows[0]), *others]
+        ours, shell, *columns = in_turn(plan.rounds, sides)
     sides = [partial(_extra, *side) for side in zip(folders, rows, strict=True)]
     extra = in_turn(max(1, plan.rounds // 2), sides, thrown_away=0)  # each has a server of its own
-    return [compare(_RATE, *rate), absolute(_EXTRA, extra[0]), compare(_GROWTH, *extra)]
+    formats = [compare(figure, values, ours) for figure, values in zip(_FORMATS.values(), columns, strict=True)]
+    return [compare(_RATE, ours, shell), *formats, absolute(_EXTRA, extra[0]), compare(_GROWTH, *extra)]
 
 
 async def _fill(folder: Path, rows: int) -> None:
@@ -72,6 +80,23 @@ def _rate(server: Child, rows: int) -> float:
     if (lines := _stream(server)) != rows:
         raise RuntimeError(f"{lines} rows instead of {rows}")
     return rows / (time.perf_counter() - began)
+
+
+def _whole_rate(server: Child, form: str, rows: int) -> float:
+    """Return the rows a second of a format whose rows are not told apart on the way."""
+    began = time.perf_counter()
+    stream(server.port, form)
+    return rows / (time.perf_counter() - began)
+
+
+def stream(port: int, form: str) -> int:
+    """Read the whole export in this format and return its bytes."""
+    size = 0
+    with create_connection(("127.0.0.1", port)) as socket:
+        socket.sendall(f"GET /v1/messages?format={form} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        while data := socket.recv(_READ):
+            size += len(data)
+    return size
 
 
 def _plain_table(server: Child, path: Path) -> Path:

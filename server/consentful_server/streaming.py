@@ -4,6 +4,7 @@ Reading, opening and encoding are one short piece of work off the event loop. Wh
 the walk, and nothing else: between two blocks nothing is held, so an erasure completes while a stream runs.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -103,6 +104,7 @@ class Streams:
         self._store = store
         self._vault = vault
         self._logbook = logbook
+        self._turn = asyncio.Lock()
 
     async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
         """Yield the stream, block by block, after a row if one is named; the last block closes the format.
@@ -129,7 +131,8 @@ class Streams:
         more, length = True, _FEW_ROWS
         while more:
             selection = walk.select(stream.wanted, stream.sight.purposes, stream.order, length)
-            data, last = await read(stream, selection, opener)
+            async with self._turn:  # streams share one thread's worth of the interpreter, however many there are
+                data, last = await read(stream, selection, opener)
             more = last is not None
             walk = walk.past(stream.order, last)
             length = _length_after(data, length, _MOST_ROWS[stream.shape])

@@ -308,7 +308,7 @@ async def test_the_lines_to_copy_do_what_they_say(new_page: NewPage, tmp_path: P
         assert [json.loads(line)["text"] for line in found.splitlines()] == ["It's not", "It's here"]
         assert "[2 rows x 11 columns]" in frame
         sql = query.strip('"').replace("messages.parquet", str(tmp_path / "messages.parquet"))
-        assert duckdb.execute(sql).fetchall() == [("en", "customer", 2)]
+        assert duckdb.connect().execute(sql).fetchall() == [("en", "customer", 2)]
 
 
 async def test_lines_are_copied(page: Page) -> None:

@@ -248,7 +248,7 @@ class TestCopy:
         async with testing.serve() as served:
             reader = consentful.Reader(served.url)
             assert await reader.sync(folder) == consentful.Synced(0, 0)
-            assert duckdb.execute(f"SELECT count(*) FROM '{folder}/*.parquet'").fetchall() == [(0,)]
+            assert duckdb.connect().execute(f"SELECT count(*) FROM '{folder}/*.parquet'").fetchall() == [(0,)]
             await keep(served.service, "d-1", ["aubergine", "Hello"], language="en")
             await keep(served.service, "d-2", ["Bye"])
             assert await reader.sync(folder) == consentful.Synced(3, 0)

@@ -1,9 +1,9 @@
 """What Schemathesis is told of this service, loaded by it in a process of its own.
 
 A schema says which values are well-formed. Some are looked at more closely than a schema can: a cursor must be one
-that was given out, a language must be one to RFC 5646, two spellings of one customer must agree, and a number in JSON
-must be written as a whole one (JSON Schema takes 5.0 for an integer). And an id that was erased is gone, however
-well-formed it is.
+that was given out, a row to go on after must be there, a language must be one to RFC 5646, two spellings of one
+customer must agree, and a number in JSON must be written as a whole one (JSON Schema takes 5.0 for an integer). And an
+id that was erased is gone, however well-formed it is.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # pyright: ignore[reportUnknownVariableType]
 
-LOOKED_AT_CLOSELY = {"cursor", "language", "customer_id", "limit"}
+LOOKED_AT_CLOSELY = {"after", "cursor", "language", "customer_id", "limit"}
 
 
 @schemathesis.check

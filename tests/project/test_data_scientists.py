@@ -40,8 +40,8 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
 
         _, fetching = blocks(PAGE, "console")
         shell(fetching.replace(ADDRESS, url), tmp_path)
-        assert duckdb.execute(f"SELECT count(*) FROM '{tmp_path}/kept.parquet'").fetchall() == [(2,)]
-        ((chat,),) = duckdb.execute(f"SELECT messages FROM '{tmp_path}/chats.parquet'").fetchall()
+        assert duckdb.connect().execute(f"SELECT count(*) FROM '{tmp_path}/kept.parquet'").fetchall() == [(2,)]
+        ((chat,),) = duckdb.connect().execute(f"SELECT messages FROM '{tmp_path}/chats.parquet'").fetchall()
         assert [line["role"] for line in chat] == ["customer", "bot"]
         (counting,) = re.findall(r"`(curl [^`]*stats[^`]*)`", PAGE)
         assert '"messages":2' in shell(counting.replace(ADDRESS, url), tmp_path)

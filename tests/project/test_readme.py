@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from consentful_server.cli import run
@@ -37,7 +38,7 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
 
         export, search, dialogs, erase = more.strip().splitlines()
         shell(f"{export} --url {url}", tmp_path)
-        assert len((tmp_path / "kept.ndjson").read_text().splitlines()) == 2
+        assert len(pl.read_parquet(tmp_path / "kept.parquet")) == 2
         assert json.loads(shell(search.replace(ADDRESS, url), tmp_path))["items"][0]["text"] == "Where is my parcel?"
         assert len(json.loads(shell(dialogs.replace(ADDRESS, url), tmp_path))["items"]) == 1
         assert "unreadable" in shell(erase, tmp_path)  # data and keys lie in the folder, as after `make run`

@@ -27,6 +27,8 @@ OPEN = {
     "/docs/live": "documentation",
     "/": "the test page",
     "/static/{name}": "the test page",
+    "/explore": "the explorer, whose data are not",
+    "/explore/{name}": "the explorer's library",
     "/withdraw": "the code is the key",
     "/v1/dialogs/live": "it looks at the token itself; see test_upgrade.py",
 }

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
 from consentful_server.errors import Damaged
+from consentful_server.query import Position
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
@@ -370,8 +371,8 @@ class TestFormats:
         await keep(service.service, "d-1")
         run = service.service.streams.run
 
-        async def failing(stream: Stream) -> AsyncIterator[bytes]:
-            async for block in run(stream):
+        async def failing(stream: Stream, after: Position | None) -> AsyncIterator[bytes]:
+            async for block in run(stream, after):
                 yield block
                 raise error
 
