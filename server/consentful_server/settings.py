@@ -3,12 +3,15 @@
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from consentful import wire
 
 from .errors import BadSetting
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LEAST_FRAME_BYTES = 1024
 _STATIC_IN_WHEEL = Path(__file__).parent / "static"
@@ -58,6 +61,8 @@ class Settings(Place):
     """Who may come in: `none` (loopback only, the default there) or `keys` (the default elsewhere)."""
     allow_origin: tuple[str, ...] = ()
     """Web origins, beside the server's own, whose pages may connect; for example `https://chat.example`."""
+    trusted_proxy: tuple[str, ...] = ()
+    """Addresses or networks of your proxies, whose X-Forwarded-For tells where a request comes from."""
     idle_timeout: float = 900
     """Seconds without a message after which a dialog is dropped."""
     max_duration: float = 86_400
@@ -124,10 +129,24 @@ class Settings(Place):
             raise BadSetting(
                 "auth", f"`none` lets everyone in who can reach {self.host}; use `--auth keys`, or a loopback --host"
             )
+        if any(network.prefixlen == 0 for network in self.trusted_networks):
+            raise BadSetting("trusted_proxy", "networks that hold your proxies alone; in all of them is everybody")
         for origin in self.allow_origin:
             scheme, separator, host = origin.partition("://")
             if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
                 raise BadSetting("allow_origin", "whole origins without a path, such as https://chat.example")
+
+    @cached_property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxy`, parsed.
+
+        Raises:
+            BadSetting: If one is no network.
+        """
+        try:
+            return tuple(ipaddress.ip_network(network) for network in self.trusted_proxy)
+        except ValueError:
+            raise BadSetting("trusted_proxy", "addresses or networks such as 127.0.0.1 or 10.0.0.0/8") from None
 
     @property
     def is_loopback(self) -> bool:

@@ -11,6 +11,7 @@ from .. import errors
 from ..clock import from_micros
 from ..stores import Erasure
 from . import asking, bodies, requests
+from .addresses import client_address
 from .bodies import JSON
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
@@ -78,7 +79,7 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
-    request.app[SERVICE].guesses.admit(request.remote)
+    request.app[SERVICE].guesses.admit(client_address(request))
     given = asking.convert(await bodies.object_of(request), Withdrawal, spelt=())
     return _erased(await request.app[SERVICE].archive.withdraw(given.code, requests.by_customer(request)))
 

@@ -14,6 +14,7 @@ from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest, NotFound, TooOften
 from ..stores import Erasure
+from .addresses import client_address
 from .bodies import FORM, form_of
 from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route, by_customer
 
@@ -38,7 +39,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
     try:
-        request.app[SERVICE].guesses.admit(request.remote)
+        request.app[SERVICE].guesses.admit(client_address(request))
         code = (await form_of(request)).get("code", "")
         erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
     except (NotFound, BadRequest):
