@@ -1,7 +1,11 @@
 """How long to wait before trying again, and when to give up. Pure: it is told the time and brings its own dice."""
 
 from collections.abc import Callable
+from random import SystemRandom
 from typing import Final
+
+JITTER: Final = SystemRandom().random
+"""Draws without the program's own generator, whose seed may be what its results rest on."""
 
 FIRST_S: Final = 0.25
 LONGEST_S: Final = 10.0

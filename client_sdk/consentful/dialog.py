@@ -1,6 +1,5 @@
 """The dialog that a chatbot holds: open it, speak, and bring the customer's decision to the server."""
 
-import random as dice
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Final
 import aiohttp
 
 from . import wire
-from .backoff import Backoff
+from .backoff import JITTER, Backoff
 from .clock import Clock, SystemClock
 from .endpoint import TLS, Encoding, Endpoint, Token, live_url
 from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, OutcomeUnknown
@@ -246,7 +245,7 @@ def open_dialog(
     ssl: TLS | None = None,
     session: aiohttp.ClientSession | None = None,
     clock: Clock = _CLOCK,
-    random: Callable[[], float] = dice.random,
+    random: Callable[[], float] = JITTER,
 ) -> AbstractAsyncContextManager[Dialog]:
     """Open a dialog at the service whose address is `url` (ws, wss, http or https), and let go of it after the block.
 

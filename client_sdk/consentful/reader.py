@@ -1,12 +1,12 @@
 """The data scientist's door: what customers agreed to keep, as rows, as tables, and as a copy that stays up to date."""
 
-import random as dice
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from . import filters as asking
 from . import tables
+from .backoff import JITTER
 from .clock import Clock, SystemClock
 from .door import Door
 from .endpoint import TLS, Token, http_url
@@ -39,7 +39,7 @@ class Reader:
         ssl: TLS | None = None,
         retry_for: float = 120.0,
         clock: Clock | None = None,
-        random: Callable[[], float] = dice.random,
+        random: Callable[[], float] = JITTER,
     ) -> None:
         self._door = Door(
             url=http_url(url),

@@ -76,7 +76,7 @@ class Reading:
         while more and len(items) < limit and scanned < _SCAN_MOST:
             length = limit if wanted.q is None else _SCAN_BLOCK
             selection = walk.select(wanted, sight.purposes, order, length)
-            block = await self._block(selection, sight, opener, limit - len(items))
+            block = await self._block(selection, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
             scanned += length
@@ -164,19 +164,15 @@ class Reading:
             return Walk(await self._store.watermark(), walk.after if walk else None)
         return walk
 
-    async def _block(self, selection: Selection, sight: Sight, opener: Opener, room: int) -> "_Block":
+    async def _block(self, selection: Selection, opener: Opener, room: int) -> "_Block":
         """Return at most `room` of the messages that fit, from one short read."""
         length = selection.limit - 1
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
         def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> _Block:
-            dialogs = opener.open_all(sealed)
             items: list[KeptMessage] = []
             seen: set[int] = set()
-            for row in rows[:length]:
-                if row.dialog not in dialogs:
-                    continue
-                message = dialogs[row.dialog].message(row, sight)
+            for row, message in opener.messages(rows[:length], sealed):
                 if needle is None or needle in fold(message.text):
                     items.append(message)
                     seen.add(row.dialog)

@@ -1,13 +1,14 @@
 """Between words and seals: a granted dialog becomes what the store keeps, and that becomes words again."""
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from .clock import from_micros, to_micros
+from .clock import all_from_micros, from_micros, to_micros
 from .consent import Record, canonical_content
 from .dialog import Dialog, Utterance
 from .errors import Conflict, Damaged
@@ -153,6 +154,11 @@ class Opened:
         return _decode_lines(self._open("texts", self._sealed.texts))
 
     @cached_property
+    def _sent_at(self) -> dict[int, datetime]:
+        micros = [line.sent_at for line in self._lines if line.sent_at is not None]
+        return dict(zip(micros, all_from_micros(micros), strict=True))
+
+    @cached_property
     def customer_id(self) -> str:
         return self._open("customer", self._sealed.customer).decode()
 
@@ -173,7 +179,8 @@ class Opened:
         said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
 
-    def message(self, row: MessageRow, sight: Sight) -> KeptMessage:
+    def message(self, row: MessageRow, received_at: datetime, sight: Sight) -> KeptMessage:
+        """Return one message. Its time is given, because many at once are made in less."""
         line, record = self._lines[row.seq - 1], self._sealed.record
         return KeptMessage(
             dialog_id=record.dialog_id,
@@ -184,8 +191,8 @@ class Opened:
             text=line.text,
             language=row.language,
             bot=record.bot,
-            sent_at=None if line.sent_at is None else from_micros(line.sent_at),
-            received_at=from_micros(row.received_at),
+            sent_at=None if line.sent_at is None else self._sent_at[line.sent_at],
+            received_at=received_at,
             stored_at=self._stored_at,
         )
 
@@ -212,12 +219,14 @@ class Opened:
         fields: dict[str, Any] = msgspec.structs.asdict(self.summary(sight)) | {
             "metadata": None if sealed.metadata is None else _decode_metadata(self._open("metadata", sealed.metadata)),
             "receipt": sealed.receipt,
-            "messages": [
-                self.message(MessageRow(0, seq, head.role, head.language, head.received_at), sight)
-                for seq, head in enumerate(sealed.heads, 1)
-            ],
+            "messages": self._messages(sight),
         }
         return KeptDialog(**fields)
+
+    def _messages(self, sight: Sight) -> list[KeptMessage]:
+        heads = enumerate(self._sealed.heads, 1)
+        rows = [MessageRow(0, seq, head.role, head.language, head.received_at) for seq, head in heads]
+        return [self.message(row, from_micros(row.received_at), sight) for row in rows]
 
     def chat(self, sight: Sight) -> Chat:
         record = self._sealed.record
@@ -269,6 +278,17 @@ class Opener:
     def open_all(self, sealed: Mapping[int, SealedDialog]) -> dict[int, Opened]:
         found = ((number, self.open(dialog)) for number, dialog in sealed.items())
         return {number: opened for number, opened in found if opened is not None}
+
+    def messages(
+        self, rows: Iterable[MessageRow], sealed: Mapping[int, SealedDialog]
+    ) -> list[tuple[MessageRow, KeptMessage]]:
+        """Return the message of each row whose dialog opens."""
+        dialogs = self.open_all(sealed)
+        kept = [row for row in rows if row.dialog in dialogs]
+        received = all_from_micros(row.received_at for row in kept)
+        return [
+            (row, dialogs[row.dialog].message(row, at, self._sight)) for row, at in zip(kept, received, strict=True)
+        ]
 
 
 def fold(text: str) -> str:

@@ -144,11 +144,8 @@ class Streams:
     async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
             shown, last = _shown(rows, selection.limit - 1)
-            dialogs = opener.open_all(sealed)
-            found = [
-                (row.dialog, dialogs[row.dialog].message(row, stream.sight)) for row in shown if row.dialog in dialogs
-            ]
-            data = stream.encode([it for it in found if stream.fits(it[1])])
+            found = opener.messages(shown, sealed)
+            data = stream.encode([(row.dialog, message) for row, message in found if stream.fits(message)])
             return data, None if last is None else last.position
 
         return await self._store.messages(selection, block)

@@ -1,7 +1,9 @@
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful.backoff import FIRST_S, LONGEST_S, Backoff
+from consentful.backoff import FIRST_S, JITTER, LONGEST_S, Backoff
 
 chances = st.floats(0, 1, exclude_max=True)
 times = st.floats(0, 1e6)
@@ -82,3 +84,11 @@ def test_patience_counts_from_the_beginning_of_the_first_try() -> None:
     backoff.begin(8.0)
 
     assert backoff.left(9.0) == 1.0
+
+
+def test_jitter_leaves_the_programs_own_random_numbers_as_they_would_be() -> None:
+    before = random.getstate()
+
+    assert 0 <= JITTER() < 1
+
+    assert random.getstate() == before

@@ -27,9 +27,6 @@ SELECT: Final = (
     " JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
 )
 _SELECT_BY_NUMBERS: Final = SELECT + " WHERE d.id IN (SELECT value FROM json_each(?))"
-_RECORD_FIELDS: Final = Record.__struct_fields__
-_DIALOG_FIELDS: Final = SealedDialog.__struct_fields__[1:-2]
-"""All but the record, which comes first, the heads, which are rows of their own, and the number."""
 
 
 @lru_cache(maxsize=1_000)
@@ -39,10 +36,42 @@ def _purposes(text: str) -> tuple[str, ...]:
 
 
 def from_row(row: Sequence[Any]) -> SealedDialog:
-    record: dict[str, Any] = dict(zip(_RECORD_FIELDS, row, strict=False))
-    rest: dict[str, Any] = dict(zip(_DIALOG_FIELDS, row[len(_RECORD_FIELDS) :], strict=True))
-    record["purposes"] = _purposes(record["purposes"])
-    return SealedDialog(record=Record(**record), **rest)
+    """Return what the columns of a `SELECT` say, all but the first, the number."""
+    (
+        *first,
+        purposes,
+        given_by,
+        decided_at,
+        expires_at,
+        language,
+        messages,
+        opened_at,
+        received_at,
+        stored_at,
+        receipt,
+        withdrawal_hash,
+        content,
+        wrapped,
+        texts,
+        customer,
+        metadata,
+    ) = row
+    record: tuple[Any, ...] = (*first, _purposes(purposes), given_by, decided_at, expires_at)
+    return SealedDialog(
+        record=Record(*record),
+        language=language,
+        messages=messages,
+        opened_at=opened_at,
+        received_at=received_at,
+        stored_at=stored_at,
+        receipt=receipt,
+        withdrawal_hash=withdrawal_hash,
+        content=content,
+        wrapped=wrapped,
+        texts=texts,
+        customer=customer,
+        metadata=metadata,
+    )
 
 
 def find(db: "sqlite3.Connection", dialog_id: str) -> tuple[int, SealedDialog] | None:
