@@ -10,6 +10,8 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
+CLOSE = bytes([0x88, 0x80, 0, 0, 0, 0])
+"""A close frame, as a client sends it."""
 
 
 async def exchange(url: str, sent: bytes) -> bytes:

@@ -60,7 +60,7 @@ class Settings(Place):
     auth: Literal["none", "keys"] | None = None
     """Who may come in: `none` (loopback only, the default there) or `keys` (the default elsewhere)."""
     allow_origin: tuple[str, ...] = ()
-    """Web origins, beside the server's own, whose pages may connect; for example `https://chat.example`."""
+    """Web origins, beside the server's own, whose pages may connect and read; for example `https://chat.example`."""
     trusted_proxy: tuple[str, ...] = ()
     """Addresses or networks of your proxies, whose X-Forwarded-For tells where a request comes from."""
     idle_timeout: float = 900

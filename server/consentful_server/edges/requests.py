@@ -17,7 +17,7 @@ from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service
 from ..settings import is_loopback
 from ..telemetry import where
-from . import faults
+from . import cors, faults
 
 SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
@@ -38,6 +38,7 @@ CONTENT_SECURITY_POLICY: Final = (
 _PROTECTION: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -142,7 +143,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     try:
         _refuse_foreign(request)
-        response = await handler(request)
+        response = cors.preflight(request, request.app[SERVICE].settings.allow_origin) or await handler(request)
     except Refusal as refusal:
         response = problem(refusal)
     except web.HTTPException as error:
@@ -166,6 +167,7 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[_REQUEST_ID_HEADER] = request[_REQUEST_ID]
     for name, value in _PROTECTION.items():
         response.headers.setdefault(name, value)
+    cors.share(request, response, request.app[SERVICE].settings.allow_origin)
 
 
 def route_of(request: web.Request) -> str:
@@ -245,9 +247,14 @@ def _refuse_foreign(request: web.Request) -> None:
     A page could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin, or post a form here,
     which asks nobody; browsers tell where a request comes from (Fetch Metadata).
     """
-    if request.app[SERVICE].settings.access != "none":
+    settings = request.app[SERVICE].settings
+    if settings.access != "none":
         return
-    if request.method not in _SAFE and request.headers.get("Sec-Fetch-Site") in _ELSEWHERE:
+    if (
+        request.method not in _SAFE
+        and request.headers.get("Sec-Fetch-Site") in _ELSEWHERE
+        and request.headers.get(hdrs.ORIGIN) not in settings.allow_origin
+    ):
         raise Forbidden("a page of this server's own, because `--auth none` asks nobody for a token")
     if not is_loopback(_host_without_port(request.host.lower())):
         raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")

@@ -1,7 +1,6 @@
 """From a GET to a live dialog: who may connect, in which subprotocol, from which page."""
 
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from msgspec import Meta
@@ -11,7 +10,7 @@ from consentful import wire
 from ..access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated
 from ..service import Service
-from . import faults
+from . import cors, faults
 from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection, Socket
 from .requests import SERVICE, Answer, Route, bearer
 
@@ -89,26 +88,10 @@ async def _admit(service: Service, request: web.Request, token: str | None) -> P
     if service.is_draining:
         raise Overloaded
     service.registry.check_room()
-    _check_origin(service, request)
+    cors.refuse_foreign(request, service.settings.allow_origin)
     principal = await service.access.authenticate(token)
     principal.require(SCOPE)
     return principal
-
-
-def _check_origin(service: Service, request: web.Request) -> None:
-    """Let in pages of this server and of the allowed origins; programs send no Origin (RFC 6455 §10.2)."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is None or origin in service.settings.allow_origin:
-        return
-    if _netloc(origin) != request.host.lower():
-        raise Forbidden("an allowed origin; start the server with --allow-origin to let this page in")
-
-
-def _netloc(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:  # a bracket that nothing closes
-        return None
 
 
 async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refusal) -> None:

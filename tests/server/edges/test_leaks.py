@@ -17,12 +17,10 @@ from consentful_server.telemetry import set_up_logging
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, eventually
 from live import PATH, Live
-from raw import UPGRADE, exchange
+from raw import CLOSE, UPGRADE, exchange
 
 MARKER = "contraband4711"
 MARK = MARKER.encode()
-CLOSE = bytes([0x88, 0x80, 0, 0, 0, 0])
-"""A close frame, as a client sends it."""
 
 
 class Log:

@@ -13,41 +13,6 @@ from kept import eventually, get, keep
 from live import Live
 from raw import request
 
-PROTECTION = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/", 200),
-        ("/healthz", 200),
-        ("/metrics", 200),
-        ("/v1/messages", 200),
-        ("/v1/messages?format=ndjson", 200),
-        ("/v1/messages?x=1", 400),
-        ("/v1/dialogs/live", 400),
-        ("/.well-known/jwks.json", 200),
-        ("/data", 200),
-        ("/nowhere", 404),
-        ("/v1/messages/search", 405),
-        ("/static/page.css", 200),
-        ("/static/nothing.css", 404),
-    ],
-)
-async def test_no_answer_leaves_without_its_protection(http: ClientSession, path: str, status: int) -> None:
-    async with http.get(path) as response:
-        assert response.status == status
-        assert {name: response.headers.get(name) for name in PROTECTION} == PROTECTION
-        policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert "unsafe" not in policy
-
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/dialogs", "/data", "/v1/messages?format=ndjson", "/readyz"])
 async def test_what_is_one_callers_is_not_cached(http: ClientSession, path: str) -> None:

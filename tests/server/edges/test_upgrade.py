@@ -14,7 +14,7 @@ from consentful_server.registry import DIALOG_BYTES
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, keep, texts
 from live import PATH, Live
-from raw import UPGRADE, exchange, request
+from raw import CLOSE, UPGRADE, exchange, request
 
 KEYS = pytest.mark.parametrize("settings", [{"auth": "keys"}])
 MARKER = "contraband-4711"
@@ -328,5 +328,4 @@ async def handshake(service: Served, *headers: tuple[str, str]) -> bytes:
     """Return the answer to a handshake, and what follows until the connection ends: the client closes at once."""
     lines = [f"GET {PATH} HTTP/1.1", f"Host: {service.url.removeprefix('http://')}"]
     lines += [f"{name}: {value}" for name, value in (*UPGRADE.items(), *headers)]
-    close = bytes([0x88, 0x80, 0, 0, 0, 0])
-    return await exchange(service.url, "\r\n".join(lines).encode() + b"\r\n\r\n" + close)
+    return await exchange(service.url, "\r\n".join(lines).encode() + b"\r\n\r\n" + CLOSE)

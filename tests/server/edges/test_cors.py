@@ -1,0 +1,112 @@
+"""Pages of other origins: those on the list may call every route and read its answers, others may not."""
+
+import pytest
+from aiohttp import ClientSession
+
+from consentful_server.app import ROUTES
+from consentful_server.edges.cors import EXPOSED
+from consentful_server.testing import Served
+from kept import bearer, get, keep
+from routes import every_request, every_route
+
+CHAT = "https://chat.example"
+ELSEWHERE = [
+    "https://evil.example",
+    "http://chat.example",
+    "https://chat.example.evil.example",
+    "https://chat.example:444",
+    "https://CHAT.example",
+    "null",
+    "http://[",
+]
+PUBLIC = "/.well-known/jwks.json"
+ALLOWED = pytest.mark.parametrize("settings", [{"auth": "keys", "allow_origin": (CHAT, "https://other.example")}])
+
+
+def asks(origin: str, method: str) -> dict[str, str]:
+    """Return what a browser asks with before it sends a token."""
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+
+
+@ALLOWED
+async def test_a_page_of_an_allowed_origin_may_read_every_answer(http: ClientSession, service: Served) -> None:
+    token = await service.create_key()
+    for method, path in every_request("d-1"):
+        if path == PUBLIC:
+            continue
+        async with http.request(method, path, headers=bearer(token) | {"Origin": CHAT}) as response:
+            assert response.headers["Access-Control-Allow-Origin"] == CHAT
+            assert response.headers["Access-Control-Expose-Headers"] == ", ".join(EXPOSED)
+            assert "Access-Control-Allow-Credentials" not in response.headers
+            assert "Origin" in response.headers["Vary"].split(", ")
+
+
+@ALLOWED
+async def test_it_is_told_before_it_sends_what_each_route_takes(http: ClientSession) -> None:
+    for method, path in every_route("d-1"):
+        async with http.options(path, headers=asks(CHAT, method)) as response:
+            assert (response.status, await response.read()) == (204, b"")
+            assert response.headers["Access-Control-Allow-Origin"] == CHAT
+            assert method in response.headers["Access-Control-Allow-Methods"].split(", ")
+            assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+            assert "Access-Control-Allow-Credentials" not in response.headers
+    async with http.options("/nowhere", headers=asks(CHAT, "GET")) as response:
+        assert response.status == 404
+
+
+@ALLOWED
+@pytest.mark.parametrize("origin", ELSEWHERE)
+async def test_a_page_of_elsewhere_reads_nothing(http: ClientSession, service: Served, origin: str) -> None:
+    token = await service.create_key()
+    async with http.get("/v1/messages", headers=bearer(token) | {"Origin": origin}) as response:
+        assert response.headers["Vary"] == "Origin"  # or a cache would hand on what another was told
+        assert not any(name.startswith("Access-Control-") for name in response.headers)
+    async with http.options("/v1/messages", headers=asks(origin, "GET")) as response:
+        assert (response.status, (await response.json())["code"]) == (403, "forbidden")
+        assert not any(name.startswith("Access-Control-") for name in response.headers)
+
+
+async def test_where_no_origin_is_allowed_nothing_is_said_of_origins(http: ClientSession) -> None:
+    async with http.get("/v1/messages", headers={"Origin": CHAT}) as response:
+        assert "Vary" not in response.headers
+        assert not any(name.startswith("Access-Control-") for name in response.headers)
+
+
+@ALLOWED
+async def test_a_stream_varies_by_what_it_varied_by_and_the_origin(http: ClientSession, service: Served) -> None:
+    headers = bearer(await service.create_key()) | {"Origin": CHAT}
+    async with http.get("/v1/messages?format=ndjson", headers=headers) as response:
+        assert response.headers["Vary"] == "Accept, Accept-Encoding, Origin"
+
+
+@ALLOWED
+@pytest.mark.parametrize("origin", [CHAT, *ELSEWHERE])
+async def test_the_public_keys_are_everybodys(http: ClientSession, origin: str) -> None:
+    async with http.get(PUBLIC, headers={"Origin": origin}) as response:
+        assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, "*")
+
+
+def test_every_header_that_tells_something_can_be_read() -> None:
+    told = {name for route in ROUTES for answer in route.answers for name in answer.headers}
+
+    assert told
+    assert told <= set(EXPOSED)
+
+
+@pytest.mark.parametrize("settings", [{"auth": "none", "allow_origin": ("http://localhost:3000",)}])
+async def test_without_authentication_an_allowed_page_may_change_something(
+    http: ClientSession, service: Served
+) -> None:
+    await keep(service.service, "d-1")
+    headers = {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"}
+
+    async with http.delete("/v1/dialogs/d-1", headers=headers | {"Origin": "http://localhost:3001"}) as response:
+        assert response.status == 403
+    async with http.delete("/v1/dialogs/d-1", headers=headers) as response:
+        assert response.status == 200
+
+    assert (await get(http, "/v1/dialogs"))["items"] == []
