@@ -25,10 +25,11 @@ _FORMATS = {
     "arrow": Figure("export: Arrow / NDJSON", "rows/s", 0.5, 1),
     "parquet": Figure("export: Parquet / NDJSON", "rows/s", 0.4, 0.8),
 }
-_EXTRA = Figure("export: extra memory, 100,000 rows", "MB", 20, 8, less_is_better=True)
-_GROWTH = Figure("export: extra memory, 100,000 rows / 10,000", "MB", 1.2, 1, less_is_better=True)
+_EXTRA = Figure("export: extra memory, 1,000,000 rows", "MB", 20, 8, less_is_better=True)
+_GROWTH = Figure("export: extra memory, 1,000,000 rows / 10,000", "MB", 1.2, 1, less_is_better=True)
 
-_ROWS, _FEWER, _MESSAGES = 100_000, 10_000, 10
+_ROWS, _MESSAGES = 100_000, 10
+_MORE, _FEWER = 1_000_000, 10_000
 _READ = 1 << 20
 _WRITE = """
 import json, sqlite3, sys
@@ -40,19 +41,32 @@ _LOOK_S = 0.002
 
 
 def measure(plan: Plan) -> list[Measured]:
-    folders = [plan.new_folder(name) for name in ("more", "fewer")]
-    rows = [plan.size(count, least=_MESSAGES) // _MESSAGES * _MESSAGES for count in (_ROWS, _FEWER)]
-    for folder, count in zip(folders, rows, strict=True):
-        uvloop.run(_fill(folder, count))
-    with child.on_folder(corpus.places(folders[0])) as server:
-        plain = _plain_table(server, folders[0] / "plain.db")
-        others = [partial(_whole_rate, server, form, rows[0]) for form in _FORMATS]
-        sides = [partial(_rate, server, rows[0]), partial(_plain_rate, plain, rows[0]), *others]
-        ours, shell, *columns = in_turn(plan.rounds, sides)
-    sides = [partial(_extra, *side) for side in zip(folders, rows, strict=True)]
-    extra = in_turn(max(1, plan.rounds // 2), sides, thrown_away=0)  # each has a server of its own
+    return [*_rates(plan), *_memory(plan)]
+
+
+def _rates(plan: Plan) -> list[Measured]:
+    folder, rows = _filled(plan, "rows", _ROWS)
+    with child.on_folder(corpus.places(folder)) as server:
+        plain = _plain_table(server, folder / "plain.db")
+        others = [partial(_whole_rate, server, form, rows) for form in _FORMATS]
+        ours, shell, *columns = in_turn(
+            plan.rounds, [partial(_rate, server, rows), partial(_plain_rate, plain, rows), *others]
+        )
     formats = [compare(figure, values, ours) for figure, values in zip(_FORMATS.values(), columns, strict=True)]
-    return [compare(_RATE, ours, shell), *formats, absolute(_EXTRA, extra[0]), compare(_GROWTH, *extra)]
+    return [compare(_RATE, ours, shell), *formats]
+
+
+def _memory(plan: Plan) -> list[Measured]:
+    sides = [partial(_extra, *_filled(plan, name, count)) for name, count in (("more", _MORE), ("fewer", _FEWER))]
+    more, fewer = in_turn(max(1, plan.rounds // 2), sides, thrown_away=0)  # each has a server of its own
+    return [absolute(_EXTRA, more), compare(_GROWTH, more, fewer)]
+
+
+def _filled(plan: Plan, name: str, count: int) -> tuple[Path, int]:
+    """Return a folder with about so many messages kept, and how many they are."""
+    folder, rows = plan.new_folder(name), plan.size(count, least=_MESSAGES) // _MESSAGES * _MESSAGES
+    uvloop.run(_fill(folder, rows))
+    return folder, rows
 
 
 async def _fill(folder: Path, rows: int) -> None:
