@@ -13,20 +13,20 @@ from multiprocessing.connection import wait
 from typing import Final
 
 import uvloop
-from aiohttp import web
 
 from .access import SCOPES
 from .app import build_app, drain
 from .edges.runner import Runner
+from .edges.site import Site
 from .errors import BadSetting
 from .secrecy import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .telemetry import set_up_logging
+from .tls import certificate_of
 
 _log: Final = logging.getLogger("consentful.server")
 
-_BACKLOG: Final = 4096
 _SHUTDOWN_S: Final = 5.0
 _TURN_S: Final = 0.0005
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -40,6 +40,7 @@ def run(settings: Settings, announce: Announce) -> int:
     Raises:
         Refusal: If the settings, the keys or the database will not do; nothing was changed.
     """
+    certificate_of(settings)
     os.environ["UV_USE_IO_URING"] = "0"  # what is written to files through it, no trace of system calls can show
     if settings.workers == 1:
         uvloop.run(_serve(settings, announce))
@@ -58,17 +59,16 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     keep_memory_private()
     _tune_interpreter()
+    certificate = certificate_of(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
         runner = Runner(build_app(service), access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             stopping = _stop_on_signal()
-            site = web.TCPSite(
-                runner, settings.host, settings.port, backlog=_BACKLOG, reuse_port=settings.workers > 1 or None
-            )
+            site = Site(runner, settings, certificate)
             await _listen(site, settings)
-            _log.info("serving", extra={"url": _url(runner), "auth": settings.access})
+            _log.info("serving", extra={"url": site.name, "auth": settings.access})
             await stopping.wait()
             await _drain(service)
         finally:
@@ -76,7 +76,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     _log.info("stopped")
 
 
-async def _listen(site: web.TCPSite, settings: Settings) -> None:
+async def _listen(site: Site, settings: Settings) -> None:
     try:
         await site.start()
     except OSError as error:
@@ -112,11 +112,6 @@ async def _first_key(service: Service, announce: Announce) -> None:
     if service.settings.access == "keys" and not await service.store.credentials.all():
         key = await service.keys.create("first", SCOPES)
         announce(f"There was no API key yet. This one may do everything, and is shown only now:\n{key}")
-
-
-def _url(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _tune_interpreter() -> None:

@@ -59,6 +59,10 @@ class Settings(Place):
     """Port to listen on; 0 takes a free one."""
     auth: Literal["none", "keys"] | None = None
     """Who may come in: `none` (loopback only, the default there) or `keys` (the default elsewhere)."""
+    tls_cert: Path | None = None
+    """The server's certificate in PEM, its issuers below it; with it the server speaks HTTPS alone."""
+    tls_key: Path | None = None
+    """The certificate's private key in PEM. Both files are read again when they change."""
     allow_origin: tuple[str, ...] = ()
     """Web origins, beside the server's own, whose pages may connect and read; for example `https://chat.example`."""
     trusted_proxy: tuple[str, ...] = ()
@@ -129,6 +133,9 @@ class Settings(Place):
             raise BadSetting(
                 "auth", f"`none` lets everyone in who can reach {self.host}; use `--auth keys`, or a loopback --host"
             )
+        for name, other in (("tls_cert", self.tls_key), ("tls_key", self.tls_cert)):
+            if getattr(self, name) is None and other is not None:
+                raise BadSetting(name, "a certificate and its key, together: --tls-cert and --tls-key")
         if any(network.prefixlen == 0 for network in self.trusted_networks):
             raise BadSetting("trusted_proxy", "networks that hold your proxies alone; in all of them is everybody")
         for origin in self.allow_origin:

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from .access import SCOPES, Scope
 from .app import build_app
 from .clock import Clock
 from .edges.runner import Runner
+from .edges.site import Site
 from .service import Service, open_service
 from .settings import Settings
+from .tls import certificate_of
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ async def serve(*, folder: Path | None = None, clock: Clock | None = None, **set
             runner = Runner(build_app(service), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             try:
-                site = web.TCPSite(runner, chosen.host, chosen.port)
+                site = Site(runner, chosen, certificate_of(chosen))
                 await site.start()
-                port = runner.addresses[0][1]
-                yield Served(f"http://{chosen.host}:{port}", service, home)
+                yield Served(site.name, service, home)
             finally:
                 await runner.cleanup()

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 
+from certificates import make_pair
 from consentful_server import cli
 from consentful_server.settings import Settings
 from kept import bearer, get
@@ -54,6 +55,9 @@ class TestRefusals:
             (["--auth", "none", "--host", "0.0.0.0"], "auth", "--auth keys"),
             (["--auth", "none", "--host", "::"], "auth", "--auth keys"),
             (["--auth", "none", "--host", "example.org"], "auth", "loopback"),
+            (["--tls-cert", "server.crt"], "tls_key", "--tls-cert and --tls-key"),
+            (["--tls-cert", "server.crt", "--tls-key", "server.key"], "tls_cert", "No such file"),
+            (["--trusted-proxy", "0.0.0.0/0"], "trusted_proxy", "everybody"),
             (["--allow-origin", "*"], "allow_origin", "https://chat.example"),
             (["--allow-origin", "https://chat.example/path"], "allow_origin", "https://chat.example"),
             (["--idle-timeout", "0"], "idle_timeout", "above 0"),
@@ -356,6 +360,23 @@ class TestServe:
 
         assert (limits.idle_timeout_s, limits.max_messages, limits.max_duration_s) == (11, 22, 33)
         assert (somewhere / "kept" / "consentful.db").exists()
+
+    async def test_with_a_certificate_it_speaks_https(self, tmp_path: Path) -> None:
+        pair = make_pair(tmp_path)
+        arguments = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+        async with serving("--port", "0", *arguments) as (url, _, child):
+            assert url.startswith("https://")
+            async with ClientSession(url, connector=TCPConnector(ssl=pair.trusted())) as http:
+                assert await get(http, "/readyz") == {"status": "ready"}
+                async with connect(http, "") as live:
+                    await live.open()
+                    await live.say("Hi")
+                    child.terminate()
+                    await live.next_frame()
+                    await live.grant()
+                    await live.closed()
+            async with asyncio.timeout(20):
+                assert await child.wait() == 0
 
     async def test_several_workers_share_port_and_store(self, unused_tcp_port: int) -> None:
         async with serving("--workers", "2", "--port", str(unused_tcp_port)) as (url, _, child):

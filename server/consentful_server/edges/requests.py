@@ -45,6 +45,9 @@ _PROTECTION: Final = {
 }
 
 
+_HTTPS_ALONE: Final = "max-age=31536000"
+"""For a year (RFC 6797 §6.1); never for a laptop's own name, which other programs serve as well."""
+
 PROBLEM: Final = "application/problem+json"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -167,6 +170,8 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[_REQUEST_ID_HEADER] = request[_REQUEST_ID]
     for name, value in _PROTECTION.items():
         response.headers.setdefault(name, value)
+    if request.secure and not is_loopback(_host_without_port(request.host.lower())):
+        response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = _HTTPS_ALONE
     cors.share(request, response, request.app[SERVICE].settings.allow_origin)
 
 
