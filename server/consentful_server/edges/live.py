@@ -9,7 +9,7 @@ import contextlib
 import logging
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType
 
 from consentful import wire
 from consentful.identifiers import uuid7
@@ -22,37 +22,15 @@ from ..registry import DIALOG_BYTES
 from ..service import Service
 from ..telemetry import where
 from . import faults
+from .socket import CLOSE_ANSWER_S, Socket
 
-HEARTBEAT_S: Final = 25.0
 CHANNEL: Final = "websocket"
 _MOST_BAD_FRAMES: Final = 20
-CLOSE_ANSWER_S: Final = 5.0
-"""How long a client may take to answer a close frame."""
-
 _CLOSE_WITHIN_S: Final = 2 * CLOSE_ANSWER_S
 _SLOW_AFTER_S: Final = 30.0
 """How long a client may leave its acks unread."""
 
 _log: Final = logging.getLogger("consentful.live")
-
-
-class Socket(web.WebSocketResponse):
-    """A WebSocket that can be closed while another task waits for its next frame.
-
-    aiohttp's own close ends that wait by dropping the line, and the reset of what the client still sends could
-    overtake the close code. So the close frame goes alone, and the line stays until it is answered (RFC 6455 §7.1.1).
-    """
-
-    _said_goodbye = False
-
-    async def say_goodbye(self, code: int, reason: str) -> None:
-        """Send a close frame. It is the last one, and a second would be an error (RFC 6455 §5.5.1)."""
-        if not (self._said_goodbye or self.closed):
-            self._said_goodbye = True
-            await self.send_frame(code.to_bytes(2, "big") + reason.encode(), WSMsgType.CLOSE)
-
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        return self._said_goodbye or await super().close(code=code, message=message, drain=drain)
 
 
 class Connection:

@@ -11,8 +11,9 @@ from ..access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated
 from ..service import Service
 from . import cors, faults
-from .live import CLOSE_ANSWER_S, HEARTBEAT_S, Connection, Socket
+from .live import Connection
 from .requests import SERVICE, Answer, Route, bearer
+from .socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
 
 SCOPE: Final[Scope] = "dialogs:write"
 
