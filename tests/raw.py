@@ -14,13 +14,15 @@ CLOSE = bytes([0x88, 0x80, 0, 0, 0, 0])
 """A close frame, as a client sends it."""
 
 
-async def exchange(url: str, sent: bytes) -> bytes:
+async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:
     """Send the bytes and return the answer: to the end of its body if it has a length, else to the connection's."""
     where = urlsplit(url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     try:
         writer.write(sent)
         async with asyncio.timeout(5):
+            if to_the_end:
+                return await reader.read()
             head = await _head(reader)
             length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head)
             return head + (await reader.readexactly(int(length[1])) if length else await reader.read())

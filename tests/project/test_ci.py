@@ -89,7 +89,7 @@ def test_ci_has_what_tests_would_skip_without() -> None:
     }
 
     assert needed
-    assert needed <= set(re.findall(r"^need (\S+)", RUN, re.M))
+    assert needed <= set(re.findall(r"^need \S+ command -v (\S+)", RUN, re.M))
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
