@@ -49,6 +49,8 @@ def from_micros(micros: int) -> datetime:
 def all_from_micros(micros: Iterable[int]) -> list[datetime]:
     """Return `from_micros` of each, in a fifth of the time: what lists of messages spend most on."""
     micros = list(micros)
+    if not micros:  # asking takes as long as for forty
+        return []
     if max(micros, default=0) > _EXACT_AS_SECONDS:
         return [from_micros(moment) for moment in micros]
     return msgspec.convert([moment / 1e6 for moment in micros], list[datetime], strict=False)

@@ -6,8 +6,8 @@ the walk, and nothing else: between two blocks nothing is held, so an erasure co
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pyroaring import BitMap
 
@@ -24,6 +24,8 @@ from .vault import Vault
 from .views import KeptMessage, Sight
 
 T = TypeVar("T")
+
+Rows: TypeAlias = Sequence[tuple[MessageRow, KeptMessage]]
 
 _MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200}
 _MOST_BYTES: Final = 1024 * 1024
@@ -51,8 +53,10 @@ class Stream:
         self.dialogs = BitMap()
         self._needle = None if wanted.q is None else fold(wanted.q)
 
-    def fits(self, message: KeptMessage) -> bool:
-        return self._needle is None or self._needle in fold(message.text)
+    def fitting(self, found: Rows) -> Rows:
+        """Return those of the messages that hold what is looked for."""
+        needle = self._needle
+        return found if needle is None else [it for it in found if needle in fold(it[1].text)]
 
     def row_of(self, opened: Opened | None) -> Any:
         """Return a dialog as a row; None if it does not fit, or did not open."""
@@ -62,13 +66,13 @@ class Stream:
             return opened.summary(self.sight)
         return opened.chat(self.sight) if self._needle is None or opened.says(self._needle) else None
 
-    def encode(self, found: Sequence[tuple[int, Any]]) -> bytes:
+    def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
         """Return the rows as bytes; the numbers are those of the dialogs that they are of."""
-        if not found:
+        if not rows:
             return b""
-        self._rows += len(found)
-        self.dialogs.update(number for number, _ in found)
-        return self._counted(self._encoder.block([row for _, row in found]))
+        self._rows += len(rows)
+        self.dialogs.update(numbers)
+        return self._counted(self._encoder.block(rows))
 
     def finish(self) -> bytes:
         return self._counted(self._encoder.finish())
@@ -144,8 +148,8 @@ class Streams:
     async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
             shown, last = _shown(rows, selection.limit - 1)
-            found = opener.messages(shown, sealed)
-            data = stream.encode([(row.dialog, message) for row, message in found if stream.fits(message)])
+            found = stream.fitting(opener.messages(shown, sealed))
+            data = stream.encode({row.dialog for row, _ in found}, [message for _, message in found])
             return data, None if last is None else last.position
 
         return await self._store.messages(selection, block)
@@ -156,7 +160,8 @@ class Streams:
         def block(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[bytes, Position | None]:
             shown, last = _shown(rows, selection.limit - 1)
             found = [(number, stream.row_of(opener.open(dialog, words=words))) for number, dialog in shown]
-            data = stream.encode([it for it in found if it[1] is not None])
+            fitting = {number: row for number, row in found if row is not None}
+            data = stream.encode(fitting, list(fitting.values()))
             return data, None if last is None else Position(last[1].received_at, last[0])
 
         return await self._store.dialogs(selection, block, heads=words)
