@@ -34,6 +34,7 @@ check: $(VENV)/.develop
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	bash .ci/audit
 
 bench: $(VENV)/.develop
 	$(BIN)/python -m bench

@@ -22,11 +22,12 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @contextmanager
-def served(folder: Path) -> Generator[str]:
-    """Run the service in a thread of its own event loop, as `make run` would."""
-    with asyncio.Runner() as runner:
+def served(folder: Path, *, debug: bool = False) -> Generator[str]:
+    """Run the service in a thread of its own event loop, as `make run` would; in debug mode all it does is slow."""
+    with asyncio.Runner(debug=debug) as runner:
         service = testing.serve(folder=folder)
         loop = runner.get_loop()
+        loop.slow_callback_duration = 0 if debug else loop.slow_callback_duration
         url = runner.run(service.__aenter__()).url
         thread = threading.Thread(target=loop.run_forever)
         thread.start()

@@ -3,10 +3,12 @@
 import dataclasses
 import os
 import sys
+import tomllib
 from importlib.metadata import version
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from cyclopts import App, Parameter, config
+from cyclopts import App, CycloptsError, Parameter, config
 
 from . import process
 from .commands import ERR, backup, data, privacy
@@ -20,6 +22,20 @@ FILE: Final = "consentful.toml"
 PREFIX: Final = "CONSENTFUL_"
 _FOR_CLIENTS: Final = ("URL", "TOKEN")
 
+
+class _File(config.Toml):
+    """The settings' file. One that cannot be read is named, with the line."""
+
+    def _load_config(self, path: Path) -> dict[str, Any]:
+        try:
+            return tomllib.loads(path.read_bytes().decode())
+        except tomllib.TOMLDecodeError as error:
+            raise CycloptsError(msg=f"{path} is no TOML: {error}") from None
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise CycloptsError(msg=f"{path} is no UTF-8 (at line {line})") from None
+
+
 _environment: Final = config.Env(PREFIX, command=False)
 _quiet: Final = Parameter(negative_iterable=())
 
@@ -30,11 +46,11 @@ app = App(
     version=version("consentful"),
     version_flags=["--version"],
     default_parameter=_quiet,
-    config=[_environment, config.Toml(FILE, use_commands_as_keys=False, allow_unknown=True)],
+    config=[_environment, _File(FILE, use_commands_as_keys=False, allow_unknown=True)],
 )
 
 
-@app.command(config=[_environment, config.Toml(FILE, use_commands_as_keys=False)])
+@app.command(config=[_environment, _File(FILE, use_commands_as_keys=False)])
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
     """Run the service. Every option is also an environment variable and a key of `consentful.toml`."""
     _refuse_unknown_variables()

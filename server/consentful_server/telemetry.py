@@ -85,6 +85,7 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         without_words,
+        on_one_line,
     ]
     render: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -111,6 +112,14 @@ def without_words(_logger: object, _method: str, event: structlog.typing.EventDi
     if isinstance(exc_info, tuple) and isinstance(exc_info[1], BaseException):
         event.update(where(exc_info[1]))
     return event
+
+
+def on_one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Spell control characters out: whoever could send one would forge a line, or command a terminal."""
+    return {
+        name: repr(value)[1:-1] if isinstance(value, str) and not value.isprintable() else value
+        for name, value in event.items()
+    }
 
 
 def where(error: BaseException) -> dict[str, object]:

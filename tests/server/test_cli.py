@@ -124,10 +124,18 @@ class TestRefusals:
 
         assert "0 to 65535" in refuses(capsys, "serve")
 
-    def test_a_file_that_is_no_toml_is_refused(self, capsys: Output, somewhere: Path) -> None:
-        (somewhere / cli.FILE).write_text("port = = 1\n")
+    @pytest.mark.parametrize("command", [("serve",), ("keys", "list")])
+    @pytest.mark.parametrize("content", [b"host = = 1", b'host = "\xff"', b"port = 1"], ids=["toml", "utf-8", "twice"])
+    def test_a_file_that_cannot_be_read_is_named_with_its_line(
+        self, capsys: Output, somewhere: Path, content: bytes, command: tuple[str, ...]
+    ) -> None:
+        (somewhere / cli.FILE).write_bytes(b"port = 8080\n" + content + b"\n")
 
-        assert "line 1" in refuses(capsys, "serve")
+        said = refuses(capsys, *command)
+
+        assert str(somewhere / cli.FILE) in said
+        assert "line 2" in said
+        assert not (somewhere / "data").exists()
 
     def test_keys_of_another_database_are_refused_and_left_alone(self, capsys: Output, somewhere: Path) -> None:
         assert cli.run(["keys", "list"]) == 0

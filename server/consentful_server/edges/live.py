@@ -380,7 +380,7 @@ class Connection:
             self._service.metrics.ended.labels(outcome).inc()
             self._service.stats.ended(dialog.bot, outcome)
             self._service.metrics.messages.inc(len(dialog.utterances))
-            _log.debug("dialog ended", extra={"dialog_id": dialog.id, "outcome": outcome})
+            _log.debug("dialog ended", extra={"outcome": outcome})  # its id was the chatbot's to choose
 
 
 _DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)

@@ -3,21 +3,28 @@
 import asyncio
 import json
 import logging
+import shutil
 from collections.abc import Callable, Generator
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
 
+import msgspec
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from consentful import wire
 from consentful.wire import Consent, Message, Open
-from consentful_server.app import ROUTES
+from consentful_server import errors
+from consentful_server.edges import faults
 from consentful_server.errors import StorageFailed
 from consentful_server.telemetry import set_up_logging
 from consentful_server.testing import FakeClock, Served
-from kept import bearer, eventually
-from live import PATH, Live
+from documented import served
+from kept import bearer, eventually, messages
+from live import PATH, Live, connect
 from raw import CLOSE, UPGRADE, exchange
+from routes import every_route
 
 MARKER = "contraband4711"
 MARK = MARKER.encode()
@@ -204,15 +211,114 @@ class TestLive:
             assert MARKER not in await response.text()
 
 
-def marked_paths() -> list[tuple[str, str]]:
-    """Return every route with the marker in its place-holders and in its query."""
-    marked: list[tuple[str, str]] = []
-    for route in ROUTES:
-        path = route.path
-        for name in ("dialog_id", "dialogId", "customerId", "name", "request_id", "export_id"):
-            path = path.replace("{" + name + "}", MARKER)
-        marked.append((route.method, path))
-    return marked
+class TestEveryCode:
+    """Every refusal of a server, raised where words are at hand and because of an error that quotes them."""
+
+    REFUSALS: Final = [
+        errors.OutOfOrder("send `open` first"),
+        errors.Gap(1),
+        errors.OverLimit("max_text_bytes", 1, 1),
+        errors.Incomplete(1),
+        errors.Empty(),
+        errors.UnknownNotice(),
+        errors.UnknownPurpose(),
+        errors.StorageFailed(),
+        errors.Conflict(),
+        errors.Erased(MARKER, datetime(2026, 1, 1, tzinfo=UTC)),
+        errors.OutcomeUnknown(),
+        errors.Overloaded(),
+        errors.TooOften(1),
+        errors.Unauthenticated(),
+        errors.Forbidden("the scope privacy"),
+        errors.BadRequest("q", "a text"),
+        errors.NotFound(),
+        errors.Damaged("d-1"),
+        errors.Unsupported("not with several workers"),
+        errors.NotAcceptable("application/json"),
+        errors.WrongMediaType("application/json"),
+    ]
+
+    def test_there_is_one_of_each(self) -> None:
+        assert {refusal.code for refusal in self.REFUSALS} == set(faults.FAULTS)
+
+    @pytest.mark.parametrize("settings", [{"log_level": "debug"}])
+    async def test_none_is_told_or_logged_with_what_led_to_it(
+        self,
+        http: ClientSession,
+        dial: Callable[..., Any],
+        service: Served,
+        log: Log,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        raised: list[errors.Refusal] = []
+
+        async def fails(*_: object, **__: object) -> None:
+            words = f"{MARKER} in a local variable"
+            raise raised[-1] from ValueError(words)
+
+        for part in ("messages", "chats", "dialogs", "dialog", "latest"):
+            monkeypatch.setattr(service.service.reading, part, fails)
+        monkeypatch.setattr(service.service.archive, "keep", fails)
+        for number, refusal in enumerate(self.REFUSALS):
+            raised.append(refusal)
+            for path in ("/v1/messages", "/v1/dialogs", f"/v1/dialogs/{MARKER}", "/data"):
+                async with http.get(path) as response:
+                    told = f"{await response.text()} {response.headers}"
+                    assert (response.status, json.loads(await response.text())["code"]) == (
+                        faults.fault_of(refusal).status,
+                        refusal.code,
+                    )
+                    assert MARKER not in told
+            live = await dial()
+            await live.open(MARKER, dialog_id=f"{MARKER}-{number}")
+            await live.say(MARKER)
+            await live.send(Consent(True, 1))
+            error = await live.receive(wire.Error)
+            assert MARKER not in str(msgspec.to_builtins(error))
+            await live.socket.close()
+
+        await eventually(lambda: len(service.service.registry) == 0)
+        assert MARKER not in str(log)
+        async with http.get("/metrics") as response:
+            assert MARKER not in await response.text()
+
+
+class TestDebugging:
+    """asyncio's debug mode writes down what takes long: here, everything that the loop runs."""
+
+    def test_the_loop_shows_no_words(self, founded: Path, tmp_path: Path, log: Log) -> None:
+        shutil.copytree(founded, tmp_path, dirs_exist_ok=True)
+        with served(tmp_path, debug=True) as url:
+            self.talk(url)
+
+        written = str(log)
+        assert "Executing" in written
+        assert MARKER not in written
+
+    def talk(self, url: str) -> None:
+        """Say, keep, read, search, stream and erase the marker, in a loop of our own, which is not watched."""
+
+        async def talking() -> None:
+            async with ClientSession(url) as http:
+                async with connect(http, "") as live:
+                    await live.open(MARKER, dialog_id="d-1")
+                    for _ in range(5):
+                        await live.say(MARKER)
+                    await live.send_raw(MARK)
+                    await live.receive(wire.Error)
+                    await live.grant()
+                    await live.closed()
+                assert MARKER in str(await messages(http))
+                for path in ("/v1/messages?format=ndjson", "/v1/messages?format=csv", "/data", "/v1/dialogs/d-1"):
+                    async with http.get(path) as response:
+                        assert MARKER in await response.text()
+                async with http.post("/v1/messages/search", json={"q": MARKER, "customer_id": MARKER}) as response:
+                    assert MARKER in await response.text()
+                body = {"kind": "erasure", "customer_id": MARKER}
+                async with http.post("/v1/privacy-requests", json=body) as response:
+                    assert response.status == 201
+
+        asyncio.run(talking())
 
 
 class TestHttp:
@@ -239,7 +345,7 @@ class TestHttp:
             *(f"?{name}={MARKER}%20" for name in ("language", "customer", "role", "since", "cursor", "limit")),
         ]
         queries += [f"?q={MARKER}", f"?customer_id={MARKER}", f"?format={MARKER}", f"?role={MARKER}&role={MARKER}"]
-        for method, path in marked_paths():
+        for method, path in every_route(MARKER):
             for token in (MARKER, f"cfl_{MARKER}_{MARKER}", good):
                 for query in queries if method == "GET" else [""]:
                     for body, content_type in bodies if method == "POST" else [(b"", "text/plain")]:
