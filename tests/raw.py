@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from urllib.parse import urlsplit
 
 UPGRADE = {
@@ -12,6 +13,50 @@ UPGRADE = {
 }
 CLOSE = bytes([0x88, 0x80, 0, 0, 0, 0])
 """A close frame, as a client sends it."""
+
+
+_FULL_AFTER_S = 0.3
+
+
+def upgrade(url: str, **headers: str) -> bytes:
+    """Return the request that makes a connection a live dialog."""
+    fields = "".join(
+        f"{name}: {value}\r\n" for name, value in (UPGRADE | {"Host": urlsplit(url).netloc} | headers).items()
+    )
+    return f"GET /v1/dialogs/live HTTP/1.1\r\n{fields}\r\n".encode()
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """Return a client's frame, masked with zeros; `first` holds its opcode and bits (RFC 6455 §5.2)."""
+    size = len(payload)
+    if size < 126:
+        head = bytes([first, 0x80 | size])
+    elif size < 0x10000:
+        head = bytes([first, 0x80 | 126]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([first, 0x80 | 127]) + size.to_bytes(8, "big")
+    return head + bytes(4) + payload
+
+
+async def deaf(url: str) -> socket.socket:
+    """Return a connection that reads nothing, and has next to no room for what it is sent."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.setblocking(False)
+    where = urlsplit(url)
+    await asyncio.get_running_loop().sock_connect(line, (where.hostname, where.port))
+    return line
+
+
+async def fill(line: socket.socket, piece: bytes) -> bool:
+    """Send it again and again, until the server takes no more; return whether it has cut the line."""
+    try:
+        while True:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(line, piece), _FULL_AFTER_S)
+    except TimeoutError:
+        return False  # it cannot answer
+    except ConnectionError:
+        return True
 
 
 async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:

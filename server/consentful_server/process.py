@@ -62,7 +62,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     certificate = certificate_of(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
-        runner = Runner(build_app(service), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             stopping = _stop_on_signal()

@@ -68,7 +68,7 @@ async def serve(*, folder: Path | None = None, clock: Clock | None = None, **set
         given: dict[str, Any] = {"port": 0, "data_dir": home / "data", "keys_dir": home / "keys"} | settings
         chosen = Settings(**given)
         async with open_service(chosen, clock) as service:
-            runner = Runner(build_app(service), access_log=None, shutdown_timeout=1.0)
+            runner = Runner(build_app(service), shutdown_timeout=1.0)
             await runner.setup()
             try:
                 site = Site(runner, chosen, certificate_of(chosen))

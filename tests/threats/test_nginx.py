@@ -109,7 +109,7 @@ async def test_nothing_that_is_sent_is_spilled_to_a_file(service: Served, nginx:
     async with http.post("/v1/messages/search", data=BytesIO(b" " * 200_000), headers=bearer(token)) as response:
         assert response.status == 415
     async with http.post("/v1/withdrawals", json={"code": "A" * 300_000}) as response:
-        assert response.status == 400
+        assert response.status == 413
     typed = {"Content-Type": "application/json"}
     async with http.post("/v1/withdrawals", data=BytesIO(b"x" * 2_000_000), headers=typed) as response:
         assert (response.status, (await response.json())["code"]) == (413, "too_large")

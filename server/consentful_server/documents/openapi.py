@@ -118,8 +118,9 @@ def problems_of(route: Route) -> Problems:
         said = problem_of(refusal_of(kind))
         found[said.status][said.code] = (inspect.cleandoc(kind.__doc__ or ""), said)
     if route.body:
-        code, detail = HTTP_PROBLEMS[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]
-        found[413][code] = (f"{detail.capitalize()}.", described(413, code, detail))
+        for status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+            code, detail = HTTP_PROBLEMS[status]
+            found[status][code] = (f"{detail[0].upper()}{detail[1:]}.", described(status, code, detail))
     return found
 
 
@@ -131,6 +132,7 @@ def _refusals(route: Route) -> Iterator[type[Refusal]]:
         yield BadRequest
     if route.body:
         yield WrongMediaType
+        yield Overloaded
     yield from route.refusals
 
 

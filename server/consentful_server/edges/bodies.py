@@ -1,5 +1,9 @@
-"""Bodies of requests, always read into memory: aiohttp's own reader of forms would spill an upload to disk."""
+"""Bodies of requests, always read into memory: aiohttp's own reader of forms would spill an upload to disk.
 
+They are counted there while they come in, like all else that is held, and they have to come in within bounds.
+"""
+
+import asyncio
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -7,15 +11,22 @@ import msgspec
 from aiohttp import hdrs, web
 
 from ..errors import BadRequest, WrongMediaType
+from .requests import SERVICE
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 TEXT: Final = "text/plain"
 
+BODY_S: Final = 30.0
+"""How long a client may take over a body."""
+
+CODE_BYTES: Final = 4096
+"""What a body may have that anybody may send, when all it holds is a code."""
+
 _MOST_FIELDS: Final = 10
 
 
-async def object_of(request: web.Request) -> dict[str, Any]:
+async def object_of(request: web.Request, most: int | None = None) -> dict[str, Any]:
     """Return the fields of a JSON body.
 
     Raises:
@@ -25,12 +36,12 @@ async def object_of(request: web.Request) -> dict[str, Any]:
     if request.content_type != JSON:
         raise WrongMediaType(JSON)
     try:
-        return msgspec.json.decode(await request.read(), type=dict[str, Any])
+        return msgspec.json.decode(await _read(request, most), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BadRequest("body", "a JSON object") from None
 
 
-async def form_of(request: web.Request) -> dict[str, str]:
+async def form_of(request: web.Request, most: int | None = None) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
@@ -39,7 +50,7 @@ async def form_of(request: web.Request) -> dict[str, str]:
     """
     if request.content_type != FORM:
         raise WrongMediaType(FORM)
-    return decode_form(await request.read())
+    return decode_form(await _read(request, most))
 
 
 async def of_either(request: web.Request) -> bytes:
@@ -50,7 +61,28 @@ async def of_either(request: web.Request) -> bytes:
     """
     if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (JSON, FORM, TEXT):
         raise WrongMediaType(f"{JSON}, {FORM}")
-    return (await request.read()).strip()
+    return (await _read(request)).strip()
+
+
+async def _read(request: web.Request, most: int | None = None) -> bytes:
+    """Return the body.
+
+    Raises:
+        Overloaded: If there is no room for it now.
+    """
+    if most is not None:
+        request = request.clone(client_max_size=most)
+    most = request.client_max_size
+    size = most if request.content_length is None else min(request.content_length, most)
+    registry = request.app[SERVICE].registry
+    registry.take(size)
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    finally:
+        registry.give_back(size)
 
 
 def decode_json(body: bytes) -> object:

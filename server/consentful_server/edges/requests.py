@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -66,7 +67,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not_found", "there is no such route; /docs lists them"),
     405: ("method_not_allowed", "this route does not know the method; see the Allow header"),
+    408: ("too_slow", "the request did not come to its end in time; send it at once"),
     413: ("too_large", "the body is too large"),
+    417: ("bad_request", "expect 100-continue or nothing"),
+    431: ("too_large", "the head is too large"),
 }
 """What is refused before a handler has a say: code and detail by status."""
 
@@ -150,7 +154,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refusal as refusal:
         response = problem(refusal)
     except web.HTTPException as error:
-        response = _http_problem(error)
+        response = as_problem(error)
     except (ConnectionError, TimeoutError):
         raise  # nobody is there to be answered
     except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
@@ -202,7 +206,8 @@ def described(status: int, code: str, detail: str, parameter: str | msgspec.Unse
     return Problem(title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter)
 
 
-def _http_problem(error: web.HTTPException) -> web.Response:
+def as_problem(error: web.HTTPException) -> web.Response:
+    """Return what aiohttp refuses as a problem document, without its text, which quotes."""
     if error.status < 400:
         raise error
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -221,10 +226,27 @@ def broken(status: int) -> web.Response:
     return _respond(described(status, "bad_request", "not a well-formed HTTP request"), _PROTECTION)
 
 
+def cut_short(status: int) -> bytes:
+    """Return the whole answer to a head that never ended, or that nobody has a hand free for: there is no request."""
+    said = described(status, *HTTP_PROBLEMS.get(status, (Overloaded.code, Overloaded().detail)))
+    body = msgspec.json.encode(said)
+    fields = {
+        hdrs.CONTENT_TYPE: PROBLEM,
+        hdrs.CONTENT_LENGTH: str(len(body)),
+        hdrs.CONNECTION: "close",
+        **({hdrs.RETRY_AFTER: str(Overloaded().retry_after_s)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
+    }
+    head = [
+        f"HTTP/1.1 {said.status} {said.title}",
+        *(f"{name}: {value}" for name, value in (fields | _PROTECTION).items()),
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Answer `Expect: 100-continue` (RFC 9110 §10.1.1); anything else that is expected is refused, and not shown."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return _respond(described(417, "bad_request", "expect 100-continue or nothing"))
+        return _respond(described(417, *HTTP_PROBLEMS[417]))
     if request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

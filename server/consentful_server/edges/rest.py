@@ -80,7 +80,7 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
     request.app[SERVICE].guesses.admit(client_address(request))
-    given = asking.convert(await bodies.object_of(request), Withdrawal, spelt=())
+    given = asking.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, spelt=())
     return _erased(await request.app[SERVICE].archive.withdraw(given.code, requests.by_customer(request)))
 
 

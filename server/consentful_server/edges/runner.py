@@ -1,26 +1,115 @@
-"""The web server under the application: what is no HTTP at all is refused without showing what it was.
+"""The web server under the application: what is no HTTP at all is refused, and nobody may take forever over it.
 
 aiohttp's own answer to a malformed request quotes it, and so does the error that it logs: a header with a stray byte
-would put its token into both.
+would put its token into both. It also lets a head dribble in for an hour, and an answer lie unread without end.
 """
 
+import asyncio
 import logging
+import resource
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from ..telemetry import where
-from .requests import broken
+from .requests import as_problem, broken, cut_short
 
 _log: Final = logging.getLogger("consentful.http")
 
+HEAD_S: Final = 10.0
+"""How long a connection may take over a request's head, from its first byte, or from the connection's beginning."""
 
-class _Protocol(RequestHandler):
+HEAD_BYTES: Final = 32 * 1024
+_MOST_HEADERS: Final = 64
+_KEEP_ALIVE_S: Final = 75.0
+"""Longer than proxies keep a connection that nobody uses (60 s), so that they are never the ones to be surprised."""
+
+UNREAD_S: Final = 30.0
+"""How long an answer may wait for a client that takes none of it."""
+
+_BUFFER_BYTES: Final = 64 * 1024
+_KEPT_BACK: Final = 256
+"""Files for the store, the pages and the log: connections never take the last ones."""
+
+
+class Line(RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("_abandoning", "_head_bytes", "_line", "_losing_patience", "_unread", "received")
+
+    def __init__(self, manager: "_Server", **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.received = 0
+        """Bytes that came since the upgrade to a WebSocket."""
+        self._line: asyncio.Transport | None = None
+        self._head_bytes = 0
+        self._losing_patience: asyncio.TimerHandle | None = None
+        self._abandoning: asyncio.TimerHandle | None = None
+        self._unread = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        line = cast("asyncio.Transport", transport)
+        if not cast("_Server", self._manager).has_room:
+            line.write(cut_short(HTTPStatus.SERVICE_UNAVAILABLE))
+            line.close()
+            return
+        self._line = line
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        for timer in (self._losing_patience, self._abandoning):
+            if timer is not None:
+                timer.cancel()
+        self._line = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._payload_parser is not None:
+            self.received += len(data)
+            super().data_received(data)
+            return
+        heads = self._request_count
+        super().data_received(data)
+        if self._request_count > heads:
+            self._stop_awaiting()
+        elif self._losing_patience is not None or self._is_idle:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._cut_short(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            elif self._losing_patience is None:
+                self._await_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._payload_parser is None:  # a dialog has a patience of its own, and a close code
+            self._await_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._abandoning is not None:
+            self._abandoning.cancel()
+            self._abandoning = None
+
+    async def start(self) -> None:
+        await super().start()
+        if self._line is not None and self._abandoning is None:
+            self._await_reading()  # what is written is still to be read, and the client may never do so
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp names it so
+        if self._waiter is not None:  # one that had not begun to wait when it was told to close
+            self._waiter.cancel()
+        await super().shutdown(timeout)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer. What aiohttp refused before the application had a say would quote the request."""
+        if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
+            resp = as_problem(resp)
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,
@@ -38,18 +127,74 @@ class _Protocol(RequestHandler):
         response.force_close()
         return response
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether a head is what comes next."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def _await_head(self) -> None:
+        self._losing_patience = self._loop.call_later(HEAD_S, self._cut_short, HTTPStatus.REQUEST_TIMEOUT)
+
+    def _stop_awaiting(self) -> None:
+        self._head_bytes = 0
+        if self._losing_patience is not None:
+            self._losing_patience.cancel()
+            self._losing_patience = None
+
+    def _cut_short(self, status: HTTPStatus) -> None:
+        """Hang up on a head that does not end, and say why if it had begun."""
+        said_something = self._head_bytes > 0
+        self._stop_awaiting()
+        if self.transport is not None and said_something:
+            self.transport.write(cut_short(status))
+        self.force_close()
+
+    def _await_reading(self) -> None:
+        self._unread = self._line.get_write_buffer_size() if self._line is not None else 0
+        self._abandoning = self._loop.call_later(UNREAD_S, self._abandon_unread)
+
+    def _abandon_unread(self) -> None:
+        """Drop the line if none of what waits was taken meanwhile."""
+        self._abandoning = None
+        if self._line is None:
+            return
+        if self._line.get_write_buffer_size() >= self._unread:
+            self._line.abort()
+        else:
+            self._await_reading()
+
 
 class _Server(web.Server):
+    _is_stopping = False
+
+    def pre_shutdown(self) -> None:
+        self._is_stopping = True
+        super().pre_shutdown()
+
     def __call__(self) -> RequestHandler:
-        protocol = super().__call__()
-        protocol.__class__ = _Protocol  # aiohttp offers no way to choose it
-        return protocol
+        return Line(self, loop=self._loop, **self._kwargs)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another connection may come: not while stopping, nor where it took a file that others will need."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return not self._is_stopping and len(self._connections) < files - _KEPT_BACK
 
 
 class Runner(web.AppRunner):
     """Runs the application on sockets."""
 
+    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            shutdown_timeout=shutdown_timeout,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            max_headers=_MOST_HEADERS,
+            read_bufsize=_BUFFER_BYTES,
+        )
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        server.__class__ = _Server
+        server.__class__ = _Server  # aiohttp offers no way to choose it
         return server

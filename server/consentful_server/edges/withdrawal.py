@@ -15,7 +15,7 @@ from ..clock import from_micros
 from ..errors import BadRequest, NotFound, TooOften
 from ..stores import Erasure
 from .addresses import client_address
-from .bodies import FORM, form_of
+from .bodies import CODE_BYTES, FORM, form_of
 from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route, by_customer
 
 _PAGE: Final = "withdraw.html"
@@ -40,7 +40,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
     try:
         request.app[SERVICE].guesses.admit(client_address(request))
-        code = (await form_of(request)).get("code", "")
+        code = (await form_of(request, CODE_BYTES)).get("code", "")
         erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
     except (NotFound, BadRequest):
         return _page(request, _refused(), status=404)

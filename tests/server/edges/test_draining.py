@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import uvloop
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from consentful import wire
@@ -13,10 +16,10 @@ from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
 from consentful_server.edges.live import Connection
 from consentful_server.stores import Candidate, SealedDialog
-from consentful_server.testing import FakeClock, Served
+from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
-from live import PATH, Live
-from raw import UPGRADE
+from live import Live
+from raw import deaf, fill, masked, upgrade
 
 BRIEFLY = pytest.mark.parametrize("settings", [{"grace": 0.05}])
 
@@ -170,6 +173,23 @@ async def test_one_that_cannot_be_told_does_not_hold_up_the_others(
         await stopping
 
 
+@pytest.mark.parametrize("turns", range(5))
+def test_a_connection_that_was_just_accepted_does_not_hold_up_the_stop(turns: int) -> None:
+    """At one of these turns of the loop aiohttp would wait for its first request, here for a second."""
+
+    async def stop() -> float:
+        async with serve() as service:
+            where = urlsplit(service.url)
+            line = socket.create_connection((where.hostname, where.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            began = time.monotonic()
+        line.close()
+        return time.monotonic() - began
+
+    assert uvloop.run(stop()) < 0.9
+
+
 class TestDeafClients:
     """Clients that send and never read: nothing may wait for them without end."""
 
@@ -203,24 +223,8 @@ class TestDeafClients:
 
 async def deaf_client(service: Served) -> socket.socket:
     """Open a dialog, then send pings until the server's answers fill every buffer, because nobody reads them."""
-    loop = asyncio.get_running_loop()
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.setblocking(False)
-    host, port = service.url.removeprefix("http://").split(":")
-    await loop.sock_connect(line, (host, int(port)))
-    head = "\r\n".join(
-        [f"GET {PATH} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in UPGRADE.items())]
-    )
-    opening = b'{"type":"open","customer_id":"c-1"}'
-    await loop.sock_sendall(
-        line, head.encode() + b"\r\n\r\n" + bytes([0x81, 0x80 | len(opening), 0, 0, 0, 0]) + opening
-    )
-    pings = bytes([0x89, 0x80 | 125, 0, 0, 0, 0]) + b"x" * 125
-    try:
-        async with asyncio.timeout(5):
-            while True:
-                await asyncio.wait_for(loop.sock_sendall(line, pings * 2000), 0.3)
-    except TimeoutError:
-        pass  # the server has stopped reading, because it cannot write
+    line = await deaf(service.url)
+    opening = upgrade(service.url) + masked(0x81, b'{"type":"open","customer_id":"c-1"}')
+    await asyncio.get_running_loop().sock_sendall(line, opening)
+    await fill(line, masked(0x89, b"x" * 125) * 2000)
     return line

@@ -418,6 +418,7 @@ class TestHttp:
             b"POST /data/c/d HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: " + MARK + b"\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: " + MARK + b"\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: " + MARK + b"\r\n\r\n",
+            b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: " + MARK + b"\r\n\r\n",
             b"POST /data/c/d HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: deflate\r\n"
             b"Content-Length: 14\r\n\r\n" + MARK,
         ],

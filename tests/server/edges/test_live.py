@@ -19,8 +19,8 @@ from consentful_server.registry import Holder
 from consentful_server.stores import Candidate, SealedDialog
 from consentful_server.testing import FakeClock, Served
 from kept import eventually, get, messages, texts
-from live import PATH, Live
-from raw import UPGRADE
+from live import Live
+from raw import masked, upgrade
 
 MARKER = "contraband-4711"
 GRANT = Consent(granted=True, last_seq=1)
@@ -1093,15 +1093,9 @@ async def upgraded(service: Served) -> tuple[asyncio.StreamReader, asyncio.Strea
     """Return a connection after its upgrade, without a client around it."""
     host, port = service.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = "".join(f"{name}: {value}\r\n" for name, value in (UPGRADE | {"Host": host}).items())
-    writer.write(f"GET {PATH} HTTP/1.1\r\n{head}\r\n".encode())
+    writer.write(upgrade(service.url))
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
     return reader, writer
-
-
-def masked(first: int, payload: bytes) -> bytes:
-    """Return a client's short frame, masked with zeros."""
-    return bytes([first, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
 def hang_up(live: Live) -> None:
