@@ -15,8 +15,8 @@ from .dialog import Dialog, Granted
 from .errors import NotFound
 from .logbook import Logbook
 from .pseudonym import Pseudonyms
-from .roots import Signer
 from .sealing import Opened, Sealer
+from .signing import Signer
 from .stores import Erasure, Reason, SealedDialog, Store
 from .vault import Vault, withdrawal_hash
 

@@ -12,14 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from . import roots
+from . import roots, signing
 from .errors import BadBackup, Damaged
-from .masters import FileMasters, destroy_file
+from .keyfiles import destroy_file, sync_folder, write_new
+from .masters import FileMasters
 from .service import Service
 from .settings import Place
 from .stores import SealedDialog
 from .stores.ledger import NAME as LEDGER
-from .stores.sqlite.copying import copy, put_together
+from .stores.sqlite.copying import copy, put_together, stated
 
 _KEYS: Final = "dialog_keys.db"
 _AT_ONCE: Final = 1_000
@@ -55,9 +56,9 @@ async def back_up(service: Service, folder: Path, at: datetime) -> Made:
     before = _roots(place.keys_dir)  # an epoch may end meanwhile: its master is looked for before and after
     await asyncio.to_thread(copy, place.database_path, data, keys / _KEYS)
     for file, content in (before | _roots(place.keys_dir)).items():
-        roots.write_new(keys / file, content)
+        write_new(keys / file, content)
     for path in (keys, keys.parent, data.parent):
-        roots.sync_folder(path)
+        sync_folder(path)
     return Made(name, await prune(service, folder))
 
 
@@ -76,19 +77,34 @@ def restore(folder: Path, name: str, place: Place) -> None:
     """Put a backup in its place. Keys that are there already stay, with the ledger of what was erased since.
 
     Raises:
-        BadBackup: If there is no such backup, or a database is there already; nothing is overwritten.
+        BadBackup: If there is no such backup, a database is there already, or other keys; nothing is overwritten.
+        BadKeys: If the backup's keys are not those of its data.
+        BadDatabase: If its data cannot be read.
     """
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if not data.is_file() or not (keys / _KEYS).is_file():
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
     if place.database_path.exists():
         raise BadBackup(f"{place.database_path} is there already; name another --data-dir; nothing was changed")
+    _check(data, keys, place.keys_dir)
     for path in (place.database_path.parent, place.keys_dir):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in _roots(keys).items():
-        roots.write_new(place.keys_dir / file, content)
-    roots.sync_folder(place.keys_dir)
+        if not signing.is_retired(place.keys_dir / file):
+            write_new(place.keys_dir / file, content)
+    sync_folder(place.keys_dir)
     put_together(data, keys / _KEYS, place.database_path)
+
+
+def _check(data: Path, keys: Path, beside: Path) -> None:
+    """See that the keys fit the data, and those that are where they go to, before anything is put there."""
+    copied = roots.load(keys)
+    says = stated(data)
+    roots.check(copied, says.facts[roots.DEPLOYMENT], roots.stated(says.facts, says.emptied, copied))
+    for name, content in _roots(keys).items():
+        other = beside / name
+        if name != LEDGER and other.exists() and other.read_bytes() != content:
+            raise BadBackup(f"{other} is the key of another deployment; name another --keys-dir; nothing was changed")
 
 
 async def prove(service: Service) -> Proof:
@@ -115,5 +131,5 @@ async def _is_whole(service: Service, dialog_id: str) -> bool:
 
 def _roots(folder: Path) -> dict[str, bytes]:
     """Return the roots and the ledger by the names of their files."""
-    names = [*folder.glob("*.key"), *folder.glob("*.pem"), *folder.glob(LEDGER)]
+    names = [*folder.glob("*.key"), *folder.glob("*.pem"), *folder.glob("*.jwk"), *folder.glob(LEDGER)]
     return {path.name: path.read_bytes() for path in names}

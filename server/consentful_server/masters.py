@@ -4,15 +4,13 @@ Another one (a key management service, a hardware module) makes, gives out and d
 implements `Masters`, and `service.open_service` is where it goes.
 """
 
-import base64
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from .roots import SECRET_BYTES, read_secret, sync_folder, wrapping_name, write_new
+from .keyfiles import destroy_file, read_secret, sync_folder, write_secret
+from .roots import wrapping_name
 
 _NAME: Final = re.compile(r"wrapping-(\d+)\.key")
 
@@ -48,7 +46,7 @@ class FileMasters:
         return {int(match[1]): read_secret(path) for path, match in names if match}
 
     def make(self, epoch: int) -> None:
-        write_new(self._path(epoch), base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
+        write_secret(self._path(epoch))
         sync_folder(self._folder)
 
     def destroy(self, epoch: int) -> None:
@@ -56,18 +54,3 @@ class FileMasters:
 
     def _path(self, epoch: int) -> Path:
         return self._folder / f"{wrapping_name(epoch)}.key"
-
-
-def destroy_file(path: Path) -> None:
-    """Overwrite a file where it stands, and remove it, each durably: a crash between leaves nothing to read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.write(descriptor, bytes(os.fstat(descriptor).st_size))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)

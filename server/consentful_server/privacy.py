@@ -19,9 +19,9 @@ from .clock import Clock, to_micros
 from .errors import Erased, NotFound
 from .logbook import Logbook
 from .reading import Reading
-from .roots import Signer
+from .signing import Signer
 from .stores import Verification
-from .stores.requests import Disclosure, PrivacyRequest
+from .stores.requests import Disclosure, PrivacyRequest, Status
 from .views import KeptDialog, Recipient, ShownNotice, Sight
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
@@ -120,7 +120,12 @@ class Privacy:
         return request
 
     async def retry(self) -> list[PrivacyRequest]:
-        """Look again at what is still pending (GDPR art. 12(3)); return what still is, the first due at first."""
+        """Look again at what is still pending (GDPR art. 12(3)); return what still is, the first due at first.
+
+        What became complete since is looked at once more, and signed as that.
+        """
+        for request in await self._store.requests.ended():
+            await self._settle(request)
         return [request for request in await self._store.requests.pending() if not await self._settle(request)]
 
     async def _settle(self, request: PrivacyRequest) -> bool:
@@ -128,24 +133,26 @@ class Privacy:
         dialog_ids: list[str] = jwt.decode(request.report or "", options={"verify_signature": False})["dialogs"]
         seen = await self._store.verify_erased(dialog_ids)
         if seen.is_clean:
-            report = self._signer.sign(self._report(request.id, dialog_ids, seen))
-            await self._store.requests.settle(request.id, "unreadable", report)
+            status: Status = "complete" if request.status == "complete" else "unreadable"
+            report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))
+            await self._store.requests.settle(request.id, status, report)
         return seen.is_clean
 
     async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
         """Verify what was erased, sign what was seen, and put the request on record."""
         seen = await self._store.verify_erased(list(erased))
         request_id = str(uuid7())
+        status: Status = "unreadable" if seen.is_clean else "pending"
         request = PrivacyRequest(
             id=request_id,
             kind="erasure",
-            status="unreadable" if seen.is_clean else "pending",
+            status=status,
             requested_by=by.name,
             received_at=now,
             due_at=now + self._due_within,
             dialogs=len(erased),
             messages=sum(erased.values()),
-            report=self._signer.sign(self._report(request_id, list(erased), seen)),
+            report=self._signer.sign(self._report(request_id, status, list(erased), seen)),
             repeat_key=key,
         )
         await self._store.requests.add(
@@ -168,13 +175,14 @@ class Privacy:
                 _, dialog = await self._reading.whole(dialog_id, _WHOLE_SIGHT)
                 yield dialog
 
-    def _report(self, request_id: str, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:
+    def _report(self, request_id: str, status: Status, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:
         """Return what is signed: which dialogs, and what a reading of the files showed afterwards."""
         return {
             "iss": self._issuer,
             "iat": to_micros(self._clock.now()) // 1_000_000,
             "jti": request_id,
             "kind": "erasure",
+            "status": status,
             "dialogs": dialog_ids,
             "keys_left": seen.keys_left,
             "rows_left": seen.rows_left,

@@ -3,49 +3,32 @@
     wrapping-0001.key   wraps the dialogs' keys; its number is its epoch (see `rotation`)
     index.key           makes pseudonyms and the hashes of API keys
     cursor.key          authenticates paging cursors
-    signing.pem         signs receipts (Ed25519)
+    signing.pem         signs receipts (Ed25519; see `signing`)
 
 They are made with mode 0600 on the first start. The database keeps a check value of each, so that keys that do not
 fit it are refused before anything is written, and nothing is ever overwritten.
 """
 
-import base64
-import hashlib
 import hmac
-import os
 import secrets
-import stat
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import jwt
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from jwt.algorithms import OKPAlgorithm
 
+from . import signing
 from .errors import BadKeys
+from .keyfiles import read_secret, sync_folder, write_secret
+from .signing import SigningKeys
 
-SECRET_BYTES: Final = 32
 _DEPLOYMENT_BYTES: Final = 16
 FIRST_EPOCH: Final = 1
+DEPLOYMENT: Final = "deployment"
+"""How the fact is called that names the deployment."""
+
 CHECK: Final = "check "
 """What the name of a check value among the facts begins with."""
-
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-class Signer:
-    """Signs receipts as compact JWS (RFC 7515, EdDSA of RFC 8037) and publishes the key to check them with."""
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-        self.jwk: dict[str, Any] = _public_jwk(key.public_key())
-        self._headers = {"kid": self.jwk["kid"], "typ": "consent-receipt+jwt"}
-
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(dict(claims), self._key, algorithm="EdDSA", headers=self._headers)
 
 
 class Roots(msgspec.Struct, frozen=True):
@@ -54,7 +37,7 @@ class Roots(msgspec.Struct, frozen=True):
     wrapping: Mapping[int, bytes]
     index: bytes
     cursor: bytes
-    signing: Ed25519PrivateKey
+    signing: SigningKeys
 
     def __repr__(self) -> str:
         return f"Roots(epochs={sorted(self.wrapping)})"
@@ -70,10 +53,10 @@ class Roots(msgspec.Struct, frozen=True):
 
     def checks(self, deployment: bytes) -> dict[str, bytes]:
         """Return a value for each root that tells whether it is the same one, and nothing else."""
-        signing = self.signing.private_bytes_raw()
-        secret = {"index": self.index, "cursor": self.cursor, "signing": signing}
+        signs = {self.signing.name: self.signing.key.private_bytes_raw()}
+        secret = {"index": self.index, "cursor": self.cursor} | signs
         secret |= {wrapping_name(epoch): key for epoch, key in self.wrapping.items()}
-        return {name: _check_value(key, deployment) for name, key in secret.items()}
+        return {name: check_value(key, deployment) for name, key in secret.items()}
 
 
 def new_deployment() -> bytes:
@@ -85,11 +68,8 @@ def create(folder: Path) -> None:
     """Make the roots that are not there yet, each readable by its owner only and on disk before this returns."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
-        write_new(folder / name, base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_new(folder / "signing.pem", pem)
+        write_secret(folder / name)
+    signing.create(folder)
     sync_folder(folder)
 
 
@@ -111,8 +91,19 @@ def load(folder: Path) -> Roots:
         wrapping,
         read_secret(folder / "index.key"),
         read_secret(folder / "cursor.key"),
-        _signing(folder / "signing.pem"),
+        signing.load(folder),
     )
+
+
+def stated(facts: Mapping[str, bytes], emptied: Iterable[int], roots: Roots) -> dict[str, bytes]:
+    """Return the check values among the facts, without those of keys that may be gone: of ended epochs, or retired."""
+    gone = {wrapping_name(epoch) for epoch in emptied}
+    values = {name.removeprefix(CHECK): value for name, value in facts.items() if name.startswith(CHECK)}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in gone and not signing.is_earlier(name, roots.signing.number)
+    }
 
 
 def check(roots: Roots, deployment: bytes, stored: Mapping[str, bytes]) -> None:
@@ -132,10 +123,11 @@ def check(roots: Roots, deployment: bytes, stored: Mapping[str, bytes]) -> None:
 
 def wrapping_check(epoch: int, master: bytes, deployment: bytes) -> dict[str, bytes]:
     """Return the fact by which a master is known again."""
-    return {CHECK + wrapping_name(epoch): _check_value(master, deployment)}
+    return {CHECK + wrapping_name(epoch): check_value(master, deployment)}
 
 
-def _check_value(secret: bytes, deployment: bytes) -> bytes:
+def check_value(secret: bytes, deployment: bytes) -> bytes:
+    """Return what tells whether a secret is the same one, and nothing else of it."""
     return hmac.digest(secret, b"consentful/1/check/" + deployment, "sha256")
 
 
@@ -146,78 +138,3 @@ def wrapping_name(epoch: int) -> str:
 
 def _key_files(folder: Path) -> list[Path]:
     return [*folder.glob("*.key"), *folder.glob("signing*.pem")]
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Create the file whole or not at all; an existing one is left as it is."""
-    if path.exists():
-        return
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(fresh, path)  # fails, where a rename would overwrite
-    except FileExistsError:
-        pass  # another process was first, and its key counts
-    finally:
-        os.unlink(fresh)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which files are in the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadKeys(f"{path} is missing; put it back from the backup of the keys; nothing was changed") from None
-    except OSError as error:
-        raise BadKeys(f"{path} cannot be read ({error.strerror}); run the server as the owner of the keys") from None
-    if mode & _OTHERS:
-        raise BadKeys(f"{path} can be read by others (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}")
-    return content
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the 32 bytes of a key file.
-
-    Raises:
-        BadKeys: If it is missing, malformed or readable by anyone but its owner.
-    """
-    content = _read(path)
-    try:
-        secret = base64.b64decode(content.strip(), validate=True)
-    except ValueError:
-        secret = b""
-    if len(secret) != SECRET_BYTES:
-        raise BadKeys(f"{path} is not a key of {SECRET_BYTES} bytes in base64; put it back from the backup of the keys")
-    return secret
-
-
-def _signing(path: Path) -> Ed25519PrivateKey:
-    try:
-        key = serialization.load_pem_private_key(_read(path), password=None)
-    except ValueError:
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadKeys(f"{path} is not an Ed25519 key in PKCS#8 PEM; put it back from the backup of the keys")
-    return key
-
-
-def _public_jwk(key: Ed25519PublicKey) -> dict[str, Any]:
-    """Return the public key as a JWK (RFC 7517), named by its thumbprint (RFC 7638)."""
-    jwk = OKPAlgorithm.to_jwk(key, as_dict=True)
-    canonical = f'{{"crv":"Ed25519","kty":"OKP","x":"{jwk["x"]}"}}'.encode()
-    kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).decode().rstrip("=")
-    return {"kty": "OKP", "crv": "Ed25519", "x": jwk["x"], "kid": kid, "use": "sig", "alg": "EdDSA"}

@@ -97,9 +97,11 @@ class Rotation:
 
     async def standing(self) -> Standing:
         """Return how the rotation stands."""
-        latest = (await self._store.epochs.all())[-1]
-        left, incomplete = await self._store.epochs.left(latest.number), await self._store.epochs.incomplete()
-        return Standing(latest.number, self._age(latest), left, incomplete)
+        living = await self._living()
+        latest = living[-1]
+        # Counting looks at every key; once the earlier masters are destroyed there is none to count.
+        left = await self._store.epochs.left(latest.number) if len(living) > 1 else 0
+        return Standing(latest.number, self._age(latest), left, await self._store.epochs.incomplete())
 
     async def _living(self) -> list[Epoch]:
         return [epoch for epoch in await self._store.epochs.all() if epoch.destroyed_at is None]

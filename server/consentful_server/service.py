@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from . import roots
+from . import roots, signing
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
 from .chain import SERVICE, Actor, Chain
@@ -26,9 +26,10 @@ from .pseudonym import Pseudonyms
 from .query import Cursors
 from .reading import Reading
 from .registry import Registry
-from .roots import Roots, Signer
+from .roots import Roots
 from .rotation import Rotation
 from .settings import Settings
+from .signing import Signer
 from .stats import Stats
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
@@ -40,7 +41,6 @@ from .vault import Vault
 
 _log: Final = logging.getLogger("consentful.server")
 
-_DEPLOYMENT: Final = "deployment"
 _LOOKED_UP_AT_ONCE: Final = 10_000
 
 
@@ -53,6 +53,7 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.store = store
+        self.deployment = deployment
         self.limits = settings.limits
         self.metrics = Metrics()
         self.catalogue = Catalogue(default_notice())
@@ -115,11 +116,22 @@ class Service:
         self.metrics.logged.set((await self.logbook.head()).number)
         untold = await self.exports.untold_since()
         await self.rotation.renew()
+        self.signer.renew(await asyncio.to_thread(signing.load, self.settings.keys_dir))
         standing = await self.rotation.standing()
         self.metrics.epoch.set(standing.age.total_seconds())
         self.metrics.rewrapping.set(standing.left)
         self.metrics.incomplete.set(standing.incomplete)
         self.metrics.untold.set(0 if untold is None else (now - untold) / 1_000_000)
+
+    async def replace_signing_key(self) -> None:
+        """Sign with a new key from now on. What the present one signed can still be verified; it signs nothing more."""
+        folder = self.settings.keys_dir
+        keys = await asyncio.to_thread(signing.replace, folder)
+        value = roots.check_value(keys.key.private_bytes_raw(), self.deployment)
+        await self.store.facts.state({roots.CHECK + keys.name: value})
+        await asyncio.to_thread(signing.retire, folder)
+        self.signer.renew(keys)
+        _log.info("signing key replaced", extra={"kid": self.signer.jwk["kid"]})
 
     async def anchor(self) -> None:
         """Write the access log's head into the server's log, which is usually kept where this machine cannot write."""
@@ -172,7 +184,7 @@ async def _erase_again(service: Service, erasures: Ledger) -> None:
 async def _fit(store: Store, settings: Settings, clock: Clock) -> tuple[Roots, bytes]:
     """Return the roots and the deployment's id; make them if both the database and the folder are new."""
     facts = await store.facts.all()
-    if _DEPLOYMENT not in facts:
+    if roots.DEPLOYMENT not in facts:
         await asyncio.to_thread(roots.create, settings.keys_dir)
         facts = await _found(store, settings)
     elif not roots.exist(settings.keys_dir):
@@ -183,19 +195,16 @@ async def _fit(store: Store, settings: Settings, clock: Clock) -> tuple[Roots, b
     await store.epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})
     epochs = await store.epochs.all()
     keys = roots.load(settings.keys_dir)
-    emptied = {roots.CHECK + roots.wrapping_name(epoch.number) for epoch in epochs if epoch.emptied_at is not None}
-    checks = {
-        name.removeprefix(roots.CHECK): value
-        for name, value in facts.items()
-        if name.startswith(roots.CHECK) and name not in emptied
-    }
-    roots.check(keys, facts[_DEPLOYMENT], checks)
-    return keys.of({epoch.number for epoch in epochs}), facts[_DEPLOYMENT]
+    emptied = {epoch.number for epoch in epochs if epoch.emptied_at is not None}
+    roots.check(keys, facts[roots.DEPLOYMENT], roots.stated(facts, emptied, keys))
+    return keys.of({epoch.number for epoch in epochs}), facts[roots.DEPLOYMENT]
 
 
 async def _found(store: Store, settings: Settings) -> dict[str, bytes]:
     """Give a new database its deployment's id and the check values of its keys; whoever is first decides."""
     deployment = roots.new_deployment()
     checks = roots.load(settings.keys_dir).checks(deployment)
-    await store.facts.state({_DEPLOYMENT: deployment} | {roots.CHECK + name: value for name, value in checks.items()})
+    await store.facts.state(
+        {roots.DEPLOYMENT: deployment} | {roots.CHECK + name: value for name, value in checks.items()}
+    )
     return await store.facts.all()

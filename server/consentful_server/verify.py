@@ -38,11 +38,10 @@ async def check_receipt(receipt: str, service: Service) -> Verdict:
     """Check a receipt's signature, and the stored content against the digest that it states.
 
     Raises:
-        BadReceipt: If it is malformed, or not signed with this deployment's key.
+        BadReceipt: If it is malformed, or not signed with a key of this deployment.
     """
     try:
-        key = jwt.PyJWK(service.signer.jwk)
-        claims: dict[str, Any] = jwt.decode(receipt.strip(), key, algorithms=["EdDSA"], options={"verify_iat": False})
+        claims = service.signer.verified(receipt.strip())
         dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
     except (jwt.PyJWTError, KeyError, ValueError) as error:
         raise BadReceipt(f"not a receipt that this deployment signed ({type(error).__name__})") from None

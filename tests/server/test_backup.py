@@ -10,7 +10,7 @@ import pytest
 from consentful.wire import Consent
 from consentful_server import backup
 from consentful_server.dialog import Granted
-from consentful_server.errors import BadBackup
+from consentful_server.errors import BadBackup, BadDatabase, BadKeys
 from consentful_server.masters import FileMasters
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
@@ -92,6 +92,67 @@ async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
         backup.restore(tmp_path / "copies", made.name, place(tmp_path))
     with pytest.raises(BadBackup, match="no backup"):
         backup.restore(tmp_path / "copies", "another", place(tmp_path / "there"))
+
+
+async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_path: Path) -> None:
+    for home in ("here", "elsewhere"):
+        async with open_service(place(tmp_path / home)) as service:
+            made = await backup.back_up(service, tmp_path / home / "copies", FIRST)
+    copies, there = tmp_path / "here" / "copies", place(tmp_path / "there")
+    beside = Settings(data_dir=there.data_dir, keys_dir=tmp_path / "elsewhere" / "keys")
+
+    with pytest.raises(BadBackup, match="another deployment"):
+        backup.restore(copies, made.name, beside)
+    shutil.rmtree(copies / "keys" / made.name)
+    shutil.copytree(tmp_path / "elsewhere" / "copies" / "keys" / made.name, copies / "keys" / made.name)
+    with pytest.raises(BadKeys, match="not the one this database was written with"):
+        backup.restore(copies, made.name, there)
+    (copies / "data" / f"{made.name}.db").write_bytes(b"nothing that SQLite knows" * 100)
+    with pytest.raises(BadDatabase, match="no copy of the data"):
+        backup.restore(copies, made.name, there)
+
+    assert not there.data_dir.exists()
+    assert not there.keys_dir.exists()
+
+
+async def test_a_restore_beside_the_keys_of_a_later_epoch_opens_and_rotates_on(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1", "d-2")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.archive.erase("d-2", "withdrawn")
+        assert await service.rotation.turn()
+        later = FileMasters(here.keys_dir).all()
+    shutil.rmtree(here.data_dir)
+
+    backup.restore(tmp_path / "copies", made.name, here)
+
+    async with open_service(here) as service:
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert isinstance(await service.store.find("d-2"), Tombstone)
+        assert await service.rotation.turn()
+        assert FileMasters(here.keys_dir).all() == later
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+
+
+async def test_a_restore_does_not_bring_back_a_signing_key_that_was_replaced(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.replace_signing_key()
+        kid = service.signer.jwk["kid"]
+        replaced = await backup.back_up(service, tmp_path / "copies", SECOND)
+    shutil.rmtree(here.data_dir)
+
+    backup.restore(tmp_path / "copies", made.name, here)
+
+    assert not (here.keys_dir / "signing.pem").exists()
+    backup.restore(tmp_path / "copies", replaced.name, place(tmp_path / "there"))
+    for home in (here, place(tmp_path / "there")):
+        async with open_service(home) as service:
+            assert service.signer.jwk["kid"] == kid
+            assert len(service.signer.jwks) == 2
 
 
 async def test_after_the_epoch_nothing_that_was_erased_opens_from_any_combination_of_copies(tmp_path: Path) -> None:

@@ -101,6 +101,29 @@ async def test_an_erasure_is_complete_when_its_epoch_has_ended_and_not_before(
     assert stone.complete
 
 
+async def test_an_erasures_report_is_signed_again_when_it_is_complete(service: Served) -> None:
+    await keep(service.service, "d-1")
+    request = await service.service.privacy.erase_dialog("d-1", by=OPERATOR)
+
+    async def signed() -> tuple[str, str]:
+        found = await service.service.store.requests.find(request.id)
+        assert found is not None
+        return found.status, service.service.signer.verified(found.report or "")["status"]
+
+    at_once = await signed()
+    await service.service.rotation.begin()
+    await finish(service.service)
+    ended = await signed()
+    await service.service.refresh()
+
+    assert (at_once, ended, await signed()) == (
+        ("unreadable", "unreadable"),
+        ("complete", "unreadable"),
+        ("complete", "complete"),
+    )
+    assert await service.service.store.requests.ended() == []
+
+
 async def test_no_copy_of_a_key_from_before_opens_with_the_masters_there_are(place: Settings, tmp_path: Path) -> None:
     async with open_service(place) as service:
         await keep(service, "d-1", "d-2")

@@ -1,5 +1,6 @@
-"""The operator's commands for the root keys: how old they are, and to replace them now."""
+"""The operator's commands for the root keys: which there are, and to replace them now."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from cyclopts import App
@@ -9,20 +10,21 @@ from ..clock import from_micros
 from ..rotation import Standing
 from ..service import Service
 from ..settings import Place
+from ..signing import Jwk
 from ..stores.epochs import Epoch
 from . import ERR, OUT, Where, with_service
 
-roots = App(name="roots", help="The root keys: list the master key's epochs, or replace it now.")
+roots = App(name="roots", help="The root keys: list the master key's epochs and the signing keys, or replace them now.")
 
 
 @roots.command(name="list")
 def list_(*, place: Where = Place()) -> int:
-    """List the epochs of the master key, and how many keys and erasures wait for one to end."""
+    """List the epochs of the master key, how many keys and erasures wait for one to end, and the signing keys."""
 
-    async def look(service: Service) -> tuple[list[Epoch], Standing]:
-        return await service.store.epochs.all(), await service.rotation.standing()
+    async def look(service: Service) -> tuple[list[Epoch], Standing, Sequence[Jwk]]:
+        return await service.store.epochs.all(), await service.rotation.standing(), service.signer.jwks
 
-    epochs, standing = with_service(place, look)
+    epochs, standing, jwks = with_service(place, look)
     table = Table("epoch", "begun", "master destroyed")
     for epoch in epochs:
         table.add_row(str(epoch.number), _moment(epoch.begun_at), _moment(epoch.destroyed_at))
@@ -30,12 +32,25 @@ def list_(*, place: Where = Place()) -> int:
     age = timedelta(seconds=round(standing.age.total_seconds()))
     OUT.print(f"The epoch is {age} old; {standing.left:,} keys are to be rewrapped; {standing.incomplete:,} erasures")
     OUT.print("are unreadable, and complete when their epoch has ended.")
+    keys = Table("signing key (kid)", "state")
+    for number, jwk in enumerate(jwks):
+        keys.add_row(jwk["kid"], "verifies" if number else "signs")
+    OUT.print(keys)
     return 0
 
 
 @roots.command
-def rotate(*, place: Where = Place()) -> int:
-    """End the epoch now: rewrap every key, destroy the old master. Works beside a running server."""
+def rotate(*, signing: bool = False, place: Where = Place()) -> int:
+    """End the epoch now: rewrap every key, destroy the old master. Works beside a running server.
+
+    Args:
+        signing: Replace the key that signs receipts instead. What it signed can still be verified.
+    """
+    if signing:
+        with_service(place, lambda service: service.replace_signing_key())
+        OUT.print("A new key signs; a running server takes it up within a minute. The old one is destroyed, and its")
+        OUT.print("public half stays among the published keys.")
+        return 0
     if with_service(place, lambda service: service.rotation.turn()):
         OUT.print("The old master is destroyed. What was erased under it is complete.")
         return 0

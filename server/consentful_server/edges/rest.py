@@ -32,7 +32,7 @@ class Jwk(msgspec.Struct, frozen=True):
 
 
 class Jwks(msgspec.Struct, frozen=True):
-    """The keys that receipts and reports are verified with."""
+    """The keys that receipts and reports are verified with: the one that signs, then those that signed before it."""
 
     keys: list[Jwk]
 
@@ -86,7 +86,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
 
 async def jwks(request: web.Request) -> web.StreamResponse:
     """Publish the keys that receipts are verified with (RFC 7517)."""
-    body = msgspec.json.encode(Jwks([Jwk(**request.app[SERVICE].signer.jwk)]))
+    body = msgspec.json.encode(Jwks([Jwk(**jwk) for jwk in request.app[SERVICE].signer.jwks]))
     headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
     return web.Response(body=body, content_type=_JWKS, headers=headers)
 

@@ -39,6 +39,10 @@ class Requests(Protocol):
         """Return the requests that were not carried out to the end yet, the one that is due first at first."""
         ...
 
+    async def ended(self) -> list[PrivacyRequest]:
+        """Return the erasures that became complete with the end of their epoch, and were not settled as such yet."""
+        ...
+
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
         """Put on record what has come of a request since."""
         ...

@@ -4,13 +4,11 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from .lane import connect
+from ...errors import BadDatabase
+from .lane import connect, sqlite3
 from .migrations import migrate
-
-if TYPE_CHECKING:
-    import sqlite3
 
 _KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
 
@@ -32,6 +30,28 @@ def copy(source: Path, data: Path, keys: Path) -> None:
         db.execute("COMMIT")
     _finish(data)
     _finish(keys)
+
+
+class Stated(NamedTuple):
+    """What a copy of the data says of the keys that fit it: its facts, and the epochs whose masters may be gone."""
+
+    facts: dict[str, bytes]
+    emptied: list[int]
+
+
+def stated(data: Path) -> Stated:
+    """Look into a copy of the data, and leave it as it is.
+
+    Raises:
+        BadDatabase: If it is not one that this program reads.
+    """
+    try:
+        with closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            facts = dict(db.execute("SELECT name, value FROM facts"))
+            emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
+    except sqlite3.DatabaseError:
+        raise BadDatabase(f"{data} is no copy of the data that this program reads; nothing was changed") from None
+    return Stated(facts, emptied)
 
 
 def put_together(data: Path, keys: Path, target: Path) -> None:

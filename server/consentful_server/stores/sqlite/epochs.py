@@ -57,14 +57,8 @@ class SQLiteEpochs:
         return True
 
     async def end(self, epoch: int, at: int) -> None:
-        def work(db: "sqlite3.Connection") -> None:
-            db.execute("UPDATE epochs SET destroyed_at = ? WHERE number < ? AND destroyed_at IS NULL", (at, epoch))
-            db.execute(
-                "UPDATE privacy_requests SET status = 'complete' WHERE kind = 'erasure' AND status = 'unreadable'"
-                f" AND epoch <= {DESTROYED}"
-            )
-
-        await self._database.writer.write(work)
+        sql = "UPDATE epochs SET destroyed_at = ? WHERE number < ? AND destroyed_at IS NULL"
+        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)))
 
     async def incomplete(self) -> int:
         sql = f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}"

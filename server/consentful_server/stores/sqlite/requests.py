@@ -9,13 +9,18 @@ from ..access_log import Note
 from ..requests import PrivacyRequest, Status
 from . import access_log
 from .database import Database
-from .epochs import LATEST
+from .epochs import DESTROYED, LATEST
 
 if TYPE_CHECKING:
     import sqlite3
 
 
-_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__)
+_HAS_ENDED: Final = f"kind = 'erasure' AND status = 'unreadable' AND epoch <= {DESTROYED}"
+"""From then on it is complete, whether or not that is signed yet."""
+
+_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace(
+    "status", f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END", 1
+)
 
 
 class SQLiteRequests:
@@ -32,6 +37,10 @@ class SQLiteRequests:
 
     async def pending(self) -> list[PrivacyRequest]:
         sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
+
+    async def ended(self) -> list[PrivacyRequest]:
+        sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE {_HAS_ENDED}"
         return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
