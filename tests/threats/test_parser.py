@@ -24,21 +24,12 @@ SEEDS = [
     + b"\r\n\x81\x85\x00\x00\x00\x00hello\x88\x80\x00\x00\x00\x00",
 ]
 PIECES = [
-    b"\r\n",
-    b"\n",
-    b"\r",
-    b"\x00",
-    b":",
-    b" ",
-    b"\t",
-    b"\xff",
-    b"\xc3\x28",
-    b"HTTP/9.9",
-    b"%00",
-    b"-1",
-    b"9" * 30,
+    *(b"\r\n", b"\n", b"\r", b"\x00", b":", b" ", b"\t", b"\xff", b"\xc3\x28", b"HTTP/9.9", b"%00", b"-1", b"9" * 30),
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: " + MARKER + b"\r\n",
+    b"A" * 9000,
 ]
-PIECES += [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: " + MARKER + b"\r\n", b"A" * 9000]
 
 
 @st.composite
