@@ -62,6 +62,8 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     certificate = certificate_of(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
+        if not await asyncio.to_thread(service.reserve.take):
+            _log.error("the disk is full: nothing is stored until there is room for the reserve")
         runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:

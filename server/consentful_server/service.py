@@ -33,6 +33,7 @@ from .signing import Signer
 from .stats import Stats
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
+from .stores.reserve import BESIDE_THE_LEDGER, NAME, Reserve
 from .stores.sqlite import SQLiteStore
 from .streaming import Streams
 from .tasks import Tasks
@@ -48,12 +49,20 @@ class Service:
     """What one process runs on."""
 
     def __init__(
-        self, settings: Settings, store: Store, keys: Roots, masters: Masters, deployment: bytes, clock: Clock
+        self,
+        settings: Settings,
+        store: Store,
+        keys: Roots,
+        masters: Masters,
+        deployment: bytes,
+        clock: Clock,
+        reserve: Reserve,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.store = store
         self.deployment = deployment
+        self.reserve = reserve
         self.limits = settings.limits
         self.metrics = Metrics()
         self.catalogue = Catalogue(default_notice())
@@ -109,6 +118,7 @@ class Service:
         """See what was changed from outside, go on with privacy requests that are pending, and tell how all stands."""
         await self.refresh_catalogue()
         await self.stats.flush()
+        self.metrics.reserve.set(await asyncio.to_thread(self.reserve.take) if self.reserve.is_short else True)
         pending = await self.privacy.retry()
         self.metrics.pending.set(len(pending))
         now = to_micros(self.clock.now())
@@ -155,12 +165,18 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     clock = clock or SystemClock()
     settings.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     erasures = Ledger(settings.keys_dir / ledger.NAME)
-    store = await SQLiteStore.open(settings.database_path, clock, erasures)
+    reserve = Reserve(
+        {
+            settings.database_path.with_name(NAME): settings.reserve,
+            settings.keys_dir / NAME: min(settings.reserve, BESIDE_THE_LEDGER),
+        }
+    )
+    store = await SQLiteStore.open(settings.database_path, clock, erasures, reserve)
     try:
         masters = FileMasters(settings.keys_dir)
         keys, deployment = await _fit(store, settings, clock)
         erasures.open()
-        service = Service(settings, store, keys, masters, deployment, clock)
+        service = Service(settings, store, keys, masters, deployment, clock, reserve)
         if not await store.notices.all():
             await service.offer(default_notice())
         await service.refresh_catalogue()

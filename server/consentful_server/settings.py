@@ -81,6 +81,8 @@ class Settings(Place):
     """Messages that one dialog may have."""
     memory: int = 1024 * 1024 * 1024
     """Bytes that all live dialogs of this process may take; above it new ones are told to come back later."""
+    reserve: int = 32 * 1024 * 1024
+    """Bytes of the disk that are kept for erasing when it is full; 0 keeps none."""
     compress: bool = False
     """Whether to offer permessage-deflate; it costs memory for each dialog."""
     issuer: str = "consentful"
@@ -118,6 +120,8 @@ class Settings(Place):
             raise BadSetting("workers", "a whole number above 0")
         if self.workers > 1 and self.port == 0:
             raise BadSetting("port", "a fixed port, because several workers share it")
+        if self.reserve < 0:
+            raise BadSetting("reserve", "a whole number of bytes, 0 or more")
         if self.grace < 0:
             raise BadSetting("grace", "a number of seconds, 0 or more")
         for name in ("max_text_bytes", "max_dialog_bytes", "max_messages", "due_days", "epoch_days"):

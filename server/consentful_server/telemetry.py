@@ -67,6 +67,11 @@ class Metrics:
             "Age of the oldest erasure that somebody who was handed the dialog has not read in the feed; 0 if none.",
             registry=self.registry,
         )
+        self.reserve = Gauge(
+            "consentful_disk_reserve",
+            "1 while the room that is kept for erasing is there; 0: the disk is full, and nothing is stored.",
+            registry=self.registry,
+        )
         self.logged = Gauge("consentful_access_log_entries", "Entries of the access log.", registry=self.registry)
         self.requests = Histogram(
             "consentful_request_seconds",

@@ -42,8 +42,8 @@ CALLS: Final = ",".join(
         *NEVER,
     )
 )
-OWN_FILES: Final = re.compile(rb"/(data/consentful\.db(-wal|-shm|-journal)?|keys(/[\w.-]+)?|log)$")
-"""Where the server may write to: its database with log and index, its keys and ledger, and its own log."""
+OWN_FILES: Final = re.compile(rb"/(data/consentful\.db(-wal|-shm|-journal)?|data/reserve|keys(/[\w.-]+)?|log)$")
+"""Where the server may write to: its database with log and index, its reserve, its keys and ledger, and its log."""
 
 DEVICES: Final = (b"/dev/null",)
 WRITES: Final = re.compile(

@@ -5,6 +5,7 @@ database, before anything is served: what a crash left undone is finished, and w
 brought back is erased again. Entries need no closing mark: looking is cheap, and a mark could lie.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,10 +52,16 @@ class Ledger:
             ) from None
 
     def add(self, entry: Entry) -> None:
-        """Write an erasure down. It is durable after `sync`."""
+        """Write an erasure down. It is durable after `sync`.
+
+        Raises:
+            OSError: If the disk is full, or fails.
+        """
         if self._file is None:
             raise RuntimeError("open the ledger before anything is erased")
-        self._file.write(_encode(entry) + b"\n")
+        line = b"\n" + _encode(entry) + b"\n"  # whatever a full disk cut short before it is a line of its own
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._unsynced = True
 
     def sync(self) -> None:
@@ -68,10 +75,10 @@ class Ledger:
             self._file.close()
 
     def __iter__(self) -> Iterator[Entry]:
-        """Yield every entry; a last line that a crash cut short was never committed upon, and is passed over."""
+        """Yield every entry; one that a crash or a full disk cut short was never committed upon, and is passed over."""
         with self._path.open("rb") as lines:
             for line in lines:
-                if line.endswith(b"\n"):
+                if line.endswith(b"}\n"):
                     yield _decode(line)
 
 

@@ -30,6 +30,7 @@ from .. import (
 )
 from ..access_log import Note
 from ..ledger import Entry, Ledger
+from ..reserve import Reserve
 from . import access_log, counters, dialogs, epochs, pages
 from .access_log import SQLiteAccessLog
 from .counters import SQLiteCounters
@@ -69,16 +70,16 @@ class SQLiteStore:
         self.access_log = SQLiteAccessLog(database)
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, ledger: Ledger) -> "SQLiteStore":
+    async def open(cls, path: Path, clock: Clock, ledger: Ledger, reserve: Reserve | None = None) -> "SQLiteStore":
         """Return the store, at this program's schema. Every erasure is in the ledger before it is done.
 
-        The ledger is the store's from now on, to write to and to close.
+        The ledger is the store's from now on, to write to and to close. What erases may use the reserve.
 
         Raises:
             BadDatabase: If the schema is newer, the file is no database, or SQLite is one that can corrupt it.
         """
         await asyncio.to_thread(prepare, path)
-        return cls(path, await Database.open(path, clock, ledger.sync), clock, ledger)
+        return cls(path, await Database.open(path, clock, ledger.sync, reserve), clock, ledger)
 
     async def close(self) -> None:
         await self._database.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ...clock import Clock
+from ..reserve import Reserve
 from .lane import Lane, open_lane, sqlite3
 from .writer import Writer
 
@@ -25,8 +26,10 @@ class Database:
             self._idle.put_nowait(lane)
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, before_commit: Callable[[], None]) -> "Database":
-        writer = await Writer.open(path, clock, before_commit)
+    async def open(
+        cls, path: Path, clock: Clock, before_commit: Callable[[], None], reserve: Reserve | None
+    ) -> "Database":
+        writer = await Writer.open(path, clock, before_commit, reserve)
         return cls(writer, [await open_lane(path, read_only=True) for _ in range(READERS)])
 
     async def close(self) -> None:

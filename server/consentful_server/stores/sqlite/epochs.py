@@ -31,7 +31,7 @@ class SQLiteEpochs:
             db.execute("INSERT INTO epochs (number, begun_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (number, at))
             db.executemany("INSERT INTO facts VALUES (?, ?) ON CONFLICT DO NOTHING", list(facts.items()))
 
-        await self._database.writer.write(work)
+        await self._database.writer.write(work, erases=True)
 
     async def keys_before(self, epoch: int, after: int, limit: int) -> list[WrappedKey]:
         sql = (
@@ -44,7 +44,7 @@ class SQLiteEpochs:
     async def rewrap(self, keys: Sequence[Rewrapped]) -> None:
         sql = "UPDATE dialog_keys SET wrapped = ? WHERE dialog = ? AND wrapped = ?"
         values = [(key.after, key.dialog, key.before) for key in keys]
-        await self._database.writer.write(lambda db: db.executemany(sql, values))
+        await self._database.writer.write(lambda db: db.executemany(sql, values), erases=True)
 
     async def left(self, epoch: int) -> int:
         return await self._database.read(lambda db: _left(db, epoch))
@@ -53,12 +53,12 @@ class SQLiteEpochs:
         if await self.left(epoch) or not await self._database.writer.truncate():
             return False
         sql = "UPDATE epochs SET emptied_at = ? WHERE number < ? AND emptied_at IS NULL"
-        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)))
+        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)), erases=True)
         return True
 
     async def end(self, epoch: int, at: int) -> None:
         sql = "UPDATE epochs SET destroyed_at = ? WHERE number < ? AND destroyed_at IS NULL"
-        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)))
+        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)), erases=True)
 
     async def incomplete(self) -> int:
         sql = f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}"

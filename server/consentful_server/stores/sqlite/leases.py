@@ -22,8 +22,8 @@ class SQLiteLeases:
 
     async def take(self, name: str, holder: str, length: timedelta) -> bool:
         values = (name, holder, to_micros(self._clock.now()), length // _MICROSECOND)
-        return await self._database.writer.write(lambda db: db.execute(_TAKE, values).rowcount == 1)
+        return await self._database.writer.write(lambda db: db.execute(_TAKE, values).rowcount == 1, erases=True)
 
     async def release(self, name: str, holder: str) -> None:
         sql = "DELETE FROM leases WHERE name = ? AND holder = ?"
-        await self._database.writer.write(lambda db: db.execute(sql, (name, holder)))
+        await self._database.writer.write(lambda db: db.execute(sql, (name, holder)), erases=True)

@@ -30,7 +30,7 @@ class SQLiteRequests:
         self._database = database
 
     async def add(self, request: PrivacyRequest, note: Note | None = None) -> None:
-        await self._database.writer.write(lambda db: _add(db, request, note))
+        await self._database.writer.write(lambda db: _add(db, request, note), erases=True)
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
@@ -45,7 +45,7 @@ class SQLiteRequests:
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
         sql = f"UPDATE privacy_requests SET status = ?, report = ?, epoch = {LATEST} WHERE id = ?"
-        await self._database.writer.write(lambda db: db.execute(sql, (status, report, request_id)))
+        await self._database.writer.write(lambda db: db.execute(sql, (status, report, request_id)), erases=True)
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"

@@ -4,6 +4,8 @@ A job that refuses has written nothing, so its neighbours go on. What breaks une
 each job is tried again alone. A COMMIT that fails leaves a doubt: the row seems absent on every connection and can
 come back after a restart (measured with a failing fsync). Truncating the write-ahead log removes it, so nothing is
 answered before that has succeeded; where it cannot, the outcome is unknown and the writer is not ready.
+
+On a full disk what erases is given the reserve (see `reserve`), and everything else is refused until that is back.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
+from ..reserve import Reserve, is_full
 from .lane import BUSY_MS, Lane, open_lane, sqlite3
 
 T = TypeVar("T")
@@ -25,18 +28,21 @@ _TRUNCATE_BUSY_MS: Final = 250
 """How long an erasure waits for readers before it answers that copies may be left in the log."""
 
 _MOST_AT_ONCE: Final = 500
+_FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 
 
 class Job(Generic[T]):
     """Work for the writer's transaction, and the future of its outcome.
 
     `work` raises a `Refusal` before it writes anything, or writes. `truncate` asks for the log to be truncated after.
+    What `erases`, or belongs to that, may use the reserve.
     """
 
-    __slots__ = ("future", "truncate", "work")
+    __slots__ = ("erases", "future", "truncate", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], T], *, truncate: bool) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, erases: bool, truncate: bool) -> None:
         self.work = work
+        self.erases = erases
         self.truncate = truncate
         self.future: asyncio.Future[tuple[T, bool]] = asyncio.get_running_loop().create_future()
 
@@ -51,9 +57,10 @@ _Outcome = tuple[Any, bool] | Exception
 class Writer:
     """Commits jobs in the order they come; `write` returns once the job is durable."""
 
-    def __init__(self, lane: Lane, clock: Clock, before_commit: Callable[[], None]) -> None:
+    def __init__(self, lane: Lane, clock: Clock, before_commit: Callable[[], None], reserve: Reserve) -> None:
         self._lane = lane
         self._before_commit = before_commit
+        self._reserve = reserve
         self._clock = clock
         self._waiting: list[Job[Any]] = []
         self._wake = asyncio.Event()
@@ -64,9 +71,11 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="consentful-writer")
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None) -> "Writer":
+    async def open(
+        cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None, reserve: Reserve | None = None
+    ) -> "Writer":
         """Return a writer; what `before_commit` does is done, or the transaction is not committed."""
-        return cls(await open_lane(path), clock, before_commit)
+        return cls(await open_lane(path), clock, before_commit, reserve or Reserve({}))
 
     @property
     def lane(self) -> Lane:
@@ -77,23 +86,23 @@ class Writer:
         """Whether a failed commit has not been cleared away yet."""
         return self._in_doubt
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what the work returned, durably.
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> T:
+        """Return what the work returned, durably. What belongs to an erasure may use the reserve.
 
         Raises:
             StorageFailed: If it was rolled back and cannot come back.
             OutcomeUnknown: If nobody can tell.
         """
-        outcome, _ = await self._enqueue(Job(work, truncate=False))
+        outcome, _ = await self._enqueue(Job(work, erases=erases, truncate=False))
         return outcome
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
-        return await self._enqueue(Job(work, truncate=True))
+        return await self._enqueue(Job(work, erases=True, truncate=True))
 
     async def truncate(self) -> bool:
         """Return whether the log holds no earlier copy of anything that was overwritten."""
-        _, clean = await self._enqueue(Job(lambda _: None, truncate=True))
+        _, clean = await self._enqueue(Job(lambda _: None, erases=True, truncate=True))
         return clean
 
     async def close(self) -> None:
@@ -118,10 +127,21 @@ class Writer:
             if not self._waiting and not self._closing:
                 self._wake.clear()
             if batch:
-                _settle(batch, await self._lane.run(lambda db, batch=batch: self._commit(db, batch)))
+                _settle(batch, await self._lane.run(lambda db, batch=batch: self._run_batch(db, batch)))
+
+    def _run_batch(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+        """Run what there is room for, on the connection's thread; never raises."""
+        if self._reserve.is_short and not self._reserve.take():
+            return self._erase_alone(db, batch)
+        return self._commit(db, batch)
+
+    def _erase_alone(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+        """Run what erases, and refuse everything else."""
+        erasing = [job for job in batch if job.erases]
+        outcomes = dict(zip(erasing, self._commit(db, erasing) if erasing else [], strict=True))
+        return [outcomes[job] if job in outcomes else StorageFailed() for job in batch]
 
     def _commit(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
-        """Run the batch, on the connection's thread; never raises."""
         if self._in_doubt and not self._clear_doubt(db):
             return [StorageFailed() for _ in batch]
         try:
@@ -129,9 +149,13 @@ class Writer:
         except _Doubt as doubt:
             cleared = self._clear_doubt(db)
             _log.error("commit failed", extra={"jobs": len(batch), "cleared": cleared, "error": _name(doubt.__cause__)})
+            if cleared and self._gives_way(doubt.__cause__, batch):
+                return self._erase_alone(db, batch)
             return [StorageFailed() if cleared else OutcomeUnknown() for _ in batch]
         except Exception as error:  # noqa: BLE001 - whatever it was, it was rolled back; the culprit is found alone
             _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": _name(error)})
+            if self._gives_way(error, batch):
+                return self._erase_alone(db, batch)
             return self._one_by_one(db, batch)
         self.last_success = self._clock.monotonic()
         return self._truncated(db, batch, outcomes)
@@ -141,13 +165,34 @@ class Writer:
             return [StorageFailed()]
         return [outcome for job in batch for outcome in self._commit(db, [job])]
 
+    def _gives_way(self, error: BaseException | None, batch: Sequence[Job[Any]]) -> bool:
+        """Whether the disk is full, something is to be erased, and there was a reserve for it."""
+        return any(job.erases for job in batch) and self._gives(error)
+
+    def _gives(self, error: BaseException | None) -> bool:
+        if not _is_full(error) or not self._reserve.give():
+            return False
+        _log.error("the disk is full: what erases goes on, nothing more is stored until there is room")
+        return True
+
     def _clear_doubt(self, db: sqlite3.Connection) -> bool:
-        self._in_doubt = not _truncate(db, BUSY_MS)
+        self._in_doubt = not self._truncate(db, BUSY_MS)
         return not self._in_doubt
+
+    def _truncate(self, db: sqlite3.Connection, busy_ms: int) -> bool:
+        """Move the log into the database and cut it to nothing, with the reserve if need be; whether it succeeded."""
+        try:
+            return _truncate(db, busy_ms)
+        except sqlite3.Error as error:
+            if not self._gives(error):
+                return False
+        with suppress(sqlite3.Error):
+            return _truncate(db, busy_ms)
+        return False
 
     def _truncated(self, db: sqlite3.Connection, batch: Sequence[Job[Any]], outcomes: list[_Outcome]) -> list[_Outcome]:
         if self._untruncated or any(job.truncate for job in batch):
-            self._untruncated = not _truncate(db, _TRUNCATE_BUSY_MS)
+            self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS)
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
@@ -180,17 +225,20 @@ def _roll_back(db: sqlite3.Connection) -> None:
 
 
 def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
-    """Move the whole log into the database and cut it to nothing; whether that succeeded.
+    """Move the whole log into the database and cut it to nothing; False if a reader is in it.
 
-    A reader in the log makes SQLite answer busy in the row it returns, without an error.
+    SQLite says that it is busy in the row that it returns, without an error.
     """
+    db.execute(f"PRAGMA busy_timeout = {busy_ms}")
     try:
-        db.execute(f"PRAGMA busy_timeout = {busy_ms}")
         busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    except sqlite3.Error:
-        return False
     return busy == 0
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return _name(error) in _FULL or is_full(error)
 
 
 def _name(error: BaseException | None) -> str:
