@@ -45,6 +45,13 @@ class Bucket:
         self._full_at = full_at + amount / rate.per_second
         return 0.0
 
+    def charge(self, now: float, amount: float) -> float:
+        """Take the amount, even more than is left, and return after how many seconds nothing is owed any more."""
+        rate = self._rate
+        self._full_at = max(self._full_at, now) + amount / rate.per_second
+        owed_s = self._full_at - now - rate.burst / rate.per_second
+        return owed_s if owed_s > 1e-9 else 0.0
+
     def is_full(self, now: float) -> bool:
         return self._full_at <= now
 
@@ -67,11 +74,18 @@ class Buckets:
 
     def take(self, client: str, now: float, amount: float = 1.0) -> float:
         """Take from the client's bucket, as `Bucket.take` does."""
+        return self._of(client, now).take(now, amount)
+
+    def charge(self, client: str, now: float, amount: float) -> float:
+        """Take from the client's bucket, as `Bucket.charge` does."""
+        return self._of(client, now).charge(now, amount)
+
+    def _of(self, client: str, now: float) -> Bucket:
         bucket = self._buckets.get(client)
         if bucket is None:
             self._make_room(now)
             bucket = self._buckets[client] = Bucket(self._rate)
-        return bucket.take(now, amount)
+        return bucket
 
     def _make_room(self, now: float) -> None:
         if self._until_forgetting == 0:  # rarely: it looks at all of them

@@ -13,6 +13,7 @@ from . import roots, signing
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
 from .chain import SERVICE, Actor, Chain
+from .clients import Clients
 from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
 from .consent import Catalogue, Wording, default_notice
@@ -99,6 +100,7 @@ class Service:
             due_within=settings.due_within,
         )
         self.guesses = Guesses(clock)
+        self.clients = Clients(settings, clock)
         self.tasks = Tasks()
         self.is_draining = False
 

@@ -83,6 +83,14 @@ class Settings(Place):
     """Bytes that all live dialogs of this process may take; above it new ones are told to come back later."""
     reserve: int = 32 * 1024 * 1024
     """Bytes of the disk that are kept for erasing when it is full; 0 keeps none."""
+    dialogs_per_client: int = 20_000
+    """Live dialogs that one client, an address or a credential, may have in this process."""
+    opens_per_second: float = 1_000
+    """Dialogs that one client may open in a second, in the long run; ten seconds' worth at once."""
+    frames_per_second: float = 20_000
+    """Frames that one client may send in a second, in the long run; ten seconds' worth at once."""
+    bytes_per_second: float = 16 * 1024 * 1024
+    """Bytes that one client may send to dialogs in a second, in the long run; ten seconds' worth at once."""
     compress: bool = False
     """Whether to offer permessage-deflate; it costs memory for each dialog."""
     issuer: str = "consentful"
@@ -116,6 +124,9 @@ class Settings(Place):
         for name in ("idle_timeout", "max_duration"):
             if getattr(self, name) <= 0:
                 raise BadSetting(name, "a number of seconds above 0")
+        for name in ("opens_per_second", "frames_per_second", "bytes_per_second"):
+            if getattr(self, name) <= 0:
+                raise BadSetting(name, "a number above 0")
         if self.workers < 1:
             raise BadSetting("workers", "a whole number above 0")
         if self.workers > 1 and self.port == 0:
@@ -124,7 +135,14 @@ class Settings(Place):
             raise BadSetting("reserve", "a whole number of bytes, 0 or more")
         if self.grace < 0:
             raise BadSetting("grace", "a number of seconds, 0 or more")
-        for name in ("max_text_bytes", "max_dialog_bytes", "max_messages", "due_days", "epoch_days"):
+        for name in (
+            "max_text_bytes",
+            "max_dialog_bytes",
+            "max_messages",
+            "dialogs_per_client",
+            "due_days",
+            "epoch_days",
+        ):
             if getattr(self, name) < 1:
                 raise BadSetting(name, "a whole number above 0")
         if self.max_text_bytes > self.max_dialog_bytes:

@@ -32,6 +32,14 @@ def test_more_than_the_burst_is_given_by_a_full_bucket_and_paid_for_afterwards()
     assert bucket.take(4, 40) == 0
 
 
+def test_what_was_taken_unasked_is_owed() -> None:
+    bucket = Bucket(Rate(burst=10, per_second=5))
+
+    assert [bucket.charge(0, 4), bucket.charge(0, 6), bucket.charge(0, 5), bucket.charge(0, 0)] == [0, 0, 1, 1]
+    assert bucket.take(0.5, 1) == pytest.approx(0.7)
+    assert (bucket.charge(1, 0), bucket.take(3, 10)) == (0, 0)
+
+
 steps = st.lists(st.tuples(st.floats(0, 5), st.floats(0.1, 4)), max_size=60)
 
 

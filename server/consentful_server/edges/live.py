@@ -16,12 +16,13 @@ from consentful.identifiers import uuid7
 
 from ..access import Principal
 from ..dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
-from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Refusal
+from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal
 from ..patience import Expire, Patience, Warn
 from ..registry import DIALOG_BYTES
 from ..service import Service
 from ..telemetry import where
 from . import faults
+from .meter import Meter
 from .socket import CLOSE_ANSWER_S, Socket
 
 CHANNEL: Final = "websocket"
@@ -38,7 +39,6 @@ class Connection:
 
     __slots__ = (
         "_ack_due",
-        "_ack_since",
         "_ack_task",
         "_bad_frames",
         "_closing",
@@ -48,6 +48,7 @@ class Connection:
         "_dialog",
         "_is_acking",
         "_loop",
+        "_meter",
         "_opcode",
         "_over",
         "_principal",
@@ -55,6 +56,8 @@ class Connection:
         "_transport",
         "_turn",
         "_turn_s",
+        "_unread",
+        "_unread_since",
         "_ws",
         "patience",
     )
@@ -65,10 +68,12 @@ class Connection:
         ws: Socket,
         codec: wire.Codec,
         principal: Principal,
-        transport: asyncio.Transport | None,
+        meter: Meter,
+        transport: asyncio.Transport,
     ) -> None:
         self._service = service
         self._ws = ws
+        self._meter = meter
         self._transport = transport
         self._closing: asyncio.Task[None] | None = None
         self._over: asyncio.Event | None = None
@@ -84,7 +89,8 @@ class Connection:
         self._turn_s = service.clock.monotonic()
         self._ack_due = False
         self._is_acking = False
-        self._ack_since = 0.0
+        self._unread = 0
+        self._unread_since = 0.0
         self._ack_task: asyncio.Task[None] | None = None
         settings = service.settings
         self.patience = Patience(settings.idle_timeout, settings.max_duration, self._turn_s)
@@ -105,11 +111,18 @@ class Connection:
         self._service.registry.enter(self)
         try:
             self._count(DIALOG_BYTES)
+            meter = self._meter
             while not self._ws.closed:
                 message = await self._ws.receive()
+                meter.left -= 1
+                if not meter.left:
+                    await self._let_others()
                 if message.type in _DATA:
+                    meter.read += len(message.data)
                     if self._closing is None and not self._hold(message):
                         await self._receive(message)
+                elif message.type is WSMsgType.PING:
+                    await self._answer_ping(message.data)
                 elif message.type in _GONE:
                     break
         except Refusal as refusal:
@@ -122,6 +135,8 @@ class Connection:
         finally:
             self._forget()
             self._service.registry.leave(self)
+            with contextlib.suppress(Overloaded):
+                self._meter.close()
             if self._over is not None:
                 self._over.set()
 
@@ -145,11 +160,13 @@ class Connection:
 
     def tick(self, now: float) -> None:
         """Do what patience asks for; called about every second."""
+        if self._is_deaf(now):
+            self._give_up_telling()
+            return
         if self._deciding is not None:
             return
-        if self._ack_task is not None and now - self._ack_since > _SLOW_AFTER_S:
-            self._end("slow", faults.CLOSED_SLOW)
-            return
+        if self._meter.is_behind:
+            self.charge()
         match self.patience.judge(now):
             case Warn(reason, in_s):
                 self._service.tasks.start(self._send_if_open(wire.Closing(reason, in_s)))
@@ -157,6 +174,42 @@ class Connection:
                 self._end(reason, faults.CLOSES[reason])
             case None:
                 pass
+
+    def charge(self) -> None:
+        """Have the client pay for what it sent; hang up if it cannot."""
+        try:
+            self._meter.charge()
+        except Overloaded as refusal:
+            if self._closing is None and self._deciding is None:
+                self._service.metrics.refused.labels(refusal.code).inc()
+                self._forget(refusal.code)
+                self._hang_up(faults.CLOSED_OVERLOADED, refusal.code, faults.to_wire(refusal))
+
+    async def _let_others(self) -> None:
+        """Let everybody else have a turn."""
+        self.charge()
+        await asyncio.sleep(0)
+
+    async def _answer_ping(self, data: bytes) -> None:
+        """Answer, while that is no more than a client needs (RFC 6455 §5.5.2)."""
+        self._meter.read += len(data)
+        if self._closing is None:
+            self._meter.ping()
+            await self._ws.pong(data)
+
+    def _is_deaf(self, now: float) -> bool:
+        """Whether the client has taken nothing of what waits for it, for long."""
+        unread = self._transport.get_write_buffer_size()
+        if unread == 0 or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        return now - self._unread_since > _SLOW_AFTER_S
+
+    def _give_up_telling(self) -> None:
+        """Close. A decision under way is carried out; whoever did not read it will ask again."""
+        if self._deciding is None:
+            self._end("slow", faults.CLOSED_SLOW)
+        else:
+            self._abort()
 
     def _hold(self, message: WSMessage) -> bool:
         """Hold a message that fits, at once: most frames are such. Whatever else it is has left no trace, and waits.
@@ -243,7 +296,8 @@ class Connection:
         self.patience.hear(self._service.clock.monotonic())
         self._deciding = asyncio.Event()
         try:
-            await self._flush_ack()
+            with contextlib.suppress(ConnectionError):  # the decision was read, and is carried out
+                await self._flush_ack()
             if isinstance(decision, Granted):
                 await self._keep(dialog, decision)
             else:
@@ -275,7 +329,6 @@ class Connection:
         """Ack once for all that is read in this turn of the loop: the receive loop does not yield in between."""
         self._ack_due = True
         if self._ack_task is None:
-            self._ack_since = self._turn_s
             self._ack_task = self._loop.create_task(self._send_acks())
 
     async def _send_acks(self) -> None:
@@ -325,18 +378,20 @@ class Connection:
             if self._closing is None and not self._ws.closed:
                 await self._send(frame)
 
-    def _hang_up(self, code: int, reason: str) -> asyncio.Task[None]:
+    def _hang_up(self, code: int, reason: str, last: wire.Error | None = None) -> asyncio.Task[None]:
         """Close from outside the receive loop, which looks at no further frame and waits for the client's answer."""
         if self._closing is None:
             self._over = asyncio.Event()
-            self._closing = self._service.tasks.start(self._say_goodbye(code, reason, self._over))
+            self._closing = self._service.tasks.start(self._say_goodbye(code, reason, last, self._over))
         return self._closing
 
-    async def _say_goodbye(self, code: int, reason: str, over: asyncio.Event) -> None:
-        """Send a close frame, and let the receive loop end with the client's answer."""
+    async def _say_goodbye(self, code: int, reason: str, last: wire.Error | None, over: asyncio.Event) -> None:
+        """Send a last frame and a close frame, and let the receive loop end with the client's answer."""
         try:
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 with contextlib.suppress(ConnectionError):
+                    if last is not None:
+                        await self._send(last)
                     await self._ws.say_goodbye(code, reason)
                 await over.wait()
         except TimeoutError:
@@ -351,8 +406,7 @@ class Connection:
             self._abort()
 
     def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def _end(self, outcome: str, code: int) -> None:
         """Let go of everything now, then close."""

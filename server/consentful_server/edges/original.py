@@ -16,6 +16,7 @@ from multidict import MultiDict
 from consentful import wire
 
 from .. import errors
+from ..clients import by_address, by_credential
 from ..clock import from_micros
 from ..errors import BadRequest, Unsupported
 from ..query import Filter, language_range
@@ -23,6 +24,7 @@ from ..sealing import Opened
 from ..stores import MessageRow
 from ..waiting import Decided, WaitingRoom
 from . import bodies
+from .addresses import client_address
 from .asking import DEFAULT_LIMIT, Limit, Range, convert, single
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
@@ -103,6 +105,7 @@ async def push(request: web.Request) -> web.StreamResponse:
     _refuse_several_workers(request)
     path = convert(request.match_info, _Path)
     pushed = convert(await _fields(request), Pushed)
+    _charge(request, pushed)
     await request.app[ROOM].push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
     return json(Held(path.dialogId), status=201)
 
@@ -135,6 +138,16 @@ async def data(request: web.Request) -> web.StreamResponse:
         query["offset"] = str(asked.offset + asked.limit)
         headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
     return json(found[: asked.limit], headers=headers)
+
+
+def _charge(request: web.Request, pushed: Pushed) -> None:
+    """Have the client pay for a message as for one on a live dialog.
+
+    Raises:
+        TooOften: If it sends too many.
+    """
+    names = (by_address(client_address(request)), by_credential(request[PRINCIPAL].id))
+    request.app[SERVICE].clients.charge(names, 1, request.content_length or len(pushed.text))
 
 
 def _refuse_several_workers(request: web.Request) -> None:
@@ -198,7 +211,14 @@ ROUTES: Final = (
         ("dialogs:write",),
         body={bodies.JSON: Pushed, bodies.FORM: Pushed},
         answers=(Answer({bodies.JSON: Held}, 201),),
-        refusals=(errors.Conflict, errors.Erased, errors.OverLimit, errors.Overloaded, errors.Unsupported),
+        refusals=(
+            errors.Conflict,
+            errors.Erased,
+            errors.OverLimit,
+            errors.Overloaded,
+            errors.TooOften,
+            errors.Unsupported,
+        ),
     ),
     Route(
         "POST",

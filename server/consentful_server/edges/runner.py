@@ -7,6 +7,7 @@ would put its token into both. It also lets a head dribble in for an hour, and a
 import asyncio
 import logging
 import resource
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -37,12 +38,14 @@ _KEPT_BACK: Final = 256
 class Line(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_abandoning", "_head_bytes", "_line", "_losing_patience", "_unread", "received")
+    __slots__ = ("_abandoning", "_head_bytes", "_line", "_losing_patience", "_unread", "alarm", "alarm_at", "received")
 
     def __init__(self, manager: "_Server", **options: Any) -> None:
         super().__init__(manager, **options)
         self.received = 0
-        """Bytes that came since the upgrade to a WebSocket."""
+        """Bytes that came since the upgrade to a WebSocket; `alarm` is called once there are more than `alarm_at`."""
+        self.alarm_at = 0
+        self.alarm: Callable[[], None] | None = None
         self._line: asyncio.Transport | None = None
         self._head_bytes = 0
         self._losing_patience: asyncio.TimerHandle | None = None
@@ -63,18 +66,21 @@ class Line(RequestHandler):
         for timer in (self._losing_patience, self._abandoning):
             if timer is not None:
                 timer.cancel()
-        self._line = None
+        self._line = self.alarm = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._payload_parser is not None:
+        if self._upgraded:  # pyright: ignore[reportUnknownMemberType]
             self.received += len(data)
             super().data_received(data)
+            if self.received > self.alarm_at and self.alarm is not None:
+                self.alarm()
             return
         heads = self._request_count
         super().data_received(data)
         if self._request_count > heads:
             self._stop_awaiting()
+            self.received = len(self._message_tail)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         elif self._losing_patience is not None or self._is_idle:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:

@@ -8,11 +8,15 @@ from msgspec import Meta
 from consentful import wire
 
 from ..access import Principal, Scope
-from ..errors import BadRequest, Forbidden, Overloaded, Refusal, Unauthenticated
+from ..clients import by_address, by_credential
+from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
 from ..service import Service
 from . import cors, faults
+from .addresses import client_address
 from .live import Connection
+from .meter import Meter
 from .requests import SERVICE, Answer, Route, bearer
+from .runner import Line
 from .socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
 
 SCOPE: Final[Scope] = "dialogs:write"
@@ -35,6 +39,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = Socket(
         timeout=CLOSE_ANSWER_S,
         heartbeat=HEARTBEAT_S,
+        autoping=False,
         protocols=() if subprotocol is None else (subprotocol,),
         compress=service.settings.compress,
         max_msg_size=service.limits.max_frame_bytes,
@@ -42,10 +47,16 @@ async def live(request: web.Request) -> web.StreamResponse:
     )
     codec = wire.CODECS[subprotocol or wire.JSON]
     await socket.prepare(_without_offers(request, subprotocol))
+    line = request.protocol
     if refusal is not None:
         await _tell(socket, codec, refusal)
-    else:
-        await Connection(service, socket, codec, principal, request.transport).run()
+    elif isinstance(line, Line) and line.transport is not None:  # or it is gone already
+        names = (by_address(client_address(request)), by_credential(principal.id))
+        meter = Meter(line, names, service.clients, service.registry, service.clock)
+        with service.clients.hold(*names):
+            connection = Connection(service, socket, codec, principal, meter, line.transport)
+            line.alarm = connection.charge
+            await connection.run()
     return socket
 
 
@@ -83,15 +94,18 @@ async def _admit(service: Service, request: web.Request, token: str | None) -> P
 
     Raises:
         Overloaded: If the server is stopping or full.
+        TooOften: If the client has opened too many, or owes for those it had.
         Forbidden: If the page's origin is not allowed, or the token lacks the scope.
         Unauthenticated: If the token is not valid.
     """
     if service.is_draining:
         raise Overloaded
     service.registry.check_room()
+    service.clients.admit(by_address(client_address(request)))
     cors.refuse_foreign(request, service.settings.allow_origin)
     principal = await service.access.authenticate(token)
     principal.require(SCOPE)
+    service.clients.admit(by_credential(principal.id))
     return principal
 
 
@@ -119,6 +133,6 @@ ROUTES: Final = (
         head=False,
         headers={hdrs.SEC_WEBSOCKET_PROTOCOL: _OFFERS},
         answers=(Answer({}, 101),),
-        refusals=(BadRequest, Unauthenticated, Forbidden, Overloaded),
+        refusals=(BadRequest, Unauthenticated, Forbidden, Overloaded, TooOften),
     ),
 )

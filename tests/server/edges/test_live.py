@@ -13,7 +13,6 @@ from aiohttp import ClientSession, WSMsgType
 
 from consentful.wire import Ack, Closing, Consent, Error, Message, Open, Opened, Stored
 from consentful_server.consent import Wording
-from consentful_server.edges.live import Connection
 from consentful_server.errors import OutcomeUnknown, StorageFailed
 from consentful_server.registry import Holder
 from consentful_server.stores import Candidate, SealedDialog
@@ -856,26 +855,6 @@ class TestPatience:
         assert await reader.read() == b""  # no second close frame (RFC 6455 §5.5.1)
         writer.close()
         await writer.wait_closed()
-
-    async def test_a_client_that_does_not_read_its_acks_is_closed(
-        self, live: Live, service: Served, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        await live.open(dialog_id="d-1")
-        stuck = asyncio.Event()
-
-        async def never(*_: object) -> None:
-            stuck.set()
-            await asyncio.Event().wait()
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Connection, "_flush_ack", never)
-            await live.send(Message(1, "Hi"))
-            await stuck.wait()
-
-        advance(service, clock, 29)
-        advance(service, clock, 2)
-
-        assert await live.closed() == 4002
 
 
 def advance(service: Served, clock: FakeClock, seconds: float) -> None:

@@ -1,0 +1,92 @@
+"""What a connection sends, beside its words: counted as it comes, charged to the client a while later.
+
+A frame costs an addition here; the shares are looked at once in a while, before they can be exceeded by much.
+"""
+
+from typing import Final
+
+from ..bucket import Bucket, Rate
+from ..clients import Clients
+from ..clock import Clock
+from ..errors import TooOften
+from ..registry import Registry
+from .runner import Line
+
+TURN_FRAMES: Final = 256
+"""After so many frames of one connection the others have their turn."""
+
+_TURN_BYTES: Final = 128 * 1024
+_FRAME_BYTES: Final = 6
+"""The least that a client's frame has beside its payload (RFC 6455 §5.2)."""
+
+_FREE_BYTES: Final = 64 * 1024
+"""Of a frame that is not whole yet, and of those that wait: counted with every dialog already."""
+
+_PINGS: Final = Rate(burst=100, per_second=1)
+"""A client that keeps its line open pings a few times a minute."""
+
+
+class Meter:
+    """One connection's counters; `left` and `read` are kept by who reads its frames."""
+
+    __slots__ = ("_charged", "_clients", "_clock", "_line", "_names", "_pings", "_registry", "_waiting", "left", "read")
+
+    def __init__(self, line: Line, names: tuple[str, ...], clients: Clients, registry: Registry, clock: Clock) -> None:
+        self._line = line
+        self._names = names
+        self._clients = clients
+        self._registry = registry
+        self._clock = clock
+        self._charged = 0
+        self._waiting = 0
+        self._pings: Bucket | None = None
+        self.left = TURN_FRAMES
+        """How many frames more until the others have their turn."""
+        self.read = 0
+        """Bytes of payload that were taken up."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything came that was not charged for, or was taken up that is still counted."""
+        return self._waiting > 0 or self._line.received != self._charged
+
+    def charge(self) -> None:
+        """Charge the client for what came, and count as memory what lies here and is no whole frame yet.
+
+        Raises:
+            TooOften: If it was more than the client's share.
+            Overloaded: If there is no room for it.
+        """
+        received, frames = self._line.received, TURN_FRAMES - self.left
+        size, self._charged, self.left = received - self._charged, received, TURN_FRAMES
+        self.read = min(self.read + frames * _FRAME_BYTES, received)  # what was compressed comes out as more
+        self._line.alarm_at = received + _TURN_BYTES
+        self._count(max(0, received - self.read - _FREE_BYTES))
+        self._clients.charge(self._names, frames, size)
+
+    def ping(self) -> None:
+        """Let the client have another answer to a ping.
+
+        Raises:
+            TooOften: If it had too many.
+        """
+        if self._pings is None:
+            self._pings = Bucket(_PINGS)
+        wait_s = self._pings.take(self._clock.monotonic())
+        if wait_s:
+            raise TooOften(max(1, round(wait_s)))
+
+    def close(self) -> None:
+        """Charge for the rest; what was counted as memory is given back."""
+        try:
+            self.charge()
+        finally:
+            self._count(0)
+
+    def _count(self, waiting: int) -> None:
+        more = waiting - self._waiting
+        if more > 0:
+            self._registry.take(more)
+        else:
+            self._registry.give_back(-more)
+        self._waiting = waiting
