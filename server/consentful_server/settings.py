@@ -116,6 +116,7 @@ class Settings(Place):
         """
         super().__post_init__()
         self._check_numbers()
+        self._check_shares()
         self._check_access()
 
     def _check_numbers(self) -> None:
@@ -124,9 +125,6 @@ class Settings(Place):
         for name in ("idle_timeout", "max_duration"):
             if getattr(self, name) <= 0:
                 raise BadSetting(name, "a number of seconds above 0")
-        for name in ("opens_per_second", "frames_per_second", "bytes_per_second"):
-            if getattr(self, name) <= 0:
-                raise BadSetting(name, "a number above 0")
         if self.workers < 1:
             raise BadSetting("workers", "a whole number above 0")
         if self.workers > 1 and self.port == 0:
@@ -149,6 +147,11 @@ class Settings(Place):
             raise BadSetting("max_text_bytes", f"at most max_dialog_bytes ({self.max_dialog_bytes})")
         if self.memory < self.max_dialog_bytes:
             raise BadSetting("memory", f"at least max_dialog_bytes ({self.max_dialog_bytes})")
+
+    def _check_shares(self) -> None:
+        for name in ("opens_per_second", "frames_per_second", "bytes_per_second"):
+            if getattr(self, name) <= 0:
+                raise BadSetting(name, "a number above 0")
 
     def _check_access(self) -> None:
         if self.auth == "none" and not self.is_loopback:
