@@ -58,12 +58,12 @@ async def _prepare(settings: Settings, announce: Announce) -> None:
 async def _serve(settings: Settings, announce: Announce) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     keep_memory_private()
-    _tune_interpreter()
     certificate = certificate_of(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
         if not await asyncio.to_thread(service.reserve.take):
             _log.error("the disk is full: nothing is stored until there is room for the reserve")
+        _tune_interpreter()
         runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
