@@ -134,9 +134,9 @@ class Cursors:
                 raise ValueError
             where = _decode_place(place)
         except (ValueError, msgspec.MsgspecError):
-            raise _BAD_CURSOR from None
+            raise _bad_cursor() from None
         if (where.kind, where.order) != (kind, order):
-            raise _BAD_CURSOR
+            raise _bad_cursor()
         return Walk(where.watermark, where.after)
 
     def mark(self, kind: str, query: Any, place: int) -> str:
@@ -153,10 +153,10 @@ class Cursors:
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except ValueError:
-            raise _BAD_CURSOR from None
+            raise _bad_cursor() from None
         at, mac = raw[: -self._MAC_BYTES], raw[-self._MAC_BYTES :]
         if not hmac.compare_digest(mac, self._mac_of(kind, query, at)):
-            raise _BAD_CURSOR
+            raise _bad_cursor()
         return int.from_bytes(at, "big")
 
     def _mac_of(self, kind: str, query: Any, at: bytes) -> bytes:
@@ -166,9 +166,13 @@ class Cursors:
         return hmac.digest(self._key, _encode([place, wanted, sight]), "sha256")[: self._MAC_BYTES]
 
 
-_BAD_CURSOR: Final = BadRequest("cursor", "not a cursor of this query; start again without it, with the same filters")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_place: Final = msgspec.msgpack.Decoder(_Place).decode
+
+
+def _bad_cursor() -> BadRequest:
+    """Return a new one each time: an exception that is raised again keeps every frame that it ever came through."""
+    return BadRequest("cursor", "not a cursor of this query; start again without it, with the same filters")
 
 
 def language_range(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Cursors: opaque, of one query only, and never a cause of a crash."""
 
 import base64
+import traceback
 from datetime import UTC, datetime
 
 import msgspec
@@ -82,3 +83,17 @@ def test_a_language_range_has_no_case(text: str, meant: str | None) -> None:
 def test_what_is_no_language_range_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="language"):
         language_range(text)
+
+
+def test_what_was_refused_is_let_go_of() -> None:
+    """An exception that is raised again keeps each frame that it came through, and with it what was sent."""
+
+    def refused(cursor: str) -> BadRequest:
+        with pytest.raises(BadRequest) as refusal:
+            CURSORS.read(cursor, "messages", "newest", WANTED, None)
+        return refusal.value
+
+    first, second = refused("one"), refused("another")
+
+    assert first is not second
+    assert len(traceback.extract_tb(second.__traceback__)) == len(traceback.extract_tb(first.__traceback__))
