@@ -32,24 +32,32 @@ COMPRESS: Final = web.AppKey("compress", bool)
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    """Say everything back, in the frames that it came in."""
+    """Say everything back, reading as a dialog does: it answers pings itself, to count them, and looks at UTF-8."""
     socket = Socket(
         timeout=CLOSE_ANSWER_S,
         heartbeat=HEARTBEAT_S,
+        autoping=False,
         compress=request.app[COMPRESS],
         max_msg_size=LARGEST + 1,
         decode_text=False,
     )
     await socket.prepare(request)
     async for message in socket:
-        if message.type is WSMsgType.TEXT:
-            try:
-                message.data.decode()
-            except UnicodeDecodeError:
-                await socket.close(code=CLOSED_BAD_TEXT)
-                break
-        await socket.send_frame(message.data, message.type)
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        elif message.type is WSMsgType.TEXT and not is_utf8(message.data):
+            await socket.close(code=CLOSED_BAD_TEXT)
+        elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            await socket.send_frame(message.data, message.type)
     return socket
+
+
+def is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @asynccontextmanager
