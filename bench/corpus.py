@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from consentful.wire import Consent, Message, Open
 from consentful_server.dialog import Dialog, Granted
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.lane import connect
 
 _AT_ONCE = 500
 TEXT = "Where is my parcel? It should have come on Tuesday, and nobody at the counter could tell me anything"
@@ -33,6 +34,32 @@ async def fill(service: Service, name: str, dialogs: int, messages: int) -> list
         some = ids[start : start + _AT_ONCE]
         await asyncio.gather(*(_keep(service, dialog_id, messages) for dialog_id in some))
     return ids
+
+
+def multiply(folder: Path, name: str, dialogs: int, times: int) -> list[str]:
+    """Store so many copies of each dialog that `fill` stored under this name, and return their ids.
+
+    The copies are as large as the dialogs, and lie where they would; they only do not open.
+    """
+    with closing(connect(folder / "data" / "consentful.db")) as db:
+        columns: list[str] = [row[1] for row in db.execute("PRAGMA table_info(dialogs)")]
+        copied = {"id": "id + :past", "dialog_id": "dialog_id || '/' || :time", "withdrawal_hash": "randomblob(32)"}
+        values = ", ".join(copied.get(column, column) for column in columns)
+        db.execute("BEGIN")
+        for time in range(1, times):
+            given = {"past": time * dialogs, "time": time, "dialogs": dialogs}
+            db.execute(f"INSERT INTO dialogs SELECT {values} FROM dialogs WHERE id <= :dialogs", given)
+            for table, rest in (("dialog_keys", "wrapped"), ("seals", "customer, metadata, texts")):
+                db.execute(
+                    f"INSERT INTO {table} SELECT dialog + :past, {rest} FROM {table} WHERE dialog <= :dialogs", given
+                )
+            db.execute(
+                "INSERT INTO messages SELECT dialog + :past, seq, role, language, received_at + :past FROM messages"
+                " WHERE dialog <= :dialogs",
+                given,
+            )
+        db.execute("COMMIT")
+    return [f"{name}-{number}/{time}" for time in range(1, times) for number in range(dialogs)]
 
 
 async def _keep(service: Service, dialog_id: str, messages: int) -> None:

@@ -1,4 +1,4 @@
-"""The erasure of one dialog, durable and with the log truncated: beside one fdatasync, and at 100,000 dialogs."""
+"""The erasure of one dialog, durable and with the log truncated: beside one fdatasync, and at a million dialogs."""
 
 import time
 from statistics import median
@@ -13,9 +13,9 @@ from .figure import Figure, Measured, compare
 from .plan import Plan
 
 _SYNC = Figure("erase one of 100 dialogs / fdatasync", "s", 8, 4, less_is_better=True)
-_SIZE = Figure("erase one of 100,000 dialogs / of 100", "s", 1.2, 1.0, less_is_better=True)
+_SIZE = Figure("erase one of 1,000,000 dialogs / of 100", "s", 1.2, 1.0, less_is_better=True)
 
-_FEW, _MANY = 100, 100_000
+_FEW, _MANY, _COPIED = 100, 1_000_000, 1_000
 _ERASED = 40
 """Of each store in each round."""
 
@@ -30,8 +30,10 @@ async def _measure(plan: Plan) -> list[Measured]:
     few: list[float] = []
     many: list[float] = []
     sync: list[float] = []
+    async with corpus.opened(folders[1]) as large:
+        await corpus.fill(large, "e", _COPIED, 1)
+    ids = corpus.multiply(folders[1], "e", _COPIED, plan.size(_MANY) // _COPIED)
     async with corpus.opened(folders[0]) as small, corpus.opened(folders[1]) as large:
-        ids = await corpus.fill(large, "e", plan.size(_MANY), 1)
         for number in range(plan.rounds + 1):
             sync.append(disk.seconds(plan.size(300)))
             few.append(await _seconds(small, await corpus.fill(small, f"r{number}", _FEW, 1), 1))
