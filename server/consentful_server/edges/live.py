@@ -9,7 +9,7 @@ import contextlib
 import logging
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType
+from aiohttp import WSMsgType
 
 from consentful import wire
 from consentful.identifiers import uuid7
@@ -22,7 +22,7 @@ from ..registry import DIALOG_BYTES
 from ..service import Service
 from ..telemetry import where
 from . import faults
-from .meter import Meter
+from .meter import TURN_FRAMES, Meter
 from .socket import CLOSE_ANSWER_S, Socket
 
 CHANNEL: Final = "websocket"
@@ -109,21 +109,22 @@ class Connection:
     async def run(self) -> None:
         """Serve the dialog until it ends; nothing of it is left afterwards."""
         self._service.registry.enter(self)
+        meter, left = self._meter, TURN_FRAMES
         try:
             self._count(DIALOG_BYTES)
-            meter = self._meter
             while not self._ws.closed:
-                message = await self._ws.receive()
-                meter.left -= 1
-                if not meter.left:
+                kind, data, _ = await self._ws.receive()
+                left -= 1
+                if not left:
+                    left = TURN_FRAMES
                     await self._let_others()
-                if message.type in _DATA:
-                    meter.read += len(message.data)
-                    if self._closing is None and not self._hold(message):
-                        await self._receive(message)
-                elif message.type is WSMsgType.PING:
-                    await self._answer_ping(message.data)
-                elif message.type in _GONE:
+                if kind in _DATA:
+                    meter.read += len(data)
+                    if self._closing is None and not self._hold(kind, data):
+                        await self._receive(kind, data)
+                elif kind is WSMsgType.PING:
+                    await self._answer_ping(data)
+                elif kind in _GONE:
                     break
         except Refusal as refusal:
             await self._fail(refusal)
@@ -135,8 +136,7 @@ class Connection:
         finally:
             self._forget()
             self._service.registry.leave(self)
-            with contextlib.suppress(Overloaded):
-                self._meter.close()
+            meter.close(TURN_FRAMES - left)
             if self._over is not None:
                 self._over.set()
 
@@ -176,9 +176,12 @@ class Connection:
                 pass
 
     def charge(self) -> None:
-        """Have the client pay for what it sent; hang up if it cannot."""
+        """Have the client pay for the bytes it sent; hang up if it cannot."""
+        self._charge(0)
+
+    def _charge(self, frames: int) -> None:
         try:
-            self._meter.charge()
+            self._meter.charge(frames)
         except Overloaded as refusal:
             if self._closing is None and self._deciding is None:
                 self._service.metrics.refused.labels(refusal.code).inc()
@@ -187,7 +190,7 @@ class Connection:
 
     async def _let_others(self) -> None:
         """Let everybody else have a turn."""
-        self.charge()
+        self._charge(TURN_FRAMES)
         await asyncio.sleep(0)
 
     async def _answer_ping(self, data: bytes) -> None:
@@ -211,16 +214,16 @@ class Connection:
         else:
             self._abort()
 
-    def _hold(self, message: WSMessage) -> bool:
+    def _hold(self, kind: WSMsgType, data: bytes) -> bool:
         """Hold a message that fits, at once: most frames are such. Whatever else it is has left no trace, and waits.
 
         Raises:
             Overloaded: If there is no room for it.
         """
-        if self._dialog is None or message.type is not self._opcode:
+        if self._dialog is None or kind is not self._opcode:
             return False
         try:
-            frame = self._codec.decode_client(message.data)
+            frame = self._codec.decode_client(data)
             if type(frame) is not wire.Message:
                 return False
             self._say(frame)
@@ -228,11 +231,11 @@ class Connection:
             return False
         return True
 
-    async def _receive(self, message: WSMessage) -> None:
+    async def _receive(self, kind: WSMsgType, data: bytes) -> None:
         try:
-            frame = self._decode(message)
+            frame = self._decode(kind, data)
         except wire.BadFrame as bad:
-            if message.type is WSMsgType.TEXT and not _is_utf8(message.data):
+            if kind is WSMsgType.TEXT and not _is_utf8(data):
                 await self._close(faults.CLOSED_BAD_TEXT, "text is not UTF-8")  # RFC 6455 §8.1
             else:
                 await self._refuse_frame(wire.Error("frame", str(bad)))
@@ -245,10 +248,10 @@ class Connection:
         except Refusal as refusal:
             await self._answer(refusal, seq)
 
-    def _decode(self, message: WSMessage) -> wire.FromClient:
-        if message.type is not self._opcode:
+    def _decode(self, kind: WSMsgType, data: bytes) -> wire.FromClient:
+        if kind is not self._opcode:
             raise wire.BadFrame("$", f"send {self._opcode.name.lower()} frames in this subprotocol")
-        return self._codec.decode_client(message.data)
+        return self._codec.decode_client(data)
 
     async def _handle(self, frame: wire.FromClient) -> None:
         if isinstance(frame, wire.Message):

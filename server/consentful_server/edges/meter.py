@@ -3,6 +3,7 @@
 A frame costs an addition here; the shares are looked at once in a while, before they can be exceeded by much.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from ..bucket import Bucket, Rate
@@ -27,9 +28,9 @@ _PINGS: Final = Rate(burst=100, per_second=1)
 
 
 class Meter:
-    """One connection's counters; `left` and `read` are kept by who reads its frames."""
+    """One connection's counters; `read` is kept by who reads its frames."""
 
-    __slots__ = ("_charged", "_clients", "_clock", "_line", "_names", "_pings", "_registry", "_waiting", "left", "read")
+    __slots__ = ("_charged", "_clients", "_clock", "_line", "_names", "_pings", "_registry", "_waiting", "read")
 
     def __init__(self, line: Line, names: tuple[str, ...], clients: Clients, registry: Registry, clock: Clock) -> None:
         self._line = line
@@ -40,8 +41,6 @@ class Meter:
         self._charged = 0
         self._waiting = 0
         self._pings: Bucket | None = None
-        self.left = TURN_FRAMES
-        """How many frames more until the others have their turn."""
         self.read = 0
         """Bytes of payload that were taken up."""
 
@@ -50,15 +49,15 @@ class Meter:
         """Whether anything came that was not charged for, or was taken up that is still counted."""
         return self._waiting > 0 or self._line.received != self._charged
 
-    def charge(self) -> None:
-        """Charge the client for what came, and count as memory what lies here and is no whole frame yet.
+    def charge(self, frames: int) -> None:
+        """Charge the client for these frames and for all bytes that came; what is no whole frame yet counts as memory.
 
         Raises:
             TooOften: If it was more than the client's share.
             Overloaded: If there is no room for it.
         """
-        received, frames = self._line.received, TURN_FRAMES - self.left
-        size, self._charged, self.left = received - self._charged, received, TURN_FRAMES
+        received = self._line.received
+        size, self._charged = received - self._charged, received
         self.read = min(self.read + frames * _FRAME_BYTES, received)  # what was compressed comes out as more
         self._line.alarm_at = received + _TURN_BYTES
         self._count(max(0, received - self.read - _FREE_BYTES))
@@ -76,12 +75,11 @@ class Meter:
         if wait_s:
             raise TooOften(max(1, round(wait_s)))
 
-    def close(self) -> None:
-        """Charge for the rest; what was counted as memory is given back."""
-        try:
-            self.charge()
-        finally:
-            self._count(0)
+    def close(self, frames: int) -> None:
+        """Charge for the rest, which is owed; what was counted as memory is given back."""
+        self.read = self._line.received
+        with suppress(TooOften):
+            self.charge(frames)
 
     def _count(self, waiting: int) -> None:
         more = waiting - self._waiting
