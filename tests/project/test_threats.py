@@ -24,6 +24,7 @@ THREATS = {
     "request smuggling behind nginx",
     "script injection in the pages",
     "slow-loris",
+    "timing",
     "token in URL",
 }
 
