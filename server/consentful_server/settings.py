@@ -1,6 +1,7 @@
 """Everything that can be set, read once from flags, environment and file into one frozen value."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -14,6 +15,7 @@ from .errors import BadSetting
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LEAST_FRAME_BYTES = 1024
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 _STATIC_IN_WHEEL = Path(__file__).parent / "static"
 _STATIC_IN_REPOSITORY = Path(__file__).parent.parent.parent / "static"
 
@@ -165,8 +167,12 @@ class Settings(Place):
             raise BadSetting("trusted_proxy", "networks that hold your proxies alone; in all of them is everybody")
         for origin in self.allow_origin:
             scheme, separator, host = origin.partition("://")
-            if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
-                raise BadSetting("allow_origin", "whole origins without a path, such as https://chat.example")
+            usual = {"http": ":80", "https": ":443"}.get(scheme)
+            if usual is None or not separator or not _HOST.fullmatch(host) or host.endswith(usual):
+                raise BadSetting(
+                    "allow_origin",
+                    "origins as browsers send them, such as https://chat.example: lower case, no path, no usual port",
+                )
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:
