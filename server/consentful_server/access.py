@@ -9,7 +9,7 @@ import msgspec
 
 from .chain import SERVICE, Actor
 from .clock import Clock, to_micros
-from .errors import Forbidden, Unauthenticated
+from .errors import Forbidden, TokenExpired, Unauthenticated
 from .logbook import Logbook
 from .stores import Store
 from .stores.credentials import Credential
@@ -30,13 +30,16 @@ _CACHED_AT_MOST: Final = 10_000
 class Principal(msgspec.Struct, frozen=True):
     """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose.
 
-    `request` is the id of the HTTP request with which it asks.
+    `request` is the id of the HTTP request with which it asks. `credential` names the key that it came with, and
+    `until` is when its token ends, in microseconds since the epoch: whoever stays connected is looked at again.
     """
 
     id: str
     scopes: frozenset[str]
     purposes: tuple[str, ...] | None = None
     request: str | None = None
+    credential: str | None = None
+    until: int | None = None
 
     def may(self, *scopes: Scope) -> bool:
         """Whether it has one of the scopes."""
@@ -71,12 +74,23 @@ class Access(Protocol):
         """
         ...
 
+    async def recheck(self, principal: Principal) -> None:
+        """See that the token, with which somebody came a while ago, is still good.
+
+        Raises:
+            TokenExpired: If it has ended or was revoked since.
+        """
+        ...
+
 
 class OpenDoor:
     """`--auth none`: whoever reaches the loopback interface may do everything."""
 
     async def authenticate(self, token: str | None) -> Principal:
         return Principal("local", frozenset(SCOPES))
+
+    async def recheck(self, principal: Principal) -> None:
+        """Nobody who is in is put out."""
 
 
 class Keys:
@@ -91,6 +105,7 @@ class Keys:
         self._pepper = pepper
         self._clock = clock
         self._seen: dict[str, tuple[float, Credential | None]] = {}
+        self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
         if token is None or not token.isascii():  # bytes that are no text come as surrogates, which nothing encodes
@@ -103,9 +118,21 @@ class Keys:
         expected = credential.hash if credential else b""
         if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
             raise Unauthenticated
-        if credential.revoked_at is not None or self._is_over(credential.expires_at):
+        if not self._is_good(credential):
             raise Unauthenticated
-        return Principal(credential.name, frozenset(credential.scopes), credential.purposes)
+        self._used[key_id] = to_micros(self._clock.now())
+        return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
+
+    async def recheck(self, principal: Principal) -> None:
+        credential = await self._look_up(principal.credential or "")
+        if credential is None or not self._is_good(credential):
+            raise TokenExpired
+
+    async def flush(self) -> None:
+        """Put on record when keys were used since the last time."""
+        used, self._used = self._used, {}
+        if used:
+            await self._store.credentials.used(used)
 
     async def create(
         self,
@@ -147,5 +174,6 @@ class Keys:
     def _hash(self, key_id: str, secret: str) -> bytes:
         return hmac.digest(self._pepper, f"{key_id}_{secret}".encode(), "sha256")
 
-    def _is_over(self, expires_at: int | None) -> bool:
-        return expires_at is not None and to_micros(self._clock.now()) >= expires_at
+    def _is_good(self, credential: Credential) -> bool:
+        is_over = credential.expires_at is not None and to_micros(self._clock.now()) >= credential.expires_at
+        return credential.revoked_at is None and not is_over

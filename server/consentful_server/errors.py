@@ -195,6 +195,15 @@ class Unauthenticated(Refusal):
         return "send a valid token as `Authorization: Bearer …`; `consentful keys create` makes one"
 
 
+class TokenExpired(Refusal):
+    """The token with which a dialog was opened has ended, or was revoked, before the customer said yes."""
+
+    code = "token_expired"
+
+    def __str__(self) -> str:
+        return "the token has ended; connect again with a new one and replay the dialog, nothing of it was stored"
+
+
 class Forbidden(Refusal):
     """The token is valid and does not suffice."""
 

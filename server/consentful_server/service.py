@@ -119,7 +119,7 @@ class Service:
     async def refresh(self) -> None:
         """See what was changed from outside, go on with privacy requests that are pending, and tell how all stands."""
         await self.refresh_catalogue()
-        await self.stats.flush()
+        await self.flush()
         self.metrics.reserve.set(await asyncio.to_thread(self.reserve.take) if self.reserve.is_short else True)
         pending = await self.privacy.retry()
         self.metrics.pending.set(len(pending))
@@ -144,6 +144,11 @@ class Service:
         await asyncio.to_thread(signing.retire, folder)
         self.signer.renew(keys)
         _log.info("signing key replaced", extra={"kid": self.signer.jwk["kid"]})
+
+    async def flush(self) -> None:
+        """Put on record what is counted in memory meanwhile: how dialogs ended, and which keys were used."""
+        await self.stats.flush()
+        await self.keys.flush()
 
     async def anchor(self) -> None:
         """Write the access log's head into the server's log, which is usually kept where this machine cannot write."""
@@ -184,6 +189,7 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         await service.refresh_catalogue()
         await _erase_again(service, erasures)
         yield service
+        await service.flush()
     finally:
         await store.close()
 

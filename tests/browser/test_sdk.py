@@ -365,7 +365,10 @@ async def test_a_token_callback_is_asked_for_each_connection(page: Page) -> None
         """run(async ({ open, Socket }) => {
           let tokens = 0;
           Socket.answer = (frame, socket) => {
-            if (frame.type === "consent") Socket.made.length === 1 ? socket.end(4003) : socket.store();
+            if (frame.type !== "consent") return;
+            if (Socket.made.length > 1) return socket.store();
+            socket.hear({ type: "error", code: "token_expired", detail: "", retry: true });
+            socket.end(4003);
           };
           const dialog = await open({ token: async () => `t${++tokens}` });
           await dialog.say("one");

@@ -11,6 +11,7 @@ import pytest
 import consentful
 from consentful import Dialog, wire
 from consentful_server import testing
+from consentful_server.clock import to_micros
 from consentful_server.testing import Served
 
 from .scripted import FakeClock, task
@@ -36,6 +37,39 @@ async def kept(service: Served, dialog_id: str, token: str = "") -> dict[str, An
 def words(dialog: dict[str, Any] | int) -> list[tuple[str, str]]:
     assert isinstance(dialog, dict), dialog
     return [(message["role"], message["text"]) for message in dialog["messages"]]
+
+
+async def test_a_token_that_ends_before_the_yes_is_replaced_without_the_chatbot_noticing() -> None:
+    clock = testing.FakeClock()
+    async with testing.serve(auth="keys", clock=clock) as service:
+        keys = service.service.keys
+
+        async def make(seconds: int) -> str:
+            return await keys.create("shop", ["dialogs:write"], expires_at=to_micros(clock.now()) + seconds * 1_000_000)
+
+        handed_out = [await make(60), await make(3600)]
+        tokens = iter(handed_out)
+        async with consentful.open_dialog(service.url, customer_id="c-1", token=lambda: next(tokens)) as dialog:
+            await dialog.say("Where is my parcel?")
+            clock.advance(61)
+            await dialog.say("It arrives tomorrow.", role="bot")
+            stored = await dialog.grant()
+
+        assert stored.messages == 2
+        reads = await service.create_key("data:read", name="reader")
+        assert [text for _, text in words(await kept(service, dialog.id, reads))] == [
+            "Where is my parcel?",
+            "It arrives tomorrow.",
+        ]
+
+
+async def test_a_token_that_ended_keeps_nobody_from_saying_no() -> None:
+    async with testing.serve(auth="keys") as service:
+        key = await service.create_key("dialogs:write")
+        async with consentful.open_dialog(service.url, customer_id="c-1", token=key) as dialog:
+            await dialog.say("secret")
+            await service.service.store.credentials.revoke(key.split("_")[1])
+            assert await dialog.decline() == wire.Discarded(dialog.id, 1)
 
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])

@@ -43,7 +43,7 @@ def create(
 @keys.command(name="list")
 def list_keys(place: Where = Place()) -> int:
     """List every key, revoked ones as well."""
-    table = Table("id", "name", "scopes", "purposes", "made", "ends", "revoked")
+    table = Table("id", "name", "scopes", "purposes", "made", "ends", "revoked", "last used")
     for credential in with_service(place, lambda service: service.store.credentials.all()):
         table.add_row(*_row(credential))
     OUT.print(table)
@@ -60,7 +60,7 @@ def revoke(key_id: str, *, place: Where = Place()) -> int:
 
 
 def _row(credential: Credential) -> list[str]:
-    moments = (credential.created_at, credential.expires_at, credential.revoked_at)
+    moments = (credential.created_at, credential.expires_at, credential.revoked_at, credential.last_used_at)
     return [
         credential.id,
         credential.name,

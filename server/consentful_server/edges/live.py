@@ -302,6 +302,7 @@ class Connection:
             with contextlib.suppress(ConnectionError):  # the decision was read, and is carried out
                 await self._flush_ack()
             if isinstance(decision, Granted):
+                await self._service.access.recheck(self._principal)  # a "no" is never refused
                 await self._keep(dialog, decision)
             else:
                 await self._discard(dialog, decision)

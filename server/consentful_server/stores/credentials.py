@@ -1,5 +1,6 @@
 """API keys, as a store keeps them."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
+    last_used_at: int | None = None
+    """To the minute."""
 
 
 class Credentials(Protocol):
@@ -33,4 +36,8 @@ class Credentials(Protocol):
 
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         """Revoke the key from now on; False if there is no such key. Revoking again changes nothing."""
+        ...
+
+    async def used(self, when: Mapping[str, int]) -> None:
+        """Put on record when keys were last used, by their ids."""
         ...

@@ -1,7 +1,7 @@
 """API keys, as rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ...clock import Clock, to_micros
@@ -13,7 +13,8 @@ from .database import Database
 if TYPE_CHECKING:
     import sqlite3
 
-_SELECT: Final = "SELECT id, name, hash, scopes, purposes, created_at, expires_at, revoked_at FROM credentials"
+_COLUMNS: Final = "id, name, hash, scopes, purposes, created_at, expires_at, revoked_at, last_used_at"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM credentials"
 
 
 class SQLiteCredentials:
@@ -37,10 +38,15 @@ class SQLiteCredentials:
         now = to_micros(self._clock.now())
         return await self._database.writer.write(lambda db: _revoke(db, key_id, now, note))
 
+    async def used(self, when: Mapping[str, int]) -> None:
+        sql = "UPDATE credentials SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?"
+        values = [(at, key_id) for key_id, at in when.items()]
+        await self._database.writer.write(lambda db: db.executemany(sql, values))
+
 
 def _from_row(row: Sequence[Any]) -> Credential:
     key_id, name, digest, scopes, purposes, *times = row
-    created_at, expires_at, revoked_at = times
+    created_at, expires_at, revoked_at, last_used_at = times
     return Credential(
         id=key_id,
         name=name,
@@ -50,6 +56,7 @@ def _from_row(row: Sequence[Any]) -> Credential:
         created_at=created_at,
         expires_at=expires_at,
         revoked_at=revoked_at,
+        last_used_at=last_used_at,
     )
 
 
@@ -69,7 +76,7 @@ def _revoke(db: "sqlite3.Connection", key_id: str, at: int, note: Note | None) -
 
 def _add(db: "sqlite3.Connection", credential: Credential, note: Note | None) -> None:
     db.execute(
-        "INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             credential.id,
             credential.name,
@@ -79,6 +86,7 @@ def _add(db: "sqlite3.Connection", credential: Credential, note: Note | None) ->
             credential.created_at,
             credential.expires_at,
             credential.revoked_at,
+            credential.last_used_at,
         ),
     )
     if note is not None:
