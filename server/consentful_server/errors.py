@@ -14,6 +14,7 @@
     │   ├── Conflict          conflict      the id holds another dialog, or another customer's
     │   ├── Erased            erased        the id was erased and cannot come back
     │   ├── OutcomeUnknown    unknown       nobody can tell yet whether it was stored
+    │   ├── TokenExpired      token_expired the token ended before the customer said yes
     │   └── Overloaded        overloaded    no room; come back later
     │       └── TooOften      too_often     more than this client's share; come back later
     ├── of a request

@@ -40,6 +40,7 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
     errors.OutcomeUnknown,
     errors.Overloaded,
     errors.TooOften,
+    errors.TokenExpired,
     errors.Unauthenticated,
     errors.Forbidden,
     errors.BadRequest,
