@@ -112,7 +112,7 @@ def was_asked_for_metrics(service: Served) -> bool:
 
 def impatient(text: str) -> str:
     """Let the front wait for what never comes no longer than a test can."""
-    return re.sub(r"(client_\w+_timeout|keepalive_timeout) +\d+s;", r"\1 200ms;", text)
+    return re.sub(r"(client_\w+_timeout|keepalive_timeout) +\d+s;", r"\1 100ms;", text)
 
 
 def reusing(text: str) -> str:
