@@ -229,6 +229,7 @@ class TestEveryCode:
         errors.Overloaded(),
         errors.TooOften(1),
         errors.Unauthenticated(),
+        errors.TokenExpired(),
         errors.Forbidden("the scope privacy"),
         errors.BadRequest("q", "a text"),
         errors.NotFound(),
