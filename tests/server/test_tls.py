@@ -146,8 +146,8 @@ class TestReplacing:
         certificate.refresh()
         certificate.refresh()
 
-        (record,) = caplog.records
-        assert (record.levelname, record.message) == ("ERROR", "certificate kept: the new one will not do")
+        (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert record.message == "certificate kept: the new one will not do"
         assert str(pair.certificate) in vars(record)["why"]
         shake_hands(certificate.context, old)
 

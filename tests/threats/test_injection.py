@@ -4,16 +4,15 @@ import io
 import json
 import logging
 from collections.abc import AsyncGenerator, Generator
-from typing import Literal
 
 import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from consentful_server.telemetry import set_up_logging
 from consentful_server.testing import Served, serve
 from kept import keep, texts
 from live import connect
+from logs import shipped
 from raw import request
 from routes import every_request, every_route
 
@@ -94,17 +93,12 @@ FORGED = 'x\r\n2026-01-01T00:00:00Z [info] forged\n{"event":"forged"}\x1b[2J\u20
 @pytest.fixture(params=["console", "json"])
 def log(request: pytest.FixtureRequest) -> Generator[io.StringIO]:
     """What the server writes, in each of its forms, at the lowest level."""
-    form: Literal["console", "json"] = request.param
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    set_up_logging("debug", form)
-    written = io.StringIO()
+    written, root = io.StringIO(), logging.getLogger()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(root.handlers[0].formatter)
-    root.handlers[:] = [handler]
-    yield written
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with shipped(request.param) as formatter:
+        handler.setFormatter(formatter)
+        root.handlers[:] = [handler]
+        yield written
 
 
 def test_whatever_is_logged_is_one_line_without_control_characters(log: io.StringIO) -> None:

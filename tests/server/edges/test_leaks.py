@@ -18,11 +18,11 @@ from consentful.wire import Consent, Message, Open
 from consentful_server import errors
 from consentful_server.edges import faults
 from consentful_server.errors import StorageFailed
-from consentful_server.telemetry import set_up_logging
 from consentful_server.testing import FakeClock, Served
 from documented import served
 from kept import bearer, eventually, messages
 from live import PATH, Live, connect
+from logs import shipped
 from raw import CLOSE, UPGRADE, exchange
 from routes import every_route
 
@@ -54,16 +54,8 @@ class Log:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Generator[Log]:
-    root = logging.getLogger()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("asyncio", "aiohttp")}
-    set_up_logging("debug", "json")
-    formatter = root.handlers[0].formatter
-    assert formatter is not None
-    root.handlers[:] = handlers
-    with caplog.at_level(logging.DEBUG):
+    with shipped("json") as formatter, caplog.at_level(logging.DEBUG):
         yield Log(caplog, formatter)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
 
 
 async def everything(live: Live) -> str:
