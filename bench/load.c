@@ -11,11 +11,13 @@
    --bytes N      bytes of each message's frame payload
    --rate R       begin so many dialogs a second, in free slots, instead of as fast as they end
    --every S      when all are open, each speaks every S seconds (acks are timed)
+   --token T      come with this key
    --together     say nothing before all are open; the time counts from there
    --hold         do not consent: print `held` when all is acked, and keep still until stdin ends */
 #include "common.h"
 
 enum { CLOSED, CONNECTING, UPGRADING, OPENING, TALKING, DECIDING, LEAVING };
+enum { OPENING_S = 20 }; /* how long it may take until all are open, where that is waited for */
 enum { RX = 8192, TX = 32768, PAYLOAD = 4096 };
 
 typedef struct {
@@ -26,6 +28,7 @@ typedef struct {
     char *rx, *tx;
 } Slot;
 
+static const char *token;
 static int port, epoll, together, hold;
 static long sockets, dialogs, messages, window, bytes;
 static double seconds, rate, every;
@@ -109,10 +112,10 @@ static void begin(Slot *slot) {
 }
 
 static void upgrade(Slot *slot) {
-    char request[400];
+    char request[600];
     int length = sprintf(request,
         "GET /v1/dialogs/live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", port);
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %.200s\r\n\r\n", port, token);
     put(slot, request, length);
     flush(slot);
     slot->state = UPGRADING;
@@ -235,6 +238,7 @@ static void wait_for_stdin(int ms) {
 
 int main(int argc, char **argv) {
     port = number_arg(argc, argv, "--port", 0);
+    token = text_arg(argc, argv, "--token", "none");
     sockets = number_arg(argc, argv, "--sockets", 1);
     dialogs = number_arg(argc, argv, "--dialogs", 0);
     messages = number_arg(argc, argv, "--messages", 0);
@@ -256,7 +260,7 @@ int main(int argc, char **argv) {
     double cpu = 0, started = 0;
     long at_most = dialogs && dialogs < sockets ? dialogs : sockets, dialling = rate ? at_most : 0;
     struct epoll_event events[512];
-    while ((!dialogs || stored < dialogs) && (hold || now() - began < seconds)) {
+    while ((!dialogs || stored < dialogs) && (hold || now() - began < (together && opened < sockets ? OPENING_S : seconds))) {
         for (int i = 0; i < 200 && dialling < at_most && (begun - opened) < 500; i++) begin(slots + dialling++);
         int n = epoll_wait(epoll, events, 512, rate || every ? 1 : 50);
         for (int i = 0; i < n; i++) serve(events[i].data.ptr, events[i].events);

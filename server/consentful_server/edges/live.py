@@ -16,7 +16,7 @@ from consentful.identifiers import uuid7
 
 from ..access import Principal
 from ..dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
-from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal
+from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal, TooOften
 from ..patience import Expire, Patience, Warn
 from ..registry import DIALOG_BYTES
 from ..service import Service
@@ -28,6 +28,9 @@ from .socket import CLOSE_ANSWER_S, Socket
 CHANNEL: Final = "websocket"
 _MOST_BAD_FRAMES: Final = 20
 _CLOSE_WITHIN_S: Final = 2 * CLOSE_ANSWER_S
+_LEAVES_WITHIN_S: Final = 1.0
+"""How long one that sent too much has to read why; its own answer is not heard any more."""
+
 _SLOW_AFTER_S: Final = 30.0
 """How long a client may leave its acks unread."""
 
@@ -183,22 +186,44 @@ class Connection:
         try:
             self._meter.charge(frames)
         except Overloaded as refusal:
-            if self._closing is None and self._deciding is None:
-                self._service.metrics.refused.labels(refusal.code).inc()
-                self._forget(refusal.code)
-                self._hang_up(faults.CLOSED_OVERLOADED, refusal.code, faults.to_wire(refusal))
+            self._cut_off(refusal)
+
+    def _cut_off(self, refusal: Overloaded) -> None:
+        """Let go of everything, and tell a client that sends too much when to come back; more of it is not read."""
+        if self._closing is None and self._deciding is None:
+            self._service.metrics.refused.labels(refusal.code).inc()
+            self._forget(refusal.code)
+            self._meter.stop()
+            told = faults.to_wire(refusal)
+            self._hang_up(faults.CLOSED_OVERLOADED, refusal.code, told, within_s=_LEAVES_WITHIN_S)
 
     async def _let_others(self) -> None:
         """Let everybody else have a turn."""
         self._charge(TURN_FRAMES)
+        await self._leave_if_cut_off()
         await asyncio.sleep(0)
 
     async def _answer_ping(self, data: bytes) -> None:
         """Answer, while that is no more than a client needs (RFC 6455 §5.5.2)."""
         self._meter.read += len(data)
         if self._closing is None:
-            self._meter.ping()
-            await self._ws.pong(data)
+            try:
+                self._meter.ping()
+            except TooOften as refusal:
+                self._cut_off(refusal)
+                await self._leave_if_cut_off()
+            else:
+                await self._ws.pong(data)
+
+    async def _leave_if_cut_off(self) -> None:
+        """Take up nothing of what still lies here: it can be a lot, and nobody else would have a turn.
+
+        Raises:
+            ConnectionResetError: If the line was cut off, and is gone now.
+        """
+        if self._closing is not None and self._meter.is_stopped:
+            await asyncio.wait([self._closing])
+            raise ConnectionResetError
 
     def _is_deaf(self, now: float) -> bool:
         """Whether the client has taken nothing of what waits for it, for long."""
@@ -358,7 +383,8 @@ class Connection:
         self._service.metrics.refused.labels(error.code).inc()
         await self._send(error)
         if self._bad_frames >= _MOST_BAD_FRAMES:
-            await self._close(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
+            self._forget()
+            self._hang_up(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
 
     async def _answer(self, refusal: Refusal, seq: int | None = None) -> None:
         """Tell the client, and close where the dialog cannot go on."""
@@ -382,17 +408,23 @@ class Connection:
             if self._closing is None and not self._ws.closed:
                 await self._send(frame)
 
-    def _hang_up(self, code: int, reason: str, last: wire.Error | None = None) -> asyncio.Task[None]:
+    def _hang_up(
+        self, code: int, reason: str, last: wire.Error | None = None, *, within_s: float | None = None
+    ) -> asyncio.Task[None]:
         """Close from outside the receive loop, which looks at no further frame and waits for the client's answer."""
         if self._closing is None:
             self._over = asyncio.Event()
-            self._closing = self._service.tasks.start(self._say_goodbye(code, reason, last, self._over))
+            self._closing = self._service.tasks.start(
+                self._say_goodbye(code, reason, last, self._over, within_s or _CLOSE_WITHIN_S)
+            )
         return self._closing
 
-    async def _say_goodbye(self, code: int, reason: str, last: wire.Error | None, over: asyncio.Event) -> None:
+    async def _say_goodbye(
+        self, code: int, reason: str, last: wire.Error | None, over: asyncio.Event, within_s: float
+    ) -> None:
         """Send a last frame and a close frame, and let the receive loop end with the client's answer."""
         try:
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 with contextlib.suppress(ConnectionError):
                     if last is not None:
                         await self._send(last)

@@ -7,10 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from ..bucket import Bucket, Rate
-from ..clients import Clients
-from ..clock import Clock
 from ..errors import TooOften
-from ..registry import Registry
+from ..service import Service
 from .runner import Line
 
 TURN_FRAMES: Final = 256
@@ -23,6 +21,9 @@ _FRAME_BYTES: Final = 6
 _FREE_BYTES: Final = 64 * 1024
 """Of a frame that is not whole yet, and of those that wait: counted with every dialog already."""
 
+_WAITING_BYTES: Final = 1024 * 1024
+"""What may wait here beside a frame that is not whole yet: aiohttp stops reading before it is more."""
+
 _PINGS: Final = Rate(burst=100, per_second=1)
 """A client that keeps its line open pings a few times a minute."""
 
@@ -30,14 +31,26 @@ _PINGS: Final = Rate(burst=100, per_second=1)
 class Meter:
     """One connection's counters; `read` is kept by who reads its frames."""
 
-    __slots__ = ("_charged", "_clients", "_clock", "_line", "_names", "_pings", "_registry", "_waiting", "read")
+    __slots__ = (
+        "_charged",
+        "_clients",
+        "_clock",
+        "_line",
+        "_most",
+        "_names",
+        "_pings",
+        "_registry",
+        "_waiting",
+        "read",
+    )
 
-    def __init__(self, line: Line, names: tuple[str, ...], clients: Clients, registry: Registry, clock: Clock) -> None:
+    def __init__(self, service: Service, line: Line, names: tuple[str, ...]) -> None:
         self._line = line
         self._names = names
-        self._clients = clients
-        self._registry = registry
-        self._clock = clock
+        self._clients = service.clients
+        self._registry = service.registry
+        self._clock = service.clock
+        self._most = service.limits.max_frame_bytes + _WAITING_BYTES
         self._charged = 0
         self._waiting = 0
         self._pings: Bucket | None = None
@@ -60,8 +73,21 @@ class Meter:
         size, self._charged = received - self._charged, received
         self.read = min(self.read + frames * _FRAME_BYTES, received)  # what was compressed comes out as more
         self._line.alarm_at = received + _TURN_BYTES
-        self._count(max(0, received - self.read - _FREE_BYTES))
+        unread = received - self.read
+        if frames:
+            self.read += max(0, unread - self._most)
+        elif unread > self._most:  # no frame is so large: these are pieces of one, as many as fit
+            frames = unread // _FRAME_BYTES
+        self._count(max(0, unread - _FREE_BYTES))
         self._clients.charge(self._names, frames, size)
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._line.is_deaf
+
+    def stop(self) -> None:
+        """Let the client send no more."""
+        self._line.stop_listening()
 
     def ping(self) -> None:
         """Let the client have another answer to a ping.

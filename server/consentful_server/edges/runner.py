@@ -38,7 +38,17 @@ _KEPT_BACK: Final = 256
 class Line(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_abandoning", "_head_bytes", "_line", "_losing_patience", "_unread", "alarm", "alarm_at", "received")
+    __slots__ = (
+        "_abandoning",
+        "_head_bytes",
+        "_line",
+        "_losing_patience",
+        "_unread",
+        "alarm",
+        "alarm_at",
+        "is_deaf",
+        "received",
+    )
 
     def __init__(self, manager: "_Server", **options: Any) -> None:
         super().__init__(manager, **options)
@@ -51,6 +61,7 @@ class Line(RequestHandler):
         self._losing_patience: asyncio.TimerHandle | None = None
         self._abandoning: asyncio.TimerHandle | None = None
         self._unread = 0
+        self.is_deaf = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         line = cast("asyncio.Transport", transport)
@@ -87,6 +98,15 @@ class Line(RequestHandler):
                 self._cut_short(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             elif self._losing_patience is None:
                 self._await_head()
+
+    def stop_listening(self) -> None:
+        """Read nothing more: what the client still sends waits on its own side."""
+        self.is_deaf = True
+        self._pause_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        if not self.is_deaf:
+            super()._resume_transport_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()

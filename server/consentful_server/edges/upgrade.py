@@ -52,7 +52,7 @@ async def live(request: web.Request) -> web.StreamResponse:
         await _tell(socket, codec, refusal)
     elif isinstance(line, Line) and line.transport is not None:  # or it is gone already
         names = (by_address(client_address(request)), by_credential(principal.id))
-        meter = Meter(line, names, service.clients, service.registry, service.clock)
+        meter = Meter(service, line, names)
         with service.clients.hold(*names):
             connection = Connection(service, socket, codec, principal, meter, line.transport)
             line.alarm = connection.charge
