@@ -16,7 +16,8 @@
     │   ├── OutcomeUnknown    unknown       nobody can tell yet whether it was stored
     │   ├── TokenExpired      token_expired the token ended before the customer said yes
     │   └── Overloaded        overloaded    no room; come back later
-    │       └── TooOften      too_often     more than this client's share; come back later
+    │       ├── TooOften      too_often     more than this client's share; come back later
+    │       └── ProviderDown  provider      the identity provider does not answer; come back later
     ├── of a request
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
@@ -185,6 +186,15 @@ class TooOften(Overloaded):
 
     def __str__(self) -> str:
         return f"too many of these in a short time; try again in {self.retry_after_s} s"
+
+
+class ProviderDown(Overloaded):
+    """No token can be checked, because the identity provider does not tell its keys."""
+
+    code = "provider"
+
+    def __str__(self) -> str:
+        return f"the identity provider does not answer, so no token can be checked; try again in {self.retry_after_s} s"
 
 
 class Unauthenticated(Refusal):

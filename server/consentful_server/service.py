@@ -22,7 +22,9 @@ from .exports import Exports
 from .guesses import Guesses
 from .logbook import Logbook
 from .masters import FileMasters, Masters
+from .oidc import Oidc
 from .privacy import Privacy
+from .provider import Provider
 from .pseudonym import Pseudonyms
 from .query import Cursors
 from .reading import Reading
@@ -73,7 +75,7 @@ class Service:
             store, Chain(keys.derive("access log")), Commitments(keys.derive("access values")), clock
         )
         self.keys = Keys(store, self.logbook, keys.derive("api keys"), clock)
-        self.access: Access = OpenDoor() if settings.access == "none" else self.keys
+        self.access: Access = self._access()
         self.cursors = Cursors(keys.cursor)
         vault = Vault(deployment, keys.wrapping, look=masters.all)
         self.rotation = Rotation(store, vault, masters, deployment, clock, timedelta(days=settings.epoch_days))
@@ -84,7 +86,7 @@ class Service:
             pseudonyms=Pseudonyms(keys.derive("pseudonyms")),
             logbook=self.logbook,
             clock=clock,
-            issuer=settings.issuer,
+            issuer=settings.receipt_issuer,
         )
         self.reading = Reading(store, vault, self.cursors, self.logbook)
         self.streams = Streams(store, vault, self.logbook)
@@ -96,13 +98,20 @@ class Service:
             self.logbook,
             self.signer,
             clock,
-            issuer=settings.issuer,
+            issuer=settings.receipt_issuer,
             due_within=settings.due_within,
         )
         self.guesses = Guesses(clock)
         self.clients = Clients(settings, clock)
         self.tasks = Tasks()
         self.is_draining = False
+
+    def _access(self) -> Access:
+        settings = self.settings
+        if settings.access == "oidc":
+            provider = Provider(settings.issuer, self.clock)
+            return Oidc(provider, settings.issuer, settings.audience, self.clock)
+        return OpenDoor() if settings.access == "none" else self.keys
 
     async def offer(self, wordings: Sequence[Wording], *, by: Actor = SERVICE) -> None:
         """Put a notice on offer, in all its languages. Adding it again changes nothing.

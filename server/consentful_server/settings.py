@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from consentful import wire
 
@@ -59,8 +60,12 @@ class Settings(Place):
     """Address to listen on."""
     port: int = 8080
     """Port to listen on; 0 takes a free one."""
-    auth: Literal["none", "keys"] | None = None
-    """Who may come in: `none` (loopback only, the default there) or `keys` (the default elsewhere)."""
+    auth: Literal["none", "keys", "oidc"] | None = None
+    """Who may come in: `none` (loopback only, the default there), `keys` (the default elsewhere) or `oidc`."""
+    issuer: str = ""
+    """With `oidc`, the identity provider: the address that its tokens name as `iss`."""
+    audience: str = ""
+    """With `oidc`, what tokens for this service name as `aud`."""
     tls_cert: Path | None = None
     """The server's certificate in PEM, its issuers below it; with it the server speaks HTTPS alone."""
     tls_key: Path | None = None
@@ -95,7 +100,7 @@ class Settings(Place):
     """Bytes that one client may send to dialogs in a second, in the long run; ten seconds' worth at once."""
     compress: bool = False
     """Whether to offer permessage-deflate; it costs memory for each dialog."""
-    issuer: str = "consentful"
+    receipt_issuer: str = "consentful"
     """Who signs the receipts (`iss`): the address of this service, for example."""
     due_days: int = 28
     """Days within which a privacy request is due: 28 is within a month (GDPR) in any month; 45 (CCPA), 15 (LGPD)."""
@@ -160,6 +165,7 @@ class Settings(Place):
             raise BadSetting(
                 "auth", f"`none` lets everyone in who can reach {self.host}; use `--auth keys`, or a loopback --host"
             )
+        self._check_oidc()
         for name, other in (("tls_cert", self.tls_key), ("tls_key", self.tls_cert)):
             if getattr(self, name) is None and other is not None:
                 raise BadSetting(name, "a certificate and its key, together: --tls-cert and --tls-key")
@@ -173,6 +179,14 @@ class Settings(Place):
                     "allow_origin",
                     "origins as browsers send them, such as https://chat.example: lower case, no path, no usual port",
                 )
+
+    def _check_oidc(self) -> None:
+        if self.auth != "oidc" and (self.issuer or self.audience):
+            raise BadSetting("auth", "`oidc` where an issuer or an audience is named (receipts have --receipt-issuer)")
+        if self.auth == "oidc" and not is_safe(self.issuer):
+            raise BadSetting("issuer", "the https:// address of your identity provider (http:// on loopback only)")
+        if self.auth == "oidc" and not self.audience:
+            raise BadSetting("audience", "what your identity provider calls this service in `aud`")
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:
@@ -192,7 +206,7 @@ class Settings(Place):
         return is_loopback(self.host)
 
     @property
-    def access(self) -> Literal["none", "keys"]:
+    def access(self) -> Literal["none", "keys", "oidc"]:
         """`auth`, or its default for this host."""
         return self.auth or ("none" if self.is_loopback else "keys")
 
@@ -216,6 +230,16 @@ class Settings(Place):
             idle_timeout_s=self.idle_timeout,
             max_duration_s=self.max_duration,
         )
+
+
+def is_safe(address: str) -> bool:
+    """Whether nobody on the way can change what this address answers: over TLS, or on this machine."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a bracket that nothing closes
+        return False
+    host = parts.hostname or ""
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def is_loopback(host: str) -> bool:

@@ -8,6 +8,9 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 THREATS = {
     "CSV formula",
+    "JWKS server-side request forgery",
+    "`alg=none` and key confusion",
+    "missing `exp`",
     "HTTP parser abuse",
     "SQL injection",
     "deflate bomb",

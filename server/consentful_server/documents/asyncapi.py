@@ -40,6 +40,7 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
     errors.OutcomeUnknown,
     errors.Overloaded,
     errors.TooOften,
+    errors.ProviderDown,
     errors.TokenExpired,
     errors.Unauthenticated,
     errors.Forbidden,

@@ -34,6 +34,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.OutcomeUnknown.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4004, retry=True),
     errors.Overloaded.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4005, retry=True),
     errors.TooOften.code: Fault(HTTPStatus.TOO_MANY_REQUESTS, close=4005, retry=True),
+    errors.ProviderDown.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4005, retry=True),
     errors.Unauthenticated.code: Fault(HTTPStatus.UNAUTHORIZED, close=4501),
     errors.TokenExpired.code: Fault(HTTPStatus.UNAUTHORIZED, close=4003, retry=True),
     errors.Forbidden.code: Fault(HTTPStatus.FORBIDDEN, close=4503),

@@ -2,8 +2,6 @@
 
 import base64
 import re
-import time
-from statistics import median
 
 import pytest
 from aiohttp import ClientSession
@@ -156,32 +154,6 @@ async def test_when_a_key_was_last_used_is_on_record(http: ClientSession, servic
 
     found = {key.id: key.last_used_at for key in await service.service.store.credentials.all()}
     assert (found[used.split("_")[1]], found[idle.split("_")[1]]) == (at, None)
-
-
-async def test_a_foreign_dialog_and_a_missing_one_look_the_same_to_a_chatbot(
-    http: ClientSession, service: Served
-) -> None:
-    mine, other = [await service.create_key("dialogs:write", name=name) for name in ("mine", "other")]
-    for number in range(20):
-        await keep(service.service, f"mine-{number}", owner="mine")
-
-    async def asked(path: str, token: str) -> tuple[float, int, str]:
-        began = time.perf_counter()
-        async with http.delete(path, headers=bearer(token)) as response:
-            return time.perf_counter() - began, response.status, await response.text()
-
-    foreign, missing = zip(
-        *[
-            (await asked(f"/v1/dialogs/mine-{n}", other), await asked(f"/v1/dialogs/none-{n}", other))
-            for n in range(20)
-        ],
-        strict=True,
-    )
-
-    assert {answer[1:] for answer in foreign} == {answer[1:] for answer in missing}
-    assert {answer[1] for answer in foreign} == {404}
-    assert 1 / 3 < median(it[0] for it in foreign) / median(it[0] for it in missing) < 3
-    assert (await asked("/v1/dialogs/mine-0", mine))[1] in {200, 202}
 
 
 async def test_only_hashes_of_keys_are_stored(service: Served) -> None:

@@ -1,0 +1,432 @@
+"""`--auth oidc`: whose tokens are taken, against a provider that turns against us, and against two real ones."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+from aiohttp import ClientSession, web
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import consentful
+from consentful_server import testing
+from consentful_server.errors import BadSetting, ProviderDown, TokenExpired, Unauthenticated
+from consentful_server.oidc import Oidc
+from consentful_server.provider import Provider
+from consentful_server.settings import Settings
+from consentful_server.testing import FakeClock
+from needs import need
+
+from .providers import AUDIENCE, EC, ED, OTHER_RSA, RSA, SMALL_RSA, FakeProvider, jwk, provider, signed, with_hmac
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def fake() -> AsyncGenerator[FakeProvider]:
+    async with provider() as running:
+        yield running
+
+
+@pytest.fixture
+def oidc(fake: FakeProvider, clock: FakeClock) -> Oidc:
+    return Oidc(Provider(fake.issuer, clock), fake.issuer, AUDIENCE, clock)
+
+
+async def refused(oidc: Oidc, token: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        await oidc.authenticate(token)
+
+
+@pytest.mark.parametrize(
+    ("kid", "key", "algorithm"),
+    [("rsa", RSA, "RS256"), ("rsa", RSA, "PS512"), ("ec", EC, "ES256"), ("ed", ED, "EdDSA")],
+)
+async def test_a_token_of_any_asymmetric_kind_is_taken(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, kid: str, key: Any, algorithm: str
+) -> None:
+    who = await oidc.authenticate(fake.token(clock, key, algorithm, kid))
+
+    assert (who.id, who.scopes, who.purposes) == ("shop", {"data:read"}, None)
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "openid dialogs:write data:read admin"}, {"dialogs:write", "data:read"}),
+        ({"scope": None, "scp": ["privacy"]}, {"privacy"}),
+        ({"scope": None, "scp": "privacy data:identify"}, {"privacy", "data:identify"}),
+        ({"scope": None}, set[str]()),
+        ({"scope": 7, "scp": {"privacy": True}}, set[str]()),
+    ],
+)
+async def test_scopes_of_ours_count_however_they_are_written(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, claims: dict[str, Any], scopes: set[str]
+) -> None:
+    assert (await oidc.authenticate(fake.token(clock, **claims))).scopes == scopes
+
+
+@pytest.mark.parametrize(
+    ("claim", "purposes"),
+    [(["research", "improve"], ("improve", "research")), ("improve", ("improve",)), (7, ()), ([], ())],
+)
+async def test_a_token_is_bound_to_the_purposes_that_it_names(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, claim: Any, purposes: tuple[str, ...]
+) -> None:
+    assert (await oidc.authenticate(fake.token(clock, purposes=claim))).purposes == purposes
+
+
+@pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub"])
+async def test_a_token_without_exp_or_any_other_claim_that_must_be_there_is_refused(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, claim: str
+) -> None:
+    await refused(oidc, signed(RSA, "RS256", fake.claims(clock, **{claim: None}), {"kid": "rsa"}))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://elsewhere.example"},
+        {"aud": "another"},
+        {"aud": ["another", "third"]},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "a\nb"},
+        {"sub": "a" * 256},
+        {"exp": "tomorrow"},
+        {"exp": True},
+        {"exp": float("inf")},
+        {"nbf": "yesterday"},
+    ],
+    ids=str,
+)
+async def test_a_claim_that_is_not_what_it_must_be_is_refused(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, claims: dict[str, Any]
+) -> None:
+    await refused(oidc, fake.token(clock, **claims))
+
+
+@pytest.mark.parametrize(("seconds", "is_good"), [(329, True), (330, False)])
+async def test_a_token_ends_by_our_clock_with_half_a_minute_to_spare(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, seconds: int, *, is_good: bool
+) -> None:
+    token = fake.token(clock)
+    who = await oidc.authenticate(token)
+    clock.advance(seconds)
+
+    if is_good:
+        assert await oidc.authenticate(token) == who
+        await oidc.recheck(who)
+    else:
+        await refused(oidc, token)
+        with pytest.raises(TokenExpired):
+            await oidc.recheck(who)
+
+
+@pytest.mark.parametrize(("seconds", "is_good"), [(30, True), (31, False)])
+async def test_a_token_that_is_not_valid_yet_is_refused(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, seconds: int, *, is_good: bool
+) -> None:
+    token = fake.token(clock, nbf=int(clock.now().timestamp()) + seconds)
+
+    if is_good:
+        assert (await oidc.authenticate(token)).id == "shop"
+    else:
+        await refused(oidc, token)
+
+
+async def test_alg_none_and_an_hmac_with_the_public_key_are_refused(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock
+) -> None:
+    """The two classics of RFC 8725 §2.1."""
+    claims = fake.claims(clock)
+    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    await refused(oidc, signed(None, "none", claims, {"kid": "rsa"}))
+    await refused(oidc, with_hmac(public, claims, "rsa"))
+    header, payload, _ = fake.token(clock).split(".")
+    await refused(oidc, f"{header}.{payload}.")
+
+
+@pytest.mark.parametrize(
+    ("kid", "key", "algorithm"),
+    [
+        ("ec", RSA, "RS256"),
+        ("rsa", EC, "ES256"),
+        ("rsa", OTHER_RSA, "RS256"),
+        ("small", SMALL_RSA, "RS256"),
+        ("no", RSA, "RS256"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The RSA key is")
+async def test_a_key_of_another_kind_owner_or_strength_is_refused(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, kid: str, key: Any, algorithm: str
+) -> None:
+    await refused(oidc, fake.token(clock, key, algorithm, kid))
+
+
+async def test_a_key_that_is_for_one_algorithm_is_used_for_no_other(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock
+) -> None:
+    fake.keys = [jwk("rsa", RSA, alg="RS512")]
+
+    await refused(oidc, fake.token(clock, algorithm="RS256"))
+    assert (await oidc.authenticate(fake.token(clock, algorithm="RS512"))).id == "shop"
+
+
+@pytest.mark.parametrize("header", ["jku", "x5u", "jwk", "x5c", "crit"])
+async def test_no_token_names_the_key_that_it_is_verified_with(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, header: str
+) -> None:
+    own = {"jku": fake.issuer + "/elsewhere", "x5u": fake.issuer + "/elsewhere", "jwk": jwk("rsa", OTHER_RSA)}
+    headers = {"kid": "rsa", header: own.get(header, ["exp"])}
+
+    await refused(oidc, signed(OTHER_RSA, "RS256", fake.claims(clock), headers))
+    await refused(oidc, signed(RSA, "RS256", fake.claims(clock), headers))
+    assert fake.elsewhere == 0
+
+
+@pytest.mark.parametrize(
+    "token", [None, "", "x", "a.b.c", "a" * 20_000, "ä.ö.ü", ".".join([base64.urlsafe_b64encode(b"[]").decode()] * 3)]
+)
+async def test_what_is_no_token_is_refused(oidc: Oidc, token: str | None) -> None:
+    await refused(oidc, token)
+
+
+async def test_keys_change_without_a_refusal_and_go_with_the_old_one(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock
+) -> None:
+    old = fake.token(clock, exp=int(clock.now().timestamp()) + 10_000)
+    await oidc.authenticate(old)
+    clock.advance(10)
+
+    fake.keys = [jwk("rsa", RSA), jwk("next", OTHER_RSA)]
+    assert (await oidc.authenticate(fake.token(clock, OTHER_RSA, kid="next"))).id == "shop"
+    await oidc.authenticate(old)
+
+    fake.keys = [jwk("next", OTHER_RSA)]
+    clock.advance(600)
+    await refused(oidc, old)
+
+
+async def test_tokens_that_name_unknown_keys_do_not_make_it_ask_and_ask(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock
+) -> None:
+    for number in range(20):
+        await refused(oidc, fake.token(clock, kid=f"unknown-{number}"))
+    assert fake.asked == 1
+
+    clock.advance(10)
+    await asyncio.gather(*(refused(oidc, fake.token(clock, kid=f"more-{number}")) for number in range(20)))
+    assert fake.asked == 2
+
+
+async def test_while_the_provider_is_down_known_keys_go_on_for_a_day(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock
+) -> None:
+    token = fake.token(clock, exp=int(clock.now().timestamp()) + 200_000)
+    await oidc.authenticate(token)
+    fake.discovery = {"issuer": "https://broken.example"}
+
+    clock.advance(86_000)
+    assert (await oidc.authenticate(token)).id == "shop"
+    clock.advance(401)
+    with pytest.raises(ProviderDown):
+        await oidc.authenticate(token)
+
+    fake.discovery = {}
+    clock.advance(10)
+    assert (await oidc.authenticate(token)).id == "shop"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "http://127.0.0.1:1/jwks",
+        "http://[::1",
+        "",
+        7,
+        None,
+    ],
+)
+async def test_discovery_sends_the_server_to_no_address_inside(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, address: Any
+) -> None:
+    fake.discovery = {"jwks_uri": address}
+
+    with pytest.raises(ProviderDown):
+        await oidc.authenticate(fake.token(clock))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(status=302, headers={"Location": "/elsewhere"}),
+        lambda: web.Response(status=500),
+        lambda: web.Response(text="not JSON"),
+        lambda: web.Response(text="[]"),
+        lambda: web.Response(body=b"[" + b" " * 300_000 + b"]"),
+        lambda: web.json_response({"issuer": "https://another.example", "jwks_uri": "https://another.example/jwks"}),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_lets_nobody_in_and_a_redirect_is_not_followed(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, answer: Any
+) -> None:
+    fake.answer = answer()
+
+    with pytest.raises(ProviderDown):
+        await oidc.authenticate(fake.token(clock))
+    assert fake.elsewhere == 0
+
+    clock.advance(10)
+    assert (await oidc.authenticate(fake.token(clock))).id == "shop"
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"auth": "oidc"}, "issuer"),
+        ({"auth": "oidc", "issuer": "http://login.example", "audience": "us"}, "issuer"),
+        ({"auth": "oidc", "issuer": "https://[login", "audience": "us"}, "issuer"),
+        ({"auth": "oidc", "issuer": "https://login.example"}, "audience"),
+        ({"issuer": "https://login.example"}, "auth"),
+        ({"auth": "keys", "audience": "us"}, "auth"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(settings: dict[str, Any], names: str) -> None:
+    with pytest.raises(BadSetting, match=names):
+        Settings(**settings)
+
+
+async def test_a_service_takes_tokens_and_says_what_is_wrong(fake: FakeProvider, clock: FakeClock) -> None:
+    settings: dict[str, Any] = {"auth": "oidc", "issuer": fake.issuer, "audience": AUDIENCE}
+    async with testing.serve(clock=clock, **settings) as service, ClientSession(service.url) as http:
+
+        async def status(**claims: Any) -> tuple[int, str]:
+            headers = {"Authorization": f"Bearer {fake.token(clock, **claims)}"}
+            async with http.get("/v1/messages", headers=headers) as response:
+                return response.status, (await response.json()).get("code", "")
+
+        fake.discovery = {"issuer": "https://down.example"}
+        assert await status() == (503, "provider")
+        fake.discovery = {}
+        clock.advance(10)
+        assert await status() == (200, "")
+        assert await status(scope="dialogs:write") == (403, "forbidden")
+        assert await status(aud="another") == (401, "unauthenticated")
+
+
+async def test_a_token_that_ends_in_the_middle_is_replaced_and_the_dialog_is_kept(
+    fake: FakeProvider, clock: FakeClock
+) -> None:
+    settings: dict[str, Any] = {"auth": "oidc", "issuer": fake.issuer, "audience": AUDIENCE}
+    async with testing.serve(clock=clock, **settings) as service:
+        asked: list[str] = []
+
+        def token() -> str:
+            asked.append(fake.token(clock, scope="dialogs:write"))
+            return asked[-1]
+
+        async with consentful.open_dialog(service.url, customer_id="c-1", token=token) as dialog:
+            await dialog.say("Where is my parcel?")
+            clock.advance(400)
+            stored = await dialog.grant()
+
+    assert (stored.messages, len(asked)) == (1, 2)
+
+
+@asynccontextmanager
+async def running(*command: str, folder: Path | None = None) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a provider until the block ends; what it says is read from `stdout`."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield process
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def lines(process: asyncio.subprocess.Process, last: str) -> list[str]:
+    """Return what it says, up to a line with this in it."""
+    assert process.stdout
+    said: list[str] = []
+    while line := (await process.stdout.readline()).decode():
+        if last in line:
+            return said
+        said.append(line.strip())
+    raise AssertionError(said)
+
+
+async def test_a_real_provider_in_python(unused_tcp_port: int) -> None:
+    """The authorization code flow of `oidc-provider-mock`, whose ID tokens carry what a user is given."""
+    issuer, user = f"http://127.0.0.1:{unused_tcp_port}", {"sub": "alice", "scp": ["data:read"]}
+    told = ["-p", str(unused_tcp_port), "--user-claims", json.dumps(user)]
+    async with running(sys.executable, "-m", "oidc_provider_mock", *told) as process:
+        await lines(process, "running on")
+        async with ClientSession(issuer) as http:
+            asked = {"client_id": "us", "redirect_uri": "http://app.test/", "response_type": "code", "scope": "openid"}
+            signed_in = http.post("/oauth2/authorize", params=asked, data={"sub": "alice"}, allow_redirects=False)
+            async with signed_in as page:
+                code = parse_qs(urlsplit(page.headers["Location"]).query)["code"][0]
+            given = {"grant_type": "authorization_code", "code": code, "redirect_uri": asked["redirect_uri"]}
+            async with http.post("/oauth2/token", data=given | {"client_id": "us", "client_secret": "any"}) as answer:
+                token = (await answer.json())["id_token"]
+
+        async with testing.serve(auth="oidc", issuer=issuer, audience="us") as service:
+            who = await service.service.access.authenticate(token)
+            assert (who.id, who.scopes) == ("alice", {"data:read"})
+            with pytest.raises(Unauthenticated):
+                await service.service.access.authenticate(token[:-6] + "AAAAAA")
+
+
+_SCRIPT = """
+import { OAuth2Server } from "oauth2-mock-server";
+const server = new OAuth2Server();
+for (const algorithm of ["RS256", "ES256", "EdDSA", "PS384"]) await server.issuer.keys.generate(algorithm);
+await server.start(0, "localhost");
+const grant = (_, payload) => { payload.aud = "us"; payload.sub = "shop"; payload.scope = "dialogs:write"; };
+for (const { kid } of server.issuer.keys.toJSON()) {
+  console.log(server.issuer.url, await server.issuer.buildToken({ kid, scopesOrTransform: grant }));
+}
+console.log("done");
+"""
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`oauth2-mock-server`, installed into a folder that is gone afterwards."""
+    folder = tmp_path_factory.mktemp("provider")
+    installing = [need("npm"), "install", "--silent", "--no-audit", "--no-fund", "oauth2-mock-server@9.3.0"]
+    done = subprocess.run(installing, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(f"npm has no oauth2-mock-server for us here: {done.stderr.strip()}")
+    (folder / "provider.mjs").write_text(_SCRIPT)
+    return folder
+
+
+async def test_a_real_provider_with_keys_of_every_type(node_modules: Path) -> None:
+    async with running(need("node"), "provider.mjs", folder=node_modules) as process:
+        told = [line.split() for line in await lines(process, "done")]
+        async with testing.serve(auth="oidc", issuer=told[0][0], audience="us") as service:
+            for _, token in told:
+                who = await service.service.access.authenticate(token)
+                assert (who.id, who.scopes) == ("shop", {"dialogs:write"})
+
+    assert {jwt.get_unverified_header(token)["alg"] for _, token in told} == {"RS256", "ES256", "EdDSA", "PS384"}
