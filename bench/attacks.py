@@ -35,11 +35,11 @@ def measure(plan: Plan) -> list[Measured]:
 
 
 @contextmanager
-def attacked(plan: Plan) -> Generator[Attacked]:
+def attacked(plan: Plan, *flags: str) -> Generator[Attacked]:
     folder = plan.new_folder("attacks")
     good, bad = asyncio.run(_keys(folder))
-    flags = ("--auth", "keys", "--compress", "--grace", "0", "--log-level", "error")
-    with child.start("consentful_server", "serve", *corpus.places(folder), *flags) as server:
+    fixed = ("--auth", "keys", "--compress", "--grace", "0", "--log-level", "error")
+    with child.start("consentful_server", "serve", *corpus.places(folder), *fixed, *flags) as server:
         yield Attacked(server, good, bad)
 
 

@@ -1,6 +1,7 @@
 """Whatever is done to the server, everybody else goes on: what `python -m bench attacks` measures, and a bound."""
 
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from bench.attackers import Attack
 from bench.plan import Plan
 
 _P99_S = 1.0
+_DIALOG_BYTES = 20_000
+_ABUSED_BYTES = 64 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,31 @@ def test_everybody_else_goes_on(attack: Attack, plan: Plan, target: attacks.Atta
         assert 0 < attacks.p99_during(attack, plan, target) < _P99_S
     except client.NoCompiler as reason:
         pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize("dialogs", [300, pytest.param(10_000, marks=pytest.mark.prove)])
+def test_idle_dialogs_and_abuse_stay_within_the_budget(dialogs: int, plan: Plan) -> None:
+    """What the process takes beside what it began with is the memory that it may count, and a fifth of it at most."""
+    memory = dialogs * _DIALOG_BYTES + _ABUSED_BYTES
+    cores = os.sched_getaffinity(0)
+    try:
+        with attacks.attacked(plan, "--memory", str(memory)) as (server, good, bad):
+            with client.holding(server.port, sockets=1, messages=1, token=good):
+                before = server.anonymous_bytes()
+            with client.holding(server.port, sockets=dialogs, messages=10, bytes=136, token=good):
+                most = 0
+                for attack in (
+                    attackers.frame_flood,
+                    attackers.fragments,
+                    attackers.huge_frames,
+                    attackers.slow_reader,
+                ):
+                    with attackers.attacking(attack, server.port, bad):
+                        threading.Event().wait(1)
+                        most = max(most, server.anonymous_bytes())
+    except client.NoCompiler as reason:
+        pytest.skip(str(reason))
+    finally:
+        os.sched_setaffinity(0, cores)
+
+    assert most - before < 1.2 * memory

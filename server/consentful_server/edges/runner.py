@@ -135,6 +135,10 @@ class Line(RequestHandler):
         """Answer. What aiohttp refused before the application had a say would quote the request."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = as_problem(resp)
+        if self._upgraded and self._payload_parser is None:  # pyright: ignore[reportUnknownMemberType]
+            resp.force_close()  # an upgrade that was refused: what comes behind it are frames, and no requests
+            self._message_tail = b""
+            self.stop_listening()
         return await super().finish_response(request, resp, start_time)
 
     def handle_error(
