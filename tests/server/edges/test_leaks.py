@@ -220,6 +220,7 @@ class TestEveryCode:
         errors.OutcomeUnknown(),
         errors.Overloaded(),
         errors.TooOften(1),
+        errors.ProviderDown(),
         errors.Unauthenticated(),
         errors.TokenExpired(),
         errors.Forbidden("the scope privacy"),
