@@ -81,6 +81,16 @@ class Stream:
         """The last byte was handed over: what was sent is the whole result."""
         self._is_complete = True
 
+    @property
+    def rows(self) -> int:
+        """How many rows were encoded so far."""
+        return self._rows
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of all bytes so far."""
+        return self._sha256.digest()
+
     def record(self, place: int, *, damaged: int) -> Export:
         return Export(
             id=self.id,
@@ -90,7 +100,7 @@ class Stream:
             place=place,
             rows=self._rows,
             size=self._size,
-            sha256=self._sha256.digest(),
+            sha256=self.sha256,
             complete=self._is_complete,
             damaged=damaged,
         )

@@ -1,12 +1,14 @@
 """Streams over HTTP: the whole result in one answer, compressed if the client likes, recognisable when it is cut short.
 
-An answer that breaks off never gets the last chunk (RFC 9112 §7.1), so a client that looks at it sees an error.
+An answer that breaks off never gets the last chunk (RFC 9112 §7.1), so a client that looks at it sees an error. One
+that is whole tells in its trailer how many rows there were, and the SHA-256 of what they were before any coding.
 """
 
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Final, cast
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.http_writer import StreamWriter
 
 from ..errors import BadRequest
 from ..formats import MEDIA, Format, Shape
@@ -19,6 +21,8 @@ from .negotiation import coding_of
 from .requests import PRINCIPAL, SERVICE
 
 EXPORT_ID: Final = "Export-Id"
+ROWS: Final = "Export-Rows"
+SHA256: Final = "Export-Sha256"
 _SQUEEZED_ALREADY: Final = ("parquet",)
 
 
@@ -43,6 +47,9 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
         response.headers[hdrs.CONTENT_ENCODING] = coding
     if request.method == hdrs.METH_HEAD:
         return response
+    if request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
+        response.headers[hdrs.TRAILER] = f"{ROWS}, {SHA256}"
     packer = None if coding is None else squeezer(coding)
     async with aclosing(service.streams.run(sending, after)) as blocks:
         block = await anext(blocks)  # what can be refused is refused before the first byte
@@ -51,8 +58,20 @@ async def stream(request: web.Request, question: Listing, form: Format, shape: S
             while block is not None:
                 await response.write(block if packer is None else packer.compress(block))
                 block = await anext(blocks, None)
-            await response.write_eof(b"" if packer is None else packer.flush())
+            if packer is not None:
+                await response.write(packer.flush())
+            await _finish(response, sending)
     return response
+
+
+async def _finish(response: web.StreamResponse, sent: Stream) -> None:
+    """End the answer; one in chunks with its trailer (RFC 9110 §6.5), of which aiohttp knows nothing."""
+    if not response.chunked:
+        await response.write_eof()
+        return
+    writer = cast("StreamWriter", response._payload_writer)  # pyright: ignore[reportPrivateUsage]
+    writer.chunked = False
+    await response.write_eof(f"0\r\n{ROWS}: {sent.rows}\r\n{SHA256}: {sent.sha256.hex()}\r\n\r\n".encode())
 
 
 async def _after(request: web.Request, question: MessageListing) -> Position | None:

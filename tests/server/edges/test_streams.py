@@ -7,9 +7,11 @@
 import asyncio
 import csv
 import gzip
+import hashlib
 import io
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +42,41 @@ def rows_of(form: str, data: bytes) -> list[dict[str, Any]]:
         return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
     table = pq.read_table(io.BytesIO(data)) if form == "parquet" else pa.ipc.open_stream(data).read_all()
     return table.to_pylist()
+
+
+async def last_chunk(url: str, path: str, version: str, **headers: str) -> tuple[bytes, bytes]:
+    """Return the head of an answer, and what follows its last line of data."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    fields = "".join(
+        f"{name}: {value}\r\n" for name, value in ({"Host": "127.0.0.1", "Connection": "close"} | headers).items()
+    )
+    writer.write(f"GET {path} HTTP/{version}\r\n{fields}\r\n".encode())
+    head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return head, rest.rpartition(b"\r\n0\r\n")[2] if b"chunked" in head else rest.rpartition(b"\n")[2]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_whole_stream_ends_with_a_trailer_that_tells_rows_and_digest(
+    http: ClientSession, service: Served, coding: str
+) -> None:
+    await keep(service.service, "d-1", ["one", "two"])
+    whole = await fetch(http, "/v1/messages", format="ndjson")
+
+    head, trailer = await last_chunk(service.url, "/v1/messages?format=ndjson", "1.1", **{"Accept-Encoding": coding})
+
+    assert b"Trailer: Export-Rows, Export-Sha256" in head
+    digest = hashlib.sha256(whole).hexdigest()
+    assert trailer == f"Export-Rows: 2\r\nExport-Sha256: {digest}\r\n\r\n".encode()
+
+
+async def test_a_client_without_chunks_gets_no_trailer(service: Served) -> None:
+    await keep(service.service, "d-1", ["one", "two"])
+
+    head, rest = await last_chunk(service.url, "/v1/messages?format=ndjson", "1.0")
+
+    assert b"Trailer" not in head
+    assert rest == b""
 
 
 class TestMessages:
