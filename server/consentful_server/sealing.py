@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .clock import all_from_micros, from_micros, to_micros
 from .consent import Record, canonical_content
@@ -144,13 +145,14 @@ class Opened:
         Raises:
             Damaged: If it does not open.
         """
-        if words and len(self._lines) != self._sealed.messages:
+        if words and len(self.lines) != self._sealed.messages:
             raise Damaged(self.dialog_id)
         if sight.identify:
             _ = self.customer_id
 
     @cached_property
-    def _lines(self) -> list[_Line]:
+    def lines(self) -> list[_Line]:
+        """What is inside the seal of the texts, a line for each message."""
         return _decode_lines(self._open("texts", self._sealed.texts))
 
     @cached_property
@@ -162,23 +164,20 @@ class Opened:
         return self._sealed.record.dialog_id
 
     def text(self, seq: int) -> str:
-        return self._lines[seq - 1].text
+        return self.lines[seq - 1].text
 
     def spelt(self, seq: int) -> str | None:
         """Return a message's language as the chatbot wrote it, where that is not the canonical spelling."""
-        return self._lines[seq - 1].spelt
+        return self.lines[seq - 1].spelt
 
     def content_digest(self) -> bytes:
         """Return the keyed digest of what is stored, made from the words themselves."""
-        heads = enumerate(zip(self._sealed.heads, self._lines, strict=True), 1)
+        heads = enumerate(zip(self._sealed.heads, self.lines, strict=True), 1)
         said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
 
     def messages(self, rows: Iterable[MessageRow], sight: Sight) -> list[KeptMessage]:
         return [message for _, message in _messages([(row, self) for row in rows], sight)]
-
-    def line(self, seq: int) -> "_Line":
-        return self._lines[seq - 1]
 
     def message(
         self, row: MessageRow, line: "_Line", received_at: datetime, sent_at: datetime | None, sight: Sight
@@ -188,7 +187,7 @@ class Opened:
             dialog_id=record.dialog_id,
             seq=row.seq,
             customer=record.customer,
-            customer_id=self._named(sight),
+            customer_id=self.customer_id if sight.identify else UNSET,
             role=row.role,  # pyright: ignore[reportArgumentType] - only roles are ever stored
             text=line.text,
             language=row.language,
@@ -237,16 +236,16 @@ class Opened:
             bot=record.bot,
             stored_at=self._stored_at,
             messages=[
-                ChatLine(head.role, line.text) for head, line in zip(self._sealed.heads, self._lines, strict=True)
+                ChatLine(head.role, line.text) for head, line in zip(self._sealed.heads, self.lines, strict=True)
             ],
         )
 
     def says(self, needle: str) -> bool:
         """Whether any message holds the folded text."""
-        return any(needle in fold(line.text) for line in self._lines)
+        return any(needle in fold(line.text) for line in self.lines)
 
-    def _named(self, sight: Sight) -> str | msgspec.UnsetType:
-        return self.customer_id if sight.identify else msgspec.UNSET
+    def _named(self, sight: Sight) -> str | UnsetType:
+        return self.customer_id if sight.identify else UNSET
 
     def _open(self, field: Field, sealed: bytes) -> bytes:
         record = self._sealed.record
@@ -288,7 +287,7 @@ class Opener:
 
 def _messages(rows: Sequence[tuple[MessageRow, Opened]], sight: Sight) -> list[tuple[MessageRow, KeptMessage]]:
     """Return each row with its message. Times are made all at once, and not one by one, which takes far longer."""
-    lines = [dialog.line(row.seq) for row, dialog in rows]
+    lines = [dialog.lines[row.seq - 1] for row, dialog in rows]
     received = all_from_micros(row.received_at for row, _ in rows)
     sent = iter(all_from_micros(line.sent_at for line in lines if line.sent_at is not None))
     return [

@@ -43,7 +43,8 @@ class SealedDialog(msgspec.Struct, frozen=True, kw_only=True):
     """One dialog as it is stored. Times are microseconds since the epoch.
 
     `wrapped` is the dialog's key under the master; `texts`, `customer` and `metadata` are sealed under the dialog's
-    key and bound to the record. `content` is the keyed digest that a replay is compared with.
+    key and bound to the record. `content` is the keyed digest that a replay is compared with. In lists `receipt`,
+    `withdrawal_hash` and `content` are empty.
     """
 
     record: Record

@@ -26,7 +26,10 @@ SELECT: Final = (
     "SELECT d.id, " + _RECORD_COLUMNS + ", " + _DIALOG_COLUMNS + " FROM dialogs d"
     " JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
 )
-_SELECT_BY_NUMBERS: Final = SELECT + " WHERE d.id IN (SELECT value FROM json_each(?))"
+SELECT_LISTED: Final = SELECT.replace("d.receipt, d.withdrawal_hash, d.content", "'', x'', x''")
+"""What lists are made of: the receipt alone is half of a row, and each column takes a while."""
+
+_SELECT_BY_NUMBERS: Final = SELECT_LISTED + " WHERE d.id IN (SELECT value FROM json_each(?))"
 
 
 @lru_cache(maxsize=1_000)

@@ -60,7 +60,7 @@ def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, S
         if after is not None:
             where.append("d.id > ?")
             values.append(after.dialog)
-    sql = f"{rows.SELECT} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
+    sql = f"{rows.SELECT_LISTED} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
     return [(row[0], rows.from_row(row[1:])) for row in db.execute(sql, [*values, selection.limit])]
 
 
