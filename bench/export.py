@@ -142,12 +142,9 @@ def _plain_rate(path: Path, rows: int) -> float:
 
 
 def _extra(folder: Path, rows: int) -> float:
-    """Return the MB by which a fresh server's memory grows at most while it exports, after a first page warmed it."""
+    """Return the MB by which a fresh server's memory grows at most while it exports, once it is warm."""
     with child.on_folder(corpus.places(folder)) as server:
-        with create_connection(("127.0.0.1", server.port)) as socket:
-            socket.sendall(b"GET /v1/messages?limit=1000 HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
-            while socket.recv(_READ):
-                pass
+        _warm(server.port)
         before = most = server.anonymous_bytes()
         reading = threading.Thread(target=_stream, args=(server,))
         reading.start()
@@ -155,3 +152,19 @@ def _extra(folder: Path, rows: int) -> float:
             most = max(most, server.anonymous_bytes())
             reading.join(_LOOK_S)
     return max(most - before, 4096) / 1e6
+
+
+def _warm(port: int) -> None:
+    """Read a first page, and wait until the server has looked after everything for the first time."""
+    _get(port, "/v1/messages?limit=1000")
+    while b"consentful_access_log_entries 0" in _get(port, "/metrics"):
+        time.sleep(_LOOK_S)
+
+
+def _get(port: int, path: str) -> bytes:
+    answer = b""
+    with create_connection(("127.0.0.1", port)) as socket:
+        socket.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        while data := socket.recv(_READ):
+            answer += data
+    return answer
