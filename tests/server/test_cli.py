@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -240,6 +241,30 @@ class TestKeys:
         made = [path for path in somewhere.rglob("*") if path.name != "pycache"]
         assert {path.name for path in made} >= {"data", "keys", "index.key", "consentful.db"}
         assert all(path.stat().st_mode & 0o077 == 0 for path in made)
+
+
+@pytest.mark.usefixtures("somewhere")
+class TestRoots:
+    def test_the_signing_key_is_replaced_and_the_old_one_still_listed(self, capsys: Output, somewhere: Path) -> None:
+        assert cli.run(["roots", "list"]) == 0
+        (signs,) = re.findall(r"(\S{43}) *│ signs", capsys.readouterr().out)
+
+        assert cli.run(["roots", "rotate", "--signing"]) == 0
+        assert cli.run(["roots", "list"]) == 0
+
+        said = capsys.readouterr().out
+        assert re.findall(r"(\S{43}) *│ verifies", said) == [signs]
+        assert signs not in re.findall(r"(\S{43}) *│ signs", said)
+        assert sorted(path.name for path in (somewhere / "keys").glob("signing*")) == [
+            "signing-0002.pem",
+            "signing.jwk",
+        ]
+
+    def test_the_epoch_is_ended_now(self, capsys: Output, somewhere: Path) -> None:
+        assert cli.run(["roots", "rotate"]) == 0
+
+        assert "destroyed" in capsys.readouterr().out
+        assert [path.name for path in (somewhere / "keys").glob("wrapping*")] == ["wrapping-0002.key"]
 
 
 class TestMigrate:

@@ -48,8 +48,8 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
     """
     if signing:
         with_service(place, lambda service: service.replace_signing_key())
-        OUT.print("A new key signs; a running server takes it up within a minute. The old one is destroyed, and its")
-        OUT.print("public half stays among the published keys.")
+        OUT.print("A new key signs; running servers take it up within a minute.")
+        OUT.print("The old one is destroyed; its public half stays published, to verify with.")
         return 0
     if with_service(place, lambda service: service.rotation.turn()):
         OUT.print("The old master is destroyed. What was erased under it is complete.")
