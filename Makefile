@@ -45,7 +45,7 @@ $(VENV)/.prove: $(VENV)/.develop requirements-prove.txt
 
 # The long proofs, which `make test` runs in a short form.
 prove: $(VENV)/.prove
-	$(BIN)/pytest -m prove
+	$(BIN)/pytest -m prove -o faulthandler_timeout=1800
 
 # The locks: versions and hashes, no addresses.
 lock: $(VENV)/.develop
