@@ -1,23 +1,22 @@
 """The OpenAPI 3.1 document of the REST side, made from the table of routes and the types that it names.
 
-A route's summary and description are its handler's docstring, a tag's is its module's, a problem's its refusal's.
+A route's summary and description are its handler's docstring, a problem's its refusal's; its tag and its operation's
+id are stated on the route, because they are public.
 """
 
 import inspect
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from consentful import wire
 
-from ..edges import upgrade
+from ..edges import tags, upgrade
 from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from ..formats import MEDIA
@@ -37,22 +36,6 @@ Read, export and erase what customers agreed to keep. The live dialog is a WebSo
 - What can be got can be asked for with HEAD as well (RFC 9110 §9.1).
 - With `--auth none` every caller has every scope, and only names of the machine itself are answered (else 403).
 """
-
-_TITLES: Final = {
-    "data": "Kept dialogs",
-    "stats": "Statistics",
-    "exports": "Exports and erasures",
-    "rest": "Withdrawal and keys",
-    "officer": "Privacy requests",
-    "access_log": "Access log",
-    "withdrawal": "Withdrawal page",
-    "original": "Original contract",
-    "upgrade": "Live dialog",
-    "explorer": "Explorer",
-    "documents": "Documents",
-    "pages": "Pages and operations",
-}
-"""What a module of routes is called, in the order of reading."""
 
 _PATHS: Final[Mapping[str, Any]] = {
     "dialog_id": wire.DialogId,
@@ -144,29 +127,15 @@ def _types(routes: Iterable[Route]) -> Iterator[Any]:
 
 
 def _tags(routes: Iterable[Route]) -> list[Json]:
-    present = {_module(route).__name__.rpartition(".")[2]: _module(route) for route in routes}
-    order = [name for name in _TITLES if name in present] + [name for name in present if name not in _TITLES]
-    return [{"name": _title(name), "description": _first_paragraph(present[name])} for name in order]
-
-
-def _first_paragraph(module: ModuleType) -> str:
-    return inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0]
-
-
-def _module(route: Route) -> ModuleType:
-    return sys.modules[route.handler.__module__]
-
-
-def _title(module: str) -> str:
-    return _TITLES.get(module, module.capitalize())
+    present = {route.tag for route in routes}
+    return [{"name": tag.name, "description": tag.description} for tag in tags.ALL if tag in present]
 
 
 def _operation(route: Route, schemas: Schemas) -> Json:
-    module = route.handler.__module__.rpartition(".")[2]
     text = inspect.cleandoc(route.handler.__doc__ or "")
     operation: Json = {
-        "operationId": f"{module}_{route.handler.__name__}",
-        "tags": [_title(module)],
+        "operationId": route.operation,
+        "tags": [route.tag.name],
         "summary": _FIRST_SENTENCE.split(text, maxsplit=1)[0].rstrip(".:"),
         "description": text + _needs(route),
     }

@@ -17,7 +17,7 @@ from ..errors import BadRequest
 from ..pseudonym import PREFIX
 from ..stores.access_log import Trace
 from ..views import LogEntry
-from . import asking, bodies
+from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 _ENTRIES: Final = "access log"
@@ -160,27 +160,33 @@ ROUTES: Final = (
         "GET",
         "/v1/access-log",
         entries,
-        ("privacy",),
+        scopes=("privacy",),
         query=LogListing,
         answers=(Answer({bodies.JSON: LogPage}, headers=(hdrs.LINK,)),),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.ACCESS_LOG,
+        operation="access_log_entries",
     ),
     Route(
         "POST",
         "/v1/access-log/search",
         search,
-        ("privacy",),
+        scopes=("privacy",),
         body={bodies.JSON: LogSearch},
         answers=(Answer({bodies.JSON: LogPage}),),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.ACCESS_LOG,
+        operation="access_log_search",
     ),
     Route(
         "GET",
         "/v1/access-log/dialogs",
         dialogs,
-        ("privacy",),
+        scopes=("privacy",),
         query=Tracing,
         answers=(Answer({bodies.JSON: SeenDialogs}),),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.ACCESS_LOG,
+        operation="access_log_dialogs",
     ),
 )

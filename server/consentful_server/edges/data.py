@@ -10,7 +10,7 @@ from .. import errors
 from ..errors import BadRequest
 from ..formats import MEDIA
 from ..views import Chat, KeptDialog, KeptMessage, Page, Summary
-from . import asking
+from . import asking, tags
 from .asking import DialogListing, MessageListing, Question, Search
 from .bodies import JSON
 from .negotiation import format_of
@@ -108,35 +108,43 @@ ROUTES: Final = (
         "GET",
         "/v1/messages",
         messages,
-        ("data:read",),
+        scopes=("data:read",),
         query=MessageListing,
         answers=(Answer(_MESSAGES, headers=(hdrs.LINK, EXPORT_ID)), Answer(_CHATS)),
         refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_messages",
     ),
     Route(
         "POST",
         "/v1/messages/search",
         search,
-        ("data:read",),
+        scopes=("data:read",),
         body={JSON: Search},
         answers=(Answer(_MESSAGES, headers=(EXPORT_ID,)), Answer(_CHATS)),
         refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_search",
     ),
     Route(
         "GET",
         "/v1/dialogs",
         dialogs,
-        ("data:read",),
+        scopes=("data:read",),
         query=DialogListing,
         answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
         refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_dialogs",
     ),
     Route(
         "GET",
         "/v1/dialogs/{dialog_id}",
         dialog,
-        ("data:read",),
+        scopes=("data:read",),
         answers=(Answer({JSON: KeptDialog}),),
         refusals=(errors.NotFound, errors.Erased, errors.Damaged),
+        tag=tags.DATA,
+        operation="data_dialog",
     ),
 )

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from swagger_ui_bundle import swagger_ui_path
 
 from ..errors import NotFound
+from . import tags
 from .bodies import JSON
 from .pages import file_of
 from .requests import SERVICE, Answer, Route
@@ -63,15 +64,17 @@ _ANY_JSON: Final = (Answer({JSON: dict[str, Any]}),)
 _PAGE: Final = (Answer({"text/html": str}),)
 
 ROUTES: Final = (
-    Route("GET", "/openapi.json", openapi, answers=_ANY_JSON),
-    Route("GET", "/asyncapi.json", asyncapi, answers=_ANY_JSON),
-    Route("GET", "/docs", docs, answers=_PAGE),
-    Route("GET", "/docs/live", live, answers=_PAGE),
+    Route("GET", "/openapi.json", openapi, answers=_ANY_JSON, tag=tags.DOCUMENTS, operation="documents_openapi"),
+    Route("GET", "/asyncapi.json", asyncapi, answers=_ANY_JSON, tag=tags.DOCUMENTS, operation="documents_asyncapi"),
+    Route("GET", "/docs", docs, answers=_PAGE, tag=tags.DOCUMENTS, operation="documents_docs"),
+    Route("GET", "/docs/live", live, answers=_PAGE, tag=tags.DOCUMENTS, operation="documents_live"),
     Route(
         "GET",
         "/docs/{name}",
         viewer,
         answers=(Answer({"text/css": bytes, "text/javascript": bytes}),),
         refusals=(NotFound,),
+        tag=tags.DOCUMENTS,
+        operation="documents_viewer",
     ),
 )

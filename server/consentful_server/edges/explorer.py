@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from ..errors import NotFound
+from . import tags
 from .pages import file_of
 from .requests import SERVICE, Answer, Route
 
@@ -34,12 +35,21 @@ def _plotly() -> Path | None:
 
 
 ROUTES: Final = (
-    Route("GET", "/explore", explore, answers=(Answer({"text/html": str}),)),
+    Route(
+        "GET",
+        "/explore",
+        explore,
+        answers=(Answer({"text/html": str}),),
+        tag=tags.EXPLORER,
+        operation="explorer_explore",
+    ),
     Route(
         "GET",
         "/explore/{name}",
         plotting,
         answers=(Answer({"text/javascript": bytes}),),
         refusals=(NotFound,),
+        tag=tags.EXPLORER,
+        operation="explorer_plotting",
     ),
 )

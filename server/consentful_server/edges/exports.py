@@ -10,7 +10,7 @@ from msgspec import Meta
 from .. import errors
 from ..clock import from_micros
 from ..exports import Manifest, Told
-from . import asking, bodies
+from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 _FEED: Final = "erasures"
@@ -121,17 +121,21 @@ ROUTES: Final = (
         "GET",
         "/v1/exports/{export_id}",
         manifest,
-        ("data:read",),
+        scopes=("data:read",),
         answers=(Answer({bodies.JSON: ShownExport}),),
         refusals=(errors.NotFound,),
+        tag=tags.EXPORTS,
+        operation="exports_manifest",
     ),
     Route(
         "GET",
         "/v1/erasures",
         erasures,
-        ("data:read",),
+        scopes=("data:read",),
         query=Following,
         answers=(Answer({bodies.JSON: Erasures}),),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.EXPORTS,
+        operation="exports_erasures",
     ),
 )

@@ -16,7 +16,7 @@ from ..clock import from_micros
 from ..errors import BadRequest
 from ..stores.requests import PrivacyRequest
 from ..views import KeptDialog, Recipient, ShownNotice
-from . import asking, bodies
+from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 _REPEAT_KEY: Final = "Idempotency-Key"
@@ -157,7 +157,7 @@ ROUTES: Final = (
         "POST",
         "/v1/privacy-requests",
         ask,
-        ("privacy",),
+        scopes=("privacy",),
         headers={_REPEAT_KEY: _KEY},
         body={bodies.JSON: Asked},
         answers=(
@@ -165,13 +165,17 @@ ROUTES: Final = (
             Answer({bodies.JSON: Disclosed}, 201, headers=(hdrs.LOCATION,)),
         ),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.PRIVACY,
+        operation="officer_ask",
     ),
     Route(
         "GET",
         "/v1/privacy-requests/{request_id}",
         outcome,
-        ("privacy",),
+        scopes=("privacy",),
         answers=(Answer({bodies.JSON: Outcome}),),
         refusals=(errors.NotFound,),
+        tag=tags.PRIVACY,
+        operation="officer_outcome",
     ),
 )

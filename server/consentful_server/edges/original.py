@@ -23,7 +23,7 @@ from ..query import Filter, language_range
 from ..sealing import Opened
 from ..stores import MessageRow
 from ..waiting import Decided, WaitingRoom
-from . import bodies
+from . import bodies, tags
 from .addresses import client_address
 from .asking import DEFAULT_LIMIT, Limit, Range, convert, single
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
@@ -208,7 +208,7 @@ ROUTES: Final = (
         "POST",
         "/data/{customerId}/{dialogId}",
         push,
-        ("dialogs:write",),
+        scopes=("dialogs:write",),
         body={bodies.JSON: Pushed, bodies.FORM: Pushed},
         answers=(Answer({bodies.JSON: Held}, 201),),
         refusals=(
@@ -219,12 +219,14 @@ ROUTES: Final = (
             errors.TooOften,
             errors.Unsupported,
         ),
+        tag=tags.ORIGINAL,
+        operation="original_push",
     ),
     Route(
         "POST",
         "/consents/{dialogId}",
         consent,
-        ("dialogs:write",),
+        scopes=("dialogs:write",),
         body={bodies.JSON: DECISION, bodies.FORM: DecisionForm, bodies.TEXT: Spelt},
         answers=(Answer({bodies.JSON: Decided}),),
         refusals=(
@@ -235,7 +237,27 @@ ROUTES: Final = (
             errors.OutcomeUnknown,
             errors.Unsupported,
         ),
+        tag=tags.ORIGINAL,
+        operation="original_consent",
     ),
-    Route("GET", "/data", data, ("data:identify",), query=Listing, answers=_DATA),
-    Route("GET", "/data/", data, ("data:identify",), query=Listing, answers=_DATA),
+    Route(
+        "GET",
+        "/data",
+        data,
+        scopes=("data:identify",),
+        query=Listing,
+        answers=_DATA,
+        tag=tags.ORIGINAL,
+        operation="original_data",
+    ),
+    Route(
+        "GET",
+        "/data/",
+        data,
+        scopes=("data:identify",),
+        query=Listing,
+        answers=_DATA,
+        tag=tags.ORIGINAL,
+        operation="original_data",
+    ),
 )

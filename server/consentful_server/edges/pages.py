@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from .. import errors
 from ..errors import NotFound, Overloaded
+from . import tags
 from .bodies import JSON
 from .requests import SERVICE, Answer, Route, json
 
@@ -83,21 +84,27 @@ def _is_file(path: Path) -> bool:
 
 
 ROUTES: Final = (
-    Route("GET", "/", index, answers=(Answer({"text/html": str}),)),
+    Route("GET", "/", index, answers=(Answer({"text/html": str}),), tag=tags.PAGES, operation="pages_index"),
     Route(
         "GET",
         "/static/{name}",
         static,
         answers=(Answer({kind.partition(";")[0]: bytes for kind in _TYPES.values()}),),
         refusals=(errors.NotFound,),
+        tag=tags.PAGES,
+        operation="pages_static",
     ),
-    Route("GET", "/healthz", healthz, answers=(Answer({JSON: Health}),)),
+    Route("GET", "/healthz", healthz, answers=(Answer({JSON: Health}),), tag=tags.PAGES, operation="pages_healthz"),
     Route(
         "GET",
         "/readyz",
         readyz,
         answers=(Answer({JSON: Health}),),
         refusals=(errors.Overloaded, errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.PAGES,
+        operation="pages_readyz",
     ),
-    Route("GET", "/metrics", metrics, answers=(Answer({"text/plain": str}),)),
+    Route(
+        "GET", "/metrics", metrics, answers=(Answer({"text/plain": str}),), tag=tags.PAGES, operation="pages_metrics"
+    ),
 )

@@ -19,6 +19,7 @@ from ..service import Service
 from ..settings import is_loopback
 from ..telemetry import where
 from . import cors, faults
+from .tags import Tag
 
 SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
@@ -95,6 +96,8 @@ class Route(NamedTuple):
     method: str
     path: str
     handler: Handler
+    tag: Tag
+    operation: str
     scopes: tuple[Scope, ...] = ()
     head: bool = True
     query: type[msgspec.Struct] | None = None

@@ -10,7 +10,7 @@ from msgspec import Meta
 from .. import errors
 from ..clock import from_micros
 from ..stores import Erasure
-from . import asking, bodies, requests
+from . import asking, bodies, requests, tags
 from .addresses import client_address
 from .bodies import JSON
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
@@ -99,9 +99,11 @@ ROUTES: Final = (
         "DELETE",
         "/v1/dialogs/{dialog_id}",
         erase,
-        ("dialogs:write", "privacy"),
+        scopes=("dialogs:write", "privacy"),
         answers=_ERASED,
         refusals=_WRITING,
+        tag=tags.WITHDRAWAL,
+        operation="rest_erase",
     ),
     Route(
         "POST",
@@ -110,6 +112,15 @@ ROUTES: Final = (
         body={JSON: Withdrawal},
         answers=_ERASED,
         refusals=(*_WRITING, errors.TooOften),
+        tag=tags.WITHDRAWAL,
+        operation="rest_withdraw",
     ),
-    Route("GET", "/.well-known/jwks.json", jwks, answers=(Answer({_JWKS: Jwks}),)),
+    Route(
+        "GET",
+        "/.well-known/jwks.json",
+        jwks,
+        answers=(Answer({_JWKS: Jwks}),),
+        tag=tags.WITHDRAWAL,
+        operation="rest_jwks",
+    ),
 )

@@ -13,7 +13,7 @@ from ..errors import BadRequest
 from ..query import language_range
 from ..stats import By, Value
 from ..stores.counters import Which
-from . import asking, bodies
+from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 
 _DIMENSIONS: Final[tuple[By, ...]] = get_args(By)
@@ -133,13 +133,24 @@ def _count(by: list[By], values: tuple[Value, ...], *, dialogs: int | None, mess
 
 
 ROUTES: Final = (
-    Route("GET", "/v1/stats", count, ("data:read",), query=Counting, answers=(Answer({bodies.JSON: Statistics}),)),
+    Route(
+        "GET",
+        "/v1/stats",
+        count,
+        scopes=("data:read",),
+        query=Counting,
+        answers=(Answer({bodies.JSON: Statistics}),),
+        tag=tags.STATISTICS,
+        operation="stats_count",
+    ),
     Route(
         "GET",
         "/v1/stats/outcomes",
         outcomes,
-        ("data:read",),
+        scopes=("data:read",),
         query=Ended,
         answers=(Answer({bodies.JSON: OutcomeList}),),
+        tag=tags.STATISTICS,
+        operation="stats_outcomes",
     ),
 )

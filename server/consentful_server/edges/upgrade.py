@@ -11,7 +11,7 @@ from ..access import Principal, Scope
 from ..clients import by_address, by_credential
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
 from ..service import Service
-from . import cors, faults
+from . import cors, faults, tags
 from .addresses import client_address
 from .live import Connection
 from .meter import Meter
@@ -134,5 +134,7 @@ ROUTES: Final = (
         headers={hdrs.SEC_WEBSOCKET_PROTOCOL: _OFFERS},
         answers=(Answer({}, 101),),
         refusals=(BadRequest, Unauthenticated, Forbidden, Overloaded, TooOften),
+        tag=tags.LIVE,
+        operation="upgrade_live",
     ),
 )

@@ -14,6 +14,7 @@ from .. import errors
 from ..clock import from_micros
 from ..errors import BadRequest, NotFound, TooOften
 from ..stores import Erasure
+from . import tags
 from .addresses import client_address
 from .bodies import CODE_BYTES, FORM, form_of
 from .requests import CONTENT_SECURITY_POLICY, SERVICE, Answer, Route, by_customer
@@ -111,7 +112,7 @@ def _page(
 _PAGES: Final = {"text/html": str}
 
 ROUTES: Final = (
-    Route("GET", "/withdraw", ask, answers=(Answer(_PAGES),)),
+    Route("GET", "/withdraw", ask, answers=(Answer(_PAGES),), tag=tags.WITHDRAWAL_PAGE, operation="withdrawal_ask"),
     Route(
         "POST",
         "/withdraw",
@@ -119,5 +120,7 @@ ROUTES: Final = (
         body={FORM: Code},
         answers=(Answer(_PAGES), Answer(_PAGES, 404), Answer(_PAGES, 429, headers=(hdrs.RETRY_AFTER,))),
         refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.WITHDRAWAL_PAGE,
+        operation="withdrawal_withdraw",
     ),
 )
