@@ -13,13 +13,13 @@ from . import roots, signing
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
 from .chain import SERVICE, Actor, Chain
-from .clients import Clients
 from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
 from .consent import Catalogue, Wording, default_notice
 from .errors import BadKeys
 from .exports import Exports
-from .guesses import Guesses
+from .limits.clients import Clients
+from .limits.withdrawal_attempts import Guesses
 from .logbook import Logbook
 from .masters import FileMasters, Masters
 from .oidc import Oidc

@@ -2,17 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful import (
-    Conflict,
-    ConsentfulError,
-    Erased,
-    Forbidden,
-    Refused,
-    Superseded,
-    TimedOut,
-    Unauthorised,
-    wire,
-)
+from consentful import Conflict, ConsentfulError, Erased, Forbidden, Refused, Superseded, TimedOut, Unauthorised, wire
 from consentful.endings import Lost, of_close, of_error, of_status
 
 

@@ -6,8 +6,8 @@ A frame costs an addition here; the shares are looked at once in a while, before
 from contextlib import suppress
 from typing import Final
 
-from ..bucket import Bucket, Rate
 from ..errors import TooOften
+from ..limits.buckets import Bucket, Rate
 from ..service import Service
 from .runner import Line
 

@@ -16,9 +16,9 @@ from multidict import MultiDict
 from consentful import wire
 
 from .. import errors
-from ..clients import by_address, by_credential
 from ..clock import from_micros
 from ..errors import BadRequest, Unsupported
+from ..limits.clients import by_address, by_credential
 from ..query import Filter, language_range
 from ..sealing import Opened
 from ..stores import MessageRow

@@ -8,8 +8,8 @@ from msgspec import Meta
 from consentful import wire
 
 from ..access import Principal, Scope
-from ..clients import by_address, by_credential
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
+from ..limits.clients import by_address, by_credential
 from ..service import Service
 from . import cors, faults, tags
 from .addresses import client_address

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful_server.bucket import Bucket, Buckets, Rate, client_of
+from consentful_server.limits.buckets import Bucket, Buckets, Rate, client_of
 
 
 def test_a_burst_is_given_at_once_and_the_rate_afterwards() -> None:

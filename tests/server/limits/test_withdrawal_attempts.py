@@ -3,7 +3,7 @@
 from aiohttp import ClientSession
 
 from consentful_server.errors import TooOften
-from consentful_server.guesses import Guesses
+from consentful_server.limits.withdrawal_attempts import Guesses
 from consentful_server.testing import FakeClock, Served
 
 HOME = "127.0.0.1"

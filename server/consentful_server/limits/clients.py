@@ -10,10 +10,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from .bucket import Buckets, Rate, client_of
-from .clock import Clock
-from .errors import TooOften
-from .settings import Settings
+from ..clock import Clock
+from ..errors import TooOften
+from ..settings import Settings
+from .buckets import Buckets, Rate, client_of
 
 _AT_ONCE_S: Final = 10
 """A share may be taken ahead by so much: a deploy has every dialog come back, and say everything again."""

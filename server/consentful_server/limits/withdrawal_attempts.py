@@ -3,9 +3,9 @@
 import math
 from typing import Final
 
-from .bucket import Bucket, Buckets, Rate, client_of
-from .clock import Clock
-from .errors import TooOften
+from ..clock import Clock
+from ..errors import TooOften
+from .buckets import Bucket, Buckets, Rate, client_of
 
 _EACH: Final = Rate(burst=60, per_second=1)
 """Neither a household behind one address nor a chatbot that passes its customers' codes on meets this."""

@@ -1,0 +1,1 @@
+"""How much one client may take: rates, live dialogs, attempts at withdrawal codes."""
