@@ -8,11 +8,11 @@ from consentful.wire import Limits, Message, Open
 from consentful_server.clock import Clock, to_micros
 from consentful_server.consent import Catalogue, Record, Wording
 from consentful_server.dialog import Dialog
-from consentful_server.pseudonym import Pseudonyms
+from consentful_server.keys.pseudonyms import Pseudonyms
+from consentful_server.keys.vault import Vault
 from consentful_server.sealing import Sealer
 from consentful_server.stores.ledger import Ledger
 from consentful_server.stores.sqlite import SQLiteStore
-from consentful_server.vault import Vault
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 VAULT = Vault(b"deployment", {1: b"m" * 32})

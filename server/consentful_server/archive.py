@@ -13,12 +13,12 @@ from .clock import Clock, from_micros, to_micros
 from .consent import Record, expiry, receipt_claims
 from .dialog import Dialog, Granted
 from .errors import NotFound
+from .keys.pseudonyms import Pseudonyms
+from .keys.signing import Signer
+from .keys.vault import Vault, withdrawal_hash
 from .logbook import Logbook
-from .pseudonym import Pseudonyms
 from .sealing import Opened, Sealer
-from .signing import Signer
 from .stores import Erasure, Reason, SealedDialog, Store
-from .vault import Vault, withdrawal_hash
 
 
 class Archive:

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from . import roots, signing
 from .errors import BadBackup, Damaged
-from .keyfiles import destroy_file, sync_folder, write_new
-from .masters import FileMasters
+from .keys import roots, signing
+from .keys.files import destroy_file, sync_folder, write_new
+from .keys.masters import FileMasters
 from .service import Service
 from .settings import Place
 from .stores import SealedDialog

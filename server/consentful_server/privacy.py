@@ -17,9 +17,9 @@ from .archive import Archive
 from .chain import Action, Actor
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
+from .keys.signing import Signer
 from .logbook import Logbook
 from .reading import Reading
-from .signing import Signer
 from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest, Status
 from .views import KeptDialog, Recipient, ShownNotice, Sight

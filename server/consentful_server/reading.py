@@ -12,11 +12,11 @@ import msgspec
 
 from .clock import from_micros
 from .errors import Erased, NotFound
+from .keys.vault import Vault
 from .logbook import Logbook
 from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
 from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store, Tombstone
-from .vault import Vault
 from .views import Chat, KeptDialog, KeptMessage, Page, Sight, Summary
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from .clock import all_from_micros, from_micros, to_micros
 from .consent import Record, canonical_content
 from .dialog import Dialog, Utterance
 from .errors import Conflict, Damaged
+from .keys.vault import DialogKey, Field, Unopenable, Vault, epoch_of, withdrawal_hash
 from .stores import MessageHead, MessageRow, SealedDialog
-from .vault import DialogKey, Field, Unopenable, Vault, epoch_of, withdrawal_hash
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Sight, Summary
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]

@@ -9,7 +9,6 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from . import roots, signing
 from .access import Access, Keys, OpenDoor
 from .archive import Archive
 from .chain import SERVICE, Actor, Chain
@@ -18,21 +17,23 @@ from .commitment import Commitments
 from .consent import Catalogue, Wording, default_notice
 from .errors import BadKeys
 from .exports import Exports
+from .keys import roots, signing
+from .keys.masters import FileMasters, Masters
+from .keys.pseudonyms import Pseudonyms
+from .keys.roots import Roots
+from .keys.rotation import Rotation
+from .keys.signing import Signer
+from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import Guesses
 from .logbook import Logbook
-from .masters import FileMasters, Masters
 from .oidc import Oidc
 from .privacy import Privacy
 from .provider import Provider
-from .pseudonym import Pseudonyms
 from .query import Cursors
 from .reading import Reading
 from .registry import Registry
-from .roots import Roots
-from .rotation import Rotation
 from .settings import Settings
-from .signing import Signer
 from .stats import Stats
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
@@ -41,7 +42,6 @@ from .stores.sqlite import SQLiteStore
 from .streaming import Streams
 from .tasks import Tasks
 from .telemetry import Metrics
-from .vault import Vault
 
 _log: Final = logging.getLogger("consentful.server")
 

@@ -15,12 +15,12 @@ from consentful.identifiers import uuid7
 
 from .chain import Action
 from .formats import MEDIA, Format, Shape, encoder
+from .keys.vault import Vault
 from .logbook import Logbook
 from .query import Filter, Order, Position, Selection, Walk
 from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store
 from .stores.exports import Export
-from .vault import Vault
 from .views import KeptMessage, Sight
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ from consentful.wire import Consent
 from consentful_server import reading as module
 from consentful_server.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
+from consentful_server.keys.vault import withdrawal_hash
 from consentful_server.query import Filter, Order
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock
-from consentful_server.vault import withdrawal_hash
 from consentful_server.views import Sight
 from sealed import CATALOGUE, START, spoken
 

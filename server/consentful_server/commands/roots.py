@@ -7,11 +7,11 @@ from cyclopts import App
 from rich.table import Table
 
 from ..clock import from_micros
-from ..rotation import Standing
+from ..keys.rotation import Standing
+from ..keys.signing import Jwk
+from ..keys.store import Epoch
 from ..service import Service
 from ..settings import Place
-from ..signing import Jwk
-from ..stores.epochs import Epoch
 from . import ERR, OUT, Where, with_service
 
 roots = App(name="roots", help="The root keys: list the master key's epochs and the signing keys, or replace them now.")

@@ -14,7 +14,7 @@ from .. import errors
 from ..chain import Action
 from ..clock import from_micros
 from ..errors import BadRequest
-from ..pseudonym import PREFIX
+from ..keys.pseudonyms import PREFIX
 from ..stores.access_log import Trace
 from ..views import LogEntry
 from . import asking, bodies, tags

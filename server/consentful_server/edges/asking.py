@@ -14,7 +14,7 @@ from ..access import Principal
 from ..archive import Archive
 from ..errors import BadRequest, Forbidden
 from ..formats import MEDIA
-from ..pseudonym import PREFIX
+from ..keys.pseudonyms import PREFIX
 from ..query import MAX_LIMIT, Filter, Order, language_range
 from . import bodies
 

@@ -15,13 +15,12 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from ..consent import Record
+from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
 from .access_log import AccessLog, Note
 from .counters import Counters
 from .credentials import Credentials
-from .epochs import Epochs
 from .exports import Exports
-from .facts import Facts
 from .leases import Leases
 from .notices import Notices
 from .requests import Requests

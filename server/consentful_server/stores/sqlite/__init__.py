@@ -15,8 +15,8 @@ import msgspec
 
 from ...clock import Clock, from_micros, to_micros
 from ...errors import BadDatabase, Erased
+from ...keys.vault import SHREDDED
 from ...query import Selection
-from ...vault import SHREDDED
 from .. import (
     Candidate,
     DialogsOpener,

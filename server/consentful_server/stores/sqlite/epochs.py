@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ..epochs import Epoch, Rewrapped, WrappedKey
+from ...keys.store import Epoch, Rewrapped, WrappedKey
 from .database import Database
 
 if TYPE_CHECKING:

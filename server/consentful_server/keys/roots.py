@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from ..errors import BadKeys
 from . import signing
-from .errors import BadKeys
-from .keyfiles import read_secret, sync_folder, write_secret
+from .files import read_secret, sync_folder, write_secret
 from .signing import SigningKeys
 
 _DEPLOYMENT_BYTES: Final = 16

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from consentful_server import roots
 from consentful_server.errors import BadKeys
+from consentful_server.keys import roots
 
 
 def test_roots_are_made_for_their_owner_alone(tmp_path: Path) -> None:

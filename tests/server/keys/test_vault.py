@@ -6,15 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful_server.vault import (
-    SHREDDED,
-    WRAPPED_BYTES,
-    DialogKey,
-    Field,
-    Unopenable,
-    Vault,
-    withdrawal_hash,
-)
+from consentful_server.keys.vault import SHREDDED, WRAPPED_BYTES, DialogKey, Field, Unopenable, Vault, withdrawal_hash
 
 MASTER = bytes(range(32))
 RECORD = b"r" * 32

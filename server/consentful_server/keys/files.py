@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from .errors import BadKeys
+from ..errors import BadKeys
 
 SECRET_BYTES: Final = 32
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO

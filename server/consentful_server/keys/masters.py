@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from .keyfiles import destroy_file, read_secret, sync_folder, write_secret
+from .files import destroy_file, read_secret, sync_folder, write_secret
 from .roots import wrapping_name
 
 _NAME: Final = re.compile(r"wrapping-(\d+)\.key")

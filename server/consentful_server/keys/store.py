@@ -1,7 +1,8 @@
-"""The epochs of the master key: which keys are still wrapped under which, and which erasures are complete since.
+"""What a store keeps of keys: facts that identify the root keys, and the epochs of the master key. Nothing is secret.
 
-Its promises: once an epoch has begun, no key is kept under an earlier one. Once one is empty, neither the database nor
-its log holds a key under it or any before it, ever again. Once one has ended, the erasures made under it are complete.
+Promises of the epochs. Once an epoch has begun, no key is kept under an earlier one. Once one is empty, neither the
+database nor its log holds a key under it or any before it, ever again. Once one has ended, the erasures made under it
+are complete.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,4 +69,14 @@ class Epochs(Protocol):
 
     async def incomplete(self) -> int:
         """Return how many erasures an earlier copy of the key could undo, together with a master that is there."""
+        ...
+
+
+class Facts(Protocol):
+    """The store's facts. One that was stated is never changed."""
+
+    async def all(self) -> dict[str, bytes]: ...
+
+    async def state(self, facts: Mapping[str, bytes]) -> None:
+        """Add facts; one that is known already stays as it is."""
         ...

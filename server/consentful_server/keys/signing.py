@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jwt.algorithms import OKPAlgorithm
 
-from .errors import BadKeys
-from .keyfiles import destroy_file, read_private, sync_folder, write_new
+from ..errors import BadKeys
+from .files import destroy_file, read_private, sync_folder, write_new
 
 _FIRST: Final = "signing"
 _NAME: Final = re.compile(r"signing(?:-(\d+))?")

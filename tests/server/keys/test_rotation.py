@@ -8,19 +8,19 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Consent
-from consentful_server import rotation
 from consentful_server.chain import OPERATOR
 from consentful_server.dialog import Granted
 from consentful_server.errors import BadKeys
-from consentful_server.masters import FileMasters
+from consentful_server.keys import rotation
+from consentful_server.keys.masters import FileMasters
+from consentful_server.keys.store import Rewrapped
+from consentful_server.keys.vault import epoch_of
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores import SealedDialog, Tombstone
-from consentful_server.stores.epochs import Rewrapped
 from consentful_server.stores.sqlite.epochs import SQLiteEpochs
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
-from consentful_server.vault import epoch_of
 from sealed import CATALOGUE, spoken
 
 DAY_S = 24 * 3600

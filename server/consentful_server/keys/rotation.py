@@ -17,11 +17,11 @@ import secrets
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from .clock import Clock, to_micros
+from ..clock import Clock, to_micros
+from ..stores import Store
 from .masters import Masters
 from .roots import wrapping_check
-from .stores import Store
-from .stores.epochs import Epoch, Rewrapped, WrappedKey
+from .store import Epoch, Rewrapped, WrappedKey
 from .vault import Unopenable, Vault
 
 _AT_ONCE: Final = 2_000
