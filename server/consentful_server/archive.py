@@ -10,7 +10,8 @@ from consentful import wire
 
 from .chain import CUSTOMER, SERVICE, Action, Actor
 from .clock import Clock, from_micros, to_micros
-from .consent import Record, expiry, receipt_claims
+from .consent.receipt import receipt_claims
+from .consent.record import Record, expiry
 from .dialog import Dialog, Granted
 from .errors import NotFound
 from .keys.pseudonyms import Pseudonyms

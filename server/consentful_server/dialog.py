@@ -12,9 +12,9 @@ import msgspec
 
 from consentful import wire
 
-from .consent import Catalogue, Wording
+from .consent.language import canonical
+from .consent.notices import Catalogue, Wording
 from .errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
-from .language import canonical
 
 MAX_METADATA_BYTES: Final = 4096
 OVERHEAD_BYTES: Final = 300

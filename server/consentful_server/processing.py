@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from .consent import Wording
+from .consent.notices import Wording
 from .settings import Settings
 
 

@@ -14,7 +14,7 @@ from .archive import Archive
 from .chain import SERVICE, Actor, Chain
 from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
-from .consent import Catalogue, Wording, default_notice
+from .consent.notices import Catalogue, Wording, default_notice
 from .errors import BadKeys
 from .exports import Exports
 from .keys import roots, signing

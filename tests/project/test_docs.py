@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from consentful_server import cli, errors
 from consentful_server.app import ROUTES
-from consentful_server.consent import read_notice
+from consentful_server.consent.notices import read_notice
 from consentful_server.edges import faults, upgrade
 from consentful_server.edges.asking import Search
 from consentful_server.errors import Refusal

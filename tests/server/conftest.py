@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 from aiohttp import ClientSession
 
-from consentful_server.consent import Catalogue, Wording
+from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.testing import FakeClock, Served, serve
 from live import Live, connect
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from consentful import wire
 from consentful.wire import Consent, Limits, Message, Open
-from consentful_server.consent import Catalogue, Wording
+from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.dialog import Declined, Dialog, Granted
 from consentful_server.errors import (
     BadRequest,

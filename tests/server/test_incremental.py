@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from consentful_server.consent import Catalogue, Wording
+from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.testing import Served, serve
 from kept import get, keep
 

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from consentful.wire import Error
 from consentful_server.app import drain
 from consentful_server.clock import to_micros
-from consentful_server.consent import Wording
+from consentful_server.consent.notices import Wording
 from consentful_server.errors import StorageFailed
 from consentful_server.service import Service
 from consentful_server.stores import Tombstone

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from consentful_server import cli
-from consentful_server.consent import default_notice
+from consentful_server.consent.notices import default_notice
 from consentful_server.processing import processing_record
 from consentful_server.settings import Settings
 

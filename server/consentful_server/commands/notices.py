@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ..chain import OPERATOR
 from ..clock import from_micros
-from ..consent import read_notice
+from ..consent.notices import read_notice
 from ..errors import BadSetting, Conflict
 from ..service import Service
 from ..settings import Place

@@ -9,7 +9,7 @@ import msgspec
 from consentful import wire
 
 from .. import errors
-from ..consent import Wording
+from ..consent.notices import Wording
 from ..edges import access_log, data, exports, officer, original, pages, rest, stats, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of

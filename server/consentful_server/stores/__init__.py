@@ -14,7 +14,8 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from ..consent import Record
+from ..consent.record import Record
+from ..consent.store import Notices
 from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
 from .access_log import AccessLog, Note
@@ -22,7 +23,6 @@ from .counters import Counters
 from .credentials import Credentials
 from .exports import Exports
 from .leases import Leases
-from .notices import Notices
 from .requests import Requests
 
 T = TypeVar("T")

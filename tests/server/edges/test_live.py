@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from consentful.wire import Ack, Closing, Consent, Error, Message, Open, Opened, Stored
-from consentful_server.consent import Wording
+from consentful_server.consent.notices import Wording
 from consentful_server.errors import OutcomeUnknown, StorageFailed
 from consentful_server.registry import Holder
 from consentful_server.stores import Candidate, SealedDialog

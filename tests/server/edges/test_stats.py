@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consentful.wire import Consent, Discarded, Message, Stored
-from consentful_server.consent import Wording
+from consentful_server.consent.notices import Wording
 from consentful_server.testing import FakeClock, Served, serve
 from kept import bearer, get, keep
 from live import Live

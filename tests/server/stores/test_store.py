@@ -12,7 +12,7 @@ import pytest
 
 from consentful_server.chain import Action, Chain, Entry, Head, Link, pack
 from consentful_server.clock import from_micros, to_micros
-from consentful_server.consent import Wording
+from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.query import Filter, Order, Position, Selection
 from consentful_server.stores import MessageRow, SealedDialog, Store, Tombstone

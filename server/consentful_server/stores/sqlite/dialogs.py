@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...consent import Record
+from ...consent.record import Record
 from .. import MessageHead, SealedDialog, Tombstone
 from .epochs import DESTROYED, LATEST
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...clock import Clock, to_micros
-from ...consent import Terms, Wording
+from ...consent.notices import Terms, Wording
 from ...errors import Conflict
 from ..access_log import Note
 from . import access_log

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent, Error, Opened, Stored
 from consentful_server import cli, testing
-from consentful_server.consent import default_notice, read_notice
+from consentful_server.consent.notices import default_notice, read_notice
 from consentful_server.errors import BadRequest, Conflict
 from consentful_server.testing import FakeClock
 from live import connect

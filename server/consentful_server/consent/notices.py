@@ -1,25 +1,23 @@
-"""Consent: what was shown, what was agreed to, and the record that proves it.
+"""Notices: the exact wordings that customers are shown, in each language, and which of them is shown now.
 
-Pure. The wording is shown before the first word (GDPR art. 13); the record is stored in the dialog's own
-transaction (art. 7(1)) and everything sealed is bound to its digest.
+Pure. The wording is shown before the first message (GDPR art. 13).
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from consentful import wire
 
-from .errors import BadRequest, UnknownNotice, UnknownPurpose
+from ..errors import BadRequest, UnknownNotice, UnknownPurpose
 from .language import canonical, fallbacks
 
 _FALLBACK_LANGUAGE: Final = "en"
-RECEIPT_SCHEMA: Final = "ISO/IEC TS 27560:2023"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,81 +154,4 @@ def read_notice(file: bytes) -> list[Wording]:
 
 def default_notice() -> list[Wording]:
     """Return the notice that ships with the server, in each of its languages."""
-    return read_notice((resources.files("consentful_server") / "notices" / "default.toml").read_bytes())
-
-
-class Record(msgspec.Struct, frozen=True, array_like=True):
-    """Who agreed to what, when and how (GDPR art. 7(1)). Its digest binds every seal of the dialog.
-
-    Times are microseconds since the epoch, as they are stored.
-    """
-
-    dialog_id: str
-    customer: str
-    """The pseudonym."""
-    owner: str
-    """The credential of the chatbot that asked."""
-    bot: str | None
-    channel: str
-    notice_id: str
-    notice_language: str
-    notice_sha256: str
-    purposes: tuple[str, ...]
-    given_by: str
-    decided_at: int
-    expires_at: int
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of the canonical record (MessagePack, fields in this order)."""
-        return hashlib.sha256(_encode(self)).digest()
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-
-
-def canonical_content(customer_id: str, notice_id: str, said: Iterable[tuple[int, str, str, str | None]]) -> bytes:
-    """Return what makes two dialogs the same: customer, notice and each message's seq, role, text and language.
-
-    Purposes are compared apart, because a replay may narrow them. The bytes hold words: digest them at once.
-    """
-    return _encode([1, customer_id, notice_id, list(said)])
-
-
-def receipt_claims(
-    record: Record, wording: Wording, *, issuer: str, messages: int, content: bytes
-) -> Mapping[str, Any]:
-    """Return what a receipt states, after ISO/IEC TS 27560 and Kantara's receipt v1.1, bound to the content.
-
-    A plain hash of a short text can be guessed; `content` is an HMAC under the dialog's key, and dies with it.
-    """
-    return {
-        "iss": issuer,
-        "sub": record.customer,
-        "iat": record.decided_at // 1_000_000,
-        "jti": record.dialog_id,
-        "schema": RECEIPT_SCHEMA,
-        "jurisdiction": wording.terms.jurisdiction,
-        "controller": {"name": wording.controller, "contact": wording.contact},
-        "notice": {"id": record.notice_id, "language": record.notice_language, "sha256": record.notice_sha256},
-        "purposes": list(record.purposes),
-        "legal_basis": wording.terms.legal_basis,
-        "consent_type": "explicit",
-        "data_categories": ["messages", "customer id", "metadata", "language", "times"],
-        "special_categories": wording.terms.special_categories,
-        "recipients": list(wording.terms.recipients),
-        "transfers": list(wording.terms.transfers),
-        "given_by": record.given_by,
-        "method": record.channel,
-        "bot": record.bot,
-        "retention_until": record.expires_at // 1_000_000,
-        "messages": messages,
-        "content_hmac_sha256": content.hex(),
-        "rights": list(wording.terms.rights),
-        "complaint": wording.terms.complaint,
-        "withdraw": wording.terms.withdraw,
-    }
-
-
-def expiry(decided_at: datetime, wording: Wording) -> datetime:
-    """Return when the dialog must be gone (GDPR art. 5(1)(e)); fixed at commit."""
-    return decided_at + wording.retention
+    return read_notice((resources.files("consentful_server.consent") / "default_notice.toml").read_bytes())

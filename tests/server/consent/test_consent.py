@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from consentful_server.consent import Catalogue, Record, canonical_content, default_notice
+from consentful_server.consent.notices import Catalogue, default_notice
+from consentful_server.consent.record import Record, canonical_content
 
 RECORD = Record(
     dialog_id="d-1",

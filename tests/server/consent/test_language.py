@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful_server.language import canonical, fallbacks
+from consentful_server.consent.language import canonical, fallbacks
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..consent import Wording
-from .access_log import Note
+from ..stores.access_log import Note
+from .notices import Wording
 
 
 class Notices(Protocol):

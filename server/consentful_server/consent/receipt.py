@@ -1,0 +1,44 @@
+"""The receipt: what a customer is given as proof of a consent. Pure; `keys.signing` signs it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .notices import Wording
+from .record import Record
+
+RECEIPT_SCHEMA: Final = "ISO/IEC TS 27560:2023"
+
+
+def receipt_claims(
+    record: Record, wording: Wording, *, issuer: str, messages: int, content: bytes
+) -> Mapping[str, Any]:
+    """Return what a receipt states, after ISO/IEC TS 27560 and Kantara's receipt v1.1, bound to the content.
+
+    A plain hash of a short text can be guessed; `content` is an HMAC under the dialog's key, and dies with it.
+    """
+    return {
+        "iss": issuer,
+        "sub": record.customer,
+        "iat": record.decided_at // 1_000_000,
+        "jti": record.dialog_id,
+        "schema": RECEIPT_SCHEMA,
+        "jurisdiction": wording.terms.jurisdiction,
+        "controller": {"name": wording.controller, "contact": wording.contact},
+        "notice": {"id": record.notice_id, "language": record.notice_language, "sha256": record.notice_sha256},
+        "purposes": list(record.purposes),
+        "legal_basis": wording.terms.legal_basis,
+        "consent_type": "explicit",
+        "data_categories": ["messages", "customer id", "metadata", "language", "times"],
+        "special_categories": wording.terms.special_categories,
+        "recipients": list(wording.terms.recipients),
+        "transfers": list(wording.terms.transfers),
+        "given_by": record.given_by,
+        "method": record.channel,
+        "bot": record.bot,
+        "retention_until": record.expires_at // 1_000_000,
+        "messages": messages,
+        "content_hmac_sha256": content.hex(),
+        "rights": list(wording.terms.rights),
+        "complaint": wording.terms.complaint,
+        "withdraw": wording.terms.withdraw,
+    }
