@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from consentful.wire import Consent, Message, Open
-from consentful_server.dialog import Dialog, Granted
+from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.lane import connect

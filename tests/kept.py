@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 
 from consentful import wire
 from consentful.wire import Consent, Message, Open
-from consentful_server.dialog import Dialog, Granted
+from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.service import Service
 
 

@@ -8,7 +8,7 @@ from consentful.wire import Limits, Message, Open
 from consentful_server.clock import Clock, to_micros
 from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.consent.record import Record
-from consentful_server.dialog import Dialog
+from consentful_server.dialogs.dialog import Dialog
 from consentful_server.keys.pseudonyms import Pseudonyms
 from consentful_server.keys.vault import Vault
 from consentful_server.sealing import Sealer

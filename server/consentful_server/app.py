@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 from aiohttp import web
 
+from .dialogs.waiting_room import WaitingRoom
 from .documents import asyncapi, openapi
 from .edges import (
     access_log,
@@ -28,7 +29,6 @@ from .edges.requests import SERVICE, Route, add_routes, answer, protect
 from .errors import OutcomeUnknown, StorageFailed
 from .retention import Retention
 from .service import Service
-from .waiting import WaitingRoom
 
 ROUTES: Final[tuple[Route, ...]] = (
     *upgrade.ROUTES,

@@ -12,7 +12,7 @@ from .chain import CUSTOMER, SERVICE, Action, Actor
 from .clock import Clock, from_micros, to_micros
 from .consent.receipt import receipt_claims
 from .consent.record import Record, expiry
-from .dialog import Dialog, Granted
+from .dialogs.dialog import Dialog, Granted
 from .errors import NotFound
 from .keys.pseudonyms import Pseudonyms
 from .keys.signing import Signer

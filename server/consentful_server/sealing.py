@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from .clock import all_from_micros, from_micros, to_micros
 from .consent.record import Record, canonical_content
-from .dialog import Dialog, Utterance
+from .dialogs.dialog import Dialog, Utterance
 from .errors import Conflict, Damaged
 from .keys.vault import DialogKey, Field, Unopenable, Vault, epoch_of, withdrawal_hash
 from .stores import MessageHead, MessageRow, SealedDialog

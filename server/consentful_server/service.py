@@ -15,6 +15,7 @@ from .chain import SERVICE, Actor, Chain
 from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
 from .consent.notices import Catalogue, Wording, default_notice
+from .dialogs.registry import Registry
 from .errors import BadKeys
 from .exports import Exports
 from .keys import roots, signing
@@ -32,7 +33,6 @@ from .privacy import Privacy
 from .provider import Provider
 from .query import Cursors
 from .reading import Reading
-from .registry import Registry
 from .settings import Settings
 from .stats import Stats
 from .stores import Reason, Store, ledger

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consentful.wire import Message
 from consentful_server import cli
-from consentful_server.dialog import Dialog
+from consentful_server.dialogs.dialog import Dialog
 
 say = Dialog.say
 

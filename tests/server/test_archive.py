@@ -10,7 +10,7 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server import reading as module
-from consentful_server.dialog import Dialog, Granted
+from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
 from consentful_server.keys.vault import withdrawal_hash
 from consentful_server.query import Filter, Order

@@ -9,7 +9,7 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server import backup
-from consentful_server.dialog import Granted
+from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadBackup, BadDatabase, BadKeys
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault

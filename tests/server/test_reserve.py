@@ -9,7 +9,7 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server.chain import OPERATOR
-from consentful_server.dialog import Granted
+from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import StorageFailed
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings

@@ -15,10 +15,10 @@ from consentful import wire
 from consentful.identifiers import uuid7
 
 from ..access import Principal
-from ..dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
+from ..dialogs.deadlines import Expire, Patience, Warn
+from ..dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
+from ..dialogs.registry import DIALOG_BYTES
 from ..errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal, TooOften
-from ..patience import Expire, Patience, Warn
-from ..registry import DIALOG_BYTES
 from ..service import Service
 from ..telemetry import where
 from . import faults

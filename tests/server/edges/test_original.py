@@ -8,8 +8,8 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Open
+from consentful_server.dialogs.registry import DIALOG_BYTES
 from consentful_server.errors import OutcomeUnknown, StorageFailed
-from consentful_server.registry import DIALOG_BYTES
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep, texts
 from live import Live

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server.chain import OPERATOR
-from consentful_server.dialog import Granted
+from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys
 from consentful_server.keys import rotation
 from consentful_server.keys.masters import FileMasters

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from consentful import wire
 from consentful.wire import Consent, Limits, Message, Open
 from consentful_server.consent.notices import Catalogue, Wording
-from consentful_server.dialog import Declined, Dialog, Granted
+from consentful_server.dialogs.dialog import Declined, Dialog, Granted
 from consentful_server.errors import (
     BadRequest,
     Empty,

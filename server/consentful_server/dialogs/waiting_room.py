@@ -12,14 +12,14 @@ import msgspec
 
 from consentful import wire
 
-from .access import Principal
-from .clock import from_micros
+from ..access import Principal
+from ..clock import from_micros
+from ..errors import Conflict, Erased, NotFound, Overloaded
+from ..service import Service
+from ..stores import SealedDialog, Tombstone
+from .deadlines import Expire, Patience
 from .dialog import OVERHEAD_BYTES, Dialog, Granted
-from .errors import Conflict, Erased, NotFound, Overloaded
-from .patience import Expire, Patience
 from .registry import DIALOG_BYTES
-from .service import Service
-from .stores import SealedDialog, Tombstone
 
 CHANNEL: Final = "http"
 _REMEMBERED: Final = 10_000

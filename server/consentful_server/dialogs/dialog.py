@@ -12,9 +12,9 @@ import msgspec
 
 from consentful import wire
 
-from .consent.language import canonical
-from .consent.notices import Catalogue, Wording
-from .errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
+from ..consent.language import canonical
+from ..consent.notices import Catalogue, Wording
+from ..errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 
 MAX_METADATA_BYTES: Final = 4096
 OVERHEAD_BYTES: Final = 300

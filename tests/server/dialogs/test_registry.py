@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from consentful_server.dialogs.registry import DIALOG_BYTES, Registry
 from consentful_server.errors import Conflict, Overloaded
-from consentful_server.registry import DIALOG_BYTES, Registry
 
 
 class Someone:

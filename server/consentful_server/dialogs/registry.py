@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
-from .errors import Conflict, Overloaded
+from ..errors import Conflict, Overloaded
 
 DIALOG_BYTES: Final = 16 * 1024
 """What an open dialog costs before anything is said, measured with 10,000 of them."""

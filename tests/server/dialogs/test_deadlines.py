@@ -2,7 +2,7 @@
 
 import pytest
 
-from consentful_server.patience import Expire, Patience, Warn
+from consentful_server.dialogs.deadlines import Expire, Patience, Warn
 
 
 def opened(idle: float = 900, longest: float = 86_400) -> Patience:
