@@ -14,8 +14,8 @@ from typing import Final
 
 import uvloop
 
-from .access import SCOPES
 from .app import build_app, drain
+from .auth.access import SCOPES
 from .edges.runner import Runner
 from .edges.site import Site
 from .errors import BadSetting

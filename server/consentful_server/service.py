@@ -9,8 +9,11 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from .access import Access, Keys, OpenDoor
 from .archive import Archive
+from .auth.access import Access, OpenDoor
+from .auth.api_keys import ApiKeys
+from .auth.oidc import Oidc
+from .auth.provider import Provider
 from .chain import SERVICE, Actor, Chain
 from .clock import Clock, SystemClock, to_micros
 from .commitment import Commitments
@@ -28,9 +31,7 @@ from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import Guesses
 from .logbook import Logbook
-from .oidc import Oidc
 from .privacy import Privacy
-from .provider import Provider
 from .query import Cursors
 from .reading import Reading
 from .settings import Settings
@@ -74,7 +75,7 @@ class Service:
         self.logbook = Logbook(
             store, Chain(keys.derive("access log")), Commitments(keys.derive("access values")), clock
         )
-        self.keys = Keys(store, self.logbook, keys.derive("api keys"), clock)
+        self.keys = ApiKeys(store, self.logbook, keys.derive("api keys"), clock)
         self.access: Access = self._access()
         self.cursors = Cursors(keys.cursor)
         vault = Vault(deployment, keys.wrapping, look=masters.all)

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .access import SCOPES, Scope
 from .app import build_app
+from .auth.access import SCOPES, Scope
 from .clock import Clock
 from .edges.runner import Runner
 from .edges.site import Site

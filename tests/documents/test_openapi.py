@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from consentful_server.access import SCOPES
 from consentful_server.app import ROUTES
+from consentful_server.auth.access import SCOPES
 from consentful_server.documents import openapi
 from consentful_server.documents.examples import EXAMPLES, refusal_of
 from consentful_server.documents.schemas import plain

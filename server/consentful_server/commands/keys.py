@@ -5,12 +5,12 @@ from datetime import timedelta
 from cyclopts import App
 from rich.table import Table
 
-from ..access import Scope
+from ..auth.access import Scope
+from ..auth.store import Credential
 from ..chain import OPERATOR
 from ..clock import SystemClock, from_micros, to_micros
 from ..errors import BadSetting
 from ..settings import Place
-from ..stores.credentials import Credential
 from . import ERR, OUT, Where, with_service
 
 keys = App(name="keys", help="API keys: make, list and revoke them. The database holds only their hashes.")

@@ -12,7 +12,7 @@ import msgspec
 
 from consentful import wire
 
-from ..access import Principal
+from ..auth.access import Principal
 from ..clock import from_micros
 from ..errors import Conflict, Erased, NotFound, Overloaded
 from ..service import Service

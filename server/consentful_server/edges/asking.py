@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from consentful import wire
 
-from ..access import Principal
 from ..archive import Archive
+from ..auth.access import Principal
 from ..errors import BadRequest, Forbidden
 from ..formats import MEDIA
 from ..keys.pseudonyms import PREFIX

@@ -14,7 +14,7 @@ from aiohttp import WSMsgType
 from consentful import wire
 from consentful.identifiers import uuid7
 
-from ..access import Principal
+from ..auth.access import Principal
 from ..dialogs.deadlines import Expire, Patience, Warn
 from ..dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
 from ..dialogs.registry import DIALOG_BYTES

@@ -12,7 +12,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from consentful.identifiers import uuid7
 
-from ..access import Principal, Scope
+from ..auth.access import Principal, Scope
 from ..chain import CUSTOMER, Actor
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from consentful import wire
 
-from ..access import Principal, Scope
+from ..auth.access import Principal, Scope
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
 from ..limits.clients import by_address, by_credential
 from ..service import Service

@@ -14,13 +14,13 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from ..auth.store import Credentials
 from ..consent.record import Record
 from ..consent.store import Notices
 from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
 from .access_log import AccessLog, Note
 from .counters import Counters
-from .credentials import Credentials
 from .exports import Exports
 from .leases import Leases
 from .requests import Requests

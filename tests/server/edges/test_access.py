@@ -6,8 +6,8 @@ import re
 import pytest
 from aiohttp import ClientSession
 
-from consentful_server.access import SCOPES, Scope
 from consentful_server.app import ROUTES
+from consentful_server.auth.access import SCOPES, Scope
 from consentful_server.clock import to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.edges.requests import Route

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from consentful_server.access import Scope
+from consentful_server.auth.access import Scope
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 
 from consentful import wire
 from consentful.wire import Error
-from consentful_server.access import Scope
+from consentful_server.auth.access import Scope
 from consentful_server.dialogs.registry import DIALOG_BYTES
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, keep, texts

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import consentful
 from consentful_server import testing
+from consentful_server.auth.oidc import Oidc
+from consentful_server.auth.provider import Provider
 from consentful_server.errors import BadSetting, ProviderDown, TokenExpired, Unauthenticated
-from consentful_server.oidc import Oidc
-from consentful_server.provider import Provider
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock
 from needs import need

@@ -17,9 +17,9 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from .clock import Clock
-from .errors import ProviderDown
-from .settings import is_safe
+from ..clock import Clock
+from ..errors import ProviderDown
+from ..settings import is_safe
 
 ALGORITHMS: Final[Mapping[str, frozenset[str]]] = {
     "RSA": frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),

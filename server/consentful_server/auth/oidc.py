@@ -15,9 +15,9 @@ import jwt
 import msgspec
 from jwt.types import Options
 
+from ..clock import Clock, to_micros
+from ..errors import TokenExpired, Unauthenticated
 from .access import SCOPES, Principal
-from .clock import Clock, to_micros
-from .errors import TokenExpired, Unauthenticated
 from .provider import ALGORITHMS, Provider
 
 _SKEW_S: Final = 30

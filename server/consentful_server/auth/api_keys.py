@@ -1,22 +1,17 @@
-"""Who may do what: scopes, API keys, and the open door for a laptop."""
+"""API keys: `--auth keys`. The database holds keyed hashes of them only."""
 
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final
 
-import msgspec
-
-from .chain import SERVICE, Actor
-from .clock import Clock, to_micros
-from .errors import Forbidden, TokenExpired, Unauthenticated
-from .logbook import Logbook
-from .stores import Store
-from .stores.credentials import Credential
-from .views import Sight
-
-Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "privacy"]
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+from ..chain import SERVICE, Actor
+from ..clock import Clock, to_micros
+from ..errors import TokenExpired, Unauthenticated
+from ..logbook import Logbook
+from ..stores import Store
+from .access import Principal, Scope
+from .store import Credential
 
 _PREFIX: Final = "cfl"
 """By which scanners for leaked secrets recognise a key."""
@@ -27,73 +22,7 @@ _RECHECK_S: Final = 5.0
 _CACHED_AT_MOST: Final = 10_000
 
 
-class Principal(msgspec.Struct, frozen=True):
-    """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose.
-
-    `request` is the id of the HTTP request with which it asks. `credential` names the key that it came with, and
-    `until` is when its token ends, in microseconds since the epoch: whoever stays connected is looked at again.
-    """
-
-    id: str
-    scopes: frozenset[str]
-    purposes: tuple[str, ...] | None = None
-    request: str | None = None
-    credential: str | None = None
-    until: int | None = None
-
-    def may(self, *scopes: Scope) -> bool:
-        """Whether it has one of the scopes."""
-        return not self.scopes.isdisjoint(scopes)
-
-    def require(self, *scopes: Scope) -> None:
-        """See that it has one of the scopes.
-
-        Raises:
-            Forbidden: If it has none.
-        """
-        if not self.may(*scopes):
-            raise Forbidden("the scope " + " or ".join(scopes))
-
-    @property
-    def sight(self) -> Sight:
-        return Sight(self.purposes, identify=self.may("data:identify"), by=self.actor)
-
-    @property
-    def actor(self) -> Actor:
-        return Actor(self.id, "credential", self.request)
-
-
-class Access(Protocol):
-    """Tells who a token belongs to."""
-
-    async def authenticate(self, token: str | None) -> Principal:
-        """Return who is asking.
-
-        Raises:
-            Unauthenticated: If the token is missing, unknown, expired or revoked.
-        """
-        ...
-
-    async def recheck(self, principal: Principal) -> None:
-        """See that the token, with which somebody came a while ago, is still good.
-
-        Raises:
-            TokenExpired: If it has ended or was revoked since.
-        """
-        ...
-
-
-class OpenDoor:
-    """`--auth none`: whoever reaches the loopback interface may do everything."""
-
-    async def authenticate(self, token: str | None) -> Principal:
-        return Principal("local", frozenset(SCOPES))
-
-    async def recheck(self, principal: Principal) -> None:
-        """Nobody who is in is put out."""
-
-
-class Keys:
+class ApiKeys:
     """`--auth keys`: API keys, of which the database holds keyed hashes only.
 
     A key reads `cfl_<id>_<secret>`: the id finds the row, the secret (256 bits) is compared in constant time.
