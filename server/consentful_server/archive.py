@@ -8,7 +8,8 @@ from typing import Final
 
 from consentful import wire
 
-from .chain import CUSTOMER, SERVICE, Action, Actor
+from .access_log.chain import CUSTOMER, SERVICE, Action, Actor
+from .access_log.log import Logbook
 from .clock import Clock, from_micros, to_micros
 from .consent.receipt import receipt_claims
 from .consent.record import Record, expiry
@@ -17,7 +18,6 @@ from .errors import NotFound
 from .keys.pseudonyms import Pseudonyms
 from .keys.signing import Signer
 from .keys.vault import Vault, withdrawal_hash
-from .logbook import Logbook
 from .sealing import Opened, Sealer
 from .stores import Erasure, Reason, SealedDialog, Store
 

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import msgspec
 
+from .access_log.log import Logbook
 from .clock import Clock, to_micros
 from .errors import NotFound
-from .logbook import Logbook
 from .recipients import Recipients
 from .stores import Store
 from .stores.exports import ErasedDialog, Export

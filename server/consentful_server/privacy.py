@@ -13,12 +13,12 @@ from pyroaring import BitMap
 from consentful import wire
 from consentful.identifiers import uuid7
 
+from .access_log.chain import Action, Actor
+from .access_log.log import Logbook
 from .archive import Archive
-from .chain import Action, Actor
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
 from .keys.signing import Signer
-from .logbook import Logbook
 from .reading import Reading
 from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest, Status

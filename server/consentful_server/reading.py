@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from .access_log.log import Logbook
 from .clock import from_micros
 from .errors import Erased, NotFound
 from .keys.vault import Vault
-from .logbook import Logbook
 from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
 from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store, Tombstone

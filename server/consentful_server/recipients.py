@@ -9,7 +9,7 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from .chain import HANDED_OUT, Entry, unpack
+from .access_log.chain import HANDED_OUT, Entry, unpack
 from .stores import Store
 
 _BLOCK: Final = 2_000

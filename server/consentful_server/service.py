@@ -9,14 +9,15 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
+from .access_log.chain import SERVICE, Actor, Chain
+from .access_log.commitments import Commitments
+from .access_log.log import Logbook
 from .archive import Archive
 from .auth.access import Access, OpenDoor
 from .auth.api_keys import ApiKeys
 from .auth.oidc import Oidc
 from .auth.provider import Provider
-from .chain import SERVICE, Actor, Chain
 from .clock import Clock, SystemClock, to_micros
-from .commitment import Commitments
 from .consent.notices import Catalogue, Wording, default_notice
 from .dialogs.registry import Registry
 from .errors import BadKeys
@@ -30,7 +31,6 @@ from .keys.signing import Signer
 from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import Guesses
-from .logbook import Logbook
 from .privacy import Privacy
 from .query import Cursors
 from .reading import Reading

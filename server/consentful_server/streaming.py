@@ -13,10 +13,10 @@ from pyroaring import BitMap
 
 from consentful.identifiers import uuid7
 
-from .chain import Action
+from .access_log.chain import Action
+from .access_log.log import Logbook
 from .formats import MEDIA, Format, Shape, encoder
 from .keys.vault import Vault
-from .logbook import Logbook
 from .query import Filter, Order, Position, Selection, Walk
 from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server import testing
-from consentful_server.chain import OPERATOR, Actor
+from consentful_server.access_log.chain import OPERATOR, Actor
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.query import Filter
 from consentful_server.service import Service

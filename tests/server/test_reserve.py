@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
-from consentful_server.chain import OPERATOR
+from consentful_server.access_log.chain import OPERATOR
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import StorageFailed
 from consentful_server.service import Service, open_service

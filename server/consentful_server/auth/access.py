@@ -4,7 +4,7 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
-from ..chain import Actor
+from ..access_log.chain import Actor
 from ..errors import Forbidden
 from ..views import Sight
 

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from ..chain import SERVICE, Actor
+from ..access_log.chain import SERVICE, Actor
+from ..access_log.log import Logbook
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
-from ..logbook import Logbook
 from ..stores import Store
 from .access import Principal, Scope
 from .store import Credential

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..stores.access_log import Note
+from ..access_log.store import Note
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

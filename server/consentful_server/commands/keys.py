@@ -5,9 +5,9 @@ from datetime import timedelta
 from cyclopts import App
 from rich.table import Table
 
+from ..access_log.chain import OPERATOR
 from ..auth.access import Scope
 from ..auth.store import Credential
-from ..chain import OPERATOR
 from ..clock import SystemClock, from_micros, to_micros
 from ..errors import BadSetting
 from ..settings import Place

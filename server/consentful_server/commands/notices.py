@@ -5,7 +5,7 @@ from pathlib import Path
 from cyclopts import App
 from rich.table import Table
 
-from ..chain import OPERATOR
+from ..access_log.chain import OPERATOR
 from ..clock import from_micros
 from ..consent.notices import read_notice
 from ..errors import BadSetting, Conflict

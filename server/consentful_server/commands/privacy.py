@@ -8,10 +8,10 @@ from rich.table import Table
 
 from .. import processing, retention
 from .. import verify as verification
-from ..chain import OPERATOR
+from ..access_log.chain import OPERATOR
+from ..access_log.log import read_head
 from ..clock import to_micros
 from ..errors import BadSetting
-from ..logbook import read_head
 from ..service import Service
 from ..settings import Place, Settings
 from ..stores.requests import PrivacyRequest

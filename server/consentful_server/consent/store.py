@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..stores.access_log import Note
+from ..access_log.store import Note
 from .notices import Wording
 
 

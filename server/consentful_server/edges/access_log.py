@@ -11,11 +11,11 @@ from multidict import MultiDict
 from consentful import wire
 
 from .. import errors
-from ..chain import Action
+from ..access_log.chain import Action
+from ..access_log.store import Trace
 from ..clock import from_micros
 from ..errors import BadRequest
 from ..keys.pseudonyms import PREFIX
-from ..stores.access_log import Trace
 from ..views import LogEntry
 from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json

@@ -12,8 +12,8 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from consentful.identifiers import uuid7
 
+from ..access_log.chain import CUSTOMER, Actor
 from ..auth.access import Principal, Scope
-from ..chain import CUSTOMER, Actor
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal
 from ..service import Service
 from ..settings import is_loopback

@@ -14,12 +14,12 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from ..access_log.store import AccessLog, Note
 from ..auth.store import Credentials
 from ..consent.record import Record
 from ..consent.store import Notices
 from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
-from .access_log import AccessLog, Note
 from .counters import Counters
 from .exports import Exports
 from .leases import Leases

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from .access_log import Logged, Note
+from ..access_log.store import Logged, Note
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):

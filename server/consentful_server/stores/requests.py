@@ -4,7 +4,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from .access_log import Note
+from ..access_log.store import Note
 
 Status: TypeAlias = Literal["pending", "unreadable", "complete"]
 Disclosure: TypeAlias = Literal["access", "portability"]

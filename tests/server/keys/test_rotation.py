@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Consent
-from consentful_server.chain import OPERATOR
+from consentful_server.access_log.chain import OPERATOR
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys
 from consentful_server.keys import rotation

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from ...access_log.store import Note
 from ...clock import Clock, from_micros, to_micros
 from ...errors import BadDatabase, Erased
 from ...keys.vault import SHREDDED
@@ -28,7 +29,6 @@ from .. import (
     Tombstone,
     Verification,
 )
-from ..access_log import Note
 from ..ledger import Entry, Ledger
 from ..reserve import Reserve
 from . import access_log, counters, dialogs, epochs, pages

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ...chain import Entry, Head, Link
+from ...access_log.chain import Entry, Head, Link
+from ...access_log.store import Logged, Note, Seen, Trace
 from ...clock import to_micros
-from ..access_log import Logged, Note, Seen, Trace
 from .database import Database
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ...access_log.store import Note
 from ...auth.store import Credential
 from ...clock import Clock, to_micros
-from ..access_log import Note
 from . import access_log
 from .database import Database
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...access_log.store import Note
 from ...clock import Clock, to_micros
 from ...consent.notices import Terms, Wording
 from ...errors import Conflict
-from ..access_log import Note
 from . import access_log
 from .database import Database
 

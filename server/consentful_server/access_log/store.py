@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..chain import Head, Link
+from .chain import Head, Link
 
 
 class Values(msgspec.Struct, frozen=True):

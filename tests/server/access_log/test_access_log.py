@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consentful_server import cli
+from consentful_server.access_log.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
+from consentful_server.access_log.commitments import Commitments
+from consentful_server.access_log.log import Check, Logbook, read_head
+from consentful_server.access_log.store import Trace
 from consentful_server.archive import Archive
-from consentful_server.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
-from consentful_server.commitment import Commitments
 from consentful_server.errors import BadRequest
-from consentful_server.logbook import Check, Logbook, read_head
 from consentful_server.query import Filter
 from consentful_server.settings import Settings
-from consentful_server.stores.access_log import Trace
 from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
 from consentful_server.views import LogEntry, Sight
