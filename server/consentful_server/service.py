@@ -35,7 +35,7 @@ from .privacy import Privacy
 from .query import Cursors
 from .reading import Reading
 from .settings import Settings
-from .stats import Stats
+from .statistics.statistics import Stats
 from .stores import Reason, Store, ledger
 from .stores.ledger import Ledger
 from .stores.reserve import BESIDE_THE_LEDGER, NAME, Reserve

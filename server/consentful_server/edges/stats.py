@@ -11,8 +11,8 @@ from consentful import wire
 
 from ..errors import BadRequest
 from ..query import language_range
-from ..stats import By, Value
-from ..stores.counters import Which
+from ..statistics.statistics import By, Value
+from ..statistics.store import Which
 from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 

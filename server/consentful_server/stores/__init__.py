@@ -20,7 +20,7 @@ from ..consent.record import Record
 from ..consent.store import Notices
 from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
-from .counters import Counters
+from ..statistics.store import Counters
 from .exports import Exports
 from .leases import Leases
 from .requests import Requests

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ..counters import Counted, Dimension, Outcomes, Which
+from ...statistics.store import Counted, Dimension, Outcomes, Which
 from .database import Database
 
 if TYPE_CHECKING:

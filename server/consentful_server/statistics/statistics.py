@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .clock import Clock
-from .stores import Store
-from .stores.counters import OUTCOMES, Dimension, Outcomes, Which
-from .views import Sight
+from ..clock import Clock
+from ..stores import Store
+from ..views import Sight
+from .store import OUTCOMES, Dimension, Outcomes, Which
 
 By: TypeAlias = Literal["day", "language", "bot", "role", "purpose", "length"]
 Value: TypeAlias = str | int | None
