@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from .errors import BadSetting, Refusal
-from .formats import MEDIA, Format
+from .exports.formats import MEDIA, Format
 from .resuming import NOTHING, RESUMABLE, Kept, whole_rows
 
 _CHUNK_BYTES: Final = 256 * 1024

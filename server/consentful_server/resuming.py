@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .formats import Format
+from .exports.formats import Format
 
 RESUMABLE: Final[tuple[Format, ...]] = ("ndjson", "csv")
 """Formats in which every row stands for itself; the others are made anew."""

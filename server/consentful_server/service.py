@@ -21,7 +21,7 @@ from .clock import Clock, SystemClock, to_micros
 from .consent.notices import Catalogue, Wording, default_notice
 from .dialogs.registry import Registry
 from .errors import BadKeys
-from .exports import Exports
+from .exports.feed import Exports
 from .keys import roots, signing
 from .keys.masters import FileMasters, Masters
 from .keys.pseudonyms import Pseudonyms

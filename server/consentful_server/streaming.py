@@ -15,12 +15,12 @@ from consentful.identifiers import uuid7
 
 from .access_log.chain import Action
 from .access_log.log import Logbook
-from .formats import MEDIA, Format, Shape, encoder
+from .exports.formats import MEDIA, Format, Shape, encoder
+from .exports.store import Export
 from .keys.vault import Vault
 from .query import Filter, Order, Position, Selection, Walk
 from .sealing import Opened, Opener, fold
 from .stores import MessageRow, SealedDialog, Store
-from .stores.exports import Export
 from .views import KeptMessage, Sight
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ import consentful
 from consentful import mirror, tables
 from consentful.wire import Message
 from consentful_server import testing
-from consentful_server.formats.columns import schema
+from consentful_server.exports.formats.columns import schema
 from kept import keep
 
 from .scripted import FakeClock

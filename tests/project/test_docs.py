@@ -15,8 +15,8 @@ from consentful_server.consent.notices import read_notice
 from consentful_server.edges import faults, upgrade
 from consentful_server.edges.asking import Search
 from consentful_server.errors import Refusal
-from consentful_server.formats import MEDIA
-from consentful_server.formats.fields import FIELDS
+from consentful_server.exports.formats import MEDIA
+from consentful_server.exports.formats.fields import FIELDS
 from consentful_server.settings import Settings
 from consentful_server.telemetry import Metrics
 

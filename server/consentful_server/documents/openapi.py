@@ -19,7 +19,7 @@ from consentful import wire
 from ..edges import tags, upgrade
 from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
-from ..formats import MEDIA
+from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain
 

@@ -13,7 +13,7 @@ from consentful import wire
 from ..archive import Archive
 from ..auth.access import Principal
 from ..errors import BadRequest, Forbidden
-from ..formats import MEDIA
+from ..exports.formats import MEDIA
 from ..keys.pseudonyms import PREFIX
 from ..query import MAX_LIMIT, Filter, Order, language_range
 from . import bodies

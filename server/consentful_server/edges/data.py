@@ -8,7 +8,7 @@ from multidict import MultiDict
 
 from .. import errors
 from ..errors import BadRequest
-from ..formats import MEDIA
+from ..exports.formats import MEDIA
 from ..views import Chat, KeptDialog, KeptMessage, Page, Summary
 from . import asking, tags
 from .asking import DialogListing, MessageListing, Question, Search

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from .. import errors
 from ..clock import from_micros
-from ..exports import Manifest, Told
+from ..exports.feed import Manifest, Told
 from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 

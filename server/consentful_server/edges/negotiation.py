@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from ..errors import BadRequest, NotAcceptable
-from ..formats import Format, offered
-from ..formats.squeezing import CODINGS, Coding
+from ..exports.formats import Format, offered
+from ..exports.formats.compression import CODINGS, Coding
 from .asking import Listing
 from .bodies import JSON
 

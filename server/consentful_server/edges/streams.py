@@ -11,8 +11,8 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_writer import StreamWriter
 
 from ..errors import BadRequest
-from ..formats import MEDIA, Format, Shape
-from ..formats.squeezing import squeezer
+from ..exports.formats import MEDIA, Format, Shape
+from ..exports.formats.compression import squeezer
 from ..query import LAST_SEQ, Position
 from ..streaming import Stream
 from . import asking

@@ -18,10 +18,10 @@ from ..access_log.store import AccessLog, Note
 from ..auth.store import Credentials
 from ..consent.record import Record
 from ..consent.store import Notices
+from ..exports.store import Exports
 from ..keys.store import Epochs, Facts
 from ..query import Position, Selection
 from ..statistics.store import Counters
-from .exports import Exports
 from .leases import Leases
 from .requests import Requests
 

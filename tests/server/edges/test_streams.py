@@ -20,8 +20,8 @@ from aiohttp import ClientSession
 
 from consentful.wire import Message
 from consentful_server import streaming
-from consentful_server.formats import MEDIA, Format
-from consentful_server.formats.squeezing import Coding
+from consentful_server.exports.formats import MEDIA, Format
+from consentful_server.exports.formats.compression import Coding
 from consentful_server.testing import Served
 from kept import get, keep
 

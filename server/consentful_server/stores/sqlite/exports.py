@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...access_log.store import Logged, Note
-from ..exports import ErasedDialog, Export
+from ...exports.store import ErasedDialog, Export
 from . import access_log
 from .database import Database
 

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import msgspec
 
-from .access_log.log import Logbook
-from .clock import Clock, to_micros
-from .errors import NotFound
+from ..access_log.log import Logbook
+from ..clock import Clock, to_micros
+from ..errors import NotFound
+from ..stores import Store
+from ..views import Sight
 from .recipients import Recipients
-from .stores import Store
-from .stores.exports import ErasedDialog, Export
-from .views import Sight
+from .store import ErasedDialog, Export
 
 _BLOCK: Final = 1_000
 

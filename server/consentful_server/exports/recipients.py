@@ -9,8 +9,8 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from .access_log.chain import HANDED_OUT, Entry, unpack
-from .stores import Store
+from ..access_log.chain import HANDED_OUT, Entry, unpack
+from ..stores import Store
 
 _BLOCK: Final = 2_000
 

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentful_server.errors import NotAcceptable
-from consentful_server.formats import Format, Shape, columns, encoder, offered
-from consentful_server.formats.sheet import defused
-from consentful_server.formats.squeezing import CODINGS, Coding, squeezer
+from consentful_server.exports.formats import Format, Shape, columns, encoder, offered
+from consentful_server.exports.formats.compression import CODINGS, Coding, squeezer
+from consentful_server.exports.formats.csv import defused
 from consentful_server.views import Chat, ChatLine, KeptMessage
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -184,7 +184,7 @@ def test_groups_of_rows_are_closed_before_they_grow_large(monkeypatch: pytest.Mo
 
 
 def test_without_pyarrow_there_are_no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consentful_server.formats.find_spec", {}.get)
+    monkeypatch.setattr("consentful_server.exports.feed.formats.find_spec", {}.get)
 
     assert list(offered()) == ["ndjson", "csv"]
     with pytest.raises(NotAcceptable):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from ..errors import NotAcceptable
+from ...errors import NotAcceptable
 
 Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
 """What a row is: a message, a dialog without its words, or a dialog as language models are trained on."""
@@ -55,7 +55,7 @@ def encoder(form: Format, shape: Shape) -> Encoder:
 
         return Lines()
     if form == "csv":
-        from .sheet import Sheet  # noqa: PLC0415
+        from .csv import Sheet  # noqa: PLC0415
 
         return Sheet(shape)
     from .columns import ArrowStream, ParquetFile  # noqa: PLC0415 - pyarrow is an extra, and slow to load
