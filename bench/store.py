@@ -7,8 +7,8 @@ from itertools import count
 
 import uvloop
 
+from consentful_server.archive.store import Candidate, SealedDialog
 from consentful_server.service import Service
-from consentful_server.stores import Candidate, SealedDialog
 
 from . import corpus
 from .disk import Disk

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from consentful.wire import Limits, Message, Open
+from consentful_server.archive.sealing import Sealer
 from consentful_server.clock import Clock, to_micros
 from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.consent.record import Record
 from consentful_server.dialogs.dialog import Dialog
 from consentful_server.keys.pseudonyms import Pseudonyms
 from consentful_server.keys.vault import Vault
-from consentful_server.sealing import Sealer
 from consentful_server.stores.ledger import Ledger
 from consentful_server.stores.sqlite import SQLiteStore
 

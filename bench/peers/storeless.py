@@ -3,7 +3,7 @@
 import sys
 
 from consentful_server import __main__, service
-from consentful_server.stores import Candidate, SealedDialog
+from consentful_server.archive.store import Candidate, SealedDialog
 from consentful_server.stores.sqlite import SQLiteStore
 
 

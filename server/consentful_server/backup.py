@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .archive.store import SealedDialog
 from .errors import BadBackup, Damaged
 from .keys import roots, signing
 from .keys.files import destroy_file, sync_folder, write_new
 from .keys.masters import FileMasters
 from .service import Service
 from .settings import Place
-from .stores import SealedDialog
 from .stores.ledger import NAME as LEDGER
 from .stores.sqlite.copying import copy, put_together, stated
 

@@ -15,14 +15,14 @@ from consentful.identifiers import uuid7
 
 from .access_log.chain import Action, Actor
 from .access_log.log import Logbook
-from .archive import Archive
+from .archive.archive import Archive
+from .archive.store import Verification
+from .archive.views import KeptDialog, Recipient, ShownNotice, Sight
 from .clock import Clock, to_micros
 from .errors import Erased, NotFound
 from .keys.signing import Signer
 from .reading import Reading
-from .stores import Verification
 from .stores.requests import Disclosure, PrivacyRequest, Status
-from .views import KeptDialog, Recipient, ShownNotice, Sight
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}

@@ -11,13 +11,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from .access_log.log import Logbook
+from .archive.opening import Opened, Opener, fold
+from .archive.query import Cursors, Filter, Kind, Order, Position, Selection, Walk
+from .archive.store import MessageRow, SealedDialog, Tombstone
+from .archive.views import Chat, KeptDialog, KeptMessage, Page, Sight, Summary
 from .clock import from_micros
 from .errors import Erased, NotFound
 from .keys.vault import Vault
-from .query import Cursors, Filter, Kind, Order, Position, Selection, Walk
-from .sealing import Opened, Opener, fold
-from .stores import MessageRow, SealedDialog, Store, Tombstone
-from .views import Chat, KeptDialog, KeptMessage, Page, Sight, Summary
+from .stores.store import Store
 
 T = TypeVar("T")
 

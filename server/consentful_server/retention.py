@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from .archive import Archive
+from .archive.archive import Archive
 from .clock import Clock, to_micros
 from .errors import NotFound
 

@@ -12,7 +12,9 @@ from typing import Final
 from .access_log.chain import SERVICE, Actor, Chain
 from .access_log.commitments import Commitments
 from .access_log.log import Logbook
-from .archive import Archive
+from .archive.archive import Archive
+from .archive.query import Cursors
+from .archive.store import Reason
 from .auth.access import Access, OpenDoor
 from .auth.api_keys import ApiKeys
 from .auth.oidc import Oidc
@@ -32,14 +34,14 @@ from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import Guesses
 from .privacy import Privacy
-from .query import Cursors
 from .reading import Reading
 from .settings import Settings
 from .statistics.statistics import Stats
-from .stores import Reason, Store, ledger
+from .stores import ledger
 from .stores.ledger import Ledger
 from .stores.reserve import BESIDE_THE_LEDGER, NAME, Reserve
 from .stores.sqlite import SQLiteStore
+from .stores.store import Store
 from .streaming import Streams
 from .tasks import Tasks
 from .telemetry import Metrics

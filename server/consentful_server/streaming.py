@@ -15,13 +15,14 @@ from consentful.identifiers import uuid7
 
 from .access_log.chain import Action
 from .access_log.log import Logbook
+from .archive.opening import Opened, Opener, fold
+from .archive.query import Filter, Order, Position, Selection, Walk
+from .archive.store import MessageRow, SealedDialog
+from .archive.views import KeptMessage, Sight
 from .exports.formats import MEDIA, Format, Shape, encoder
 from .exports.store import Export
 from .keys.vault import Vault
-from .query import Filter, Order, Position, Selection, Walk
-from .sealing import Opened, Opener, fold
-from .stores import MessageRow, SealedDialog, Store
-from .views import KeptMessage, Sight
+from .stores.store import Store
 
 T = TypeVar("T")
 

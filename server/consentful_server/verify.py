@@ -7,10 +7,10 @@ from typing import Any, Final, Literal
 import jwt
 import msgspec
 
+from .archive.store import SealedDialog, Tombstone
 from .clock import from_micros
 from .errors import BadRequest, Refusal
 from .service import Service
-from .stores import SealedDialog, Tombstone
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _SHORTEST_MARKER: Final = 6

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from consentful import wire
+from consentful_server.archive.query import Cursors, Filter
 from consentful_server.errors import BadRequest
-from consentful_server.query import Cursors, Filter
 
 _MOST_SAID: Final = 200
 _CURSORS: Final = Cursors(bytes(32))

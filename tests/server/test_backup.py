@@ -9,13 +9,13 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server import backup
+from consentful_server.archive.store import SealedDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadBackup, BadDatabase, BadKeys
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores import SealedDialog, Tombstone
 from consentful_server.stores.sqlite.lane import connect
 from sealed import CATALOGUE, spoken
 

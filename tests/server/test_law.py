@@ -10,11 +10,11 @@ from aiohttp import ClientSession
 
 from consentful.wire import Error
 from consentful_server.app import drain
+from consentful_server.archive.store import Tombstone
 from consentful_server.clock import to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import StorageFailed
 from consentful_server.service import Service
-from consentful_server.stores import Tombstone
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, keep, texts

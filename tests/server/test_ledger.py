@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
+from consentful_server.archive.store import SealedDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys, StorageFailed
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores import SealedDialog, Tombstone
 from consentful_server.stores.ledger import NAME, Entry, Ledger
 from sealed import CATALOGUE, spoken
 

@@ -12,13 +12,13 @@ from aiohttp import ClientSession
 from consentful.wire import Consent
 from consentful_server import testing
 from consentful_server.access_log.chain import OPERATOR, Actor
+from consentful_server.archive.query import Filter
+from consentful_server.archive.store import SealedDialog
+from consentful_server.archive.views import Sight
 from consentful_server.dialogs.dialog import Granted
-from consentful_server.query import Filter
 from consentful_server.service import Service
-from consentful_server.stores import SealedDialog
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
-from consentful_server.views import Sight
 from sealed import CATALOGUE, START, spoken
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server.access_log.chain import OPERATOR
+from consentful_server.archive.store import Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import StorageFailed
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores import Tombstone
 from consentful_server.stores.reserve import Reserve
 from needs import need
 from sealed import CATALOGUE, spoken

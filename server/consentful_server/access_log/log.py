@@ -6,10 +6,10 @@ from typing import Any, Final
 import msgspec
 from pyroaring import BitMap
 
+from ..archive.views import LogEntry, Recipient
 from ..clock import Clock, from_micros, to_micros
 from ..errors import BadRequest
-from ..stores import Store
-from ..views import LogEntry, Recipient
+from ..stores.store import Store
 from .chain import BEGUN, FIRST_LINK, HANDED_OUT, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
 from .store import Logged, Note, Seen, Trace, Values

@@ -5,8 +5,8 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 import msgspec
 
 from ..access_log.chain import Actor
+from ..archive.views import Sight
 from ..errors import Forbidden
-from ..views import Sight
 
 Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "privacy"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

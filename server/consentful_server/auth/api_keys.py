@@ -9,7 +9,7 @@ from ..access_log.chain import SERVICE, Actor
 from ..access_log.log import Logbook
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
-from ..stores import Store
+from ..stores.store import Store
 from .access import Principal, Scope
 from .store import Credential
 

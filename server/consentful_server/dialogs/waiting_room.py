@@ -12,11 +12,11 @@ import msgspec
 
 from consentful import wire
 
+from ..archive.store import SealedDialog, Tombstone
 from ..auth.access import Principal
 from ..clock import from_micros
 from ..errors import Conflict, Erased, NotFound, Overloaded
 from ..service import Service
-from ..stores import SealedDialog, Tombstone
 from .deadlines import Expire, Patience
 from .dialog import OVERHEAD_BYTES, Dialog, Granted
 from .registry import DIALOG_BYTES

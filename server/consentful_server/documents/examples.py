@@ -9,13 +9,13 @@ import msgspec
 from consentful import wire
 
 from .. import errors
+from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, Recipient, ShownNotice, Summary
 from ..consent.notices import Wording
 from ..dialogs.waiting_room import Decided
 from ..edges import access_log, data, exports, officer, original, pages, rest, stats, withdrawal
 from ..edges.asking import Search
 from ..edges.requests import Problem, problem_of
 from ..errors import Refusal
-from ..views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, Recipient, ShownNotice, Summary
 
 _ASKED: Final = "Where is my parcel?"
 _ANSWERED: Final = "It arrives tomorrow."

@@ -13,10 +13,10 @@ from consentful import wire
 from .. import errors
 from ..access_log.chain import Action
 from ..access_log.store import Trace
+from ..archive.views import LogEntry
 from ..clock import from_micros
 from ..errors import BadRequest
 from ..keys.pseudonyms import PREFIX
-from ..views import LogEntry
 from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 

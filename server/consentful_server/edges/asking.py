@@ -10,12 +10,12 @@ from msgspec import Meta
 
 from consentful import wire
 
-from ..archive import Archive
+from ..archive.archive import Archive
+from ..archive.query import MAX_LIMIT, Filter, Order, language_range
 from ..auth.access import Principal
 from ..errors import BadRequest, Forbidden
 from ..exports.formats import MEDIA
 from ..keys.pseudonyms import PREFIX
-from ..query import MAX_LIMIT, Filter, Order, language_range
 from . import bodies
 
 S = TypeVar("S", bound=msgspec.Struct)

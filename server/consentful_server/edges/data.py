@@ -7,9 +7,9 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 
 from .. import errors
+from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
 from ..errors import BadRequest
 from ..exports.formats import MEDIA
-from ..views import Chat, KeptDialog, KeptMessage, Page, Summary
 from . import asking, tags
 from .asking import DialogListing, MessageListing, Question, Search
 from .bodies import JSON

@@ -12,10 +12,10 @@ from msgspec import Meta
 from consentful import wire
 
 from .. import errors
+from ..archive.views import KeptDialog, Recipient, ShownNotice
 from ..clock import from_micros
 from ..errors import BadRequest
 from ..stores.requests import PrivacyRequest
-from ..views import KeptDialog, Recipient, ShownNotice
 from . import asking, bodies, tags
 from .requests import PRINCIPAL, SERVICE, Answer, Route, json
 

@@ -16,13 +16,13 @@ from multidict import MultiDict
 from consentful import wire
 
 from .. import errors
+from ..archive.opening import Opened
+from ..archive.query import Filter, language_range
+from ..archive.store import MessageRow
 from ..clock import from_micros
 from ..dialogs.waiting_room import Decided, WaitingRoom
 from ..errors import BadRequest, Unsupported
 from ..limits.clients import by_address, by_credential
-from ..query import Filter, language_range
-from ..sealing import Opened
-from ..stores import MessageRow
 from . import bodies, tags
 from .addresses import client_address
 from .asking import DEFAULT_LIMIT, Limit, Range, convert, single

@@ -8,8 +8,8 @@ from aiohttp import web
 from msgspec import Meta
 
 from .. import errors
+from ..archive.store import Erasure
 from ..clock import from_micros
-from ..stores import Erasure
 from . import asking, bodies, requests, tags
 from .addresses import client_address
 from .bodies import JSON

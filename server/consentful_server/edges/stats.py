@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from consentful import wire
 
+from ..archive.query import language_range
 from ..errors import BadRequest
-from ..query import language_range
 from ..statistics.statistics import By, Value
 from ..statistics.store import Which
 from . import asking, bodies, tags

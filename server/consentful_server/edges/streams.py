@@ -10,10 +10,10 @@ from typing import Final, cast
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_writer import StreamWriter
 
+from ..archive.query import LAST_SEQ, Position
 from ..errors import BadRequest
 from ..exports.formats import MEDIA, Format, Shape
 from ..exports.formats.compression import squeezer
-from ..query import LAST_SEQ, Position
 from ..streaming import Stream
 from . import asking
 from .asking import Listing, MessageListing

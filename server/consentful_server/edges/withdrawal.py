@@ -11,9 +11,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from .. import errors
+from ..archive.store import Erasure
 from ..clock import from_micros
 from ..errors import BadRequest, NotFound, TooOften
-from ..stores import Erasure
 from . import tags
 from .addresses import client_address
 from .bodies import CODE_BYTES, FORM, form_of

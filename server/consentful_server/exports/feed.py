@@ -5,10 +5,10 @@ from typing import Any, Final
 import msgspec
 
 from ..access_log.log import Logbook
+from ..archive.views import Sight
 from ..clock import Clock, to_micros
 from ..errors import NotFound
-from ..stores import Store
-from ..views import Sight
+from ..stores.store import Store
 from .recipients import Recipients
 from .store import ErasedDialog, Export
 

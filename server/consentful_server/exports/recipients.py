@@ -10,7 +10,7 @@ from typing import Final
 from pyroaring import BitMap
 
 from ..access_log.chain import HANDED_OUT, Entry, unpack
-from ..stores import Store
+from ..stores.store import Store
 
 _BLOCK: Final = 2_000
 

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from ..clock import Clock, to_micros
-from ..stores import Store
+from ..stores.store import Store
 from .masters import Masters
 from .roots import wrapping_check
 from .store import Epoch, Rewrapped, WrappedKey

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from ..archive.views import Sight
 from ..clock import Clock
-from ..stores import Store
-from ..views import Sight
+from ..stores.store import Store
 from .store import OUTCOMES, Dimension, Outcomes, Which
 
 By: TypeAlias = Literal["day", "language", "bot", "role", "purpose", "length"]

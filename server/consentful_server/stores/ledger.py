@@ -13,8 +13,8 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from ..archive.store import Reason
 from ..errors import BadKeys
-from . import Reason
 
 NAME: Final = "erasures.ledger"
 

@@ -18,13 +18,13 @@ from consentful_server.access_log.chain import CUSTOMER, OPERATOR, Actor, Chain,
 from consentful_server.access_log.commitments import Commitments
 from consentful_server.access_log.log import Check, Logbook, read_head
 from consentful_server.access_log.store import Trace
-from consentful_server.archive import Archive
+from consentful_server.archive.archive import Archive
+from consentful_server.archive.query import Filter
+from consentful_server.archive.views import LogEntry, Sight
 from consentful_server.errors import BadRequest
-from consentful_server.query import Filter
 from consentful_server.settings import Settings
 from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
-from consentful_server.views import LogEntry, Sight
 from kept import bearer, get, keep
 from sealed import open_store
 

@@ -14,8 +14,8 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
+from consentful_server.archive.store import Candidate, SealedDialog
 from consentful_server.edges.live import Connection
-from consentful_server.stores import Candidate, SealedDialog
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
 from live import Live

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from consentful.wire import Ack, Closing, Consent, Error, Message, Open, Opened, Stored
+from consentful_server.archive.store import Candidate, SealedDialog
 from consentful_server.consent.notices import Wording
 from consentful_server.dialogs.registry import Holder
 from consentful_server.errors import OutcomeUnknown, StorageFailed
-from consentful_server.stores import Candidate, SealedDialog
 from consentful_server.testing import FakeClock, Served
 from kept import eventually, get, messages, texts
 from live import Live

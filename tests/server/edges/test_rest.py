@@ -11,8 +11,8 @@ import jwt
 import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
+from consentful_server.archive.query import Position
 from consentful_server.errors import Damaged
-from consentful_server.query import Position
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served

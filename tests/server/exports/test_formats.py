@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consentful_server.archive.views import Chat, ChatLine, KeptMessage
 from consentful_server.errors import NotAcceptable
 from consentful_server.exports.formats import Format, Shape, columns, encoder, offered
 from consentful_server.exports.formats.compression import CODINGS, Coding, squeezer
 from consentful_server.exports.formats.csv import defused
-from consentful_server.views import Chat, ChatLine, KeptMessage
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 """Has microseconds, which must not be lost."""

@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server.access_log.chain import OPERATOR
+from consentful_server.archive.store import SealedDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys
 from consentful_server.keys import rotation
@@ -17,7 +18,6 @@ from consentful_server.keys.store import Rewrapped
 from consentful_server.keys.vault import epoch_of
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores import SealedDialog, Tombstone
 from consentful_server.stores.sqlite.epochs import SQLiteEpochs
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served

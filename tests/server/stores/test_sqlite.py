@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from consentful_server.archive.store import SealedDialog
 from consentful_server.errors import BadDatabase, StorageFailed
-from consentful_server.stores import SealedDialog
 from consentful_server.stores.sqlite import SQLiteStore, prepare
 from consentful_server.stores.sqlite.lane import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, version

@@ -12,13 +12,14 @@ import pytest
 
 from consentful_server.access_log.chain import Action, Chain, Entry, Head, Link, pack
 from consentful_server.access_log.store import Seen, Trace, Values
+from consentful_server.archive.query import Filter, Order, Position, Selection
+from consentful_server.archive.store import MessageRow, SealedDialog, Tombstone
 from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
-from consentful_server.query import Filter, Order, Position, Selection
-from consentful_server.stores import MessageRow, SealedDialog, Store, Tombstone
 from consentful_server.stores.requests import PrivacyRequest
+from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
 

@@ -14,11 +14,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from ...access_log.store import Note
-from ...clock import Clock, from_micros, to_micros
-from ...errors import BadDatabase, Erased
-from ...keys.vault import SHREDDED
-from ...query import Selection
-from .. import (
+from ...archive.query import Selection
+from ...archive.store import (
     Candidate,
     DialogsOpener,
     Erasure,
@@ -29,6 +26,9 @@ from .. import (
     Tombstone,
     Verification,
 )
+from ...clock import Clock, from_micros, to_micros
+from ...errors import BadDatabase, Erased
+from ...keys.vault import SHREDDED
 from ..ledger import Entry, Ledger
 from ..reserve import Reserve
 from . import access_log, counters, dialogs, epochs, pages

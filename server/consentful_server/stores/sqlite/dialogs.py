@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ...archive.store import MessageHead, SealedDialog, Tombstone
 from ...consent.record import Record
-from .. import MessageHead, SealedDialog, Tombstone
 from .epochs import DESTROYED, LATEST
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ...archive.query import Filter, Selection
+from ...archive.store import MessageRow, SealedDialog
 from ...clock import to_micros
-from ...query import Filter, Selection
-from .. import MessageRow, SealedDialog
 from . import dialogs as rows
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from consentful import wire
 
-from .access_log.chain import SERVICE, Actor
+from ..access_log.chain import SERVICE, Actor
 
 T = TypeVar("T")
 

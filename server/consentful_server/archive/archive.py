@@ -8,18 +8,20 @@ from typing import Final
 
 from consentful import wire
 
-from .access_log.chain import CUSTOMER, SERVICE, Action, Actor
-from .access_log.log import Logbook
-from .clock import Clock, from_micros, to_micros
-from .consent.receipt import receipt_claims
-from .consent.record import Record, expiry
-from .dialogs.dialog import Dialog, Granted
-from .errors import NotFound
-from .keys.pseudonyms import Pseudonyms
-from .keys.signing import Signer
-from .keys.vault import Vault, withdrawal_hash
-from .sealing import Opened, Sealer
-from .stores import Erasure, Reason, SealedDialog, Store
+from ..access_log.chain import CUSTOMER, SERVICE, Action, Actor
+from ..access_log.log import Logbook
+from ..clock import Clock, from_micros, to_micros
+from ..consent.receipt import receipt_claims
+from ..consent.record import Record, expiry
+from ..dialogs.dialog import Dialog, Granted
+from ..errors import NotFound
+from ..keys.pseudonyms import Pseudonyms
+from ..keys.signing import Signer
+from ..keys.vault import Vault, withdrawal_hash
+from ..stores.store import Store
+from .opening import Opened
+from .sealing import Sealer
+from .store import Erasure, Reason, SealedDialog
 
 
 class Archive:

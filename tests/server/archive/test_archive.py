@@ -10,15 +10,15 @@ import pytest
 
 from consentful.wire import Consent
 from consentful_server import reading as module
+from consentful_server.archive.query import Filter, Order
+from consentful_server.archive.views import Sight
 from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
 from consentful_server.keys.vault import withdrawal_hash
-from consentful_server.query import Filter, Order
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock
-from consentful_server.views import Sight
 from sealed import CATALOGUE, START, spoken
 
 ALL = Sight(identify=True)

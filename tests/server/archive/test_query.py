@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consentful_server.archive.query import Cursors, Filter, Order, Position, Walk, language_range
 from consentful_server.errors import BadRequest
-from consentful_server.query import Cursors, Filter, Order, Position, Walk, language_range
 
 CURSORS = Cursors(b"k" * 32)
 WANTED = Filter(language="en", since=datetime(2026, 1, 1, tzinfo=UTC))

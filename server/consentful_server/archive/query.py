@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from consentful import wire
 
-from .consent.language import canonical
-from .errors import BadRequest
+from ..consent.language import canonical
+from ..errors import BadRequest
 
 Order: TypeAlias = Literal["newest", "stored"]
 Kind: TypeAlias = Literal["messages", "dialogs", "chat"]

@@ -1,117 +1,21 @@
-"""Between words and seals: a granted dialog becomes what the store keeps, and that becomes words again."""
+"""Opening: what the store keeps becomes words again, for one reader, as far as it is looked at."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .clock import all_from_micros, from_micros, to_micros
-from .consent.record import Record, canonical_content
-from .dialogs.dialog import Dialog, Utterance
-from .errors import Conflict, Damaged
-from .keys.vault import DialogKey, Field, Unopenable, Vault, epoch_of, withdrawal_hash
-from .stores import MessageHead, MessageRow, SealedDialog
+from ..clock import all_from_micros, from_micros
+from ..consent.record import canonical_content
+from ..errors import Damaged
+from ..keys.vault import DialogKey, Field, Unopenable, Vault
+from .contents import Line, decode_lines, decode_metadata
+from .store import MessageRow, SealedDialog
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Sight, Summary
-
-Sign: TypeAlias = Callable[[Record, int, bytes], str]
-"""Makes the receipt of a consent record, a number of messages and the keyed digest of the content."""
-
-
-class _Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message inside the seal: text, microseconds of `sent_at`, the language as the chatbot spelt it."""
-
-    text: str
-    sent_at: int | None
-    spelt: str | None
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode_lines: Final = msgspec.msgpack.Decoder(list[_Line]).decode
-_decode_metadata: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
-
-
-class Sealer:
-    """Seals one granted dialog; satisfies `stores.Candidate`.
-
-    `sign` makes the receipt of a record and a keyed content digest.
-    """
-
-    def __init__(self, vault: Vault, dialog: Dialog, record: Record, sign: Sign) -> None:
-        self._vault = vault
-        self._dialog = dialog
-        self._record = record
-        self._sign = sign
-        self._content = canonical_content(
-            dialog.customer_id,
-            record.notice_id,
-            [(seq, said.role, said.text, said.language) for seq, said in enumerate(dialog.utterances, 1)],
-        )
-        self._key = vault.new_key()
-        self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
-
-    def code(self, stored: SealedDialog) -> str:
-        """Return the withdrawal code of what is stored: this dialog, or the same one that was there already."""
-        key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)
-        return key.withdrawal_code()
-
-    def wrapped_since(self, epoch: int) -> bytes:
-        """Return the dialog's key under the master of this epoch, or a later one."""
-        if epoch_of(self.sealed.wrapped) >= epoch:
-            return self.sealed.wrapped
-        return self._vault.wrap(self._key, self._dialog.id, epoch)
-
-    def meet(self, stored: SealedDialog) -> SealedDialog:
-        """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.
-
-        Raises:
-            Conflict: If it is another dialog, another customer's or another credential's, or would widen the consent.
-        """
-        key = unwrap(self._vault, stored)
-        mine, theirs = self._record, stored.record
-        if (mine.customer, mine.owner) != (theirs.customer, theirs.owner) or key.digest(
-            self._content
-        ) != stored.content:
-            raise Conflict
-        if set(mine.purposes) == set(theirs.purposes):
-            return stored
-        if not set(mine.purposes) < set(theirs.purposes):
-            raise Conflict
-        # Narrower, and otherwise the consent that was given then: a replay must not prolong what it restricts.
-        narrowed = self._seal(key, msgspec.structs.replace(theirs, purposes=mine.purposes), stored.wrapped)
-        return msgspec.structs.replace(narrowed, stored_at=stored.stored_at, opened_at=stored.opened_at)
-
-    def _seal(self, key: DialogKey, record: Record, wrapped: bytes) -> SealedDialog:
-        dialog, bound = self._dialog, record.digest()
-        content = key.digest(self._content)
-        metadata = None if dialog.metadata is None else _encode(dialog.metadata)
-        return SealedDialog(
-            record=record,
-            language=dialog.utterances[0].language,
-            messages=len(dialog.utterances),
-            opened_at=to_micros(dialog.opened_at),
-            received_at=to_micros(dialog.utterances[-1].received_at),
-            stored_at=record.decided_at,
-            receipt=self._sign(record, len(dialog.utterances), content),
-            withdrawal_hash=withdrawal_hash(key.withdrawal_code()),
-            content=content,
-            wrapped=wrapped,
-            texts=self._vault.seal(
-                key, "texts", _encode([_line(said) for said in dialog.utterances]), dialog.id, bound
-            ),
-            customer=self._vault.seal(key, "customer", dialog.customer_id.encode(), dialog.id, bound),
-            metadata=None if metadata is None else self._vault.seal(key, "metadata", metadata, dialog.id, bound),
-            heads=tuple(
-                MessageHead(said.role, said.language, to_micros(said.received_at)) for said in dialog.utterances
-            ),
-        )
-
-
-def _line(said: Utterance) -> _Line:
-    return _Line(said.text, None if said.sent_at is None else to_micros(said.sent_at), said.spelt)
 
 
 def unwrap(vault: Vault, sealed: SealedDialog) -> DialogKey:
@@ -151,9 +55,9 @@ class Opened:
             _ = self.customer_id
 
     @cached_property
-    def lines(self) -> list[_Line]:
+    def lines(self) -> list[Line]:
         """What is inside the seal of the texts, a line for each message."""
-        return _decode_lines(self._open("texts", self._sealed.texts))
+        return decode_lines(self._open("texts", self._sealed.texts))
 
     @cached_property
     def customer_id(self) -> str:
@@ -180,7 +84,7 @@ class Opened:
         return [message for _, message in _messages([(row, self) for row in rows], sight)]
 
     def message(
-        self, row: MessageRow, line: "_Line", received_at: datetime, sent_at: datetime | None, sight: Sight
+        self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, sight: Sight
     ) -> KeptMessage:
         record = self._sealed.record
         return KeptMessage(
@@ -220,7 +124,7 @@ class Opened:
         heads = enumerate(sealed.heads, 1)
         rows = (MessageRow(0, seq, head.role, head.language, head.received_at) for seq, head in heads)
         fields: dict[str, Any] = msgspec.structs.asdict(self.summary(sight)) | {
-            "metadata": None if sealed.metadata is None else _decode_metadata(self._open("metadata", sealed.metadata)),
+            "metadata": None if sealed.metadata is None else decode_metadata(self._open("metadata", sealed.metadata)),
             "receipt": sealed.receipt,
             "messages": self.messages(rows, sight),
         }
