@@ -9,7 +9,7 @@ from consentful.wire import Consent, Message, Open
 from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores.sqlite.lane import connect
+from consentful_server.stores.sqlite.connection import connect
 
 _AT_ONCE = 500
 TEXT = "Where is my parcel? It should have come on Tuesday, and nobody at the counter could tell me anything"

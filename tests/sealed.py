@@ -12,7 +12,7 @@ from consentful_server.consent.record import Record
 from consentful_server.dialogs.dialog import Dialog
 from consentful_server.keys.pseudonyms import Pseudonyms
 from consentful_server.keys.vault import Vault
-from consentful_server.stores.ledger import Ledger
+from consentful_server.privacy.ledger import Ledger
 from consentful_server.stores.sqlite import SQLiteStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

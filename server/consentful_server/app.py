@@ -11,38 +11,49 @@ from aiohttp import web
 
 from .dialogs.waiting_room import WaitingRoom
 from .documents import asyncapi, openapi
-from .edges import (
+from .edges.http.pipeline import SERVICE, add_routes, answer, protect
+from .edges.http.route import Route
+from .edges.routes import (
     access_log,
-    data,
-    documents,
-    explorer,
+    dialogs,
+    docs,
+    erasures,
+    explore,
     exports,
-    officer,
+    health,
+    jwks,
+    messages,
+    metrics,
     original,
     pages,
-    rest,
+    privacy_requests,
     stats,
-    upgrade,
-    withdrawal,
+    withdraw,
+    withdrawals,
 )
-from .edges.requests import SERVICE, Route, add_routes, answer, protect
+from .edges.websocket import upgrade
 from .errors import OutcomeUnknown, StorageFailed
-from .retention import Retention
+from .privacy.retention import Retention
 from .service import Service
 
 ROUTES: Final[tuple[Route, ...]] = (
     *upgrade.ROUTES,
-    *data.ROUTES,
+    *messages.ROUTES,
+    *dialogs.ROUTES,
     *stats.ROUTES,
     *exports.ROUTES,
-    *rest.ROUTES,
-    *officer.ROUTES,
+    *erasures.ROUTES,
+    *withdrawals.ROUTES,
+    *jwks.ROUTES,
+    *privacy_requests.ROUTES,
     *access_log.ROUTES,
     *original.ROUTES,
     *pages.ROUTES,
-    *explorer.ROUTES,
-    *withdrawal.ROUTES,
-    *documents.ROUTES,
+    *health.ROUTES,
+    *metrics.ROUTES,
+    *explore.ROUTES,
+    *withdraw.ROUTES,
+    *docs.ROUTES,
 )
 """Every route with its scopes, declared in one place each."""
 
@@ -58,7 +69,7 @@ def build_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
-    app[documents.DOCUMENTS] = _documents
+    app[docs.DOCUMENTS] = _documents
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_clockwork)
@@ -66,8 +77,8 @@ def build_app(service: Service) -> web.Application:
 
 
 @cache
-def _documents() -> documents.Documents:
-    return documents.Documents(msgspec.json.encode(openapi.describe(ROUTES)), msgspec.json.encode(asyncapi.describe()))
+def _documents() -> docs.Documents:
+    return docs.Documents(msgspec.json.encode(openapi.describe(ROUTES)), msgspec.json.encode(asyncapi.describe()))
 
 
 async def drain(service: Service) -> None:

@@ -16,14 +16,14 @@ import uvloop
 
 from .app import build_app, drain
 from .auth.access import SCOPES
-from .edges.runner import Runner
-from .edges.site import Site
+from .edges.server.runner import Runner
+from .edges.server.site import Site
+from .edges.server.tls import certificate_of
 from .errors import BadSetting
-from .secrecy import keep_memory_private
+from .operations.hardening import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .telemetry import set_up_logging
-from .tls import certificate_of
 
 _log: Final = logging.getLogger("consentful.server")
 

@@ -33,16 +33,16 @@ from .keys.signing import Signer
 from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import Guesses
-from .privacy import Privacy
-from .reading import Reading
+from .privacy import ledger
+from .privacy.ledger import Ledger
+from .privacy.requests import Privacy
+from .reading.pages import Reading
+from .reading.streams import Streams
 from .settings import Settings
 from .statistics.statistics import Stats
-from .stores import ledger
-from .stores.ledger import Ledger
-from .stores.reserve import BESIDE_THE_LEDGER, NAME, Reserve
 from .stores.sqlite import SQLiteStore
+from .stores.sqlite.reserve import BESIDE_THE_LEDGER, NAME, Reserve
 from .stores.store import Store
-from .streaming import Streams
 from .tasks import Tasks
 from .telemetry import Metrics
 

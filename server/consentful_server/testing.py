@@ -18,11 +18,11 @@ from typing import Any
 from .app import build_app
 from .auth.access import SCOPES, Scope
 from .clock import Clock
-from .edges.runner import Runner
-from .edges.site import Site
+from .edges.server.runner import Runner
+from .edges.server.site import Site
+from .edges.server.tls import certificate_of
 from .service import Service, open_service
 from .settings import Settings
-from .tls import certificate_of
 
 
 @dataclass(frozen=True)

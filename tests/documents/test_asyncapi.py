@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 from consentful import wire
 from consentful_server.documents import asyncapi
 from consentful_server.documents.examples import EXAMPLES
-from consentful_server.edges import faults
+from consentful_server.edges.http import faults
 from consentful_server.testing import serve
 from kept import get
 from needs import need

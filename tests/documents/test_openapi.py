@@ -12,9 +12,10 @@ from consentful_server.auth.access import SCOPES
 from consentful_server.documents import openapi
 from consentful_server.documents.examples import EXAMPLES, refusal_of
 from consentful_server.documents.schemas import plain
-from consentful_server.edges import faults
-from consentful_server.edges.requests import PROBLEM, Problem, Route
-from consentful_server.edges.upgrade import SCOPE
+from consentful_server.edges.http import faults
+from consentful_server.edges.http.problems import PROBLEM, Problem
+from consentful_server.edges.http.route import Route
+from consentful_server.edges.websocket.upgrade import SCOPE
 from consentful_server.errors import Refusal
 from consentful_server.testing import serve
 from kept import get

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession
 from swagger_ui_bundle import swagger_ui_path
 
-from consentful_server.edges.requests import CONTENT_SECURITY_POLICY
+from consentful_server.edges.http.protection import CONTENT_SECURITY_POLICY
 from consentful_server.testing import serve
 
 

@@ -12,8 +12,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from consentful_server import cli, errors
 from consentful_server.app import ROUTES
 from consentful_server.consent.notices import read_notice
-from consentful_server.edges import faults, upgrade
-from consentful_server.edges.asking import Search
+from consentful_server.edges.http import faults
+from consentful_server.edges.http.list_query import Search
+from consentful_server.edges.websocket import upgrade
 from consentful_server.errors import Refusal
 from consentful_server.exports.formats import MEDIA
 from consentful_server.exports.formats.fields import FIELDS

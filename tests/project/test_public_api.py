@@ -17,3 +17,7 @@ def test_the_public_api_is_the_one_on_record() -> None:
     moved = [line for line in difflib.unified_diff(recorded, sorted(lines()), lineterm="", n=0) if line[:2] != "@@"]
 
     assert moved == []
+
+
+def test_no_public_name_follows_a_file() -> None:
+    assert [line for line in lines() if "consentful_server.edges" in line] == []

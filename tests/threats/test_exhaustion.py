@@ -13,7 +13,8 @@ from aiohttp import ClientSession, WSServerHandshakeError
 
 from consentful import wire
 from consentful.wire import Error, Message, Open
-from consentful_server.edges import bodies, runner
+from consentful_server.edges.http import bodies
+from consentful_server.edges.server import protocol, runner
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually
 from live import Live, connect
@@ -55,8 +56,8 @@ async def dial(service: Served) -> AsyncGenerator[Dial]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what takes seconds take moments."""
-    monkeypatch.setattr(runner, "HEAD_S", 0.2)
-    monkeypatch.setattr(runner, "UNREAD_S", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    monkeypatch.setattr(protocol, "UNREAD_S", 0.2)
     monkeypatch.setattr(bodies, "BODY_S", 0.2)
 
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 import msgspec
 from pyroaring import BitMap
 
-from ..archive.views import LogEntry, Recipient
 from ..clock import Clock, from_micros, to_micros
 from ..errors import BadRequest
 from ..stores.store import Store
 from .chain import BEGUN, FIRST_LINK, HANDED_OUT, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
 from .store import Logged, Note, Seen, Trace, Values
+from .views import LogEntry, Recipient
 
 _BLOCK: Final = 2_000
 _BEFORE_ALL: Final = -(2**63)

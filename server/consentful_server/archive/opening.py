@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ..auth.read_scope import ReadScope
 from ..clock import all_from_micros, from_micros
 from ..consent.record import canonical_content
 from ..errors import Damaged
 from ..keys.vault import DialogKey, Field, Unopenable, Vault
 from .contents import Line, decode_lines, decode_metadata
 from .store import MessageRow, SealedDialog
-from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Sight, Summary
+from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 
 
 def unwrap(vault: Vault, sealed: SealedDialog) -> DialogKey:
@@ -43,15 +44,15 @@ class Opened:
     def __repr__(self) -> str:
         return f"Opened({self._sealed.record.dialog_id!r})"
 
-    def look(self, sight: Sight, *, words: bool) -> None:
-        """Open now all that this sight will show.
+    def look(self, scope: ReadScope, *, words: bool) -> None:
+        """Open now all that this scope will show.
 
         Raises:
             Damaged: If it does not open.
         """
         if words and len(self.lines) != self._sealed.messages:
             raise Damaged(self.dialog_id)
-        if sight.identify:
+        if scope.identify:
             _ = self.customer_id
 
     @cached_property
@@ -80,18 +81,18 @@ class Opened:
         said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
 
-    def messages(self, rows: Iterable[MessageRow], sight: Sight) -> list[KeptMessage]:
-        return [message for _, message in _messages([(row, self) for row in rows], sight)]
+    def messages(self, rows: Iterable[MessageRow], scope: ReadScope) -> list[KeptMessage]:
+        return [message for _, message in _messages([(row, self) for row in rows], scope)]
 
     def message(
-        self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, sight: Sight
+        self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, scope: ReadScope
     ) -> KeptMessage:
         record = self._sealed.record
         return KeptMessage(
             dialog_id=record.dialog_id,
             seq=row.seq,
             customer=record.customer,
-            customer_id=self.customer_id if sight.identify else UNSET,
+            customer_id=self.customer_id if scope.identify else UNSET,
             role=row.role,  # pyright: ignore[reportArgumentType] - only roles are ever stored
             text=line.text,
             language=row.language,
@@ -101,12 +102,12 @@ class Opened:
             stored_at=self._stored_at,
         )
 
-    def summary(self, sight: Sight) -> Summary:
+    def summary(self, scope: ReadScope) -> Summary:
         sealed, record = self._sealed, self._sealed.record
         return Summary(
             dialog_id=record.dialog_id,
             customer=record.customer,
-            customer_id=self._named(sight),
+            customer_id=self._named(scope),
             language=sealed.language,
             bot=record.bot,
             messages=sealed.messages,
@@ -119,23 +120,23 @@ class Opened:
             given_by=record.given_by,
         )
 
-    def whole(self, sight: Sight) -> KeptDialog:
+    def whole(self, scope: ReadScope) -> KeptDialog:
         sealed = self._sealed
         heads = enumerate(sealed.heads, 1)
         rows = (MessageRow(0, seq, head.role, head.language, head.received_at) for seq, head in heads)
-        fields: dict[str, Any] = msgspec.structs.asdict(self.summary(sight)) | {
+        fields: dict[str, Any] = msgspec.structs.asdict(self.summary(scope)) | {
             "metadata": None if sealed.metadata is None else decode_metadata(self._open("metadata", sealed.metadata)),
             "receipt": sealed.receipt,
-            "messages": self.messages(rows, sight),
+            "messages": self.messages(rows, scope),
         }
         return KeptDialog(**fields)
 
-    def chat(self, sight: Sight) -> Chat:
+    def chat(self, scope: ReadScope) -> Chat:
         record = self._sealed.record
         return Chat(
             dialog_id=record.dialog_id,
             customer=record.customer,
-            customer_id=self._named(sight),
+            customer_id=self._named(scope),
             language=self._sealed.language,
             bot=record.bot,
             stored_at=self._stored_at,
@@ -148,8 +149,8 @@ class Opened:
         """Whether any message holds the folded text."""
         return any(needle in fold(line.text) for line in self.lines)
 
-    def _named(self, sight: Sight) -> str | UnsetType:
-        return self.customer_id if sight.identify else UNSET
+    def _named(self, scope: ReadScope) -> str | UnsetType:
+        return self.customer_id if scope.identify else UNSET
 
     def _open(self, field: Field, sealed: bytes) -> bytes:
         record = self._sealed.record
@@ -162,16 +163,16 @@ class Opened:
 class Opener:
     """Opens what one reader sees. What does not open is left out, and named: it takes no neighbours along."""
 
-    def __init__(self, vault: Vault, sight: Sight) -> None:
+    def __init__(self, vault: Vault, scope: ReadScope) -> None:
         self._vault = vault
-        self._sight = sight
+        self._scope = scope
         self.damaged: set[str] = set()
 
     def open(self, sealed: SealedDialog, *, words: bool = True) -> Opened | None:
         """Return the dialog, with or without its words; None if it is damaged."""
         try:
             opened = Opened(self._vault, sealed)
-            opened.look(self._sight, words=words)
+            opened.look(self._scope, words=words)
         except Damaged:
             self.damaged.add(sealed.record.dialog_id)
             return None
@@ -186,16 +187,16 @@ class Opener:
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return the message of each row whose dialog opens."""
         dialogs = self.open_all(sealed)
-        return _messages([(row, dialogs[row.dialog]) for row in rows if row.dialog in dialogs], self._sight)
+        return _messages([(row, dialogs[row.dialog]) for row in rows if row.dialog in dialogs], self._scope)
 
 
-def _messages(rows: Sequence[tuple[MessageRow, Opened]], sight: Sight) -> list[tuple[MessageRow, KeptMessage]]:
+def _messages(rows: Sequence[tuple[MessageRow, Opened]], scope: ReadScope) -> list[tuple[MessageRow, KeptMessage]]:
     """Return each row with its message. Times are made all at once, and not one by one, which takes far longer."""
     lines = [dialog.lines[row.seq - 1] for row, dialog in rows]
     received = all_from_micros(row.received_at for row, _ in rows)
     sent = iter(all_from_micros(line.sent_at for line in lines if line.sent_at is not None))
     return [
-        (row, dialog.message(row, line, at, None if line.sent_at is None else next(sent), sight))
+        (row, dialog.message(row, line, at, None if line.sent_at is None else next(sent), scope))
         for (row, dialog), line, at in zip(rows, lines, received, strict=True)
     ]
 

@@ -64,7 +64,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a walk: `limit` rows after a position, below the watermark.
 
-    `sight` names the purposes that the caller may see; None sees all.
+    `purposes` names the purposes that the caller may see; None sees all.
     """
 
     filter: Filter
@@ -73,7 +73,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     after: Position | None = None
     offset: int = 0
-    sight: tuple[str, ...] | None = None
+    purposes: tuple[str, ...] | None = None
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -90,10 +90,10 @@ class Walk(msgspec.Struct, frozen=True):
     watermark: int
     after: Position | None = None
 
-    def select(self, wanted: Filter, sight: tuple[str, ...] | None, order: Order, length: int) -> Selection:
+    def select(self, wanted: Filter, purposes: tuple[str, ...] | None, order: Order, length: int) -> Selection:
         """Return a selection of one row more than is shown, which tells whether there is a next page."""
         return Selection(
-            filter=wanted, order=order, watermark=self.watermark, limit=length + 1, after=self.after, sight=sight
+            filter=wanted, order=order, watermark=self.watermark, limit=length + 1, after=self.after, purposes=purposes
         )
 
     def past(self, order: Order, last: Position | None) -> "Walk":
@@ -117,11 +117,11 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, kind: Kind, order: Order, wanted: Filter, sight: tuple[str, ...] | None, walk: Walk) -> str:
+    def write(self, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None, walk: Walk) -> str:
         place = _encode(_Place(1, kind, order, walk.watermark, walk.after))
-        return base64.urlsafe_b64encode(place + self._mac(place, wanted, sight)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(place + self._mac(place, wanted, purposes)).decode().rstrip("=")
 
-    def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, sight: tuple[str, ...] | None) -> Walk:
+    def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None) -> Walk:
         """Return where the walk of this very query stands.
 
         Raises:
@@ -130,7 +130,7 @@ class Cursors:
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             place, mac = raw[: -self._MAC_BYTES], raw[-self._MAC_BYTES :]
-            if not hmac.compare_digest(mac, self._mac(place, wanted, sight)):
+            if not hmac.compare_digest(mac, self._mac(place, wanted, purposes)):
                 raise ValueError
             where = _decode_place(place)
         except (ValueError, msgspec.MsgspecError):
@@ -162,8 +162,8 @@ class Cursors:
     def _mac_of(self, kind: str, query: Any, at: bytes) -> bytes:
         return hmac.digest(self._key, _encode([kind, query, at]), "sha256")[: self._MAC_BYTES]
 
-    def _mac(self, place: bytes, wanted: Filter, sight: tuple[str, ...] | None) -> bytes:
-        return hmac.digest(self._key, _encode([place, wanted, sight]), "sha256")[: self._MAC_BYTES]
+    def _mac(self, place: bytes, wanted: Filter, purposes: tuple[str, ...] | None) -> bytes:
+        return hmac.digest(self._key, _encode([place, wanted, purposes]), "sha256")[: self._MAC_BYTES]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -1,30 +1,13 @@
-"""What readers get: messages, dialogs, pages; and how much of them they may see."""
+"""What readers get: messages, dialogs, chats, and pages of them."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from consentful import wire
 
-from ..access_log.chain import SERVICE, Actor
-
 T = TypeVar("T")
-
-
-class Sight(msgspec.Struct, frozen=True):
-    """How much a reader may see: dialogs granted for one of `purposes` (None: any), customer ids if `identify`.
-
-    Whoever reads (`by`) is in the access log.
-    """
-
-    purposes: tuple[str, ...] | None = None
-    identify: bool = False
-    by: Actor = SERVICE
-
-    def covers(self, granted: Iterable[str]) -> bool:
-        return self.purposes is None or not set(self.purposes).isdisjoint(granted)
 
 
 class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -133,36 +116,3 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
     more: bool
     damaged: tuple[str, ...] = ()
-
-
-class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential that saw something of a customer (GDPR art. 15(1)(c)): first, last, of how many dialogs."""
-
-    who: str
-    first_at: datetime
-    last_at: datetime
-    dialogs: int
-
-
-class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the access log: who did what, when.
-
-    `filters` are what was asked for; `values`, what they looked for, is null once it was erased with the customer whom
-    it named. `dialogs` tells how many dialogs it was about; `link` chains it to the entry before.
-    """
-
-    number: int
-    at: datetime
-    who: str
-    kind: str
-    action: str
-    request: str | None
-    subject: str | None
-    filters: tuple[str, ...]
-    values: dict[str, Any] | None
-    rows: int
-    dialogs: int
-    link: str
-
-    def __repr__(self) -> str:
-        return f"LogEntry({self.number}, {self.action!r})"

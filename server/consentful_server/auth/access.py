@@ -5,8 +5,8 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 import msgspec
 
 from ..access_log.chain import Actor
-from ..archive.views import Sight
 from ..errors import Forbidden
+from .read_scope import ReadScope
 
 Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "privacy"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
@@ -40,8 +40,8 @@ class Principal(msgspec.Struct, frozen=True):
             raise Forbidden("the scope " + " or ".join(scopes))
 
     @property
-    def sight(self) -> Sight:
-        return Sight(self.purposes, identify=self.may("data:identify"), by=self.actor)
+    def read_scope(self) -> ReadScope:
+        return ReadScope(self.purposes, identify=self.may("data:identify"), by=self.actor)
 
     @property
     def actor(self) -> Actor:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .. import backup as copies
+from ..operations import backup as copies
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service

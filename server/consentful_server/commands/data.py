@@ -6,11 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..demo import DEFAULT_DIALOGS, Demo
-from ..download import Export
 from ..settings import Place
 from ..stores.sqlite import prepare
 from . import ERR, OUT, Token, Url, Where
+from .client.demo import DEFAULT_DIALOGS, Demo
+from .client.export import Export
 
 
 def demo(

@@ -6,15 +6,15 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 from rich.table import Table
 
-from .. import processing, retention
-from .. import verify as verification
 from ..access_log.chain import OPERATOR
 from ..access_log.log import read_head
 from ..clock import to_micros
 from ..errors import BadSetting
+from ..operations import verify as verification
+from ..privacy import processing, retention
+from ..privacy.store import PrivacyRequest
 from ..service import Service
 from ..settings import Place, Settings
-from ..stores.requests import PrivacyRequest
 from . import ERR, OUT, Where, with_service
 
 _EVERY_ONE: Final = 2**31

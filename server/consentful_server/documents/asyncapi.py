@@ -10,7 +10,8 @@ from aiohttp import WSCloseCode
 from consentful import endings, wire
 
 from .. import errors
-from ..edges import faults, upgrade
+from ..edges.http import faults
+from ..edges.websocket import upgrade
 from ..errors import Refusal
 from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain

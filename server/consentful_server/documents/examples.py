@@ -9,12 +9,26 @@ import msgspec
 from consentful import wire
 
 from .. import errors
-from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, LogEntry, Recipient, ShownNotice, Summary
+from ..access_log.views import LogEntry, Recipient
+from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
 from ..dialogs.waiting_room import Decided
-from ..edges import access_log, data, exports, officer, original, pages, rest, stats, withdrawal
-from ..edges.asking import Search
-from ..edges.requests import Problem, problem_of
+from ..edges.http.erasure import Erased
+from ..edges.http.list_query import Search
+from ..edges.http.paging import Paged
+from ..edges.http.problems import Problem, problem_of
+from ..edges.routes import (
+    access_log,
+    erasures,
+    exports,
+    health,
+    jwks,
+    original,
+    privacy_requests,
+    stats,
+    withdraw,
+    withdrawals,
+)
 from ..errors import Refusal
 
 _ASKED: Final = "Where is my parcel?"
@@ -84,7 +98,7 @@ _CHAT: Final = Chat(
     stored_at=_STORED_AT,
     messages=[ChatLine("customer", _ASKED), ChatLine("bot", _ANSWERED)],
 )
-_OUTCOME: Final = officer.Outcome(
+_OUTCOME: Final = privacy_requests.RequestOutcome(
     id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",
     kind="erasure",
     status="unreadable",
@@ -137,14 +151,14 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     Summary: _SUMMARY,
     KeptDialog: _DIALOG,
     Chat: _CHAT,
-    data.Paged[Chat]: data.Paged([_CHAT], None),
-    data.Paged[KeptMessage]: data.Paged([_MESSAGE], None),
-    data.Paged[Summary]: data.Paged([_SUMMARY], None),
+    Paged[Chat]: Paged([_CHAT], None),
+    Paged[KeptMessage]: Paged([_MESSAGE], None),
+    Paged[Summary]: Paged([_SUMMARY], None),
     stats.Statistics: stats.Statistics(
         [stats.Count(day="2026-01-31", language="en", dialogs=1, messages=2)], stats.Totals(1, 2)
     ),
     stats.OutcomeList: stats.OutcomeList(
-        [stats.Outcome(day="2026-01-31", bot="parcel-bot", granted=1, declined=0, dropped=2)]
+        [stats.DayOutcomes(day="2026-01-31", bot="parcel-bot", granted=1, declined=0, dropped=2)]
     ),
     exports.ShownExport: exports.ShownExport(
         id=_EXPORT_ID,
@@ -162,18 +176,18 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         stale=True,
         erased=[_DIALOG_ID],
     ),
-    exports.Erasures: exports.Erasures(
-        [exports.Erasure(dialog_id=_DIALOG_ID, erased_at=_STORED_AT, exports=[_EXPORT_ID], read=False)],
+    erasures.Erasures: erasures.Erasures(
+        [erasures.Erasure(dialog_id=_DIALOG_ID, erased_at=_STORED_AT, exports=[_EXPORT_ID], read=False)],
         "AAAAAAAAAAyXrN4T0lqT1wJ5m8kV2c7A",
         False,
     ),
     Search: Search(q="parcel", language="en", since=_SAID_AT),
-    rest.Erased: rest.Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
-    rest.Withdrawal: rest.Withdrawal(_CODE),
-    withdrawal.Code: withdrawal.Code(_CODE),
-    officer.Asked: officer.Asked("erasure", _CUSTOMER_ID),
-    officer.Outcome: _OUTCOME,
-    officer.Disclosed: officer.Disclosed(
+    Erased: Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
+    withdrawals.Withdrawal: withdrawals.Withdrawal(_CODE),
+    withdraw.Code: withdraw.Code(_CODE),
+    privacy_requests.Asked: privacy_requests.Asked("erasure", _CUSTOMER_ID),
+    privacy_requests.RequestOutcome: _OUTCOME,
+    privacy_requests.Disclosed: privacy_requests.Disclosed(
         request=msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
         customer_id=_CUSTOMER_ID,
         recipients=[Recipient(who="science", first_at=_STORED_AT, last_at=_STORED_AT, dialogs=1)],
@@ -195,8 +209,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     original.DECISION: True,
     original.Spelt: "true",
     list[original.Datum]: [original.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT)],
-    rest.Jwks: rest.Jwks([rest.Jwk("OKP", "Ed25519", _KEY, "Q0cs5uDSfCPd1KTWRH", "sig", "EdDSA")]),
-    pages.Health: pages.Health("ok"),
+    jwks.Jwks: jwks.Jwks([jwks.Jwk("OKP", "Ed25519", _KEY, "Q0cs5uDSfCPd1KTWRH", "sig", "EdDSA")]),
+    health.Health: health.Health("ok"),
     Problem: problem_of(errors.BadRequest("limit", "Expected `int` <= 1000")),
 }
 

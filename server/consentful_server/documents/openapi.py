@@ -16,8 +16,10 @@ import msgspec
 
 from consentful import wire
 
-from ..edges import tags, upgrade
-from ..edges.requests import HTTP_PROBLEMS, PROBLEM, Answer, Problem, Route, described, problem_of
+from ..edges.http import tags
+from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, described, problem_of
+from ..edges.http.route import Answer, Route
+from ..edges.websocket import upgrade
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of

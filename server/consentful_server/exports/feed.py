@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from ..access_log.log import Logbook
-from ..archive.views import Sight
+from ..auth.read_scope import ReadScope
 from ..clock import Clock, to_micros
 from ..errors import NotFound
 from ..stores.store import Store
@@ -69,12 +69,14 @@ class Exports:
             erased=[] if record is None else await self._erased_of(record),
         )
 
-    async def erasures(self, after: int, limit: int, sight: Sight, *, all_of_it: bool) -> tuple[list[Told], int, bool]:
+    async def erasures(
+        self, after: int, limit: int, scope: ReadScope, *, all_of_it: bool
+    ) -> tuple[list[Told], int, bool]:
         """Return what was erased after a place in the feed, the place that this leads to, and whether there is more.
 
         To ask from a place on is to have been told of all before it: that is noted.
         """
-        who = sight.by.name
+        who = scope.by.name
         if after:
             await self._store.exports.follow(who, after, to_micros(self._clock.now()))
         await self._recipients.refresh()
@@ -86,7 +88,7 @@ class Exports:
                 self._recipients.read(who, it.number),
             )
             for it in erased[:limit]
-            if sight.covers(it.purposes)
+            if scope.covers(it.purposes)
         ]
         return told, erased[:limit][-1].place if erased else after, len(erased) > limit
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from ..archive.views import Sight
+from ..auth.read_scope import ReadScope
 from ..clock import Clock
 from ..stores.store import Store
 from .store import OUTCOMES, Dimension, Outcomes, Which
@@ -31,7 +31,7 @@ class Stats:
         self._ended: Counter[tuple[str, str | None, str]] = Counter()
 
     async def count(
-        self, which: Which, by: Sequence[By], purpose: str | None, sight: Sight
+        self, which: Which, by: Sequence[By], purpose: str | None, scope: ReadScope
     ) -> list[tuple[tuple[Value, ...], Numbers]]:
         """Return numbers for each combination of values, in their order.
 
@@ -42,10 +42,10 @@ class Stats:
         messages: defaultdict[tuple[Value, ...], int] = defaultdict(int)
         counts_dialogs = "role" not in by
         for it in await self._store.counters.dialogs(which, columns) if counts_dialogs else ():
-            for key in _keys(by, it.values, _seen(it.purposes, purpose, sight)):
+            for key in _keys(by, it.values, _seen(it.purposes, purpose, scope)):
                 dialogs[key] += it.dialogs
         for it in await self._store.counters.messages(which, columns):
-            for key in _keys(by, it.values, _seen(it.purposes, purpose, sight)):
+            for key in _keys(by, it.values, _seen(it.purposes, purpose, scope)):
                 messages[key] += it.messages
         keys = sorted(dialogs.keys() | messages.keys(), key=_in_order)
         return [(key, Numbers(dialogs.get(key, 0) if counts_dialogs else None, messages.get(key, 0))) for key in keys]
@@ -75,11 +75,11 @@ class Stats:
             raise
 
 
-def _seen(purposes: Sequence[str], wanted: str | None, sight: Sight) -> Sequence[str]:
-    """Return the purposes under which the reader sees the dialog; none if it is out of sight."""
-    if not sight.covers(purposes) or (wanted is not None and wanted not in purposes):
+def _seen(purposes: Sequence[str], wanted: str | None, scope: ReadScope) -> Sequence[str]:
+    """Return the purposes under which the reader sees the dialog; none if it is out of scope."""
+    if not scope.covers(purposes) or (wanted is not None and wanted not in purposes):
         return ()
-    return [purpose for purpose in purposes if sight.covers([purpose]) and wanted in (None, purpose)]
+    return [purpose for purpose in purposes if scope.covers([purpose]) and wanted in (None, purpose)]
 
 
 def _keys(by: Sequence[By], values: Sequence[Value], purposes: Sequence[str]) -> list[tuple[Value, ...]]:

@@ -29,9 +29,9 @@ from ..auth.store import Credentials
 from ..consent.store import Notices
 from ..exports.store import Exports
 from ..keys.store import Epochs, Facts
+from ..leases import Leases
+from ..privacy.store import Requests
 from ..statistics.store import Counters
-from .leases import Leases
-from .requests import Requests
 
 T = TypeVar("T")
 

@@ -18,12 +18,13 @@ from consentful_server.access_log.chain import CUSTOMER, OPERATOR, Actor, Chain,
 from consentful_server.access_log.commitments import Commitments
 from consentful_server.access_log.log import Check, Logbook, read_head
 from consentful_server.access_log.store import Trace
+from consentful_server.access_log.views import LogEntry
 from consentful_server.archive.archive import Archive
 from consentful_server.archive.query import Filter
-from consentful_server.archive.views import LogEntry, Sight
+from consentful_server.auth.read_scope import ReadScope
 from consentful_server.errors import BadRequest
+from consentful_server.reading.streams import Stream
 from consentful_server.settings import Settings
-from consentful_server.streaming import Stream
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 from sealed import open_store
@@ -106,7 +107,7 @@ class TestWhatIsWrittenDown:
 
     async def test_a_stream_before_its_first_byte_and_after_its_last(self, service: Served) -> None:
         await keep(service.service, "d-1", ["Hi"])
-        stream = service.service.streams.run(Stream("ndjson", "messages", Filter(), Sight(by=SCIENTIST), "stored"))
+        stream = service.service.streams.run(Stream("ndjson", "messages", Filter(), ReadScope(by=SCIENTIST), "stored"))
 
         await anext(stream)
         began = await last(service)
@@ -127,7 +128,7 @@ class TestWhatIsWrittenDown:
             seen.append(answered.is_set())
 
         monkeypatch.setattr(service.service.store.access_log, "add", add)
-        await service.service.reading.messages(Filter(), Sight(), order="newest", limit=1)
+        await service.service.reading.messages(Filter(), ReadScope(), order="newest", limit=1)
         answered.set()
 
         assert seen == [False]
@@ -200,11 +201,11 @@ class TestReading:
         for number in range(4):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
         archive, reading, began = service.service.archive, service.service.reading, clock.now()
-        await reading.dialog("d-0", Sight(by=SCIENTIST))
+        await reading.dialog("d-0", ReadScope(by=SCIENTIST))
         clock.advance(60)
-        await reading.dialog("d-1", Sight(by=SCIENTIST))
-        await reading.dialog("d-2", Sight(by=SCIENTIST))
-        await reading.dialog("d-3", Sight(by=Actor("somebody else")))
+        await reading.dialog("d-1", ReadScope(by=SCIENTIST))
+        await reading.dialog("d-2", ReadScope(by=SCIENTIST))
+        await reading.dialog("d-3", ReadScope(by=Actor("somebody else")))
         await archive.erase("d-2", "requested")
         times = {"since": (began + timedelta(seconds=30)).isoformat(), "until": (clock.now()).isoformat()}
         clock.advance(60)
@@ -222,7 +223,7 @@ class TestReading:
         self, http: ClientSession, service: Served, clock: FakeClock
     ) -> None:
         await keep(service.service, "d-1")
-        streams = [Stream("ndjson", "messages", Filter(), Sight(by=SCIENTIST), "stored") for _ in range(2)]
+        streams = [Stream("ndjson", "messages", Filter(), ReadScope(by=SCIENTIST), "stored") for _ in range(2)]
         ends, runs = [service.service.streams.run(stream) for stream in streams]
         for stream in (ends, runs):
             await anext(stream)
@@ -257,7 +258,7 @@ class TestReading:
     async def test_who_saw_a_customer_and_who_saw_a_dialog(self, http: ClientSession, service: Served) -> None:
         for number in (1, 2):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
-            await service.service.reading.dialog(f"d-{number}", Sight(by=Actor(f"reader-{number}")))
+            await service.service.reading.dialog(f"d-{number}", ReadScope(by=Actor(f"reader-{number}")))
 
         of_customer = await post(http, "/v1/access-log/search", customer_id="c-1")
         of_dialog = await post(http, "/v1/access-log/search", dialog_id="d-2")

@@ -9,19 +9,19 @@ import msgspec
 import pytest
 
 from consentful.wire import Consent
-from consentful_server import reading as module
 from consentful_server.archive.query import Filter, Order
-from consentful_server.archive.views import Sight
+from consentful_server.auth.read_scope import ReadScope
 from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.errors import BadKeys, Damaged, Erased, NotFound
 from consentful_server.keys.vault import withdrawal_hash
+from consentful_server.reading import pages as module
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.stores.sqlite.lane import connect
+from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock
 from sealed import CATALOGUE, START, spoken
 
-ALL = Sight(identify=True)
+ALL = ReadScope(identify=True)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> Non
 async def test_without_the_scope_nobody_is_named(service: Service) -> None:
     await keep(service, "d-1", customer_id="c-4711")
 
-    dialog = await service.reading.dialog("d-1", Sight())
+    dialog = await service.reading.dialog("d-1", ReadScope())
 
     assert "c-4711" not in repr(dialog)
     assert b"c-4711" not in msgspec.json.encode(dialog)
@@ -170,12 +170,12 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
 async def test_a_dialog_outside_the_readers_purposes_looks_like_none(service: Service) -> None:
     await keep(service, "d-1")
     with pytest.raises(NotFound):
-        await service.reading.dialog("d-1", Sight(("marketing",)))
+        await service.reading.dialog("d-1", ReadScope(("marketing",)))
 
     await service.archive.erase("d-1", "withdrawn")
 
     with pytest.raises(NotFound):
-        await service.reading.dialog("d-1", Sight(("marketing",)))
+        await service.reading.dialog("d-1", ReadScope(("marketing",)))
     with pytest.raises(Erased):
         await service.reading.dialog("d-1", ALL)
 

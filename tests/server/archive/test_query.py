@@ -31,7 +31,7 @@ def test_a_cursor_leads_back_to_where_it_was_made(walk: Walk, order: Order) -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "order", "wanted", "sight", "key"),
+    ("kind", "order", "wanted", "scope", "key"),
     [
         ("dialogs", "newest", WANTED, None, b"k"),
         ("messages", "stored", WANTED, None, b"k"),
@@ -42,12 +42,12 @@ def test_a_cursor_leads_back_to_where_it_was_made(walk: Walk, order: Order) -> N
     ids=["another list", "another order", "another filter", "another credential's purposes", "another server's key"],
 )
 def test_a_cursor_of_another_query_is_refused(
-    kind: str, order: Order, wanted: Filter, sight: tuple[str, ...] | None, key: bytes
+    kind: str, order: Order, wanted: Filter, scope: tuple[str, ...] | None, key: bytes
 ) -> None:
     cursor = CURSORS.write("messages", "newest", WANTED, None, Walk(9, Position(1, 2, 3)))
 
     with pytest.raises(BadRequest, match="cursor"):
-        Cursors(key * 32).read(cursor, kind, order, wanted, sight)  # pyright: ignore[reportArgumentType]
+        Cursors(key * 32).read(cursor, kind, order, wanted, scope)  # pyright: ignore[reportArgumentType]
 
 
 @given(st.text(max_size=100) | st.binary(max_size=80).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))

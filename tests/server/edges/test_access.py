@@ -10,7 +10,7 @@ from consentful_server.app import ROUTES
 from consentful_server.auth.access import SCOPES, Scope
 from consentful_server.clock import to_micros
 from consentful_server.consent.notices import Wording
-from consentful_server.edges.requests import Route
+from consentful_server.edges.http.route import Route
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep, messages, texts
 

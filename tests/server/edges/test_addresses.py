@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 from aiohttp import ClientSession
 
-from consentful_server.edges.addresses import past_proxies
+from consentful_server.edges.http.addresses import past_proxies
 from consentful_server.errors import BadSetting
 from consentful_server.settings import Settings
 

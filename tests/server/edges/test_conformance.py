@@ -13,9 +13,9 @@ import kosoku
 import pytest
 from aiohttp import WSMsgType, web
 
-from consentful_server.edges.faults import CLOSED_BAD_TEXT
-from consentful_server.edges.runner import Runner
-from consentful_server.edges.socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
+from consentful_server.edges.http.faults import CLOSED_BAD_TEXT
+from consentful_server.edges.server.runner import Runner
+from consentful_server.edges.websocket.socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*autobahntestsuite:pytest.PytestUnraisableExceptionWarning")
 """The suite leaves its own files to the garbage collector."""

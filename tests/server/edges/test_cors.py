@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful_server.app import ROUTES
-from consentful_server.edges.cors import EXPOSED
+from consentful_server.edges.http.cors import EXPOSED
 from consentful_server.testing import Served
 from kept import bearer, get, keep
 from routes import every_request, every_route

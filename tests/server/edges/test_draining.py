@@ -15,7 +15,7 @@ from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
 from consentful_server.archive.store import Candidate, SealedDialog
-from consentful_server.edges.live import Connection
+from consentful_server.edges.websocket.connection import Connection
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
 from live import Live
@@ -195,7 +195,7 @@ class TestDeafClients:
 
     @pytest.fixture(autouse=True)
     def short_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("consentful_server.edges.live._CLOSE_WITHIN_S", 0.2)
+        monkeypatch.setattr("consentful_server.edges.websocket.connection._CLOSE_WITHIN_S", 0.2)
 
     @BRIEFLY
     async def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(

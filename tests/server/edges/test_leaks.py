@@ -16,7 +16,7 @@ from aiohttp import ClientSession, WSMsgType
 from consentful import wire
 from consentful.wire import Consent, Message, Open
 from consentful_server import errors
-from consentful_server.edges import faults
+from consentful_server.edges.http import faults
 from consentful_server.errors import StorageFailed
 from consentful_server.testing import FakeClock, Served
 from documented import served

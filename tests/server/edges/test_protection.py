@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from multidict import CIMultiDictProxy
 
-from consentful_server.edges.requests import CONTENT_SECURITY_POLICY
+from consentful_server.edges.http.protection import CONTENT_SECURITY_POLICY
 from consentful_server.settings import Settings
 from consentful_server.testing import Served
 from kept import bearer

@@ -13,8 +13,8 @@ from aiohttp import ClientPayloadError, ClientSession
 
 from consentful_server.archive.query import Position
 from consentful_server.errors import Damaged
-from consentful_server.stores.sqlite.lane import connect
-from consentful_server.streaming import Stream
+from consentful_server.reading.streams import Stream
+from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock, Served
 from kept import get, keep, messages, texts
 

@@ -148,8 +148,8 @@ class TestFilters:
     async def test_a_search_by_text_walks_on_through_empty_pages(
         self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("consentful_server.reading._SCAN_BLOCK", 10)
-        monkeypatch.setattr("consentful_server.reading._SCAN_MOST", 20)
+        monkeypatch.setattr("consentful_server.reading.pages._SCAN_BLOCK", 10)
+        monkeypatch.setattr("consentful_server.reading.pages._SCAN_MOST", 20)
         for number in range(10):
             await keep(service.service, f"d-{number}", ["hay"] * 10)
         await keep(service.service, "last", ["hay"] * 7 + ["needle", "needle", "hay"])

@@ -19,9 +19,9 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Message
-from consentful_server import streaming
 from consentful_server.exports.formats import MEDIA, Format
 from consentful_server.exports.formats.compression import Coding
+from consentful_server.reading import streams
 from consentful_server.testing import Served
 from kept import get, keep
 
@@ -144,8 +144,8 @@ class TestMessages:
     async def test_rows_of_any_length_come_whole(
         self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streaming, "_MOST_BYTES", 2_000)
-        monkeypatch.setattr(streaming, "_FEW_ROWS", 2)
+        monkeypatch.setattr(streams, "_MOST_BYTES", 2_000)
+        monkeypatch.setattr(streams, "_FEW_ROWS", 2)
         said = ["x" * length for length in (1, 3_000, 1, 1, 9_000, 1, 1, 1, 1, 1, 1, 1)]
         await keep(service.service, "d-1", said)
 
@@ -156,8 +156,8 @@ class TestMessages:
     async def test_an_erasure_completes_while_a_stream_runs_and_is_not_in_it(
         self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streaming, "_FEW_ROWS", 1)
-        monkeypatch.setitem(streaming._MOST_ROWS, "messages", 1)  # pyright: ignore
+        monkeypatch.setattr(streams, "_FEW_ROWS", 1)
+        monkeypatch.setitem(streams._MOST_ROWS, "messages", 1)  # pyright: ignore
         for number in range(60):
             await keep(service.service, f"d-{number}", ["x" * 30_000])
 

@@ -18,8 +18,8 @@ from consentful_server.keys.store import Rewrapped
 from consentful_server.keys.vault import epoch_of
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.connection import connect
 from consentful_server.stores.sqlite.epochs import SQLiteEpochs
-from consentful_server.stores.sqlite.lane import connect
 from consentful_server.testing import FakeClock, Served
 from sealed import CATALOGUE, spoken
 

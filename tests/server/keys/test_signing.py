@@ -10,9 +10,9 @@ import pytest
 from consentful_server.errors import BadKeys
 from consentful_server.keys import signing
 from consentful_server.keys.signing import Signer
+from consentful_server.operations.verify import BadReceipt, check_receipt
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
-from consentful_server.verify import BadReceipt, check_receipt
 
 
 @pytest.fixture

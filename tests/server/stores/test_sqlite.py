@@ -14,7 +14,7 @@ import pytest
 from consentful_server.archive.store import SealedDialog
 from consentful_server.errors import BadDatabase, StorageFailed
 from consentful_server.stores.sqlite import SQLiteStore, prepare
-from consentful_server.stores.sqlite.lane import connect, refuse_affected, sqlite3
+from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, version
 from consentful_server.stores.sqlite.writer import Writer
 from consentful_server.testing import FakeClock

@@ -18,7 +18,7 @@ from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
-from consentful_server.stores.requests import PrivacyRequest
+from consentful_server.privacy.store import PrivacyRequest
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
@@ -42,11 +42,11 @@ def select(
     order: Order = "newest",
     limit: int = 1000,
     after: Position | None = None,
-    sight: tuple[str, ...] | None = None,
+    scope: tuple[str, ...] | None = None,
     wanted: Filter | None = None,
 ) -> Selection:
     return Selection(
-        filter=wanted or Filter(), order=order, watermark=store_watermark, limit=limit, after=after, sight=sight
+        filter=wanted or Filter(), order=order, watermark=store_watermark, limit=limit, after=after, purposes=scope
     )
 
 
@@ -296,9 +296,9 @@ async def test_a_credential_sees_only_dialogs_of_its_purposes(store: Store) -> N
     await store.keep(candidate("d-2", purposes=("research",)))
     await store.keep(candidate("d-3"))
 
-    assert set(await dialogs(store, sight=("research",))) == {"d-2", "d-3"}
-    assert {dialog_id for dialog_id, _ in await messages(store, sight=("research",))} == {"d-2", "d-3"}
-    assert await messages(store, sight=()) == []
+    assert set(await dialogs(store, scope=("research",))) == {"d-2", "d-3"}
+    assert {dialog_id for dialog_id, _ in await messages(store, scope=("research",))} == {"d-2", "d-3"}
+    assert await messages(store, scope=()) == []
 
 
 async def test_facts_once_stated_are_never_changed(store: Store) -> None:

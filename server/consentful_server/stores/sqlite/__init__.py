@@ -29,21 +29,21 @@ from ...archive.store import (
 from ...clock import Clock, from_micros, to_micros
 from ...errors import BadDatabase, Erased
 from ...keys.vault import SHREDDED
-from ..ledger import Entry, Ledger
-from ..reserve import Reserve
+from ...privacy.ledger import Entry, Ledger
 from . import access_log, counters, dialogs, epochs, pages
 from .access_log import SQLiteAccessLog
+from .connection import connect, sqlite3
 from .counters import SQLiteCounters
 from .credentials import SQLiteCredentials
 from .database import Database
 from .epochs import SQLiteEpochs
 from .exports import SQLiteExports
 from .facts import SQLiteFacts
-from .lane import connect, sqlite3
 from .leases import SQLiteLeases
 from .migrations import Migration, migrate
 from .notices import SQLiteNotices
 from .requests import SQLiteRequests
+from .reserve import Reserve
 
 T = TypeVar("T")
 

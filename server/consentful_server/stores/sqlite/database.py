@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ...clock import Clock
-from ..reserve import Reserve
-from .lane import Lane, open_lane, sqlite3
+from .connection import Lane, open_lane, sqlite3
+from .reserve import Reserve
 from .writer import Writer
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ _decode_rows: Final = msgspec.json.Decoder(list[MessageRow]).decode
 
 
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
-    where, values = _conditions(selection.filter, selection.sight)
+    where, values = _conditions(selection.filter, selection.purposes)
     where.insert(0, "m.dialog <= ?")
     values.insert(0, selection.watermark)
     after = selection.after
@@ -41,7 +41,7 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
 
 
 def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, SealedDialog]]:
-    where, values = _dialog_conditions(selection.filter, selection.sight)
+    where, values = _dialog_conditions(selection.filter, selection.purposes)
     on_messages, message_values = _message_conditions(selection.filter)
     if on_messages:
         where.append(f"EXISTS (SELECT 1 FROM messages m WHERE m.dialog = d.id AND {' AND '.join(on_messages)})")
@@ -73,17 +73,17 @@ def _message_tables(selection: Selection) -> str:
     wanted = selection.filter
     if wanted.customer is not None or wanted.dialog_id is not None:
         return "dialogs d CROSS JOIN messages m ON m.dialog = d.id"
-    if wanted.bot is not None or wanted.purpose is not None or selection.sight is not None:
+    if wanted.bot is not None or wanted.purpose is not None or selection.purposes is not None:
         return "messages m CROSS JOIN dialogs d ON d.id = m.dialog"
     return "messages m"
 
 
-def _conditions(wanted: Filter, sight: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
-    parts = (_dialog_conditions(wanted, sight), _message_conditions(wanted), _time_conditions("m", wanted))
+def _conditions(wanted: Filter, purposes: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
+    parts = (_dialog_conditions(wanted, purposes), _message_conditions(wanted), _time_conditions("m", wanted))
     return [sql for where, _ in parts for sql in where], [value for _, values in parts for value in values]
 
 
-def _dialog_conditions(wanted: Filter, sight: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
+def _dialog_conditions(wanted: Filter, purposes: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
     for column, value in (("customer", wanted.customer), ("dialog_id", wanted.dialog_id), ("bot", wanted.bot)):
@@ -93,9 +93,9 @@ def _dialog_conditions(wanted: Filter, sight: tuple[str, ...] | None) -> tuple[l
     if wanted.purpose is not None:
         where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) WHERE value = ?)")
         values.append(wanted.purpose)
-    if sight is not None:
+    if purposes is not None:
         where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) p JOIN json_each(?) mine ON p.value = mine.value)")
-        values.append(json.dumps(sight))
+        values.append(json.dumps(purposes))
     return where, values
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...access_log.store import Note
-from ..requests import PrivacyRequest, Status
+from ...privacy.store import PrivacyRequest, Status
 from . import access_log
 from .database import Database
 from .epochs import DESTROYED, LATEST

@@ -17,8 +17,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
-from ..reserve import Reserve, is_full
-from .lane import BUSY_MS, Lane, open_lane, sqlite3
+from .connection import BUSY_MS, Lane, open_lane, sqlite3
+from .reserve import Reserve, is_full
 
 T = TypeVar("T")
 

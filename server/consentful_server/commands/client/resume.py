@@ -1,0 +1,60 @@
+"""An export that was cut short goes on where it ended: whole rows are kept, and the server is told the last one."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ...exports.formats import Format
+
+RESUMABLE: Final[tuple[Format, ...]] = ("ndjson", "csv")
+"""Formats in which every row stands for itself; the others are made anew."""
+
+_QUOTE: Final = b'"'
+
+
+class Kept(NamedTuple):
+    """How much of a file is whole rows: bytes, rows, and the last of them as the server knows it (`after`)."""
+
+    size: int
+    rows: int
+    after: str | None
+
+
+NOTHING: Final = Kept(0, 0, None)
+
+
+def whole_rows(part: Path, form: Format) -> Kept:
+    """Return what can be kept of a file that was cut short."""
+    if form not in RESUMABLE or not part.is_file():
+        return NOTHING
+    return _records(part) if form == "csv" else _lines(part)
+
+
+def _lines(part: Path) -> Kept:
+    size, rows, last = 0, 0, b""
+    with part.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                size, rows, last = size + len(line), rows + 1, line
+    return Kept(size, rows, _after(json.loads(last)) if last else None)
+
+
+def _records(part: Path) -> Kept:
+    """A record ends where a line does, outside of quotes (RFC 4180); the first one is the header."""
+    size, records, head, last, record = 0, 0, b"", b"", b""
+    with part.open("rb") as lines:
+        for line in lines:
+            record += line
+            if line.endswith(b"\r\n") and record.count(_QUOTE) % 2 == 0:
+                size, records, last, record = size + len(record), records + 1, record, b""
+                head = head or last
+    if records < 2:
+        return Kept(size, 0, None)
+    (row,) = csv.DictReader(last.decode().splitlines(keepends=True), next(csv.reader([head.decode()])))
+    return Kept(size, records - 1, _after(row))
+
+
+def _after(row: dict[str, Any]) -> str:
+    dialog_id = str(row["dialog_id"]).removeprefix("'")  # a sheet defuses an id that begins with a hyphen
+    return f"{row['seq']}@{dialog_id}" if "seq" in row else dialog_id

@@ -1,0 +1,1 @@
+"""HTTP: what every request goes through, and how requests and answers are written."""

@@ -1,0 +1,92 @@
+"""Streams over HTTP: the whole result in one answer, compressed if the client likes, recognisable when it is cut short.
+
+An answer that breaks off never gets the last chunk (RFC 9112 §7.1), so a client that looks at it sees an error. One
+that is whole tells in its trailer how many rows there were, and the SHA-256 of what they were before any coding.
+"""
+
+from contextlib import aclosing, suppress
+from typing import Final, cast
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.http_writer import StreamWriter
+
+from ...archive.query import LAST_SEQ, Position
+from ...errors import BadRequest
+from ...exports.formats import MEDIA, Format, Shape
+from ...exports.formats.compression import squeezer
+from ...reading.streams import Stream
+from . import list_query
+from .list_query import Listing, MessageListing
+from .negotiation import coding_of
+from .pipeline import PRINCIPAL, SERVICE
+
+EXPORT_ID: Final = "Export-Id"
+ROWS: Final = "Export-Rows"
+SHA256: Final = "Export-Sha256"
+STREAMED: Final = {media: bytes for name, media in MEDIA.items() if name != "ndjson"}
+_SQUEEZED_ALREADY: Final = ("parquet",)
+
+
+async def stream(request: web.Request, question: Listing, form: Format, shape: Shape) -> web.StreamResponse:
+    """Answer with everything that fits. A client that reads slowly slows the walk, nothing else."""
+    if question.cursor is not None:
+        raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
+    principal, service = request[PRINCIPAL], request.app[SERVICE]
+    wanted = list_query.to_filter(question, principal, service.archive)
+    after = await _after(request, question) if isinstance(question, MessageListing) else None
+    coding = None if form in _SQUEEZED_ALREADY else coding_of(request)
+    sending = Stream(form, shape, wanted, principal.read_scope, question.order)
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: MEDIA[form],
+            hdrs.CACHE_CONTROL: "no-store",
+            hdrs.VARY: "Accept, Accept-Encoding",
+            EXPORT_ID: sending.id,
+        }
+    )
+    if coding is not None:
+        response.headers[hdrs.CONTENT_ENCODING] = coding
+    if request.method == hdrs.METH_HEAD:
+        return response
+    if request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
+        response.headers[hdrs.TRAILER] = f"{ROWS}, {SHA256}"
+    packer = None if coding is None else squeezer(coding)
+    async with aclosing(service.streams.run(sending, after)) as blocks:
+        block = await anext(blocks)  # what can be refused is refused before the first byte
+        await response.prepare(request)
+        with suppress(ConnectionError):  # a reader that stops in the middle is no fault of ours
+            while block is not None:
+                await response.write(block if packer is None else packer.compress(block))
+                block = await anext(blocks, None)
+            if packer is not None:
+                await response.write(packer.flush())
+            await _finish(response, sending)
+    return response
+
+
+async def _finish(response: web.StreamResponse, sent: Stream) -> None:
+    """End the answer; one in chunks with its trailer (RFC 9110 §6.5), of which aiohttp knows nothing."""
+    if not response.chunked:
+        await response.write_eof()
+        return
+    writer = cast("StreamWriter", response._payload_writer)  # pyright: ignore[reportPrivateUsage]
+    writer.chunked = False
+    await response.write_eof(f"0\r\n{ROWS}: {sent.rows}\r\n{SHA256}: {sent.sha256.hex()}\r\n\r\n".encode())
+
+
+async def _after(request: web.Request, question: MessageListing) -> Position | None:
+    """Return the row after which to go on.
+
+    Raises:
+        BadRequest: If there is no such dialog, or the order is not that of commit.
+    """
+    if question.after is None:
+        return None
+    if question.order != "stored":
+        raise BadRequest("after", "goes with order=stored only, in which rows keep their places")
+    seq, separator, dialog_id = question.after.rpartition("@")
+    found = await request.app[SERVICE].logbook.dialogs_of(None, dialog_id)
+    if not found:
+        raise BadRequest("after", "no such dialog, stored or erased; begin again without it")
+    return Position(0, found.max(), int(seq) if separator else LAST_SEQ)

@@ -1,0 +1,90 @@
+"""`/v1/dialogs`: what was kept, by dialog; and one dialog, read or erased."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from ... import errors
+from ...archive.views import KeptDialog, Summary
+from ...exports.formats import MEDIA
+from ..http import list_query, paging, tags
+from ..http.bodies import JSON
+from ..http.erasure import ERASED, WRITING, erased
+from ..http.list_query import DialogListing
+from ..http.negotiation import format_of
+from ..http.pipeline import PRINCIPAL, SERVICE, json
+from ..http.route import Answer, Route
+from ..http.streaming import EXPORT_ID, STREAMED, stream
+
+
+async def dialogs(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of dialogs, without their messages, or stream all of them."""
+    question = list_query.from_url(request, DialogListing)
+    form = format_of(request, question)
+    if form is not None:
+        return await stream(request, question, form, "dialogs")
+    principal, service = request[PRINCIPAL], request.app[SERVICE]
+    page = await service.reading.dialogs(
+        list_query.to_filter(question, principal, service.archive),
+        principal.read_scope,
+        order=question.order,
+        limit=question.limit,
+        cursor=question.cursor,
+    )
+    return paging.page(request, question, page)
+
+
+async def dialog(request: web.Request) -> web.StreamResponse:
+    """Answer with one dialog, whole. Missing and foreign look the same (404); an erased one is 410."""
+    principal, reading = request[PRINCIPAL], request.app[SERVICE].reading
+    return json(await reading.dialog(request.match_info["dialog_id"], principal.read_scope))
+
+
+async def erase(request: web.Request) -> web.StreamResponse:
+    """Erase one dialog: a chatbot its own, a privacy officer anyone's. Asked again, it answers the same."""
+    principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
+    may_any = principal.may("privacy")
+    erasure = await archive.erase(
+        request.match_info["dialog_id"],
+        "requested" if may_any else "withdrawn",
+        owner=None if may_any else principal.id,
+        by=principal.actor,
+    )
+    return erased(erasure)
+
+
+_DIALOGS: Final = {JSON: paging.Paged[Summary], MEDIA["ndjson"]: Summary} | STREAMED
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/dialogs",
+        dialogs,
+        scopes=("data:read",),
+        query=DialogListing,
+        answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
+        refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_dialogs",
+    ),
+    Route(
+        "GET",
+        "/v1/dialogs/{dialog_id}",
+        dialog,
+        scopes=("data:read",),
+        answers=(Answer({JSON: KeptDialog}),),
+        refusals=(errors.NotFound, errors.Erased, errors.Damaged),
+        tag=tags.DATA,
+        operation="data_dialog",
+    ),
+    Route(
+        "DELETE",
+        "/v1/dialogs/{dialog_id}",
+        erase,
+        scopes=("dialogs:write", "privacy"),
+        answers=ERASED,
+        refusals=WRITING,
+        tag=tags.WITHDRAWAL,
+        operation="rest_erase",
+    ),
+)

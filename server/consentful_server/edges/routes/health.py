@@ -1,0 +1,47 @@
+"""`/healthz` and `/readyz`: what load balancers and orchestrators ask."""
+
+from typing import Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from ... import errors
+from ...errors import Overloaded
+from ..http import tags
+from ..http.bodies import JSON
+from ..http.pipeline import SERVICE, json
+from ..http.route import Answer, Route
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the process is."""
+
+    status: Literal["ok", "ready"]
+
+
+async def healthz(_request: web.Request) -> web.StreamResponse:
+    """Say that the process answers."""
+    return json(Health("ok"))
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Say whether new dialogs should come here: not while stopping, nor while the store cannot write."""
+    service = request.app[SERVICE]
+    if service.is_draining:
+        raise Overloaded
+    await service.store.probe()
+    return json(Health("ready"))
+
+
+ROUTES: Final = (
+    Route("GET", "/healthz", healthz, answers=(Answer({JSON: Health}),), tag=tags.PAGES, operation="pages_healthz"),
+    Route(
+        "GET",
+        "/readyz",
+        readyz,
+        answers=(Answer({JSON: Health}),),
+        refusals=(errors.Overloaded, errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.PAGES,
+        operation="pages_readyz",
+    ),
+)

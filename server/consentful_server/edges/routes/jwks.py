@@ -1,0 +1,48 @@
+"""`/.well-known/jwks.json`: the keys that receipts and reports are verified with."""
+
+from typing import Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from ..http import tags
+from ..http.pipeline import SERVICE
+from ..http.route import Answer, Route
+
+_JWKS: Final = "application/jwk-set+json"
+
+
+class Jwk(msgspec.Struct, frozen=True):
+    """One public key (RFC 8037). `kid` is its thumbprint (RFC 7638)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+
+
+class Jwks(msgspec.Struct, frozen=True):
+    """The keys that receipts and reports are verified with: the one that signs, then those that signed before it."""
+
+    keys: list[Jwk]
+
+
+async def jwks(request: web.Request) -> web.StreamResponse:
+    """Publish the keys that receipts are verified with (RFC 7517)."""
+    body = msgspec.json.encode(Jwks([Jwk(**jwk) for jwk in request.app[SERVICE].signer.jwks]))
+    headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+    return web.Response(body=body, content_type=_JWKS, headers=headers)
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/.well-known/jwks.json",
+        jwks,
+        answers=(Answer({_JWKS: Jwks}),),
+        tag=tags.WITHDRAWAL,
+        operation="rest_jwks",
+    ),
+)

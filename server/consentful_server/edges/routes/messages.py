@@ -1,0 +1,74 @@
+"""`/v1/messages`: the data scientist's main door, as pages or as one stream."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from ... import errors
+from ...archive.views import Chat, KeptMessage
+from ...errors import BadRequest
+from ...exports.formats import MEDIA
+from ..http import list_query, paging, tags
+from ..http.bodies import JSON
+from ..http.list_query import MessageListing, Search
+from ..http.negotiation import format_of
+from ..http.pipeline import PRINCIPAL, SERVICE
+from ..http.route import Answer, Route
+from ..http.streaming import EXPORT_ID, STREAMED, stream
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of messages, or stream all of them."""
+    return await _messages(request, list_query.from_url(request, MessageListing))
+
+
+async def search(request: web.Request) -> web.StreamResponse:
+    """Answer with a page of messages, or stream all of them; the filters come in the body."""
+    return await _messages(request, await list_query.from_body(request))
+
+
+async def _messages(request: web.Request, question: MessageListing) -> web.StreamResponse:
+    form = format_of(request, question)
+    if form is not None:
+        return await stream(request, question, form, question.shape)
+    if question.after is not None:
+        raise BadRequest("after", "goes on with a stream; pages go on by their cursor")
+    principal, service = request[PRINCIPAL], request.app[SERVICE]
+    read = service.reading.chats if question.shape == "chat" else service.reading.messages
+    page = await read(
+        list_query.to_filter(question, principal, service.archive),
+        principal.read_scope,
+        order=question.order,
+        limit=question.limit,
+        cursor=question.cursor,
+    )
+    return paging.page(request, question, page)
+
+
+_MESSAGES: Final = {JSON: paging.Paged[KeptMessage], MEDIA["ndjson"]: KeptMessage} | STREAMED
+_CHATS: Final = {JSON: paging.Paged[Chat], MEDIA["ndjson"]: Chat}
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/messages",
+        messages,
+        scopes=("data:read",),
+        query=MessageListing,
+        answers=(Answer(_MESSAGES, headers=(hdrs.LINK, EXPORT_ID)), Answer(_CHATS)),
+        refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_messages",
+    ),
+    Route(
+        "POST",
+        "/v1/messages/search",
+        search,
+        scopes=("data:read",),
+        body={JSON: Search},
+        answers=(Answer(_MESSAGES, headers=(EXPORT_ID,)), Answer(_CHATS)),
+        refusals=(errors.NotAcceptable,),
+        tag=tags.DATA,
+        operation="data_search",
+    ),
+)

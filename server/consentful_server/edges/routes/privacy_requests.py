@@ -1,0 +1,183 @@
+"""The privacy officer's door: a customer's requests for access, portability and erasure (GDPR art. 15, 20, 17)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta
+
+from consentful import wire
+
+from ... import errors
+from ...access_log.views import Recipient
+from ...archive.views import KeptDialog, ShownNotice
+from ...clock import from_micros
+from ...errors import BadRequest
+from ...privacy.store import PrivacyRequest
+from ..http import bodies, parameters, tags
+from ..http.pipeline import PRINCIPAL, SERVICE, json
+from ..http.route import Answer, Route
+
+_REPEAT_KEY: Final = "Idempotency-Key"
+_LONGEST_KEY: Final = 255
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer asks for."""
+
+    kind: Literal["access", "portability", "erasure"]
+    customer_id: wire.CustomerId
+
+    def __repr__(self) -> str:
+        return f"Asked(kind={self.kind!r})"
+
+
+class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it.
+
+    `unreadable`: the keys are destroyed here, now. `pending`: a reader still keeps the log from being cut; ask again.
+    `report` is a compact JWS of what a verifying reading saw, checked with `/.well-known/jwks.json`.
+    """
+
+    id: str
+    kind: str
+    status: str
+    received_at: datetime
+    due_at: datetime
+    dialogs: int
+    messages: int
+    report: str | None = None
+
+
+class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is held of one customer, in a form that a machine reads (GDPR art. 15, 20).
+
+    `recipients` are credentials that saw some of it; each dialog tells its purposes and how long it is kept; `notices`
+    are what was agreed to, with the rights, and where to complain.
+    """
+
+    request: RequestOutcome
+    customer_id: str
+    source: str = "the customer's own conversations with the chatbot"
+    automated_decisions: str = "none are made here"
+    recipients: list[Recipient]
+    dialogs: list[KeptDialog]
+    notices: list[wire.Notice]
+
+    def __repr__(self) -> str:
+        return f"Disclosed({self.request.id!r}, dialogs={len(self.dialogs)})"
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Carry a customer's request out, at once."""
+    asked = parameters.convert(await bodies.object_of(request), Asked, spelt=())
+    repeat_key = _repeat_key(request)
+    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
+    if asked.kind != "erasure":
+        done, recipients, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
+        nothing_yet = Disclosed(
+            request=_outcome(done), customer_id=asked.customer_id, recipients=recipients, dialogs=[], notices=[]
+        )
+        return await _disclose(request, nothing_yet, dialogs)
+    done = await privacy.erase(asked.customer_id, by=by, repeat_key=repeat_key)
+    return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
+
+
+async def outcome(request: web.Request) -> web.StreamResponse:
+    """Tell what came of a request."""
+    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
+    return json(_outcome(await privacy.request(request.match_info["request_id"], by=by)))
+
+
+def _outcome(done: PrivacyRequest) -> RequestOutcome:
+    return RequestOutcome(
+        done.id,
+        done.kind,
+        done.status,
+        from_micros(done.received_at),
+        from_micros(done.due_at),
+        done.dialogs,
+        done.messages,
+        done.report,
+    )
+
+
+def _repeat_key(request: web.Request) -> str | None:
+    key = request.headers.get(_REPEAT_KEY)
+    if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
+        raise BadRequest(_REPEAT_KEY, f"1 to {_LONGEST_KEY} characters")
+    return key
+
+
+async def _disclose(
+    request: web.Request, disclosed: Disclosed, dialogs: AsyncGenerator[KeptDialog]
+) -> web.StreamResponse:
+    """Stream one customer's data as one JSON document, a dialog at a time."""
+    shown: set[ShownNotice] = set()
+    response = web.StreamResponse(
+        status=201,
+        headers={
+            hdrs.CONTENT_TYPE: "application/json; charset=utf-8",
+            hdrs.CACHE_CONTROL: "no-store",
+            hdrs.LOCATION: f"/v1/privacy-requests/{disclosed.request.id}",
+        },
+    )
+    async with aclosing(dialogs):
+        await response.prepare(request)
+        with suppress(ConnectionError):  # whoever asked is gone
+            await response.write(_head(disclosed))
+            separator = b""
+            async for dialog in dialogs:
+                await response.write(separator + msgspec.json.encode(dialog))
+                separator = b","
+                shown.add(dialog.notice)
+            notices = await request.app[SERVICE].privacy.notices(shown)
+            await response.write(b'],"notices":' + msgspec.json.encode(notices) + b"}")
+            await response.write_eof()
+    return response
+
+
+def _head(disclosed: Disclosed) -> bytes:
+    """Return the document up to the list of dialogs, which the caller closes."""
+    return msgspec.json.encode(disclosed).removesuffix(b'],"notices":[]}')
+
+
+_KEY: Final = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=_LONGEST_KEY,
+        description="your own name for this erasure: sent again within 24 hours, it gets the earlier outcome",
+    ),
+]
+
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/v1/privacy-requests",
+        ask,
+        scopes=("privacy",),
+        headers={_REPEAT_KEY: _KEY},
+        body={bodies.JSON: Asked},
+        answers=(
+            Answer({bodies.JSON: RequestOutcome}, 201, headers=(hdrs.LOCATION,)),
+            Answer({bodies.JSON: Disclosed}, 201, headers=(hdrs.LOCATION,)),
+        ),
+        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.PRIVACY,
+        operation="officer_ask",
+    ),
+    Route(
+        "GET",
+        "/v1/privacy-requests/{request_id}",
+        outcome,
+        scopes=("privacy",),
+        answers=(Answer({bodies.JSON: RequestOutcome}),),
+        refusals=(errors.NotFound,),
+        tag=tags.PRIVACY,
+        operation="officer_outcome",
+    ),
+)

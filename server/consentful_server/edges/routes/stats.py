@@ -1,0 +1,157 @@
+"""Statistics: how much is kept, of what, and how dialogs ended."""
+
+from datetime import date
+from typing import Annotated, Final, get_args
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from consentful import wire
+
+from ...archive.query import language_range
+from ...errors import BadRequest
+from ...statistics.statistics import By, Value
+from ...statistics.store import Which
+from ..http import bodies, list_query, parameters, tags
+from ..http.pipeline import PRINCIPAL, SERVICE, json
+from ..http.route import Answer, Route
+
+_DIMENSIONS: Final[tuple[By, ...]] = get_args(By)
+_LENGTHS: Final = {1: "1-2", 3: "3-5", 6: "6-10", 11: "11-20", 21: "21-50", 51: "51+"}
+
+_BY: Final = Meta(
+    max_length=100,
+    description=f"any of {', '.join(_DIMENSIONS)}, with commas between; the totals come alone if it is empty",
+    extra_json_schema={"pattern": rf"^(({'|'.join(_DIMENSIONS)})(,(?!$)|$))*$"},
+)
+Day = Annotated[date, Meta(description="a day (UTC), such as 2026-01-31")]
+Bot = Annotated[str, Meta(min_length=1, max_length=200, description="which chatbot spoke")]
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What outcomes are asked for by."""
+
+    bot: Bot | None = None
+    since: Day | None = None
+    until: Day | None = None
+
+
+class Counting(Ended, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is counted, and by what."""
+
+    by: Annotated[str, _BY] = "day"
+    language: list_query.Range | None = None
+    purpose: wire.Label | None = None
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One combination of the values that were asked for; null where a dialog has none.
+
+    `dialogs` is left out where only messages can be told apart (`by=role`).
+    """
+
+    day: str | msgspec.UnsetType = msgspec.UNSET
+    language: str | msgspec.UnsetType | None = msgspec.UNSET
+    bot: str | msgspec.UnsetType | None = msgspec.UNSET
+    role: str | msgspec.UnsetType = msgspec.UNSET
+    purpose: str | msgspec.UnsetType = msgspec.UNSET
+    length: str | msgspec.UnsetType = msgspec.UNSET
+    dialogs: int | msgspec.UnsetType = msgspec.UNSET
+    messages: int
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Everything that fits, each dialog once."""
+
+    dialogs: int
+    messages: int
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Counts by what was asked for, in its order, and their totals."""
+
+    items: list[Count]
+    totals: Totals
+
+
+class DayOutcomes(msgspec.Struct, frozen=True, kw_only=True):
+    """How the dialogs of a day (UTC) and a chatbot ended. `dropped` is everything but a decision."""
+
+    day: str
+    bot: str | None
+    granted: int
+    declined: int
+    dropped: int
+
+
+class OutcomeList(msgspec.Struct, frozen=True):
+    """How dialogs ended, by day and chatbot."""
+
+    items: list[DayOutcomes]
+
+
+async def count(request: web.Request) -> web.StreamResponse:
+    """Count what is kept: by day, language, chatbot, role, purpose or length of the dialog. No scan, at any size."""
+    asked = parameters.convert(parameters.single(request), Counting)
+    by = _by(asked.by)
+    which = _which(asked, None if asked.language is None else language_range(asked.language))
+    stats, scope = request.app[SERVICE].stats, request[PRINCIPAL].read_scope
+    items = [
+        _count(by, values, dialogs=it.dialogs, messages=it.messages)
+        for values, it in await stats.count(which, by, asked.purpose, scope)
+    ]
+    (total,) = [it for _, it in await stats.count(which, [], asked.purpose, scope)] or [None]
+    totals = Totals(0, 0) if total is None else Totals(total.dialogs or 0, total.messages)
+    return json(Statistics(items, totals))
+
+
+async def outcomes(request: web.Request) -> web.StreamResponse:
+    """Tell how dialogs ended: granted, declined or dropped, whoever spoke."""
+    asked = parameters.convert(parameters.single(request), Ended)
+    found = await request.app[SERVICE].stats.outcomes(_which(asked))
+    return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(it)) for it in found]))
+
+
+def _by(text: str) -> list[By]:
+    names = text.split(",") if text else []
+    by: list[By] = [dimension for name in dict.fromkeys(names) for dimension in _DIMENSIONS if dimension == name]
+    if len(by) != len(set(names)):
+        raise BadRequest("by", f"any of {', '.join(_DIMENSIONS)}, with commas between")
+    return by
+
+
+def _which(asked: Ended, language: str | None = None) -> Which:
+    since, until = (None if day is None else day.isoformat() for day in (asked.since, asked.until))
+    return Which(since, until, language, asked.bot)
+
+
+def _count(by: list[By], values: tuple[Value, ...], *, dialogs: int | None, messages: int) -> Count:
+    named = dict(zip(by, values, strict=True))
+    if isinstance(length := named.get("length"), int):
+        named["length"] = _LENGTHS[length]
+    return Count(**named, dialogs=msgspec.UNSET if dialogs is None else dialogs, messages=messages)  # pyright: ignore[reportArgumentType] - the values are of their dimensions
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/stats",
+        count,
+        scopes=("data:read",),
+        query=Counting,
+        answers=(Answer({bodies.JSON: Statistics}),),
+        tag=tags.STATISTICS,
+        operation="stats_count",
+    ),
+    Route(
+        "GET",
+        "/v1/stats/outcomes",
+        outcomes,
+        scopes=("data:read",),
+        query=Ended,
+        answers=(Answer({bodies.JSON: OutcomeList}),),
+        tag=tags.STATISTICS,
+        operation="stats_outcomes",
+    ),
+)

@@ -1,0 +1,128 @@
+"""The customer's own door: `/withdraw` takes a consent back without a login and without a script (GDPR art. 7(3))."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from string import Template
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from ... import errors
+from ...archive.store import Erasure
+from ...clock import from_micros
+from ...errors import BadRequest, NotFound, TooOften
+from ..http import tags
+from ..http.addresses import client_address
+from ..http.bodies import CODE_BYTES, FORM, form_of
+from ..http.pipeline import SERVICE, by_customer
+from ..http.protection import CONTENT_SECURITY_POLICY
+from ..http.route import Answer, Route
+
+_PAGE: Final = "withdraw.html"
+_POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+
+
+class Code(msgspec.Struct, frozen=True):
+    """The form's one field."""
+
+    code: str
+
+    def __repr__(self) -> str:
+        return "Code(…)"
+
+
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Show the form."""
+    return _page(request)
+
+
+async def withdraw(request: web.Request) -> web.StreamResponse:
+    """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
+    try:
+        request.app[SERVICE].guesses.admit(client_address(request))
+        code = (await form_of(request, CODE_BYTES)).get("code", "")
+        erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
+    except (NotFound, BadRequest):
+        return _page(request, _refused(), status=404)
+    except TooOften as refusal:
+        return _page(request, _patience(refusal), status=429, headers={hdrs.RETRY_AFTER: str(refusal.retry_after_s)})
+    return _page(request, _confirmed(erasure), is_done=True)
+
+
+def _confirmed(erasure: Erasure) -> str:
+    stone = erasure.tombstone
+    said = "message" if stone.messages == 1 else "messages"
+    return _note(
+        "stored",
+        "Your conversation is erased.",
+        f"{stone.messages} {said} were made unreadable on {_spelt(from_micros(stone.erased_at))}."
+        " They cannot be read here any more, by anybody.",
+    )
+
+
+def _refused() -> str:
+    return _note(
+        "error",
+        "This code is not known.",
+        "Please look at it again: it has the letters I and O, never the digits 1 and 0. Nothing was erased.",
+    )
+
+
+def _patience(refusal: TooOften) -> str:
+    return _note(
+        "error",
+        "Too many codes were tried.",
+        f"Please try again in {_seconds(refusal.retry_after_s)}. Nothing was erased.",
+    )
+
+
+def _note(state: str, headline: str, text: str) -> str:
+    return (
+        f'<section class="panel" data-state="{state}" role="status">'
+        f"<h2>{escape(headline)}</h2><p>{escape(text)}</p></section>"
+    )
+
+
+def _seconds(number: int) -> str:
+    return "1 second" if number == 1 else f"{number} seconds"
+
+
+def _spelt(moment: datetime) -> str:
+    return f"{moment:%d %B %Y at %H:%M} UTC"
+
+
+def _page(
+    request: web.Request,
+    outcome: str = "",
+    *,
+    status: int = 200,
+    is_done: bool = False,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
+    template = Template((request.app[SERVICE].settings.static / _PAGE).read_text("utf-8"))
+    return web.Response(
+        status=status,
+        text=template.substitute(outcome=outcome, hidden=" hidden" if is_done else ""),
+        content_type="text/html",
+        headers={"Content-Security-Policy": _POLICY, hdrs.CACHE_CONTROL: "no-store", **headers},
+    )
+
+
+_PAGES: Final = {"text/html": str}
+
+ROUTES: Final = (
+    Route("GET", "/withdraw", ask, answers=(Answer(_PAGES),), tag=tags.WITHDRAWAL_PAGE, operation="withdrawal_ask"),
+    Route(
+        "POST",
+        "/withdraw",
+        withdraw,
+        body={FORM: Code},
+        answers=(Answer(_PAGES), Answer(_PAGES, 404), Answer(_PAGES, 429, headers=(hdrs.RETRY_AFTER,))),
+        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.WITHDRAWAL_PAGE,
+        operation="withdrawal_withdraw",
+    ),
+)

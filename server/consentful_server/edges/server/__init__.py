@@ -1,0 +1,1 @@
+"""The web server below the application. Nothing else touches aiohttp inside out."""

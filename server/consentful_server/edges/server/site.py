@@ -1,0 +1,59 @@
+"""Where the application listens: one port, with TLS if there is a certificate."""
+
+import asyncio
+from typing import Any, Final
+
+from aiohttp import web
+
+from ...settings import Settings
+from .runner import Runner
+from .tls import Certificate
+
+_BACKLOG: Final = 4096
+_HANDSHAKE_S: Final = 10.0
+"""asyncio would wait a minute for a client that begins a handshake and says no more."""
+
+_GOODBYE_S: Final = 5.0
+
+
+class Site(web.BaseSite):
+    """Listens once it is started."""
+
+    __slots__ = ("_certificate", "_settings", "_watching")
+
+    def __init__(self, runner: Runner, settings: Settings, certificate: Certificate | None) -> None:
+        super().__init__(runner, ssl_context=certificate and certificate.context, backlog=_BACKLOG)
+        self._settings = settings
+        self._certificate = certificate
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its address: the port is the one that was found if any would do."""
+        host, port = (self._runner.addresses or [(self._settings.host, self._settings.port)])[0][:2]
+        scheme = "http" if self._ssl_context is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    async def start(self) -> None:
+        """Listen, and heed changes of the certificate, until it is stopped."""
+        await super().start()
+        times: dict[str, Any] = {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _GOODBYE_S}
+        server = self._runner.server
+        assert server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            self._settings.host,
+            self._settings.port,
+            backlog=self._backlog,
+            reuse_port=self._settings.workers > 1 or None,
+            ssl=self._ssl_context,
+            **({} if self._ssl_context is None else times),
+        )
+        if self._certificate is not None:
+            self._watching = asyncio.create_task(self._certificate.watch(), name="consentful-certificate")
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        await super().stop()

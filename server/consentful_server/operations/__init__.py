@@ -1,0 +1,1 @@
+"""What operators do with a service: back it up, verify it, harden its process."""

@@ -1,0 +1,208 @@
+"""Reading: what was kept comes out opened, for those who may read it, as pages and as streams.
+
+Nobody holds a transaction between two reads. A walk goes below a watermark in short blocks, so that it sees what was
+stored when it began, less what is erased meanwhile.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from ..access_log.log import Logbook
+from ..archive.opening import Opened, Opener, fold
+from ..archive.query import Cursors, Filter, Kind, Order, Position, Selection, Walk
+from ..archive.store import MessageRow, SealedDialog, Tombstone
+from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
+from ..auth.read_scope import ReadScope
+from ..clock import from_micros
+from ..errors import Erased, NotFound
+from ..keys.vault import Vault
+from ..stores.store import Store
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger("consentful.reading")
+
+_SCAN_BLOCK: Final = 2_000
+_SCAN_MOST: Final = 20_000
+"""How many messages one page of a text search opens before it answers with what it found so far."""
+
+
+class Reading:
+    """Opens what this deployment keeps."""
+
+    def __init__(self, store: Store, vault: Vault, cursors: Cursors, logbook: Logbook) -> None:
+        self._store = store
+        self._vault = vault
+        self._cursors = cursors
+        self._logbook = logbook
+
+    async def dialog(self, dialog_id: str, scope: ReadScope) -> KeptDialog:
+        """Return one dialog with its messages, once that is in the access log.
+
+        Raises:
+            NotFound: If there is none that the caller may see.
+            Erased: If it was erased.
+        """
+        number, dialog = await self.whole(dialog_id, scope)
+        await self._logbook.write(scope.by, "dialog.read", rows=len(dialog.messages), dialogs=[number])
+        return dialog
+
+    async def whole(self, dialog_id: str, scope: ReadScope) -> tuple[int, KeptDialog]:
+        """Return one dialog with its messages, and its internal number, for a caller who sees to the access log.
+
+        Raises:
+            NotFound: If there is none that the caller may see.
+            Erased: If it was erased.
+        """
+        found = await self._store.find(dialog_id)
+        if isinstance(found, Tombstone) and found.stored_at is not None and scope.covers(found.purposes):
+            raise Erased(dialog_id, from_micros(found.erased_at))
+        if not isinstance(found, SealedDialog) or not scope.covers(found.record.purposes):
+            raise NotFound
+        return found.number or 0, Opened(self._vault, found).whole(scope)
+
+    async def messages(
+        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+    ) -> Page[KeptMessage]:
+        """Return a page of messages, once that is in the access log.
+
+        With `q` it may hold fewer than `limit`, even none, and still have a next one.
+        """
+        walk, opener = await self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
+        items: list[KeptMessage] = []
+        dialogs: set[int] = set()
+        scanned, more = 0, True
+        while more and len(items) < limit and scanned < _SCAN_MOST:
+            length = limit if wanted.q is None else _SCAN_BLOCK
+            selection = walk.select(wanted, scope.purposes, order, length)
+            block = await self._block(selection, opener, limit - len(items))
+            items += block.items
+            dialogs |= block.dialogs
+            scanned += length
+            more = block.more
+            walk = walk.past(order, block.last if more else None)
+        await self._logbook.write(
+            scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
+        )
+        return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _named(opener))
+
+    async def latest(
+        self, wanted: Filter, scope: ReadScope, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
+    ) -> list[T]:
+        """Return a view of each message, newest first, after leaving out `offset` of them."""
+        watermark = await self._store.watermark()
+        selection = Selection(
+            filter=wanted, order="newest", watermark=watermark, limit=limit, offset=offset, purposes=scope.purposes
+        )
+
+        opener = Opener(self._vault, scope)
+
+        def page(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[list[T], list[int]]:
+            dialogs = opener.open_all(sealed)
+            return [view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs], list(dialogs)
+
+        items, dialogs = await self._store.messages(selection, page)
+        _named(opener)
+        await self._logbook.write(scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
+        return items
+
+    async def dialogs(
+        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+    ) -> Page[Summary]:
+        """Return a page of dialogs, without their messages, once that is in the access log."""
+
+        def view(opened: Opened) -> Summary:
+            return opened.summary(scope)
+
+        return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view)
+
+    async def chats(
+        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+    ) -> Page[Chat]:
+        """Return a page of dialogs in the shape of chats. With `q` it may hold fewer than `limit`, as of messages."""
+        needle = None if wanted.q is None else fold(wanted.q)
+
+        def view(opened: Opened) -> Chat | None:
+            return opened.chat(scope) if needle is None or opened.says(needle) else None
+
+        return await self._dialogs("chat", wanted, scope, order, limit, cursor, view)
+
+    async def _dialogs(
+        self,
+        kind: Kind,
+        wanted: Filter,
+        scope: ReadScope,
+        order: Order,
+        limit: int,
+        cursor: str | None,
+        view: Callable[[Opened], T | None],
+    ) -> Page[T]:
+        walk, opener = await self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
+        is_chat = kind == "chat"
+
+        def page(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[list[tuple[int, T]], Position | None]:
+            shown = rows[:limit]
+            last = Position(shown[-1][1].received_at, shown[-1][0]) if len(rows) > limit else None
+            opened = [(number, opener.open(sealed, words=is_chat)) for number, sealed in shown]
+            seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
+            return [(number, item) for number, item in seen if item is not None], last
+
+        selection = walk.select(wanted, scope.purposes, order, limit)
+        found, last = await self._store.dialogs(selection, page, heads=is_chat)
+        items, seen = [item for _, item in found], [number for number, _ in found]
+        action = "messages.read" if is_chat else "dialogs.read"
+        await self._logbook.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)
+        more = last is not None
+        after = self._cursor(kind, wanted, scope, order, walk.past(order, last), more)
+        return Page(items, after, more, _named(opener))
+
+    async def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
+        """Return where a walk goes on. Newest first it keeps its watermark; in commit order it sees what came since."""
+        walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else None
+        if walk is None or order == "stored":
+            return Walk(await self._store.watermark(), walk.after if walk else None)
+        return walk
+
+    async def _block(self, selection: Selection, opener: Opener, room: int) -> "_Block":
+        """Return at most `room` of the messages that fit, from one short read."""
+        length = selection.limit - 1
+        needle = None if selection.filter.q is None else fold(selection.filter.q)
+
+        def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> _Block:
+            items: list[KeptMessage] = []
+            seen: set[int] = set()
+            for row, message in opener.messages(rows[:length], sealed):
+                if needle is None or needle in fold(message.text):
+                    items.append(message)
+                    seen.add(row.dialog)
+                if len(items) == room:
+                    return _Block(items, seen, row.position, row is not rows[-1])
+            more = len(rows) > length
+            return _Block(items, seen, rows[length - 1].position if more else None, more)
+
+        return await self._store.messages(selection, block)
+
+    def _cursor(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, walk: Walk, more: bool) -> str | None:
+        """Return where the next page begins. In commit order there is always one: of what is stored later."""
+        if not more and order == "newest":
+            return None
+        return self._cursors.write(kind, order, wanted, scope.purposes, walk)
+
+
+def _named(opener: Opener) -> tuple[str, ...]:
+    """Return the ids of what did not open, for the reader and for the operator's log."""
+    for dialog_id in opener.damaged:
+        _log.error("damaged", extra={"dialog_id": dialog_id})
+    return tuple(sorted(opener.damaged))
+
+
+class _Block(msgspec.Struct, frozen=True):
+    """What one read gave, of which dialogs, the last row that it looked at, and whether there are more after it."""
+
+    items: list[KeptMessage]
+    dialogs: set[int]
+    last: Position | None
+    more: bool

@@ -1,0 +1,85 @@
+"""Copies of a database: the dialogs' keys in one file, everything else in another, and both as one again."""
+
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import BadDatabase
+from .connection import connect, sqlite3
+from .migrations import migrate
+
+_KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
+
+
+def copy(source: Path, data: Path, keys: Path) -> None:
+    """Copy a database of this program's schema as it is at one moment; erasures meanwhile are pending until the end."""
+    with closing(connect(data)) as db:
+        migrate(db)
+    with closing(connect(source)) as db:
+        db.execute("ATTACH ? AS copy", (str(data),))
+        db.execute("ATTACH ? AS keys", (str(keys),))
+        db.execute("BEGIN")
+        for table in _tables(db):
+            if table != "dialog_keys":
+                db.execute(f"DELETE FROM copy.{table}")
+                db.execute(f"INSERT INTO copy.{table} SELECT * FROM main.{table}")
+        db.execute(_KEYS)
+        db.execute("INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys")
+        db.execute("COMMIT")
+    _finish(data)
+    _finish(keys)
+
+
+class Stated(NamedTuple):
+    """What a copy of the data says of the keys that fit it: its facts, and the epochs whose masters may be gone."""
+
+    facts: dict[str, bytes]
+    emptied: list[int]
+
+
+def stated(data: Path) -> Stated:
+    """Look into a copy of the data, and leave it as it is.
+
+    Raises:
+        BadDatabase: If it is not one that this program reads.
+    """
+    try:
+        with closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            facts = dict(db.execute("SELECT name, value FROM facts"))
+            emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
+    except sqlite3.DatabaseError:
+        raise BadDatabase(f"{data} is no copy of the data that this program reads; nothing was changed") from None
+    return Stated(facts, emptied)
+
+
+def put_together(data: Path, keys: Path, target: Path) -> None:
+    """Make one database of both copies, whole or not at all."""
+    fresh = target.with_name(f".{target.name}.restoring")
+    fresh.unlink(missing_ok=True)
+    shutil.copyfile(data, fresh)
+    with closing(connect(fresh)) as db:
+        db.execute("ATTACH ? AS keys", (str(keys),))
+        db.execute("BEGIN")
+        db.execute("INSERT INTO main.dialog_keys SELECT * FROM keys.dialog_keys")
+        db.execute("COMMIT")
+    _finish(fresh)
+    os.link(fresh, target)  # fails, where a rename would overwrite
+    fresh.unlink()
+
+
+def _tables(db: "sqlite3.Connection") -> list[str]:
+    rows = db.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name != 'sqlite_stat1'")
+    return [row[0] for row in rows]
+
+
+def _finish(path: Path) -> None:
+    """Leave one file, durable, with no log beside it."""
+    with closing(connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,191 @@
+"""Backups: restored whole, and never a way round an erasure (GDPR art. 17, 32)."""
+
+import itertools
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from consentful.wire import Consent
+from consentful_server.archive.store import SealedDialog, Tombstone
+from consentful_server.dialogs.dialog import Granted
+from consentful_server.errors import BadBackup, BadDatabase, BadKeys
+from consentful_server.keys.masters import FileMasters
+from consentful_server.keys.vault import Unopenable, Vault
+from consentful_server.operations import backup
+from consentful_server.service import Service, open_service
+from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.connection import connect
+from sealed import CATALOGUE, spoken
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+SECOND = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def place(home: Path) -> Settings:
+    return Settings(data_dir=home / "data", keys_dir=home / "keys")
+
+
+async def keep(service: Service, *dialog_ids: str) -> None:
+    for dialog_id in dialog_ids:
+        dialog = spoken(dialog_id)
+        granted = dialog.decide(Consent(True, 2), CATALOGUE)
+        assert isinstance(granted, Granted)
+        await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
+
+
+async def test_a_backup_is_restored_whole_elsewhere_and_proves_itself(tmp_path: Path) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1", "d-2")
+        await service.archive.erase("d-2", "requested")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+
+    backup.restore(tmp_path / "copies", made.name, place(tmp_path / "there"))
+
+    async with open_service(place(tmp_path / "there")) as service:
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert isinstance(await service.store.find("d-2"), Tombstone)
+        assert (await service.logbook.check()).fault is None
+        await keep(service, "d-3")
+        found = await service.store.find("d-3")
+        assert isinstance(found, SealedDialog)
+        assert found.number == 3
+
+
+async def test_a_copy_of_the_data_holds_no_key(tmp_path: Path) -> None:
+    async with open_service(place(tmp_path)) as service:
+        await keep(service, "d-1")
+        kept = await service.store.find("d-1")
+        await backup.back_up(service, tmp_path / "copies", FIRST)
+
+    assert isinstance(kept, SealedDialog)
+    copied = list((tmp_path / "copies" / "data").iterdir())
+    assert len(copied) == 1
+    assert kept.texts in copied[0].read_bytes()
+    assert kept.wrapped not in copied[0].read_bytes()
+
+
+async def test_what_was_erased_since_is_erased_again_by_a_restore_beside_the_newest_keys(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1", "d-2")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.archive.erase("d-1", "withdrawn")
+    shutil.rmtree(here.data_dir)
+
+    backup.restore(tmp_path / "copies", made.name, here)
+
+    async with open_service(here) as service:
+        assert isinstance(await service.store.find("d-1"), Tombstone)
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+
+
+async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
+    async with open_service(place(tmp_path)) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        with pytest.raises(BadBackup, match="already"):
+            await backup.back_up(service, tmp_path / "copies", FIRST)
+
+    with pytest.raises(BadBackup, match="already"):
+        backup.restore(tmp_path / "copies", made.name, place(tmp_path))
+    with pytest.raises(BadBackup, match="no backup"):
+        backup.restore(tmp_path / "copies", "another", place(tmp_path / "there"))
+
+
+async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_path: Path) -> None:
+    for home in ("here", "elsewhere"):
+        async with open_service(place(tmp_path / home)) as service:
+            made = await backup.back_up(service, tmp_path / home / "copies", FIRST)
+    copies, there = tmp_path / "here" / "copies", place(tmp_path / "there")
+    beside = Settings(data_dir=there.data_dir, keys_dir=tmp_path / "elsewhere" / "keys")
+
+    with pytest.raises(BadBackup, match="another deployment"):
+        backup.restore(copies, made.name, beside)
+    shutil.rmtree(copies / "keys" / made.name)
+    shutil.copytree(tmp_path / "elsewhere" / "copies" / "keys" / made.name, copies / "keys" / made.name)
+    with pytest.raises(BadKeys, match="not the one this database was written with"):
+        backup.restore(copies, made.name, there)
+    (copies / "data" / f"{made.name}.db").write_bytes(b"nothing that SQLite knows" * 100)
+    with pytest.raises(BadDatabase, match="no copy of the data"):
+        backup.restore(copies, made.name, there)
+
+    assert not there.data_dir.exists()
+    assert not there.keys_dir.exists()
+
+
+async def test_a_restore_beside_the_keys_of_a_later_epoch_opens_and_rotates_on(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1", "d-2")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.archive.erase("d-2", "withdrawn")
+        assert await service.rotation.turn()
+        later = FileMasters(here.keys_dir).all()
+    shutil.rmtree(here.data_dir)
+
+    backup.restore(tmp_path / "copies", made.name, here)
+
+    async with open_service(here) as service:
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert isinstance(await service.store.find("d-2"), Tombstone)
+        assert await service.rotation.turn()
+        assert FileMasters(here.keys_dir).all() == later
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+
+
+async def test_a_restore_does_not_bring_back_a_signing_key_that_was_replaced(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.replace_signing_key()
+        kid = service.signer.jwk["kid"]
+        replaced = await backup.back_up(service, tmp_path / "copies", SECOND)
+    shutil.rmtree(here.data_dir)
+
+    backup.restore(tmp_path / "copies", made.name, here)
+
+    assert not (here.keys_dir / "signing.pem").exists()
+    backup.restore(tmp_path / "copies", replaced.name, place(tmp_path / "there"))
+    for home in (here, place(tmp_path / "there")):
+        async with open_service(home) as service:
+            assert service.signer.jwk["kid"] == kid
+            assert len(service.signer.jwks) == 2
+
+
+async def test_after_the_epoch_nothing_that_was_erased_opens_from_any_combination_of_copies(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    async with open_service(place(tmp_path)) as service:
+        await keep(service, "d-1", "d-2")
+        await backup.back_up(service, copies, FIRST)
+        deployment = (await service.store.facts.all())["deployment"]
+        wrapped = [key.wrapped for key in await service.store.epochs.keys_before(9, 0, 9) if key.dialog_id == "d-1"]
+        opens = _opening(wrapped, deployment, copies, tmp_path)
+        await service.archive.erase("d-1", "requested")
+        assert await service.rotation.turn()
+        made = await backup.back_up(service, copies, SECOND)
+
+    assert opens == ["20260101T000000Z", "here"]
+    assert made.pruned == ["20260101T000000Z"]
+    later = [
+        row[0]
+        for path in copies.rglob("dialog_keys.db")
+        for row in connect(path).execute("SELECT wrapped FROM dialog_keys")
+    ]
+    assert len(later) == 2
+    assert not _opening([*wrapped, *later], deployment, copies, tmp_path)
+
+
+def _opening(wrapped: list[bytes], deployment: bytes, copies: Path, here: Path) -> list[str]:
+    """Return which folders of keys open one of these copies of a key."""
+    folders = {path.name: path for path in (copies / "keys").iterdir()} | {"here": here / "keys"}
+    opening: set[str] = set()
+    for (name, folder), copy in itertools.product(folders.items(), wrapped):
+        try:
+            Vault(deployment, FileMasters(folder).all()).unwrap(copy, "d-1")
+            opening.add(name)
+        except Unopenable:
+            pass
+    return sorted(opening)

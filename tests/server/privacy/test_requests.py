@@ -1,0 +1,280 @@
+"""What a customer may ask for, named after the article that gives the right."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import ClientSession
+
+from consentful.wire import Consent
+from consentful_server import testing
+from consentful_server.access_log.chain import OPERATOR, Actor
+from consentful_server.archive.query import Filter
+from consentful_server.archive.store import SealedDialog
+from consentful_server.auth.read_scope import ReadScope
+from consentful_server.dialogs.dialog import Granted
+from consentful_server.service import Service
+from consentful_server.stores.sqlite.connection import connect
+from consentful_server.testing import FakeClock, Served
+from sealed import CATALOGUE, START, spoken
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START + timedelta(days=1))
+
+
+@pytest.fixture
+async def served(clock: FakeClock, tmp_path: Path) -> AsyncGenerator[Served]:
+    async with testing.serve(clock=clock, folder=tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(served: Served) -> AsyncGenerator[ClientSession]:
+    async with ClientSession(served.url) as session:
+        yield session
+
+
+async def keep(service: Service, dialog_id: str, customer_id: str = "c-1", text: str = "Hi"):
+    dialog = spoken(dialog_id, (text, "Hello"), customer_id=customer_id)
+    granted = dialog.decide(Consent(True, 2), CATALOGUE)
+    assert isinstance(granted, Granted)
+    return await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
+
+
+async def ask(http: ClientSession, status: int = 201, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    async with http.post("/v1/privacy-requests", json=body, headers=headers) as response:
+        assert response.status == status
+        return await response.json()
+
+
+async def test_art_17_a_customers_dialogs_are_erased_and_nobody_elses(http: ClientSession, served: Served) -> None:
+    for number in range(3):
+        await keep(served.service, f"d-{number}", text="find this marker")
+    await keep(served.service, "other", customer_id="c-2")
+
+    done = await ask(http, kind="erasure", customer_id="c-1")
+
+    assert (done["status"], done["dialogs"], done["messages"]) == ("unreadable", 3, 6)
+    kept = [isinstance(await served.service.store.find(f"d-{number}"), SealedDialog) for number in range(3)]
+    assert kept == [False] * 3
+    assert isinstance(await served.service.store.find("other"), SealedDialog)
+
+
+async def test_art_17_the_report_is_signed_and_tells_what_a_reading_showed(http: ClientSession, served: Served) -> None:
+    await keep(served.service, "d-1")
+
+    done = await ask(http, kind="erasure", customer_id="c-1")
+    async with http.get("/.well-known/jwks.json") as response:
+        key = jwt.PyJWK((await response.json(content_type=None))["keys"][0])
+    report = jwt.decode(done["report"], key, algorithms=["EdDSA"], options={"verify_iat": False})
+
+    assert report["jti"] == done["id"]
+    assert report["dialogs"] == ["d-1"]
+    assert (report["keys_left"], report["rows_left"], report["log_truncated"]) == (0, 0, True)
+
+
+async def test_art_17_the_verification_finds_a_key_that_came_back(served: Served) -> None:
+    sealed = await keep(served.service, "d-1")
+    found = await served.service.store.find(sealed.dialog_id)
+    assert isinstance(found, SealedDialog)
+    await served.service.privacy.erase("c-1", by=OPERATOR)
+    database = connect(served.folder / "data" / "consentful.db")
+    database.execute("UPDATE dialog_keys SET wrapped = ?", (found.wrapped,))
+    database.close()
+
+    seen = await served.service.store.verify_erased(["d-1"])
+
+    assert (seen.keys_left, seen.is_clean) == (1, False)
+
+
+async def test_art_17_an_unknown_customer_is_no_error(http: ClientSession) -> None:
+    done = await ask(http, kind="erasure", customer_id="nobody")
+
+    assert (done["status"], done["dialogs"]) == ("unreadable", 0)
+
+
+async def test_art_17_a_request_runs_anew_unless_it_is_a_repetition(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    once = {"Idempotency-Key": "k-1"}
+    await keep(served.service, "d-1")
+    first = await ask(http, headers=once, kind="erasure", customer_id="c-1")
+    await keep(served.service, "d-2")
+
+    repeated = await ask(http, headers=once, kind="erasure", customer_id="c-1")
+    assert repeated == first
+    assert isinstance(await served.service.store.find("d-2"), SealedDialog)
+
+    clock.advance(24 * 3600 + 1)
+    later = await ask(http, headers=once, kind="erasure", customer_id="c-1")
+    assert (later["dialogs"], later["id"] != first["id"]) == (1, True)
+
+
+async def test_art_12_every_request_is_on_record_with_its_due_date(http: ClientSession, served: Served) -> None:
+    await keep(served.service, "d-1")
+    done = await ask(http, kind="erasure", customer_id="c-1")
+
+    async with http.get(f"/v1/privacy-requests/{done['id']}") as response:
+        assert await response.json() == done
+    async with http.get("/v1/privacy-requests/unknown") as response:
+        assert response.status == 404
+
+    assert done["received_at"] == "2026-01-02T00:00:00Z"
+    assert done["due_at"] == "2026-01-30T00:00:00Z"
+
+
+async def test_art_12_3_what_is_pending_is_carried_on_by_the_server_and_counted_until_then(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    await keep(served.service, "d-1")
+    reader = connect(served.folder / "data" / "consentful.db", read_only=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM dialogs").fetchone()
+    pending = await ask(http, kind="erasure", customer_id="c-1")
+    clock.advance(timedelta(days=27).total_seconds())
+    await served.service.refresh()
+    alarmed = await metrics_of(http)
+
+    reader.execute("ROLLBACK")
+    reader.close()
+    await served.service.refresh()
+    calm = await metrics_of(http)
+    async with http.get(f"/v1/privacy-requests/{pending['id']}") as response:
+        done = await response.json()
+
+    assert pending["status"] == "pending"
+    assert "consentful_privacy_requests_pending 1.0" in alarmed
+    assert "consentful_privacy_request_due_seconds 86400.0" in alarmed
+    assert "consentful_privacy_requests_pending 0.0" in calm
+    assert "consentful_privacy_request_due_seconds +Inf" in calm
+    assert done["status"] == "unreadable"
+    report = jwt.decode(done["report"], options={"verify_signature": False})
+    assert (report["dialogs"], report["log_truncated"]) == (["d-1"], True)
+
+
+@pytest.mark.parametrize(("settings", "due"), [({}, "2026-01-30"), ({"due_days": 45}, "2026-02-16")], ids=str)
+async def test_art_12_3_a_request_is_due_as_the_law_of_the_place_has_it(
+    clock: FakeClock, tmp_path: Path, settings: dict[str, Any], due: str
+) -> None:
+    async with testing.serve(clock=clock, folder=tmp_path, **settings) as served, ClientSession(served.url) as http:
+        assert (await ask(http, kind="access", customer_id="c-1"))["request"]["due_at"] == f"{due}T00:00:00Z"
+
+
+async def metrics_of(http: ClientSession) -> str:
+    async with http.get("/metrics") as response:
+        return await response.text()
+
+
+@pytest.mark.parametrize("kind", ["access", "portability"])
+async def test_art_15_and_20_all_that_is_held_of_one_customer(http: ClientSession, served: Served, kind: str) -> None:
+    for number in range(3):
+        await keep(served.service, f"d-{number}", text=f"text {number}")
+    await keep(served.service, "other", customer_id="c-2", text="somebody else's")
+
+    data = await ask(http, kind=kind, customer_id="c-1")
+
+    assert data["customer_id"] == "c-1"
+    assert (data["request"]["kind"], data["request"]["dialogs"], data["request"]["messages"]) == (kind, 3, 6)
+    assert [dialog["dialog_id"] for dialog in data["dialogs"]] == ["d-0", "d-1", "d-2"]
+    assert [dialog["messages"][0]["text"] for dialog in data["dialogs"]] == ["text 0", "text 1", "text 2"]
+    assert all(dialog["purposes"] and dialog["expires_at"] and dialog["notice"] for dialog in data["dialogs"])
+
+
+async def test_art_15_tells_purposes_recipients_retention_rights_source_and_where_to_complain(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    await served.service.offer(CATALOGUE.wordings)
+    for dialog_id in ("d-1", "d-2"):
+        await keep(served.service, dialog_id)
+    await keep(served.service, "other", customer_id="c-2")
+    reading = served.service.reading
+    first = clock.now()
+    await reading.dialog("d-1", ReadScope(by=Actor("science")))
+    await reading.dialog("other", ReadScope(by=Actor("strangers")))
+    clock.advance(60)
+    await reading.messages(Filter(), ReadScope(by=Actor("science")), order="newest", limit=100)
+
+    data = await ask(http, kind="access", customer_id="c-1")
+
+    assert data["recipients"] == [
+        {"who": "science", "first_at": spelt(first), "last_at": spelt(clock.now()), "dialogs": 2}
+    ]
+    (notice,) = data["notices"]
+    assert (notice["text"], notice["purposes"]) == ("May we?", ["improve", "research"])
+    terms = notice["terms"]
+    assert (terms["controller"], terms["contact"], terms["retention_days"]) == ("Shop", "privacy@shop.example", 30)
+    assert {"access", "rectification", "erasure", "restriction", "portability"} <= set(terms["rights"])
+    assert all(terms[field] for field in ("legal_basis", "complaint", "withdraw"))
+    assert data["source"]
+    assert data["automated_decisions"]
+    for dialog in data["dialogs"]:
+        assert dialog["purposes"] == ["improve", "research"]
+        assert dialog["expires_at"] == spelt(START + timedelta(days=31))
+        assert dialog["receipt"]
+
+
+def spelt(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+async def test_art_15_of_an_unknown_customer_nothing_is_held(http: ClientSession) -> None:
+    data = await ask(http, kind="access", customer_id="nobody")
+
+    assert data["dialogs"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"kind": "erasure"}, "customer_id"),
+        ({"customer_id": "c-1"}, "kind"),
+        ({"kind": "oblivion", "customer_id": "c-1"}, "kind"),
+        ({"kind": "erasure", "customer_id": ""}, "customer_id"),
+        ({"kind": "erasure", "customer_id": "c-1", "why": "x"}, "why"),
+    ],
+)
+async def test_a_malformed_request_is_named_and_changes_nothing(
+    http: ClientSession, served: Served, body: dict[str, Any], names: str
+) -> None:
+    await keep(served.service, "d-1")
+
+    problem = await ask(http, 400, **body)
+
+    assert problem["parameter"] == names
+    assert isinstance(await served.service.store.find("d-1"), SealedDialog)
+
+
+async def test_art_7_3_the_customers_code_takes_the_consent_back(http: ClientSession, served: Served) -> None:
+    stored = await keep(served.service, "d-1")
+    spelt = stored.withdrawal_code.lower().replace("-", " ")
+
+    answers: list[Any] = []
+    for code in (stored.withdrawal_code, spelt):
+        async with http.post("/v1/withdrawals", json={"code": code}) as response:
+            assert response.status == 200
+            answers.append(await response.json())
+    async with http.post("/v1/withdrawals", json={"code": "AAAAA-AAAAA"}) as response:
+        assert response.status == 404
+
+    assert answers[0] == answers[1]
+    assert (answers[0]["dialog_id"], answers[0]["status"]) == ("d-1", "unreadable")
+    assert not isinstance(await served.service.store.find("d-1"), SealedDialog)
+
+
+async def test_a_request_needs_the_privacy_scope() -> None:
+    async with testing.serve(auth="keys") as served, ClientSession(served.url) as http:
+        reader = await served.create_key("data:read", "dialogs:write", "data:identify")
+        officer = await served.create_key("privacy", name="officer")
+        body = {"kind": "erasure", "customer_id": "c-1"}
+
+        statuses: list[int] = []
+        for headers in ({}, {"Authorization": f"Bearer {reader}"}, {"Authorization": f"Bearer {officer}"}):
+            async with http.post("/v1/privacy-requests", json=body, headers=headers) as response:
+                statuses.append(response.status)
+
+        assert statuses == [401, 403, 201]

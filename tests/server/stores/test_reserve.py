@@ -1,0 +1,129 @@
+"""A disk that is full to the last byte: nothing more is stored, and what has to be forgotten is forgotten."""
+
+import os
+import subprocess
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+
+from consentful.wire import Consent
+from consentful_server.access_log.chain import OPERATOR
+from consentful_server.archive.store import Tombstone
+from consentful_server.dialogs.dialog import Granted
+from consentful_server.errors import StorageFailed
+from consentful_server.service import Service, open_service
+from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.reserve import Reserve
+from needs import need
+from sealed import CATALOGUE, spoken
+
+DISK = 12 * 1024 * 1024
+RESERVE = 2 * 1024 * 1024
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Generator[Path]:
+    """A file system of a few megabytes."""
+    mounting = [need("mount"), "-t", "tmpfs", "-o", f"size={DISK}", "none", str(tmp_path)]
+    done = subprocess.run(mounting, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system of its own can be mounted here, which takes root: {done.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+@pytest.fixture
+def settings(disk: Path) -> Settings:
+    return Settings(data_dir=disk / "data", keys_dir=disk / "keys", reserve=RESERVE)
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncGenerator[Service]:
+    async with open_service(settings) as opened:
+        assert opened.reserve.take()
+        yield opened
+
+
+async def keep(service: Service, dialog_id: str) -> None:
+    dialog = spoken(dialog_id, ("Hi",) * 200)
+    granted = dialog.decide(Consent(True, 200), CATALOGUE)
+    assert isinstance(granted, Granted)
+    await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
+
+
+def fill(disk: Path) -> Path:
+    """Take every byte that is left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1024 * 1024, 4096, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    assert os.statvfs(disk).f_bavail == 0
+    return filler
+
+
+async def test_on_a_full_disk_what_erases_goes_on_and_nothing_else_is_stored(service: Service, disk: Path) -> None:
+    await keep(service, "d-1")
+    await keep(service, "d-2")
+    await service.store.verify_erased([])  # the log is cut, and has no room of its own left
+    filler = fill(disk)
+
+    for number in range(3):
+        with pytest.raises(StorageFailed):
+            await keep(service, f"refused-{number}")
+    request = await service.privacy.erase_dialog("d-1", by=OPERATOR)
+    with pytest.raises(StorageFailed):
+        await keep(service, "refused-again")
+    await service.archive.erase("d-2", "withdrawn")
+
+    assert request.status == "unreadable"
+    assert isinstance(await service.store.find("d-1"), Tombstone)
+    assert isinstance(await service.store.find("d-2"), Tombstone)
+
+    filler.unlink()
+    await keep(service, "d-3")
+    await service.refresh()
+    assert not service.reserve.is_short
+    assert service.metrics.registry.get_sample_value("consentful_disk_reserve") == 1
+
+
+async def test_an_erasure_on_a_full_disk_outlives_the_process(settings: Settings, disk: Path) -> None:
+    async with open_service(settings) as service:
+        service.reserve.take()
+        await keep(service, "d-1")
+        await service.store.verify_erased([])
+        fill(disk)
+        await service.archive.erase("d-1", "withdrawn")
+
+    async with open_service(settings) as service:
+        assert isinstance(await service.store.find("d-1"), Tombstone)
+        assert (await service.store.verify_erased(["d-1"])).is_clean
+
+
+async def test_without_a_reserve_a_full_disk_keeps_from_erasing(disk: Path) -> None:
+    async with open_service(Settings(data_dir=disk / "data", keys_dir=disk / "keys", reserve=0)) as service:
+        assert service.reserve.take()
+        await keep(service, "d-1")
+        await service.store.verify_erased([])
+        fill(disk)
+
+        with pytest.raises(StorageFailed):
+            await service.archive.erase("d-1", "withdrawn")
+
+
+def test_a_reserve_is_taken_whole_or_not_at_all(disk: Path) -> None:
+    reserve = Reserve({disk / "one": RESERVE, disk / "two": DISK})
+    assert not reserve.is_short
+
+    assert not reserve.take()
+
+    assert reserve.is_short
+    assert sorted(path.name for path in disk.iterdir()) == ["one"]
+    assert os.stat(disk / "one").st_blocks * 512 >= RESERVE
+    assert reserve.give()
+    assert not reserve.give()
+    assert list(disk.iterdir()) == []
