@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 import aiohttp
 from aiohttp import WSMsgType
 
-from . import endings, wire
-from .endings import Lost
+from . import close_codes, wire
+from .close_codes import Lost
 
 Socket: TypeAlias = aiohttp.ClientWebSocketResponse[Literal[False]]
 
@@ -32,7 +32,7 @@ class Connection:
             frame = await self.receive()
             if isinstance(frame, wire.Opened):
                 return frame
-            if isinstance(frame, wire.Error) and (end := endings.of_error(frame)):
+            if isinstance(frame, wire.Error) and (end := close_codes.of_error(frame)):
                 raise end
 
     async def send(self, frame: wire.FromClient) -> None:
@@ -58,7 +58,7 @@ class Connection:
             if message.type is WSMsgType.ERROR:  # what we found wrong, not what the server says
                 raise Lost(type(message.data).__name__)
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                raise endings.of_close(self._socket.close_code, self._said)
+                raise close_codes.of_close(self._socket.close_code, self._said)
             frame = self._decode(message.data)
             if isinstance(frame, wire.Error):
                 self._said = frame

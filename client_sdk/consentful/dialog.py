@@ -14,7 +14,7 @@ from .clock import Clock, SystemClock
 from .endpoint import TLS, Encoding, Endpoint, Token, live_url
 from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, OutcomeUnknown
 from .identifiers import uuid7
-from .keeper import Answer, Keeper
+from .reconnector import Answer, Reconnector
 from .transcript import Transcript, checked
 
 _CLOCK: Final = SystemClock()
@@ -28,9 +28,9 @@ class Dialog:
     the dialog is stored once or not at all. Made by `open_dialog`.
     """
 
-    def __init__(self, transcript: Transcript, keeper: Keeper, opened: wire.Opened, clock: Clock) -> None:
+    def __init__(self, transcript: Transcript, reconnector: Reconnector, opened: wire.Opened, clock: Clock) -> None:
         self._transcript = transcript
-        self._keeper = keeper
+        self._reconnector = reconnector
         self._clock = clock
         self._opened = opened
         self._notice = opened.notice
@@ -42,13 +42,13 @@ class Dialog:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, transcript: Transcript, keeper: Keeper, clock: Clock) -> AsyncGenerator["Dialog"]:
+    async def open(cls, transcript: Transcript, reconnector: Reconnector, clock: Clock) -> AsyncGenerator["Dialog"]:
         """Keep the dialog at a server while the block lasts; see `open_dialog`."""
         try:
-            await keeper.start()
-            dialog = cls(transcript, keeper, await keeper.until_opened(), clock)
+            await reconnector.start()
+            dialog = cls(transcript, reconnector, await reconnector.until_opened(), clock)
         except BaseException:
-            await _let_go(keeper)
+            await _let_go(reconnector)
             raise
         try:
             yield dialog
@@ -78,7 +78,7 @@ class Dialog:
     @property
     def limits(self) -> wire.Limits:
         """How much the server that holds the dialog now takes."""
-        return (self._keeper.opened or self._opened).limits
+        return (self._reconnector.opened or self._opened).limits
 
     async def say(
         self,
@@ -102,12 +102,12 @@ class Dialog:
         moment = sent_at or self._clock.now()
         while True:
             self._check_may_speak()
-            message = self._transcript.compose(text, role, language, moment, self.limits, self._keeper.codec)
+            message = self._transcript.compose(text, role, language, moment, self.limits, self._reconnector.codec)
             if self._transcript.has_room:
                 break
-            await self._keeper.until_room()
+            await self._reconnector.until_room()
         self._transcript.add(message)
-        self._keeper.send()
+        self._reconnector.send()
 
     async def grant(
         self,
@@ -143,12 +143,12 @@ class Dialog:
             purposes=None if purposes is None else list(purposes),
             given_by=given_by,
         )
-        checked(consent, self._keeper.codec)
+        checked(consent, self._reconnector.codec)
         try:
             answer = await self._decide(consent)
         except Incomplete as refusal:
-            if refusal.code == "notice" and self._keeper.opened is not None:
-                self._notice = self._keeper.opened.notice
+            if refusal.code == "notice" and self._reconnector.opened is not None:
+                self._notice = self._reconnector.opened.notice
             raise
         assert isinstance(answer, wire.Stored)
         return answer
@@ -183,21 +183,21 @@ class Dialog:
             raise OutcomeUnknown(_IN_DOUBT, self)
         if self._has_declined:
             raise Finished("the customer declined; open a new dialog")
-        self._keeper.check()
+        self._reconnector.check()
 
     def _check_may_decide(self) -> None:
         if self._over is not None:
             raise Finished(self._over)
         if self._is_deciding:
             raise RuntimeError("a decision is under way; await it, or cancel it first")
-        if self._keeper.is_final and not self._transcript.in_doubt:
-            self._keeper.check()
+        if self._reconnector.is_final and not self._transcript.in_doubt:
+            self._reconnector.check()
 
     async def _decide(self, consent: wire.Consent) -> Answer:
         self._is_deciding = True
         self._knows_of_doubt = False
         try:
-            answer = await self._keeper.ask(consent)
+            answer = await self._reconnector.ask(consent)
         except Incomplete:
             raise
         except (Conflict, Erased):  # the server has looked: nothing is in doubt
@@ -211,7 +211,7 @@ class Dialog:
         finally:
             self._is_deciding = False
             if self._has_left:  # nobody else will
-                await _let_go(self._keeper)
+                await _let_go(self._reconnector)
         self._transcript.settle()
         self._over = "the dialog is decided; open a new one"
         return answer
@@ -222,12 +222,12 @@ class Dialog:
         if not self._transcript.in_doubt:
             self._over = self._over or "the dialog was left; open a new one"
             self._transcript.forget()
-        await _let_go(self._keeper)
+        await _let_go(self._reconnector)
 
 
-async def _let_go(keeper: Keeper) -> None:
-    keeper.stop()
-    await keeper.ended()
+async def _let_go(reconnector: Reconnector) -> None:
+    reconnector.stop()
+    await reconnector.ended()
 
 
 def open_dialog(
@@ -295,5 +295,5 @@ def open_dialog(
         session=session,
     )
     transcript = Transcript(opening)
-    keeper = Keeper(transcript, endpoint, partial(Backoff, reconnect_for, random), clock)
-    return Dialog.open(transcript, keeper, clock)
+    reconnector = Reconnector(transcript, endpoint, partial(Backoff, reconnect_for, random), clock)
+    return Dialog.open(transcript, reconnector, clock)

@@ -14,10 +14,10 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from . import endings, wire
+from . import close_codes, wire
 from .clock import Clock
+from .close_codes import Lost
 from .connection import Connection
-from .endings import Lost
 from .errors import ConsentfulError, Refused, Unauthorised
 
 Encoding: TypeAlias = Literal["json", "msgpack"]
@@ -85,7 +85,7 @@ class Endpoint:
             )
         except aiohttp.WSServerHandshakeError as refusal:
             retry_after = refusal.headers.get(hdrs.RETRY_AFTER, "") if refusal.headers else ""
-            return endings.of_status(refusal.status, seconds_of(retry_after, self.clock.now()))
+            return close_codes.of_status(refusal.status, seconds_of(retry_after, self.clock.now()))
         except aiohttp.ClientConnectorCertificateError:
             return Refused("the server's certificate is not trusted; pass `ssl`, or mend it", "certificate")
         except aiohttp.ClientConnectorError as error:

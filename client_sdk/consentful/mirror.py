@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from . import filters, tables
-from .door import Door
 from .filters import Asked
+from .http_client import HttpClient
 from .pages import Pages
 from .rows import Erasure, KeptMessage
 
@@ -43,10 +43,10 @@ class _State(msgspec.Struct):
 class Mirror:
     """One folder."""
 
-    def __init__(self, door: Door, folder: Path, wanted: Mapping[str, Any]) -> None:
+    def __init__(self, client: HttpClient, folder: Path, wanted: Mapping[str, Any]) -> None:
         if wanted.get("order", "stored") != "stored":
             raise ValueError("a copy is kept in the order of commit; leave `order` out")
-        self._door = door
+        self._client = client
         self._folder = folder
         self._asked = filters.messages({**wanted, "order": "stored"})
         tables.needed("pyarrow")
@@ -76,7 +76,7 @@ class Mirror:
 
     async def _append(self, state: _State, progress: tables.Progress) -> int:
         """Write what is new, a part at a time; return how many messages that is."""
-        pages = Pages(self._door, self._asked, KeptMessage, state.messages)
+        pages = Pages(self._client, self._asked, KeptMessage, state.messages)
         added = 0
         is_over = False
         while not is_over:
@@ -104,7 +104,7 @@ class Mirror:
         erased = 0
         while True:
             before = state.erasures
-            pages = Pages(self._door, Asked("v1/erasures"), Erasure, before)
+            pages = Pages(self._client, Asked("v1/erasures"), Erasure, before)
             found = await pages.take() or []
             gone = {erasure.dialog_id for erasure in found}
             for part in sorted(self._folder.glob("part-*.parquet")) if gone else ():

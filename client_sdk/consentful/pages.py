@@ -4,8 +4,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from .door import Door
 from .filters import Asked
+from .http_client import HttpClient
 
 T = TypeVar("T")
 
@@ -21,9 +21,9 @@ class _Page(msgspec.Struct, Generic[T]):
 class Pages(Generic[T]):
     """Pages of rows. `cursor` is where the walk stands: the next page begins there, today or in a year."""
 
-    def __init__(self, door: Door, asked: Asked, row: type[T], cursor: str | None = None) -> None:
+    def __init__(self, client: HttpClient, asked: Asked, row: type[T], cursor: str | None = None) -> None:
         self.cursor = cursor
-        self._door = door
+        self._client = client
         self._asked = asked
         self._kind: type[Any] = _Page[row]
         self._is_over = False
@@ -36,7 +36,7 @@ class Pages(Generic[T]):
         """
         if self._is_over:
             return None
-        page: _Page[T] = await self._door.ask(self._asked.but(limit=_LIMIT, cursor=self.cursor), self._kind)
+        page: _Page[T] = await self._client.ask(self._asked.but(limit=_LIMIT, cursor=self.cursor), self._kind)
         self.cursor = page.next
         self._is_over = page.next is None or not page.more
         return page.items

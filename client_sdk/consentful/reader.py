@@ -8,9 +8,9 @@ from . import filters as asking
 from . import tables
 from .backoff import JITTER
 from .clock import Clock, SystemClock
-from .door import Door
 from .endpoint import TLS, Token, http_url
 from .filters import DialogFilters, MessageFilters, Shape
+from .http_client import HttpClient
 from .mirror import Mirror, Synced
 from .pages import Pages
 from .rows import KeptDialog, KeptMessage
@@ -41,7 +41,7 @@ class Reader:
         clock: Clock | None = None,
         random: Callable[[], float] = JITTER,
     ) -> None:
-        self._door = Door(
+        self._client = HttpClient(
             url=http_url(url),
             token=token,
             ssl=True if ssl is None else ssl,
@@ -51,7 +51,7 @@ class Reader:
         )
 
     def __repr__(self) -> str:
-        return f"Reader({str(self._door.url)!r})"
+        return f"Reader({str(self._client.url)!r})"
 
     def messages(self, **filters: Unpack[MessageFilters]) -> AsyncIterator[KeptMessage]:
         """Iterate over messages, newest first, or by commit with `order="stored"`; see `MessageFilters`."""
@@ -63,11 +63,11 @@ class Reader:
 
     def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
         """Return the same as pages, whose cursor can be kept."""
-        return Pages(self._door, asking.messages(filters), KeptMessage)
+        return Pages(self._client, asking.messages(filters), KeptMessage)
 
     def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
         """Return the same as pages, whose cursor can be kept."""
-        return Pages(self._door, asking.dialogs(filters), KeptDialog)
+        return Pages(self._client, asking.dialogs(filters), KeptDialog)
 
     async def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
         """Return everything that fits as a `pyarrow.Table`; `docs/exports.md` lists its columns.
@@ -77,7 +77,7 @@ class Reader:
         asked = asking.table(shape, filters)
         tables.needed("pyarrow")
         with tables.Progress("B", scale=True) as progress:
-            return tables.read(await self._door.download(asked, progress.add))
+            return tables.read(await self._client.download(asked, progress.add))
 
     async def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
         """Return everything that fits as a `pandas.DataFrame`; role, language and bot are categories."""
@@ -104,7 +104,7 @@ class Reader:
             ValueError: If the folder holds a copy of something else.
             BlockingIOError: If another process is at it.
         """
-        return await Mirror(self._door, Path(path), filters).sync()
+        return await Mirror(self._client, Path(path), filters).sync()
 
 
 async def _rows(pages: Pages[T]) -> AsyncIterator[T]:

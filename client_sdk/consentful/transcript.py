@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from . import wire
-from .endings import Lost
+from .close_codes import Lost
 from .errors import TooLong
 
 WINDOW_MESSAGES: Final = 64

@@ -3,7 +3,7 @@
 import pytest
 
 import consentful
-from consentful import keeper
+from consentful import reconnector
 
 from .conftest import Opened, Opens
 from .scripted import FakeClock, Peer, ScriptedServer, free_port, task
@@ -76,8 +76,8 @@ async def test_a_message_that_kills_every_server_is_not_carried_around_for_ever(
 async def test_a_server_that_says_nothing_is_not_waited_for(
     server: ScriptedServer, opens: Opens, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "CONNECT_WITHIN_S", 0.01)
-    monkeypatch.setattr(keeper, "AT_LEAST_S", 0.01)
+    monkeypatch.setattr(reconnector, "CONNECT_WITHIN_S", 0.01)
+    monkeypatch.setattr(reconnector, "AT_LEAST_S", 0.01)
 
     with pytest.raises(consentful.Unavailable, match="no answer in time"):
         async with opens(reconnect_for=1.0):

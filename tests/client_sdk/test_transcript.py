@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentful import TooLong, wire
-from consentful.endings import Lost
+from consentful.close_codes import Lost
 from consentful.transcript import WINDOW_BYTES, WINDOW_MESSAGES, Transcript, checked
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

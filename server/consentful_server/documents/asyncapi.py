@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from aiohttp import WSCloseCode
 
-from consentful import endings, wire
+from consentful import close_codes, wire
 
 from .. import errors
 from ..edges.http import faults
@@ -139,7 +139,7 @@ def closes() -> list[Json]:
 
 def _is_replayed(code: int) -> bool:
     """Whether our own SDK connects again after it."""
-    return code != faults.CLOSED_DECIDED and isinstance(endings.of_close(code, None), endings.Lost)
+    return code != faults.CLOSED_DECIDED and isinstance(close_codes.of_close(code, None), close_codes.Lost)
 
 
 def _server(host: str, protocol: str, description: str) -> Json:

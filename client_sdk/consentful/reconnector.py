@@ -7,11 +7,11 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 
-from . import endings, wire
+from . import close_codes, wire
 from .backoff import Backoff
 from .clock import Clock
+from .close_codes import Lost, StorageFailed
 from .connection import Connection
-from .endings import Lost, StorageFailed
 from .endpoint import Endpoint
 from .errors import Finished, Incomplete, Unavailable
 from .transcript import Transcript
@@ -28,7 +28,7 @@ _LEFT: Final = "the dialog was left; open a new one"
 _UNDECIDABLE: Final = frozenset(("empty", "notice", "purposes"))
 
 
-class Keeper:
+class Reconnector:
     """Owns the sockets of one dialog, one after the other, in a task that ends with the answer or a failure.
 
     `opened` is what the latest server said to the dialog; `failure` is why the task ended by itself without an answer.
@@ -272,7 +272,7 @@ class Keeper:
             self._on_refusal(StorageFailed())
         elif error.code in _UNDECIDABLE:
             self._on_refusal(Incomplete(error.detail, error.code))
-        elif end := endings.of_error(error):
+        elif end := close_codes.of_error(error):
             raise end
 
     def _on_refusal(self, refusal: StorageFailed | Incomplete) -> None:

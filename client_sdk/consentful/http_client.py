@@ -11,10 +11,10 @@ import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
-from . import endings
+from . import close_codes
 from .backoff import Backoff
 from .clock import Clock
-from .endings import Lost
+from .close_codes import Lost
 from .endpoint import TLS, Token, bearer, seconds_of
 from .errors import ConsentfulError, Forbidden, Refused, Unauthorised, Unavailable
 from .filters import Asked
@@ -48,7 +48,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Door:
+class HttpClient:
     """One service, as one reader reaches it. Nothing stays open between two questions."""
 
     url: URL
@@ -161,7 +161,7 @@ async def _body(response: aiohttp.ClientResponse, on_bytes: Callable[[int], obje
 
 def _refusal(status: int, body: bytes, retry_after: float) -> Lost | ConsentfulError:
     """Return what an answer means that is not 200; the service's own sentence says it best."""
-    meaning = endings.of_status(status, retry_after)
+    meaning = close_codes.of_status(status, retry_after)
     if isinstance(meaning, Lost | Unauthorised):
         return meaning
     try:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentful import Conflict, ConsentfulError, Erased, Forbidden, Refused, Superseded, TimedOut, Unauthorised, wire
-from consentful.endings import Lost, of_close, of_error, of_status
+from consentful.close_codes import Lost, of_close, of_error, of_status
 
 
 @pytest.mark.parametrize(
