@@ -67,4 +67,6 @@ def _figure(attack: Attack) -> Figure:
 
 async def _keys(folder: Path) -> tuple[str, str]:
     async with corpus.opened(folder) as service:
-        return await service.keys.create("good", ["dialogs:write"]), await service.keys.create("bad", ["dialogs:write"])
+        return await service.api_keys.create("good", ["dialogs:write"]), await service.api_keys.create(
+            "bad", ["dialogs:write"]
+        )

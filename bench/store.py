@@ -7,7 +7,7 @@ from itertools import count
 
 import uvloop
 
-from consentful_server.archive.store import Candidate, SealedDialog
+from consentful_server.archive.store import Candidate, StoredDialog
 from consentful_server.service import Service
 
 from . import corpus
@@ -31,7 +31,7 @@ class _Caught(Exception):  # noqa: N818
 class _Catcher:
     """Stands in for the store, to get at what the archive would hand it."""
 
-    async def keep(self, candidate: Candidate) -> SealedDialog:
+    async def keep(self, candidate: Candidate) -> StoredDialog:
         raise _Caught(candidate)
 
 
@@ -63,18 +63,18 @@ async def _rate(service: Service, dialogs: int, at_once: int) -> float:
 
 
 async def _keep(service: Service, candidates: Sequence[Candidate]) -> None:
-    await asyncio.gather(*(service.store.keep(candidate) for candidate in candidates))
+    await asyncio.gather(*(service.store.dialogs.keep(candidate) for candidate in candidates))
 
 
 async def _sealed(service: Service) -> Candidate:
     """Return what the archive hands the store for a new dialog."""
     dialog, granted = corpus.grant(service, f"s-{next(_ids)}", _MESSAGES)
-    store = service.archive.store
-    service.archive.store = _Catcher()  # pyright: ignore[reportAttributeAccessIssue]
+    store = service.archive._store  # pyright: ignore[reportPrivateUsage]
+    service.archive._store = _Catcher()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     try:
         await service.archive.keep(dialog, granted, owner="local", channel="websocket")
     except _Caught as caught:
         return caught.candidate
     finally:
-        service.archive.store = store
+        service.archive._store = store  # pyright: ignore[reportPrivateUsage]
     raise AssertionError("the archive did not ask the store")

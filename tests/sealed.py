@@ -13,7 +13,8 @@ from consentful_server.dialogs.dialog import Dialog
 from consentful_server.keys.pseudonyms import Pseudonyms
 from consentful_server.keys.vault import Vault
 from consentful_server.privacy.ledger import Ledger
-from consentful_server.stores.sqlite import SQLiteStore
+from consentful_server.stores.sqlite.backend import SQLiteBackend
+from consentful_server.stores.sqlite.store import SQLiteStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 VAULT = Vault(b"deployment", {1: b"m" * 32})
@@ -37,7 +38,7 @@ async def open_store(path: Path, clock: Clock) -> SQLiteStore:
     """Return a store whose ledger lies beside it."""
     ledger = Ledger(path.with_name("erasures.ledger"))
     ledger.open()
-    return await SQLiteStore.open(path, clock, ledger)
+    return await SQLiteBackend(path).open(clock, ledger)
 
 
 def spoken(

@@ -1,10 +1,10 @@
 """The application: routes and what runs beside them, over one service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -32,8 +32,7 @@ from .edges.routes import (
     withdrawals,
 )
 from .edges.websocket import upgrade
-from .errors import OutcomeUnknown, StorageFailed
-from .privacy.retention import Retention
+from .operations.housekeeping import Housekeeping
 from .service import Service
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -58,10 +57,6 @@ ROUTES: Final[tuple[Route, ...]] = (
 """Every route with its scopes, declared in one place each."""
 
 _BODY_BYTES: Final = 512 * 1024
-_TICK_S: Final = 1.0
-_ANCHOR_S: Final = 3600.0
-_REFRESH_S: Final = 30.0
-"""How long it takes until a notice that was added or retired on the command line counts."""
 
 
 def build_app(service: Service) -> web.Application:
@@ -72,7 +67,7 @@ def build_app(service: Service) -> web.Application:
     app[docs.DOCUMENTS] = _documents
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
-    app.cleanup_ctx.append(_clockwork)
+    app.cleanup_ctx.append(_keep_house)
     return app
 
 
@@ -88,47 +83,9 @@ async def drain(service: Service) -> None:
     await service.tasks.finish()
 
 
-async def _clockwork(app: web.Application) -> AsyncIterator[None]:
-    """Let clocks of the process's own expire what has had its time, and keep house."""
-    tasks = [asyncio.create_task(work(app[SERVICE]), name="consentful-clockwork") for work in (_tick, _keep_house)]
+async def _keep_house(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(Housekeeping(app[SERVICE]).run(), name="consentful-housekeeping")
     yield
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _tick(service: Service) -> None:
-    """Expire dialogs: a timer for each read would cost a third of all throughput."""
-    while True:
-        await asyncio.sleep(_TICK_S)
-        service.registry.tick(service.clock.monotonic())
-
-
-class _Chore(NamedTuple):
-    every_s: float
-    work: Callable[[Service], Awaitable[None]]
-
-
-async def _keep_house(service: Service) -> None:
-    """Purge, and do each chore when it is its time; what fails is tried again the next time."""
-    retention = Retention(service.archive, service.clock)
-    due = dict.fromkeys(_CHORES, service.clock.monotonic())
-    rotating = service.clock.monotonic()
-    while True:
-        await asyncio.sleep(_TICK_S)
-        with suppress(StorageFailed, OutcomeUnknown):  # /readyz tells the operator
-            await retention.tick()
-        service.metrics.halted.set(retention.is_halted)
-        now = service.clock.monotonic()
-        if now >= rotating:
-            with suppress(StorageFailed, OutcomeUnknown):
-                is_under_way = await service.rotation.tick()
-                rotating = now + (0 if is_under_way else _REFRESH_S)
-        for chore in [chore for chore in _CHORES if now >= due[chore]]:
-            due[chore] = now + chore.every_s
-            with suppress(StorageFailed, OutcomeUnknown):
-                await chore.work(service)
-
-
-_CHORES: Final = (_Chore(_REFRESH_S, Service.refresh), _Chore(_ANCHOR_S, Service.anchor))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

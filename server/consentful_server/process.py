@@ -61,7 +61,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     certificate = certificate_of(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
-        if not await asyncio.to_thread(service.reserve.take):
+        if not await service.store.hold_reserve():
             _log.error("the disk is full: nothing is stored until there is room for the reserve")
         _tune_interpreter()
         runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
@@ -112,7 +112,7 @@ def _stop_on_signal() -> asyncio.Event:
 async def _first_key(service: Service, announce: Announce) -> None:
     """With `--auth keys` and none made yet, make one, or nobody could come in."""
     if service.settings.access == "keys" and not await service.store.credentials.all():
-        key = await service.keys.create("first", SCOPES)
+        key = await service.api_keys.create("first", SCOPES)
         announce(f"There was no API key yet. This one may do everything, and is shown only now:\n{key}")
 
 

@@ -32,25 +32,6 @@ class Place:
     keys_dir: Path = Path("keys")
     """Where the root keys live: outside the data directory, and in a backup of their own."""
 
-    def __post_init__(self) -> None:
-        """See that the places can be.
-
-        Raises:
-            BadSetting: If one cannot; it names the setting and what would do.
-        """
-        if self.database and not self.database.startswith("sqlite:///"):
-            raise BadSetting("database", "sqlite:///relative/path or sqlite:////absolute/path")
-        data, keys = self.database_path.parent.resolve(), self.keys_dir.resolve()
-        if keys == data or data in keys.parents:
-            raise BadSetting(
-                "keys_dir", "a folder outside the data directory, so that a copy of the data never holds its keys"
-            )
-
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file."""
-        return Path(self.database.removeprefix("sqlite:///")) if self.database else self.data_dir / "consentful.db"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Place):
@@ -121,7 +102,6 @@ class Settings(Place):
         Raises:
             BadSetting: If one cannot; it names the setting and what would do.
         """
-        super().__post_init__()
         self._check_numbers()
         self._check_shares()
         self._check_access()

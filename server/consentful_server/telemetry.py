@@ -107,7 +107,7 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("asyncio", "aiohttp", "aiosqlite"):
+    for name in ("asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
 
 

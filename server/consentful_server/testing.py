@@ -36,7 +36,7 @@ class Served:
 
     async def create_key(self, *scopes: Scope, name: str = "test", purposes: tuple[str, ...] | None = None) -> str:
         """Return a new API key, with every scope if none is named; for a service started with `auth="keys"`."""
-        return await self.service.keys.create(name, scopes or SCOPES, purposes)
+        return await self.service.api_keys.create(name, scopes or SCOPES, purposes)
 
 
 class FakeClock:

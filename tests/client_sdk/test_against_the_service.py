@@ -42,7 +42,7 @@ def words(dialog: dict[str, Any] | int) -> list[tuple[str, str]]:
 async def test_a_token_that_ends_before_the_yes_is_replaced_without_the_chatbot_noticing() -> None:
     clock = testing.FakeClock()
     async with testing.serve(auth="keys", clock=clock) as service:
-        keys = service.service.keys
+        keys = service.service.api_keys
 
         async def make(seconds: int) -> str:
             return await keys.create("shop", ["dialogs:write"], expires_at=to_micros(clock.now()) + seconds * 1_000_000)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from consentful import wire
-from consentful_server.archive.query import Cursors, Filter
+from consentful_server.archive.query import Filter
 from consentful_server.errors import BadRequest
+from consentful_server.reading.cursors import Cursors
 
 _MOST_SAID: Final = 200
 _CURSORS: Final = Cursors(bytes(32))
@@ -39,7 +40,7 @@ def _frame(codec: wire.Codec, data: bytes) -> None:
 def cursor(data: bytes) -> None:
     """No bytes are a cursor; not even with our MAC, unless we could have written them."""
     wanted = Filter()
-    mac = _CURSORS._mac(data, wanted, None)  # pyright: ignore[reportPrivateUsage]
+    mac = _CURSORS._mac([data, wanted, None])  # pyright: ignore[reportPrivateUsage]
     signed = base64.urlsafe_b64encode(data + mac).decode().rstrip("=")
     for text in (data.decode("utf-8", "surrogateescape"), signed):
         try:

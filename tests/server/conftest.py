@@ -86,5 +86,5 @@ def two_purposes(service: Served) -> Wording:
         contact="privacy@shop.example",
         retention=timedelta(days=30),
     )
-    service.service.catalogue = Catalogue([wording])
+    service.service.offer.catalogue = Catalogue([wording])
     return wording

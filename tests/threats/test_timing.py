@@ -36,8 +36,8 @@ def steps(service: Served, monkeypatch: pytest.MonkeyPatch) -> Steps:
     for name in ("digest", "compare_digest"):
         watch(hmac, name)
     watch(service.service.store.credentials, "find")
-    for name in ("find", "erase", "dialogs", "withdraw"):
-        watch(service.service.archive.store, name)
+    for name in ("find", "erase", "withdraw"):
+        watch(service.service.store.dialogs, name)
     return done
 
 

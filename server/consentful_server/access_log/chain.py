@@ -106,6 +106,19 @@ class Head(msgspec.Struct, frozen=True):
         return f"{self.number}:{self.link.hex()}"
 
 
+def next_number(claimed: Head, last: int) -> int:
+    """Return the number of the next entry, where the head claims one and the last entry has this number.
+
+    A head that somebody altered stops nobody, least of all an erasure: the entry gets the next free number.
+    """
+    return max(claimed.number, last) + 1
+
+
+def actual_head(claimed: Head, last: int) -> Head:
+    """Return the head, or one that nobody sealed, at the entry that is the last one instead."""
+    return claimed if claimed.number == last else Head(last)
+
+
 class Chain:
     """Makes and checks links."""
 

@@ -1,4 +1,4 @@
-"""The logbook: what is done with what is kept is written down, read back, and held against its chain."""
+"""The access log: what is done with what is kept is written down, read back, and held against its chain."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Final
@@ -8,11 +8,10 @@ from pyroaring import BitMap
 
 from ..clock import Clock, from_micros, to_micros
 from ..errors import BadRequest
-from ..stores.store import Store
 from .chain import BEGUN, FIRST_LINK, HANDED_OUT, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
-from .store import Logged, Note, Seen, Trace, Values
-from .views import LogEntry, Recipient
+from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
+from .views import LogEntry, Recipient, SeenDialog
 
 _BLOCK: Final = 2_000
 _BEFORE_ALL: Final = -(2**63)
@@ -22,7 +21,7 @@ _LOOKED_AT: Final = 20_000
 
 
 class _Draft(msgspec.Struct, frozen=True):
-    """An entry without its number. Satisfies `stores.access_log.Note`."""
+    """An entry without its number. Satisfies `store.Note`."""
 
     entry: Entry
     values: Values | None
@@ -43,9 +42,13 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """Dialogs that were seen, and the ids of streams that may have shown more: they run, or a crash cut them off."""
+    """Dialogs that were seen, and the ids of streams that may have shown more: they run, or a crash cut them off.
 
-    dialogs: list[Seen]
+    `after` is where the next page begins; None at the end.
+    """
+
+    dialogs: list[SeenDialog]
+    after: int | None
     unfinished: list[str]
 
 
@@ -57,10 +60,10 @@ class Check(msgspec.Struct, frozen=True):
     fault: str | None
 
 
-class Logbook:
+class AccessLog:
     """One deployment's access log."""
 
-    def __init__(self, store: Store, chain: Chain, commitments: Commitments, clock: Clock) -> None:
+    def __init__(self, store: AccessLogStore, chain: Chain, commitments: Commitments, clock: Clock) -> None:
         self._store = store
         self._chain = chain
         self._commitments = commitments
@@ -105,11 +108,15 @@ class Logbook:
     ) -> None:
         """Write an entry, durably: what it tells of is done only afterwards."""
         note = self.note(by, action, wanted=wanted, rows=rows, dialogs=dialogs, subject=subject)
-        await self._store.access_log.add(note)
+        await self._store.add(note)
+
+    async def forget(self, customer: str) -> None:
+        """Erase what filters looked for, of every entry that named the customer (pseudonym)."""
+        await self._store.forget(customer)
 
     async def head(self) -> Head:
         """Return the last link, which proves later that nothing up to here was altered."""
-        return await self._store.access_log.head()
+        return await self._store.head()
 
     async def search(
         self, trace: Trace, *, limit: int, before: int | None = None, about: BitMap | None = None
@@ -122,7 +129,7 @@ class Logbook:
         looked_at = 0
         while len(items) < limit and looked_at < _LOOKED_AT:
             length = _BLOCK if about is not None else limit
-            block = await self._store.access_log.newest(trace, before, length)
+            block = await self._store.newest(trace, before, length)
             for logged in block:
                 looked_at += 1
                 before = logged.link.entry.number
@@ -136,7 +143,7 @@ class Logbook:
 
     async def dialogs_of(self, customer: str | None, dialog_id: str | None) -> BitMap:
         """Return the internal numbers of a customer's (pseudonym) dialogs, or of one dialog, stored or erased."""
-        return BitMap(await self._store.access_log.numbers_of(customer, dialog_id))
+        return BitMap(await self._store.numbers_of(customer, dialog_id))
 
     async def seen(self, trace: Trace, *, after: int, limit: int) -> Sighting:
         """Return the dialogs that entries which fit tell of, by internal number (GDPR art. 33)."""
@@ -155,7 +162,9 @@ class Logbook:
                 if entry.subject not in sent:
                     unfinished.append(entry.subject)
         numbers = [number for number in dialogs if number > after][:limit]
-        return Sighting(await self._store.access_log.seen(numbers), unfinished)
+        seen = await self._store.seen(numbers)
+        following = seen[-1].number if len(seen) == limit else None
+        return Sighting([_seen(it) for it in seen], following, unfinished)
 
     async def recipients(self, dialogs: BitMap) -> list[Recipient]:
         """Return which credentials saw something of these dialogs (GDPR art. 15(1)(c)), by name."""
@@ -193,14 +202,14 @@ class Logbook:
 
     async def _newest(self, trace: Trace) -> AsyncGenerator[Entry]:
         before: int | None = None
-        while block := await self._store.access_log.newest(trace, before, _BLOCK):
+        while block := await self._store.newest(trace, before, _BLOCK):
             for logged in block:
                 yield logged.link.entry
             before = block[-1].link.entry.number
 
     async def _blocks(self, end: int) -> AsyncGenerator[list[Logged]]:
         after = _BEFORE_ALL
-        while block := await self._store.access_log.links(after, _BLOCK):
+        while block := await self._store.links(after, _BLOCK):
             after = block[-1].link.entry.number
             yield [logged for logged in block if logged.link.entry.number <= end]  # what came since, others check
             if after >= end:
@@ -264,3 +273,11 @@ def _misses(anchor: Head | None, block: list[Logged]) -> str | None:
         return None
     there = block[anchor.number - block[0].link.entry.number].link
     return None if there.link == anchor.link else f"entry {anchor.number} is another one than was anchored"
+
+
+def _seen(dialog: Seen) -> SeenDialog:
+    return SeenDialog(
+        dialog_id=dialog.dialog_id,
+        customer=dialog.customer,
+        erased_at=None if dialog.erased_at is None else from_micros(dialog.erased_at),
+    )

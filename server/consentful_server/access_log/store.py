@@ -56,7 +56,7 @@ class Seen(msgspec.Struct, frozen=True):
     erased_at: int | None
 
 
-class AccessLog(Protocol):
+class AccessLogStore(Protocol):
     """The store's access log. What erases or changes something takes a note, and writes it in the same transaction."""
 
     async def add(self, note: Note) -> None:

@@ -37,3 +37,11 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     first_at: datetime
     last_at: datetime
     dialogs: int
+
+
+class SeenDialog(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialog that was seen. Of an erased one nobody knows any more whose it was."""
+
+    dialog_id: str
+    customer: str | None
+    erased_at: datetime | None

@@ -9,7 +9,7 @@ from typing import Final
 from consentful import wire
 
 from ..access_log.chain import CUSTOMER, SERVICE, Action, Actor
-from ..access_log.log import Logbook
+from ..access_log.log import AccessLog
 from ..clock import Clock, from_micros, to_micros
 from ..consent.receipt import receipt_claims
 from ..consent.record import Record, expiry
@@ -18,10 +18,9 @@ from ..errors import NotFound
 from ..keys.pseudonyms import Pseudonyms
 from ..keys.signing import Signer
 from ..keys.vault import Vault, withdrawal_hash
-from ..stores.store import Store
 from .opening import Opened
 from .sealing import Sealer
-from .store import Erasure, Reason, SealedDialog
+from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
 
 
 class Archive:
@@ -29,17 +28,17 @@ class Archive:
 
     def __init__(
         self,
-        store: Store,
+        store: DialogStore,
         vault: Vault,
         *,
         signer: Signer,
         pseudonyms: Pseudonyms,
-        logbook: Logbook,
+        access_log: AccessLog,
         clock: Clock,
         issuer: str,
     ) -> None:
-        self.store = store
-        self._logbook = logbook
+        self._store = store
+        self._access_log = access_log
         self._vault = vault
         self._signer = signer
         self._pseudonyms = pseudonyms
@@ -60,7 +59,7 @@ class Archive:
         """
         record = self._record(dialog, granted, owner, channel)
         sealer = Sealer(self._vault, dialog, record, self._signing(granted))
-        stored = await self.store.keep(sealer)
+        stored = await self._store.keep(sealer)
         return wire.Stored(
             dialog.id, stored.messages, from_micros(stored.stored_at), stored.receipt, sealer.code(stored)
         )
@@ -69,36 +68,42 @@ class Archive:
         """See to it that nothing of the dialog is kept: a "no" to a stored dialog is a withdrawal (GDPR art. 7(3))."""
         customer, by = self.pseudonym(customer_id), Actor(owner)
         if retract:
-            await self.store.retract(dialog_id, owner, customer, self._logbook.note(by, "dialog.retracted"))
-        elif isinstance(await self.store.find(dialog_id), SealedDialog):
-            note = self._logbook.note(by, "dialog.declined")
-            await self.store.erase(dialog_id, "declined", owner=owner, customer=customer, note=note)
+            await self._store.retract(dialog_id, owner, customer, self._access_log.note(by, "dialog.retracted"))
+        elif isinstance(await self._store.find(dialog_id), StoredDialog):
+            note = self._access_log.note(by, "dialog.declined")
+            await self._store.erase(dialog_id, "declined", owner=owner, customer=customer, note=note)
 
-    async def erase(self, dialog_id: str, reason: Reason, *, owner: str | None = None, by: Actor = SERVICE) -> Erasure:
+    async def erase(
+        self, dialog_id: str, reason: Reason, *, owner: str | None = None, by: Actor = SERVICE
+    ) -> ErasureOutcome:
         """Erase one dialog, durably; None as the owner means whoever's.
 
         Raises:
             NotFound: If there is none, or it is not this owner's.
         """
-        note = self._logbook.note(by, _ERASED[reason])
-        erasure = await self.store.erase(dialog_id, reason, owner=owner, note=note)
+        note = self._access_log.note(by, _ERASED[reason])
+        erasure = await self._store.erase(dialog_id, reason, owner=owner, note=note)
         if erasure is None:
             raise NotFound
         return erasure
 
-    async def withdraw(self, code: str, by: Actor = CUSTOMER) -> Erasure:
+    async def withdraw(self, code: str, by: Actor = CUSTOMER) -> ErasureOutcome:
         """Erase the dialog whose customer was given this code, durably.
 
         Raises:
             NotFound: If it is nobody's code.
         """
-        note = self._logbook.note(by, "dialog.withdrawn")
-        erasure = await self.store.withdraw(withdrawal_hash(code), note)
+        note = self._access_log.note(by, "dialog.withdrawn")
+        erasure = await self._store.withdraw(withdrawal_hash(code), note)
         if erasure is None:
             raise NotFound
         return erasure
 
-    def content_digest(self, sealed: SealedDialog) -> bytes:
+    async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
+        """Return the dialog, sealed, or what is left of it."""
+        return await self._store.find(dialog_id)
+
+    def content_digest(self, sealed: StoredDialog) -> bytes:
         """Return the keyed digest of a dialog's stored words, which a receipt states."""
         return Opened(self._vault, sealed).content_digest()
 

@@ -15,11 +15,11 @@ from ..consent.record import canonical_content
 from ..errors import Damaged
 from ..keys.vault import DialogKey, Field, Unopenable, Vault
 from .contents import Line, decode_lines, decode_metadata
-from .store import MessageRow, SealedDialog
+from .store import ListedDialog, MessageRow, StoredDialog
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 
 
-def unwrap(vault: Vault, sealed: SealedDialog) -> DialogKey:
+def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
     """Return the dialog's key.
 
     Raises:
@@ -34,7 +34,7 @@ def unwrap(vault: Vault, sealed: SealedDialog) -> DialogKey:
 class Opened:
     """One stored dialog, opened as far as it is looked at. It lives for one page."""
 
-    def __init__(self, vault: Vault, sealed: SealedDialog) -> None:
+    def __init__(self, vault: Vault, sealed: ListedDialog) -> None:
         self._vault = vault
         self._sealed = sealed
         self._key = unwrap(vault, sealed)
@@ -75,8 +75,13 @@ class Opened:
         """Return a message's language as the chatbot wrote it, where that is not the canonical spelling."""
         return self.lines[seq - 1].spelt
 
+    @property
+    def metadata(self) -> dict[str, str] | None:
+        sealed = self._sealed.metadata
+        return None if sealed is None else decode_metadata(self._open("metadata", sealed))
+
     def content_digest(self) -> bytes:
-        """Return the keyed digest of what is stored, made from the words themselves."""
+        """Return the keyed digest of what is stored, made from the words themselves; for a dialog with its heads."""
         heads = enumerate(zip(self._sealed.heads, self.lines, strict=True), 1)
         said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
@@ -120,17 +125,6 @@ class Opened:
             given_by=record.given_by,
         )
 
-    def whole(self, scope: ReadScope) -> KeptDialog:
-        sealed = self._sealed
-        heads = enumerate(sealed.heads, 1)
-        rows = (MessageRow(0, seq, head.role, head.language, head.received_at) for seq, head in heads)
-        fields: dict[str, Any] = msgspec.structs.asdict(self.summary(scope)) | {
-            "metadata": None if sealed.metadata is None else decode_metadata(self._open("metadata", sealed.metadata)),
-            "receipt": sealed.receipt,
-            "messages": self.messages(rows, scope),
-        }
-        return KeptDialog(**fields)
-
     def chat(self, scope: ReadScope) -> Chat:
         record = self._sealed.record
         return Chat(
@@ -160,6 +154,23 @@ class Opened:
             raise Damaged(record.dialog_id) from None
 
 
+def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
+    """Return all of a dialog.
+
+    Raises:
+        Damaged: If it does not open.
+    """
+    opened = Opened(vault, stored)
+    heads = enumerate(stored.heads, 1)
+    rows = (MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads)
+    fields: dict[str, Any] = msgspec.structs.asdict(opened.summary(scope)) | {
+        "metadata": opened.metadata,
+        "receipt": stored.receipt,
+        "messages": opened.messages(rows, scope),
+    }
+    return KeptDialog(**fields)
+
+
 class Opener:
     """Opens what one reader sees. What does not open is left out, and named: it takes no neighbours along."""
 
@@ -168,7 +179,7 @@ class Opener:
         self._scope = scope
         self.damaged: set[str] = set()
 
-    def open(self, sealed: SealedDialog, *, words: bool = True) -> Opened | None:
+    def open(self, sealed: ListedDialog, *, words: bool = True) -> Opened | None:
         """Return the dialog, with or without its words; None if it is damaged."""
         try:
             opened = Opened(self._vault, sealed)
@@ -178,12 +189,12 @@ class Opener:
             return None
         return opened
 
-    def open_all(self, sealed: Mapping[int, SealedDialog]) -> dict[int, Opened]:
+    def open_all(self, sealed: Mapping[int, ListedDialog]) -> dict[int, Opened]:
         found = ((number, self.open(dialog)) for number, dialog in sealed.items())
         return {number: opened for number, opened in found if opened is not None}
 
     def messages(
-        self, rows: Iterable[MessageRow], sealed: Mapping[int, SealedDialog]
+        self, rows: Iterable[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return the message of each row whose dialog opens."""
         dialogs = self.open_all(sealed)

@@ -1,5 +1,6 @@
 """Sealing: a granted dialog becomes what the store keeps. `opening` is the way back."""
 
+import hmac
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -8,19 +9,18 @@ import msgspec
 from ..clock import to_micros
 from ..consent.record import Record, canonical_content
 from ..dialogs.dialog import Dialog, Utterance
-from ..errors import Conflict
 from ..keys.vault import DialogKey, Vault, epoch_of, withdrawal_hash
-from . import contents
+from . import contents, rules
 from .contents import Line
 from .opening import unwrap
-from .store import MessageHead, SealedDialog
+from .store import MessageHead, SealedDialog, StoredDialog
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]
 """Makes the receipt of a consent record, a number of messages and the keyed digest of the content."""
 
 
 class Sealer:
-    """Seals one granted dialog; satisfies `stores.Candidate`.
+    """Seals one granted dialog; satisfies `store.Candidate`.
 
     `sign` makes the receipt of a record and a keyed content digest.
     """
@@ -38,7 +38,7 @@ class Sealer:
         self._key = vault.new_key()
         self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
 
-    def code(self, stored: SealedDialog) -> str:
+    def code(self, stored: StoredDialog) -> str:
         """Return the withdrawal code of what is stored: this dialog, or the same one that was there already."""
         key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)
         return key.withdrawal_code()
@@ -49,25 +49,26 @@ class Sealer:
             return self.sealed.wrapped
         return self._vault.wrap(self._key, self._dialog.id, epoch)
 
-    def meet(self, stored: SealedDialog) -> SealedDialog:
+    def reconcile(self, stored: StoredDialog) -> StoredDialog:
         """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.
 
         Raises:
             Conflict: If it is another dialog, another customer's or another credential's, or would widen the consent.
         """
         key = unwrap(self._vault, stored)
-        mine, theirs = self._record, stored.record
-        if (mine.customer, mine.owner) != (theirs.customer, theirs.owner) or key.digest(
-            self._content
-        ) != stored.content:
-            raise Conflict
-        if set(mine.purposes) == set(theirs.purposes):
+        is_same = hmac.compare_digest(key.digest(self._content), stored.content)
+        record = rules.on_repeat(self._record, stored.record, is_same=is_same)
+        if record is None:
             return stored
-        if not set(mine.purposes) < set(theirs.purposes):
-            raise Conflict
-        # Narrower, and otherwise the consent that was given then: a replay must not prolong what it restricts.
-        narrowed = self._seal(key, msgspec.structs.replace(theirs, purposes=mine.purposes), stored.wrapped)
-        return msgspec.structs.replace(narrowed, stored_at=stored.stored_at, opened_at=stored.opened_at)
+        fresh = self._seal(key, record, stored.wrapped)
+        return msgspec.structs.replace(
+            stored,
+            record=record,
+            receipt=fresh.receipt,
+            texts=fresh.texts,
+            customer=fresh.customer,
+            metadata=fresh.metadata,
+        )
 
     def _seal(self, key: DialogKey, record: Record, wrapped: bytes) -> SealedDialog:
         dialog, bound = self._dialog, record.digest()
@@ -79,7 +80,6 @@ class Sealer:
             messages=len(dialog.utterances),
             opened_at=to_micros(dialog.opened_at),
             received_at=to_micros(dialog.utterances[-1].received_at),
-            stored_at=record.decided_at,
             receipt=self._sign(record, len(dialog.utterances), content),
             withdrawal_hash=withdrawal_hash(key.withdrawal_code()),
             content=content,

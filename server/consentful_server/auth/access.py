@@ -68,7 +68,7 @@ class Access(Protocol):
         ...
 
 
-class OpenDoor:
+class NoAuthentication:
     """`--auth none`: whoever reaches the loopback interface may do everything."""
 
     async def authenticate(self, token: str | None) -> Principal:

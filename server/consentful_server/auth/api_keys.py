@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..access_log.chain import SERVICE, Actor
-from ..access_log.log import Logbook
+from ..access_log.log import AccessLog
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
-from ..stores.store import Store
 from .access import Principal, Scope
-from .store import Credential
+from .store import Credential, CredentialStore
 
 _PREFIX: Final = "cfl"
 """By which scanners for leaked secrets recognise a key."""
@@ -28,9 +27,9 @@ class ApiKeys:
     A key reads `cfl_<id>_<secret>`: the id finds the row, the secret (256 bits) is compared in constant time.
     """
 
-    def __init__(self, store: Store, logbook: Logbook, pepper: bytes, clock: Clock) -> None:
+    def __init__(self, store: CredentialStore, access_log: AccessLog, pepper: bytes, clock: Clock) -> None:
         self._store = store
-        self._logbook = logbook
+        self._access_log = access_log
         self._pepper = pepper
         self._clock = clock
         self._seen: dict[str, tuple[float, Credential | None]] = {}
@@ -61,7 +60,7 @@ class ApiKeys:
         """Put on record when keys were used since the last time."""
         used, self._used = self._used, {}
         if used:
-            await self._store.credentials.used(used)
+            await self._store.used(used)
 
     async def create(
         self,
@@ -83,18 +82,18 @@ class ApiKeys:
             created_at=to_micros(self._clock.now()),
             expires_at=expires_at,
         )
-        await self._store.credentials.add(credential, self._logbook.note(by, "key.created", subject=key_id))
+        await self._store.add(credential, self._access_log.note(by, "key.created", subject=key_id))
         return f"{_PREFIX}_{key_id}_{secret}"
 
     async def revoke(self, key_id: str, *, by: Actor) -> bool:
         """Revoke a key by its id, from now on; False if there is none."""
-        return await self._store.credentials.revoke(key_id, self._logbook.note(by, "key.revoked", subject=key_id))
+        return await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()
         until, credential = self._seen.get(key_id, (0.0, None))
         if now >= until:
-            credential = await self._store.credentials.find(key_id)
+            credential = await self._store.find(key_id)
             if len(self._seen) >= _CACHED_AT_MOST:
                 self._seen.clear()
             self._seen[key_id] = (now + _RECHECK_S, credential)

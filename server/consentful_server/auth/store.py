@@ -23,7 +23,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """To the minute."""
 
 
-class Credentials(Protocol):
+class CredentialStore(Protocol):
     """The store's API keys."""
 
     async def all(self) -> list[Credential]:

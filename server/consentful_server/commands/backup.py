@@ -5,6 +5,7 @@ from pathlib import Path
 from ..operations import backup as copies
 from ..service import Service
 from ..settings import Place
+from ..stores.open import backend_of
 from . import ERR, OUT, Where, with_service
 
 
@@ -34,7 +35,7 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
         folder: Holds `data` and `keys`.
         name: Of the backup, as `backup` printed it.
     """
-    copies.restore(folder, name, place)
+    copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
     proof = with_service(place, copies.prove)
     OUT.print(f"{proof.opened:,} dialogs open to the last word.")
     if proof.damaged:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..settings import Place
-from ..stores.sqlite import prepare
+from ..stores.open import backend_of
 from . import ERR, OUT, Token, Url, Where
 from .client.demo import DEFAULT_DIALOGS, Demo
 from .client.export import Export
@@ -47,8 +47,7 @@ def export(
 
 def migrate(place: Where = Place()) -> int:
     """Bring the database to this version's schema. `serve` does it by itself."""
-    place.database_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    steps = prepare(place.database_path)
+    steps = backend_of(place.database, place.data_dir).migrate()
     for step in steps:
         OUT.print(f"{step.number:04d} {step.name}")
     OUT.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")

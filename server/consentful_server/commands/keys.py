@@ -36,7 +36,7 @@ def create(
     if days is not None and days < 1:
         raise BadSetting("days", "a whole number above 0")
     end = None if days is None else to_micros(SystemClock().now() + timedelta(days=days))
-    print(with_service(place, lambda service: service.keys.create(name, scope, purpose, end, by=OPERATOR)))  # noqa: T201
+    print(with_service(place, lambda service: service.api_keys.create(name, scope, purpose, end, by=OPERATOR)))  # noqa: T201
     return 0
 
 
@@ -53,7 +53,7 @@ def list_keys(place: Where = Place()) -> int:
 @keys.command
 def revoke(key_id: str, *, place: Where = Place()) -> int:
     """Revoke a key by its id; a running server stops taking it within five seconds."""
-    if with_service(place, lambda service: service.keys.revoke(key_id, by=OPERATOR)):
+    if with_service(place, lambda service: service.api_keys.revoke(key_id, by=OPERATOR)):
         return 0
     ERR.print(f"There is no key {key_id}; `consentful keys list` shows them.", markup=False)
     return 1

@@ -27,7 +27,7 @@ def add(file: Path, *, place: Where = Place()) -> int:
         raise BadSetting("file", f"a notice in TOML; {file} is none")
     wordings = read_notice(file.read_bytes())
     try:
-        with_service(place, lambda service: service.offer(wordings, by=OPERATOR))
+        with_service(place, lambda service: service.offer.add(wordings, by=OPERATOR))
     except Conflict:
         raise BadSetting(
             "id", f"{wordings[0].id} was on offer with other words; give the new ones another id"
@@ -73,7 +73,7 @@ def retire(notice_id: str, *, place: Where = Place()) -> int:
         offered = {wording.id for wording in await service.store.notices.all() if wording.retired_at is None}
         if offered == {notice_id}:
             raise BadSetting("notice_id", "the last one on offer; add another one first")
-        return await service.retire(notice_id, by=OPERATOR)
+        return await service.offer.retire(notice_id, by=OPERATOR)
 
     if with_service(place, work):
         return 0

@@ -1,7 +1,7 @@
 """The privacy officer's commands: erase, verify, purge, and the record of processing."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -15,9 +15,8 @@ from ..privacy import processing, retention
 from ..privacy.store import PrivacyRequest
 from ..service import Service
 from ..settings import Place, Settings
+from ..stores.open import backend_of
 from . import ERR, OUT, Where, with_service
-
-_EVERY_ONE: Final = 2**31
 
 
 def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
@@ -34,8 +33,8 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
 
     async def work(service: Service) -> PrivacyRequest:
         if customer is not None:
-            return await service.privacy.erase(customer, by=OPERATOR)
-        return await service.privacy.erase_dialog(dialog or "", by=OPERATOR)
+            return await service.privacy_requests.erase(customer, by=OPERATOR)
+        return await service.privacy_requests.erase_dialog(dialog or "", by=OPERATOR)
 
     done = with_service(place, work)
     table = Table("request", "dialogs", "messages", "status", title="Erased")
@@ -85,10 +84,10 @@ def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
 
     async def count(service: Service) -> int:
         now = to_micros(service.clock.now())
-        return len(await service.store.expired(now, _EVERY_ONE))
+        return await service.store.dialogs.count_expired(now)
 
     async def erase(service: Service) -> int:
-        return await retention.purge(service.archive, service.clock)
+        return await retention.purge(service.archive, service.store.dialogs, service.clock)
 
     dialogs = with_service(place, count if dry_run else erase)
     OUT.print(f"{dialogs:,} dialogs {'would be' if dry_run else 'were'} erased.")
@@ -104,7 +103,7 @@ def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Setti
 
 def _check_log(place: Place, head: str | None) -> int:
     anchor = None if head is None else read_head(head)
-    check = with_service(place, lambda service: service.logbook.check(anchor))
+    check = with_service(place, lambda service: service.access_log.check(anchor))
     OUT.print(f"{check.entries:,} entries hold. The head is {check.head}", highlight=False, soft_wrap=True)
     if check.fault is None:
         return 0
@@ -113,7 +112,7 @@ def _check_log(place: Place, head: str | None) -> int:
 
 
 def _search(place: Place, marker: str) -> int:
-    folders = [place.database_path.parent, place.keys_dir]
+    folders = [*backend_of(place.database, place.data_dir).folders, place.keys_dir]
     found = list(verification.search(folders, marker))
     for path in found:
         OUT.print(str(path), markup=False)

@@ -7,7 +7,8 @@ from cyclopts import App
 from rich.table import Table
 
 from ..clock import from_micros
-from ..keys.rotation import Standing
+from ..keys.deployment import replace_signing_key
+from ..keys.rotation import RotationStatus
 from ..keys.signing import Jwk
 from ..keys.store import Epoch
 from ..service import Service
@@ -21,16 +22,16 @@ roots = App(name="roots", help="The root keys: list the master key's epochs and 
 def list_(*, place: Where = Place()) -> int:
     """List the epochs of the master key, how many keys and erasures wait for one to end, and the signing keys."""
 
-    async def look(service: Service) -> tuple[list[Epoch], Standing, Sequence[Jwk]]:
-        return await service.store.epochs.all(), await service.rotation.standing(), service.signer.jwks
+    async def look(service: Service) -> tuple[list[Epoch], RotationStatus, Sequence[Jwk]]:
+        return await service.store.epochs.all(), await service.rotation.status(), service.signer.jwks
 
-    epochs, standing, jwks = with_service(place, look)
+    epochs, status, jwks = with_service(place, look)
     table = Table("epoch", "begun", "master destroyed")
     for epoch in epochs:
         table.add_row(str(epoch.number), _moment(epoch.begun_at), _moment(epoch.destroyed_at))
     OUT.print(table)
-    age = timedelta(seconds=round(standing.age.total_seconds()))
-    OUT.print(f"The epoch is {age} old; {standing.left:,} keys are to be rewrapped; {standing.incomplete:,} erasures")
+    age = timedelta(seconds=round(status.age.total_seconds()))
+    OUT.print(f"The epoch is {age} old; {status.left:,} keys are to be rewrapped; {status.incomplete:,} erasures")
     OUT.print("are unreadable, and complete when their epoch has ended.")
     keys = Table("signing key (kid)", "state")
     for number, jwk in enumerate(jwks):
@@ -47,7 +48,7 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
         signing: Replace the key that signs receipts instead. What it signed can still be verified.
     """
     if signing:
-        with_service(place, lambda service: service.replace_signing_key())
+        with_service(place, _replace_signing_key)
         OUT.print("A new key signs; running servers take it up within a minute.")
         OUT.print("The old one is destroyed; its public half stays published, to verify with.")
         return 0
@@ -56,6 +57,10 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
         return 0
     ERR.print("A reader holds the log, or a key cannot be rewrapped; a running server goes on by itself.")
     return 1
+
+
+async def _replace_signing_key(service: Service) -> None:
+    await replace_signing_key(service.store.facts, service.settings.keys_dir, service.deployment, service.signer)
 
 
 def _moment(at: int | None) -> str:

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from consentful import wire
 
-from ..errors import BadRequest, UnknownNotice, UnknownPurpose
+from ..errors import BadRequest, Conflict, UnknownNotice, UnknownPurpose
 from .language import canonical, fallbacks
 
 _FALLBACK_LANGUAGE: Final = "en"
@@ -110,6 +110,22 @@ class Catalogue:
         if wording is None:
             raise UnknownNotice
         return wording
+
+
+def is_new(wordings: Iterable[Wording], known: Iterable[Wording]) -> bool:
+    """Whether a notice is to be added, where these wordings of its id are known. What was shown is never changed.
+
+    Raises:
+        Conflict: If it was on offer with other words.
+    """
+    before, now = ({_without_times(it) for it in them} for them in (known, wordings))
+    if before and before != now:
+        raise Conflict
+    return not before
+
+
+def _without_times(wording: Wording) -> Wording:
+    return msgspec.structs.replace(wording, added_at=0, retired_at=None)
 
 
 class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from ..access_log.store import Note
 from .notices import Wording
 
 
-class Notices(Protocol):
+class NoticeStore(Protocol):
     """The store's notices. What was shown once is never changed."""
 
     async def all(self) -> list[Wording]:

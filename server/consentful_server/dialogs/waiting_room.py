@@ -12,9 +12,8 @@ import msgspec
 
 from consentful import wire
 
-from ..archive.store import SealedDialog, Tombstone
+from ..archive.store import StoredDialog, Tombstone
 from ..auth.access import Principal
-from ..clock import from_micros
 from ..errors import Conflict, Erased, NotFound, Overloaded
 from ..service import Service
 from .deadlines import Expire, Patience
@@ -123,7 +122,7 @@ class WaitingRoom:
         service.registry.release(dialog.id, waiting)
         service.registry.leave(waiting)
         service.metrics.ended.labels(outcome).inc()
-        service.stats.ended(dialog.bot, outcome)
+        service.statistics.ended(dialog.bot, outcome)
         service.metrics.messages.inc(len(dialog.utterances))
 
     def _begin(self, customer_id: str, dialog_id: str, who: Principal) -> Waiting:
@@ -162,11 +161,11 @@ class WaitingRoom:
         waiting.counted += size
 
     async def _refuse_stored(self, dialog_id: str) -> None:
-        found = await self._service.store.find(dialog_id)
-        if isinstance(found, SealedDialog):
+        found = await self._service.archive.find(dialog_id)
+        if isinstance(found, StoredDialog):
             raise Conflict
         if isinstance(found, Tombstone):
-            raise Erased(dialog_id, from_micros(found.erased_at))
+            raise Erased(dialog_id, found.moment)
 
     async def _decide(self, waiting: Waiting, granted: bool) -> Decided:
         dialog, archive = waiting.dialog, self._service.archive
@@ -186,14 +185,14 @@ class WaitingRoom:
             waiting.deciding = None
 
     async def _decided(self, dialog_id: str, granted: bool, who: Principal) -> Decided:
-        found = await self._service.store.find(dialog_id)
-        if isinstance(found, SealedDialog) and found.record.owner == who.id:
+        found = await self._service.archive.find(dialog_id)
+        if isinstance(found, StoredDialog) and found.record.owner == who.id:
             if not granted:
                 await self._service.archive.erase(dialog_id, "withdrawn", owner=who.id, by=who.actor)
             return Decided(dialog_id, granted, found.messages)
         if isinstance(found, Tombstone) and found.owner == who.id:
             if granted:
-                raise Erased(dialog_id, from_micros(found.erased_at))
+                raise Erased(dialog_id, found.moment)
             return Decided(dialog_id, False, found.messages)
         discarded = self._discarded.get((who.id, dialog_id))
         if discarded is None or granted:

@@ -9,7 +9,7 @@ import msgspec
 from consentful import wire
 
 from .. import errors
-from ..access_log.views import LogEntry, Recipient
+from ..access_log.views import LogEntry, Recipient, SeenDialog
 from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
 from ..dialogs.waiting_room import Decided
@@ -20,7 +20,6 @@ from ..edges.http.problems import Problem, problem_of
 from ..edges.routes import (
     access_log,
     erasures,
-    exports,
     health,
     jwks,
     original,
@@ -30,6 +29,7 @@ from ..edges.routes import (
     withdrawals,
 )
 from ..errors import Refusal
+from ..exports.views import Erasure, ShownExport
 
 _ASKED: Final = "Where is my parcel?"
 _ANSWERED: Final = "It arrives tomorrow."
@@ -160,7 +160,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     stats.OutcomeList: stats.OutcomeList(
         [stats.DayOutcomes(day="2026-01-31", bot="parcel-bot", granted=1, declined=0, dropped=2)]
     ),
-    exports.ShownExport: exports.ShownExport(
+    ShownExport: ShownExport(
         id=_EXPORT_ID,
         who="research",
         filter={"language": "en", "watermark": 12},
@@ -177,7 +177,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         erased=[_DIALOG_ID],
     ),
     erasures.Erasures: erasures.Erasures(
-        [erasures.Erasure(dialog_id=_DIALOG_ID, erased_at=_STORED_AT, exports=[_EXPORT_ID], read=False)],
+        [Erasure(dialog_id=_DIALOG_ID, erased_at=_STORED_AT, exports=[_EXPORT_ID], read=False)],
         "AAAAAAAAAAyXrN4T0lqT1wJ5m8kV2c7A",
         False,
     ),
@@ -197,7 +197,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),
     access_log.SeenDialogs: access_log.SeenDialogs(
-        [access_log.SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
+        [SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
     ),
     LogEntry: _ENTRY,
     original.Pushed: original.Pushed(_ASKED, "EN"),

@@ -1,115 +1,65 @@
-"""Exports: what was sent, what has become of it since, and who must be told (GDPR art. 19)."""
+"""The feed of erasures: who was handed a dialog is told when it is erased (GDPR art. 19)."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import msgspec
 
-from ..access_log.log import Logbook
 from ..auth.read_scope import ReadScope
-from ..clock import Clock, to_micros
-from ..errors import NotFound
-from ..stores.store import Store
+from ..clock import Clock, from_micros, to_micros
 from .recipients import Recipients
-from .store import ErasedDialog, Export
+from .store import ErasedDialog, ExportStore
+from .views import Erasure
 
 _BLOCK: Final = 1_000
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """One export: the record of it, what was asked for, when (microseconds), and what was erased since.
+class FeedPage(msgspec.Struct, frozen=True):
+    """Erasures in the order in which they were committed, the place that they lead to, and whether there are more."""
 
-    `record` is None while it runs, and for good if the server died meanwhile.
-    """
-
-    id: str
-    who: str
-    wanted: dict[str, Any] | None
-    began_at: int
-    ended_at: int | None
-    record: Export | None
-    erased: list[str]
+    items: list[Erasure]
+    place: int
+    more: bool
 
 
-class Told(msgspec.Struct, frozen=True):
-    """One erasure, as a recipient is told: the exports of theirs that held the dialog, and whether any page did."""
+class Feed:
+    """One deployment's feed of erasures."""
 
-    erased: ErasedDialog
-    exports: list[str]
-    was_read: bool
-
-
-class Exports:
-    """One deployment's exports."""
-
-    def __init__(self, store: Store, logbook: Logbook, clock: Clock) -> None:
+    def __init__(self, store: ExportStore, recipients: Recipients, clock: Clock) -> None:
         self._store = store
-        self._logbook = logbook
+        self._recipients = recipients
         self._clock = clock
-        self._recipients = Recipients(store)
 
-    async def manifest(self, export_id: str, who: str | None) -> Manifest:
-        """Return an export of theirs; None means anyone's.
+    async def read(self, after: int, limit: int, scope: ReadScope, *, of_everyone: bool) -> FeedPage:
+        """Return what was erased after a place in the feed, with the caller's exports that held it, or everyone's.
 
-        Raises:
-            NotFound: If there is none.
-        """
-        entries = await self._store.exports.entries(export_id)
-        began = next((logged for logged in entries if logged.link.entry.action.endswith(".streamed")), None)
-        if began is None or who not in (None, began.link.entry.who):
-            raise NotFound
-        record = await self._store.exports.find(export_id)
-        ended = entries[-1].link.entry
-        return Manifest(
-            id=export_id,
-            who=began.link.entry.who,
-            wanted=self._logbook.values_of(began),
-            began_at=began.link.entry.at,
-            ended_at=None if record is None else ended.at,
-            record=record,
-            erased=[] if record is None else await self._erased_of(record),
-        )
-
-    async def erasures(
-        self, after: int, limit: int, scope: ReadScope, *, all_of_it: bool
-    ) -> tuple[list[Told], int, bool]:
-        """Return what was erased after a place in the feed, the place that this leads to, and whether there is more.
-
-        To ask from a place on is to have been told of all before it: that is noted.
+        To ask from a place on is to have been told of all before it: that is recorded.
         """
         who = scope.by.name
         if after:
-            await self._store.exports.follow(who, after, to_micros(self._clock.now()))
+            await self._store.follow(who, after, to_micros(self._clock.now()))
         await self._recipients.refresh()
-        erased = await self._store.exports.erased(after, limit + 1)
-        told = [
-            Told(
-                it,
-                self._recipients.exports_with(it.number, None if all_of_it else who),
-                self._recipients.read(who, it.number),
-            )
-            for it in erased[:limit]
-            if scope.covers(it.purposes)
-        ]
-        return told, erased[:limit][-1].place if erased else after, len(erased) > limit
+        erased = await self._store.erased(after, limit + 1)
+        items = [self._told(it, who, of_everyone) for it in erased[:limit] if scope.covers(it.purposes)]
+        return FeedPage(items, erased[:limit][-1].place if erased else after, len(erased) > limit)
 
-    async def untold_since(self) -> int | None:
-        """Return when the oldest erasure happened that a recipient was not told of yet, in microseconds."""
+    async def untold_since(self) -> datetime | None:
+        """Return when the oldest erasure happened that a recipient was not told of yet; None if there is none."""
         await self._recipients.refresh()
-        followed = await self._store.exports.followed()
+        followed = await self._store.followed()
         waiting = {name: followed.get(name, 0) for name in self._recipients.names()}
         after = min(waiting.values(), default=0)
-        while waiting and (block := await self._store.exports.erased(after, _BLOCK)):
+        while waiting and (block := await self._store.erased(after, _BLOCK)):
             for it in block:
                 if any(it.place > seen and self._recipients.holds(name, it.number) for name, seen in waiting.items()):
-                    return it.erased_at
+                    return from_micros(it.erased_at)
             after = block[-1].place
         return None
 
-    async def _erased_of(self, export: Export) -> list[str]:
-        await self._recipients.refresh()
-        found: list[str] = []
-        after = export.place
-        while block := await self._store.exports.erased(after, _BLOCK):
-            found += [it.dialog_id for it in block if export.id in self._recipients.exports_with(it.number, export.who)]
-            after = block[-1].place
-        return found
+    def _told(self, erased: ErasedDialog, who: str, of_everyone: bool) -> Erasure:
+        return Erasure(
+            dialog_id=erased.dialog_id,
+            erased_at=from_micros(erased.erased_at),
+            exports=self._recipients.exports_with(erased.number, None if of_everyone else who),
+            read=self._recipients.read(who, erased.number),
+        )

@@ -10,7 +10,7 @@ from typing import Final
 from pyroaring import BitMap
 
 from ..access_log.chain import HANDED_OUT, Entry, unpack
-from ..stores.store import Store
+from ..access_log.store import AccessLogStore
 
 _BLOCK: Final = 2_000
 
@@ -18,7 +18,7 @@ _BLOCK: Final = 2_000
 class Recipients:
     """Knows who holds a copy of what."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: AccessLogStore) -> None:
         self._store = store
         self._read_up_to = 0
         self._streams: defaultdict[str, dict[str, BitMap]] = defaultdict(dict)
@@ -26,7 +26,7 @@ class Recipients:
 
     async def refresh(self) -> None:
         """Take in what was logged since the last time."""
-        while block := await self._store.access_log.links(self._read_up_to, _BLOCK):
+        while block := await self._store.links(self._read_up_to, _BLOCK):
             for logged in block:
                 self._take(logged.link.entry)
             self._read_up_to = block[-1].link.entry.number

@@ -37,7 +37,7 @@ class ErasedDialog(msgspec.Struct, frozen=True):
     purposes: tuple[str, ...]
 
 
-class Exports(Protocol):
+class ExportStore(Protocol):
     """The store's exports, and its feed of erasures, in the order in which they were committed."""
 
     async def add(self, export: Export, note: Note) -> None:

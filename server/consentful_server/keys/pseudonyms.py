@@ -5,6 +5,9 @@ import hmac
 from typing import Final
 
 PREFIX: Final = "cus_"
+PATTERN: Final = rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)"
+"""A pseudonym as a regular expression."""
+
 _BYTES: Final = 16
 
 

@@ -18,10 +18,10 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from ..clock import Clock, to_micros
-from ..stores.store import Store
+from ..leases import Leases
 from .masters import Masters
 from .roots import wrapping_check
-from .store import Epoch, Rewrapped, WrappedKey
+from .store import Epoch, EpochStore, Rewrapped, WrappedKey
 from .vault import Unopenable, Vault
 
 _AT_ONCE: Final = 2_000
@@ -34,7 +34,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _log: Final = logging.getLogger("consentful.rotation")
 
 
-class Standing(NamedTuple):
+class RotationStatus(NamedTuple):
     """How the rotation stands: the latest epoch, its age, and the keys that are wrapped under earlier ones."""
 
     epoch: int
@@ -47,9 +47,17 @@ class Rotation:
     """Ends epochs when their time is over, a step at a time."""
 
     def __init__(
-        self, store: Store, vault: Vault, masters: Masters, deployment: bytes, clock: Clock, length: timedelta
+        self,
+        store: EpochStore,
+        leases: Leases,
+        vault: Vault,
+        masters: Masters,
+        deployment: bytes,
+        clock: Clock,
+        length: timedelta,
     ) -> None:
         self._store = store
+        self._leases = leases
         self._vault = vault
         self._masters = masters
         self._deployment = deployment
@@ -63,7 +71,7 @@ class Rotation:
         living = await self._living()
         if len(living) == 1 and self._age(living[0]) < self._length:
             return False
-        if not await self._store.leases.take(_LEASE, self._holder, _LEASE_LENGTH):
+        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):
             return False
         if len(living) == 1:
             await self.begin()
@@ -80,46 +88,46 @@ class Rotation:
 
     async def begin(self) -> None:
         """Begin the next epoch."""
-        number = (await self._store.epochs.all())[-1].number + 1
+        number = (await self._store.all())[-1].number + 1
         await asyncio.to_thread(self._masters.make, number)
         masters = await asyncio.to_thread(self._masters.all)
         check = wrapping_check(number, masters[number], self._deployment)
-        await self._store.epochs.begin(number, to_micros(self._clock.now()), check)
+        await self._store.begin(number, to_micros(self._clock.now()), check)
         self._vault.renew(masters)
         self._passed = 0
         _log.info("epoch begun", extra={"epoch": number})
 
     async def renew(self) -> None:
         """Take up the masters that there are now, and let go of those that were destroyed."""
-        known = {epoch.number for epoch in await self._store.epochs.all()}
+        known = {epoch.number for epoch in await self._store.all()}
         masters = await asyncio.to_thread(self._masters.all)
         self._vault.renew({number: master for number, master in masters.items() if number in known})
 
-    async def standing(self) -> Standing:
+    async def status(self) -> RotationStatus:
         """Return how the rotation stands."""
         living = await self._living()
         latest = living[-1]
         # Counting looks at every key; once the earlier masters are destroyed there is none to count.
-        left = await self._store.epochs.left(latest.number) if len(living) > 1 else 0
-        return Standing(latest.number, self._age(latest), left, await self._store.epochs.incomplete())
+        left = await self._store.left(latest.number) if len(living) > 1 else 0
+        return RotationStatus(latest.number, self._age(latest), left, await self._store.incomplete())
 
     async def _living(self) -> list[Epoch]:
-        return [epoch for epoch in await self._store.epochs.all() if epoch.destroyed_at is None]
+        return [epoch for epoch in await self._store.all() if epoch.destroyed_at is None]
 
     async def _go_on(self, living: list[Epoch]) -> bool:
         latest = living[-1].number
-        keys = await self._store.epochs.keys_before(latest, self._passed, _AT_ONCE)
+        keys = await self._store.keys_before(latest, self._passed, _AT_ONCE)
         if keys:
             rewrapped = [self._rewrapped(key, latest) for key in keys]
-            await self._store.epochs.rewrap([key for key in rewrapped if key is not None])
+            await self._store.rewrap([key for key in rewrapped if key is not None])
             self._passed = keys[-1].dialog
             return True
         self._passed = 0
-        if not await self._store.epochs.empty(latest, to_micros(self._clock.now())):
+        if not await self._store.empty(latest, to_micros(self._clock.now())):
             return False
         for epoch in living[:-1]:
             await asyncio.to_thread(self._masters.destroy, epoch.number)
-        await self._store.epochs.end(latest, to_micros(self._clock.now()))
+        await self._store.end(latest, to_micros(self._clock.now()))
         await self.renew()
         _log.info("epoch ended", extra={"epoch": latest - 1})
         return True

@@ -36,7 +36,7 @@ class Rewrapped(NamedTuple):
     after: bytes
 
 
-class Epochs(Protocol):
+class EpochStore(Protocol):
     """The store's epochs."""
 
     async def all(self) -> list[Epoch]:
@@ -72,7 +72,7 @@ class Epochs(Protocol):
         ...
 
 
-class Facts(Protocol):
+class FactStore(Protocol):
     """The store's facts. One that was stated is never changed."""
 
     async def all(self) -> dict[str, bytes]: ...

@@ -14,7 +14,7 @@ _ALL: Final = Rate(burst=1_000, per_second=100)
 """Codes have 128 bits, which nobody guesses: this is for the store, which looks each of them up."""
 
 
-class Guesses:
+class WithdrawalAttempts:
     """Lets so many codes be tried, from one address and from all of them."""
 
     def __init__(self, clock: Clock) -> None:

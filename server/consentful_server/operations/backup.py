@@ -7,20 +7,18 @@ Copies of keys live for one epoch: a backup destroys those that hold a master wh
 that were copied with them open nowhere.
 """
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..archive.store import SealedDialog
+from ..archive.store import StoredDialog
 from ..errors import BadBackup, Damaged
 from ..keys import roots, signing
 from ..keys.files import destroy_file, sync_folder, write_new
 from ..keys.masters import FileMasters
 from ..privacy.ledger import NAME as LEDGER
 from ..service import Service
-from ..settings import Place
-from ..stores.sqlite.backup import copy, put_together, stated
+from ..stores.store import Backend, Contents
 
 _KEYS: Final = "dialog_keys.db"
 _AT_ONCE: Final = 1_000
@@ -52,10 +50,10 @@ async def back_up(service: Service, folder: Path, at: datetime) -> Made:
         raise BadBackup(f"{data} is there already; nothing was changed")
     for path in (data.parent, keys):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = service.settings
-    before = _roots(place.keys_dir)  # an epoch may end meanwhile: its master is looked for before and after
-    await asyncio.to_thread(copy, place.database_path, data, keys / _KEYS)
-    for file, content in (before | _roots(place.keys_dir)).items():
+    keys_dir = service.settings.keys_dir
+    before = _roots(keys_dir)  # an epoch may end meanwhile: its master is looked for before and after
+    await service.store.snapshot(data, keys / _KEYS)
+    for file, content in (before | _roots(keys_dir)).items():
         write_new(keys / file, content)
     for path in (keys, keys.parent, data.parent):
         sync_folder(path)
@@ -73,7 +71,7 @@ async def prune(service: Service, folder: Path) -> list[str]:
     return [keys.name for keys in old]
 
 
-def restore(folder: Path, name: str, place: Place) -> None:
+def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> None:
     """Put a backup in its place. Keys that are there already stay, with the ledger of what was erased since.
 
     Raises:
@@ -84,22 +82,20 @@ def restore(folder: Path, name: str, place: Place) -> None:
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if not data.is_file() or not (keys / _KEYS).is_file():
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
-    if place.database_path.exists():
-        raise BadBackup(f"{place.database_path} is there already; name another --data-dir; nothing was changed")
-    _check(data, keys, place.keys_dir)
-    for path in (place.database_path.parent, place.keys_dir):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if backend.exists():
+        raise BadBackup(f"{backend.name} is there already; name another --data-dir; nothing was changed")
+    _check(backend.contents(data), keys, keys_dir)
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in _roots(keys).items():
-        if not signing.is_retired(place.keys_dir / file):
-            write_new(place.keys_dir / file, content)
-    sync_folder(place.keys_dir)
-    put_together(data, keys / _KEYS, place.database_path)
+        if not signing.is_retired(keys_dir / file):
+            write_new(keys_dir / file, content)
+    sync_folder(keys_dir)
+    backend.restore(data, keys / _KEYS)
 
 
-def _check(data: Path, keys: Path, beside: Path) -> None:
+def _check(says: Contents, keys: Path, beside: Path) -> None:
     """See that the keys fit the data, and those that are where they go to, before anything is put there."""
     copied = roots.load(keys)
-    says = stated(data)
     roots.check(copied, says.facts[roots.DEPLOYMENT], roots.stated(says.facts, says.emptied, copied))
     for name, content in _roots(keys).items():
         other = beside / name
@@ -122,9 +118,9 @@ async def prove(service: Service) -> Proof:
 
 
 async def _is_whole(service: Service, dialog_id: str) -> bool:
-    found = await service.store.find(dialog_id)
+    found = await service.archive.find(dialog_id)
     try:
-        return not isinstance(found, SealedDialog) or service.archive.content_digest(found) == found.content
+        return not isinstance(found, StoredDialog) or service.archive.content_digest(found) == found.content
     except Damaged:
         return False
 

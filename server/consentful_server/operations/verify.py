@@ -7,8 +7,7 @@ from typing import Any, Final, Literal
 import jwt
 import msgspec
 
-from ..archive.store import SealedDialog, Tombstone
-from ..clock import from_micros
+from ..archive.store import StoredDialog, Tombstone
 from ..errors import BadRequest, Refusal
 from ..service import Service
 
@@ -45,10 +44,10 @@ async def check_receipt(receipt: str, service: Service) -> Verdict:
         dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
     except (jwt.PyJWTError, KeyError, ValueError) as error:
         raise BadReceipt(f"not a receipt that this deployment signed ({type(error).__name__})") from None
-    found = await service.store.find(dialog_id)
+    found = await service.archive.find(dialog_id)
     if isinstance(found, Tombstone):
-        return Verdict(claims, "erased", f"the dialog was erased on {from_micros(found.erased_at):%Y-%m-%d %H:%M} UTC")
-    if not isinstance(found, SealedDialog):
+        return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
+    if not isinstance(found, StoredDialog):
         return Verdict(claims, "not here", "this database does not hold the dialog")
     if service.archive.content_digest(found) != digest:
         return Verdict(claims, "differs", "the stored words are not the ones that were consented to")

@@ -19,7 +19,7 @@ from ..errors import BadKeys
 NAME: Final = "erasures.ledger"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LedgerEntry(msgspec.Struct, frozen=True):
     """One erasure. `at` is microseconds since the epoch."""
 
     dialog_id: str
@@ -31,7 +31,7 @@ class Ledger:
     """An append-only file of JSON lines. Several processes may append: each line is one write."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file: BinaryIO | None = None
         self._unsynced = False
 
@@ -42,16 +42,14 @@ class Ledger:
             BadKeys: If it cannot be written.
         """
         try:
-            self._file = os.fdopen(
-                os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0
-            )
+            self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
         except OSError as error:
             raise BadKeys(
-                f"{self._path} cannot be written ({error.strerror}); erasures are written down there before they are "
+                f"{self.path} cannot be written ({error.strerror}); erasures are written down there before they are "
                 "done, so let the server's user write to --keys-dir"
             ) from None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Write an erasure down. It is durable after `sync`.
 
         Raises:
@@ -74,13 +72,13 @@ class Ledger:
         if self._file is not None:
             self._file.close()
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LedgerEntry]:
         """Yield every entry; one that a crash or a full disk cut short was never committed upon, and is passed over."""
-        with self._path.open("rb") as lines:
+        with self.path.open("rb") as lines:
             for line in lines:
                 if line.endswith(b"}\n"):
                     yield _decode(line)
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Entry).decode
+_decode: Final = msgspec.json.Decoder(LedgerEntry).decode

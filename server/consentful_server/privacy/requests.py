@@ -7,38 +7,41 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-import jwt
 from pyroaring import BitMap
 
 from consentful import wire
 from consentful.identifiers import uuid7
 
 from ..access_log.chain import Action, Actor
-from ..access_log.log import Logbook
+from ..access_log.log import AccessLog
 from ..access_log.views import Recipient
 from ..archive.archive import Archive
-from ..archive.store import Verification
+from ..archive.store import DialogStore, Residue
 from ..archive.views import KeptDialog, ShownNotice
 from ..auth.read_scope import ReadScope
 from ..clock import Clock, to_micros
+from ..consent.store import NoticeStore
 from ..errors import Erased, NotFound
 from ..keys.signing import Signer
-from ..reading.pages import Reading
-from .store import Disclosure, PrivacyRequest, Status
+from ..reading.pages import Pages
+from .store import Disclosure, PrivacyRequest, RequestStore, Status
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
 _EVERYTHING: Final = ReadScope(identify=True)
 
 
-class Privacy:
+class PrivacyRequests:
     """Carries out privacy requests over the archive."""
 
     def __init__(
         self,
         archive: Archive,
-        reading: Reading,
-        logbook: Logbook,
+        dialogs: DialogStore,
+        store: RequestStore,
+        notices: NoticeStore,
+        pages: Pages,
+        access_log: AccessLog,
         signer: Signer,
         clock: Clock,
         *,
@@ -46,9 +49,11 @@ class Privacy:
         due_within: timedelta,
     ) -> None:
         self._archive = archive
-        self._reading = reading
-        self._store = archive.store
-        self._logbook = logbook
+        self._dialogs = dialogs
+        self._store = store
+        self._notices = notices
+        self._pages = pages
+        self._access_log = access_log
         self._signer = signer
         self._clock = clock
         self._issuer = issuer
@@ -62,11 +67,11 @@ class Privacy:
         """
         key = None if repeat_key is None else hashlib.sha256(f"{by.name}\0{repeat_key}".encode()).digest()
         now = to_micros(self._clock.now())
-        if key is not None and (earlier := await self._store.requests.repeated(key, now - _REPEATABLE_FOR)):
+        if key is not None and (earlier := await self._store.repeated(key, now - _REPEATABLE_FOR)):
             return earlier
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by)
-        await self._store.access_log.forget(customer)
+        await self._access_log.forget(customer)
         return await self._conclude(erased, by, now, key)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
@@ -82,7 +87,7 @@ class Privacy:
         self, customer_id: str, kind: Disclosure, *, by: Actor
     ) -> tuple[PrivacyRequest, list[Recipient], AsyncGenerator[KeptDialog]]:
         """Return the request for one customer's data, on record, who saw some of it, and all of it by dialog."""
-        held = await self._store.dialogs_of(self._archive.pseudonym(customer_id))
+        held = await self._dialogs.of_customer(self._archive.pseudonym(customer_id))
         now = to_micros(self._clock.now())
         request = PrivacyRequest(
             id=str(uuid7()),
@@ -94,18 +99,18 @@ class Privacy:
             dialogs=len(held),
             messages=sum(dialog.messages for dialog in held),
         )
-        note = self._logbook.note(
+        note = self._access_log.note(
             by, _DISCLOSED[kind], rows=request.messages, dialogs=[dialog.number for dialog in held], subject=request.id
         )
-        await self._store.requests.add(request, note)
-        recipients = await self._logbook.recipients(BitMap([dialog.number for dialog in held]))
+        await self._store.add(request, note=note)
+        recipients = await self._access_log.recipients(BitMap([dialog.number for dialog in held]))
         return request, recipients, self._whole([dialog.dialog_id for dialog in held])
 
     async def notices(self, shown: Container[ShownNotice]) -> list[wire.Notice]:
         """Return these notices as they were shown: purposes, retention, rights, and where to complain (art. 15(1))."""
         return [
             wording.to_wire()
-            for wording in await self._store.notices.all()
+            for wording in await self._notices.all()
             if ShownNotice(id=wording.id, language=wording.language, sha256=wording.sha256) in shown
         ]
 
@@ -115,10 +120,10 @@ class Privacy:
         Raises:
             NotFound: If there is none of this id.
         """
-        request = await self._store.requests.find(request_id)
+        request = await self._store.find(request_id)
         if request is None:
             raise NotFound
-        await self._logbook.write(by, "request.read", subject=request_id)
+        await self._access_log.write(by, "request.read", subject=request_id)
         return request
 
     async def retry(self) -> list[PrivacyRequest]:
@@ -126,25 +131,25 @@ class Privacy:
 
         What became complete since is looked at once more, and signed as that.
         """
-        for request in await self._store.requests.ended():
+        for request in await self._store.ended():
             await self._settle(request)
-        return [request for request in await self._store.requests.pending() if not await self._settle(request)]
+        return [request for request in await self._store.pending() if not await self._settle(request)]
 
     async def _settle(self, request: PrivacyRequest) -> bool:
         """Whether nothing is left of what was erased; then that is signed, and on record."""
-        dialog_ids: list[str] = jwt.decode(request.report or "", options={"verify_signature": False})["dialogs"]
-        seen = await self._store.verify_erased(dialog_ids)
-        if seen.is_clean:
+        dialog_ids = await self._store.erased_for(request.id)
+        seen = await self._dialogs.residue(dialog_ids)
+        if seen.is_none:
             status: Status = "complete" if request.status == "complete" else "unreadable"
             report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))
-            await self._store.requests.settle(request.id, status, report)
-        return seen.is_clean
+            await self._store.settle(request.id, status, report)
+        return seen.is_none
 
     async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
         """Verify what was erased, sign what was seen, and put the request on record."""
-        seen = await self._store.verify_erased(list(erased))
+        seen = await self._dialogs.residue(list(erased))
         request_id = str(uuid7())
-        status: Status = "unreadable" if seen.is_clean else "pending"
+        status: Status = "unreadable" if seen.is_none else "pending"
         request = PrivacyRequest(
             id=request_id,
             kind="erasure",
@@ -157,27 +162,29 @@ class Privacy:
             report=self._signer.sign(self._report(request_id, status, list(erased), seen)),
             repeat_key=key,
         )
-        await self._store.requests.add(
-            request, self._logbook.note(by, "request.erasure", rows=request.messages, subject=request_id)
+        await self._store.add(
+            request,
+            list(erased),
+            self._access_log.note(by, "request.erasure", rows=request.messages, subject=request_id),
         )
         return request
 
     async def _erase_all(self, customer: str, by: Actor) -> dict[str, int]:
         """Erase until nothing is left, even if more is stored meanwhile; return the dialogs and their messages."""
         erased: dict[str, int] = {}
-        while held := await self._store.dialogs_of(customer):
-            note = self._logbook.note(by, "dialog.requested")
-            await asyncio.gather(*(self._store.erase(it.dialog_id, "requested", note=note) for it in held))
+        while held := await self._dialogs.of_customer(customer):
+            note = self._access_log.note(by, "dialog.requested")
+            await asyncio.gather(*(self._dialogs.erase(it.dialog_id, "requested", note=note) for it in held))
             erased |= {dialog.dialog_id: dialog.messages for dialog in held}
         return erased
 
     async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
         for dialog_id in dialog_ids:
             with suppress(Erased, NotFound):  # meanwhile
-                _, dialog = await self._reading.whole(dialog_id, _EVERYTHING)
+                _, dialog = await self._pages.whole(dialog_id, _EVERYTHING)
                 yield dialog
 
-    def _report(self, request_id: str, status: Status, dialog_ids: list[str], seen: Verification) -> dict[str, Any]:
+    def _report(self, request_id: str, status: Status, dialog_ids: list[str], seen: Residue) -> dict[str, Any]:
         """Return what is signed: which dialogs, and what a reading of the files showed afterwards."""
         return {
             "iss": self._issuer,
@@ -186,7 +193,7 @@ class Privacy:
             "kind": "erasure",
             "status": status,
             "dialogs": dialog_ids,
-            "keys_left": seen.keys_left,
-            "rows_left": seen.rows_left,
-            "log_truncated": seen.log_truncated,
+            "keys_left": seen.keys,
+            "rows_left": seen.rows,
+            "earlier_copies_left": seen.earlier_copies,
         }

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 from ..archive.archive import Archive
+from ..archive.store import DialogStore
 from ..clock import Clock, to_micros
 from ..errors import NotFound
+from ..leases import Leases
 
 EVERY_S: Final = 3600.0
 _JUMP_S: Final = 900.0
@@ -29,8 +31,10 @@ class Retention:
     Of many processes one purges at a time.
     """
 
-    def __init__(self, archive: Archive, clock: Clock) -> None:
+    def __init__(self, archive: Archive, dialogs: DialogStore, leases: Leases, clock: Clock) -> None:
         self._archive = archive
+        self._dialogs = dialogs
+        self._leases = leases
         self._holder = secrets.token_hex(8)
         self._clock = clock
         self._due = clock.monotonic()
@@ -49,13 +53,13 @@ class Retention:
             return
         self._offset = self._wall_less_steady()
         try:
-            if erased := await purge(self._archive, self._clock, self._is_mine):
+            if erased := await purge(self._archive, self._dialogs, self._clock, self._is_mine):
                 _log.info("purged", extra={"dialogs": erased})
         finally:
-            await self._archive.store.leases.release(_LEASE, self._holder)
+            await self._leases.release(_LEASE, self._holder)
 
     async def _is_mine(self) -> bool:
-        return await self._archive.store.leases.take(_LEASE, self._holder, _LEASE_LENGTH)
+        return await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH)
 
     def _wall_less_steady(self) -> float:
         return to_micros(self._clock.now()) / 1_000_000 - self._clock.monotonic()
@@ -65,10 +69,12 @@ async def _always() -> bool:
     return True
 
 
-async def purge(archive: Archive, clock: Clock, may_go_on: Callable[[], Awaitable[bool]] = _always) -> int:
+async def purge(
+    archive: Archive, dialogs: DialogStore, clock: Clock, may_go_on: Callable[[], Awaitable[bool]] = _always
+) -> int:
     """Erase every dialog whose time is over; return how many those were. It is asked before each batch."""
     erased = 0
-    while await may_go_on() and (expired := await archive.store.expired(to_micros(clock.now()), _AT_ONCE)):
+    while await may_go_on() and (expired := await dialogs.expired(to_micros(clock.now()), _AT_ONCE)):
         outcomes = await asyncio.gather(
             *(archive.erase(dialog_id, "expired") for dialog_id in expired), return_exceptions=True
         )

@@ -1,10 +1,13 @@
 """What was asked for on behalf of customers (GDPR art. 15, 17, 20), and what came of it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from ..access_log.store import Note
+from ..clock import from_micros
 
 Status: TypeAlias = Literal["pending", "unreadable", "complete"]
 Disclosure: TypeAlias = Literal["access", "portability"]
@@ -27,13 +30,27 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     report: str | None = None
     repeat_key: bytes | None = None
 
+    @property
+    def received(self) -> datetime:
+        return from_micros(self.received_at)
 
-class Requests(Protocol):
+    @property
+    def due(self) -> datetime:
+        return from_micros(self.due_at)
+
+
+class RequestStore(Protocol):
     """The store's record of privacy requests."""
 
-    async def add(self, request: PrivacyRequest, note: Note | None = None) -> None: ...
+    async def add(self, request: PrivacyRequest, erased: Sequence[str] = (), note: Note | None = None) -> None:
+        """Put a request on record, with the ids of the dialogs that were erased for it, and in the access log."""
+        ...
 
     async def find(self, request_id: str) -> PrivacyRequest | None: ...
+
+    async def erased_for(self, request_id: str) -> list[str]:
+        """Return the ids of the dialogs that were erased for a request."""
+        ...
 
     async def pending(self) -> list[PrivacyRequest]:
         """Return the requests that were not carried out to the end yet, the one that is due first at first."""

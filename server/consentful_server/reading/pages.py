@@ -1,6 +1,6 @@
-"""Reading: what was kept comes out opened, for those who may read it, as pages and as streams.
+"""Pages: what was kept comes out opened, for those who may read it, a page at a time.
 
-Nobody holds a transaction between two reads. A walk goes below a watermark in short blocks, so that it sees what was
+Nobody holds a transaction between two reads. A walk goes below a horizon in short blocks, so that it sees what was
 stored when it began, less what is erased meanwhile.
 """
 
@@ -10,16 +10,16 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ..access_log.log import Logbook
-from ..archive.opening import Opened, Opener, fold
-from ..archive.query import Cursors, Filter, Kind, Order, Position, Selection, Walk
-from ..archive.store import MessageRow, SealedDialog, Tombstone
+from ..access_log.log import AccessLog
+from ..archive.opening import Opened, Opener, fold, whole
+from ..archive.query import Filter, Kind, Order, Position, Selection
+from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
 from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
 from ..auth.read_scope import ReadScope
-from ..clock import from_micros
 from ..errors import Erased, NotFound
 from ..keys.vault import Vault
-from ..stores.store import Store
+from .cursors import Cursors
+from .walk import Walk, shown
 
 T = TypeVar("T")
 
@@ -30,14 +30,14 @@ _SCAN_MOST: Final = 20_000
 """How many messages one page of a text search opens before it answers with what it found so far."""
 
 
-class Reading:
+class Pages:
     """Opens what this deployment keeps."""
 
-    def __init__(self, store: Store, vault: Vault, cursors: Cursors, logbook: Logbook) -> None:
+    def __init__(self, store: DialogStore, vault: Vault, cursors: Cursors, access_log: AccessLog) -> None:
         self._store = store
         self._vault = vault
         self._cursors = cursors
-        self._logbook = logbook
+        self._access_log = access_log
 
     async def dialog(self, dialog_id: str, scope: ReadScope) -> KeptDialog:
         """Return one dialog with its messages, once that is in the access log.
@@ -47,7 +47,7 @@ class Reading:
             Erased: If it was erased.
         """
         number, dialog = await self.whole(dialog_id, scope)
-        await self._logbook.write(scope.by, "dialog.read", rows=len(dialog.messages), dialogs=[number])
+        await self._access_log.write(scope.by, "dialog.read", rows=len(dialog.messages), dialogs=[number])
         return dialog
 
     async def whole(self, dialog_id: str, scope: ReadScope) -> tuple[int, KeptDialog]:
@@ -59,10 +59,10 @@ class Reading:
         """
         found = await self._store.find(dialog_id)
         if isinstance(found, Tombstone) and found.stored_at is not None and scope.covers(found.purposes):
-            raise Erased(dialog_id, from_micros(found.erased_at))
-        if not isinstance(found, SealedDialog) or not scope.covers(found.record.purposes):
+            raise Erased(dialog_id, found.moment)
+        if not isinstance(found, StoredDialog) or not scope.covers(found.record.purposes):
             raise NotFound
-        return found.number or 0, Opened(self._vault, found).whole(scope)
+        return found.number, whole(self._vault, found, scope)
 
     async def messages(
         self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
@@ -84,7 +84,7 @@ class Reading:
             scanned += length
             more = block.more
             walk = walk.past(order, block.last if more else None)
-        await self._logbook.write(
+        await self._access_log.write(
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
         )
         return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _named(opener))
@@ -93,20 +93,20 @@ class Reading:
         self, wanted: Filter, scope: ReadScope, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
     ) -> list[T]:
         """Return a view of each message, newest first, after leaving out `offset` of them."""
-        watermark = await self._store.watermark()
+        horizon = await self._store.horizon()
         selection = Selection(
-            filter=wanted, order="newest", watermark=watermark, limit=limit, offset=offset, purposes=scope.purposes
+            filter=wanted, order="newest", horizon=horizon, limit=limit, offset=offset, purposes=scope.purposes
         )
 
         opener = Opener(self._vault, scope)
 
-        def page(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[list[T], list[int]]:
-            dialogs = opener.open_all(sealed)
+        def page(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> tuple[list[T], list[int]]:
+            dialogs = opener.open_all(listed)
             return [view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs], list(dialogs)
 
-        items, dialogs = await self._store.messages(selection, page)
+        items, dialogs = await self._store.list_messages(selection, page)
         _named(opener)
-        await self._logbook.write(scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
+        await self._access_log.write(scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
         return items
 
     async def dialogs(
@@ -143,47 +143,49 @@ class Reading:
         walk, opener = await self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
         is_chat = kind == "chat"
 
-        def page(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[list[tuple[int, T]], Position | None]:
-            shown = rows[:limit]
-            last = Position(shown[-1][1].received_at, shown[-1][0]) if len(rows) > limit else None
-            opened = [(number, opener.open(sealed, words=is_chat)) for number, sealed in shown]
-            seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
-            return [(number, item) for number, item in seen if item is not None], last
-
         selection = walk.select(wanted, scope.purposes, order, limit)
-        found, last = await self._store.dialogs(selection, page, heads=is_chat)
+
+        def page(rows: Sequence[ListedDialog]) -> tuple[list[tuple[int, T]], Position | None]:
+            listed, last = shown(rows, selection)
+            opened = [(dialog.number, opener.open(dialog, words=is_chat)) for dialog in listed]
+            seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
+            fitting = [(number, item) for number, item in seen if item is not None]
+            return fitting, None if last is None else Position(last.received_at, last.number)
+
+        found, last = await self._store.list_dialogs(selection, page, heads=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
-        await self._logbook.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)
+        await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)
         more = last is not None
         after = self._cursor(kind, wanted, scope, order, walk.past(order, last), more)
         return Page(items, after, more, _named(opener))
 
     async def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
-        """Return where a walk goes on. Newest first it keeps its watermark; in commit order it sees what came since."""
+        """Return where a walk goes on. Newest first it keeps its horizon; in commit order it sees what came since."""
         walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else None
-        if walk is None or order == "stored":
-            return Walk(await self._store.watermark(), walk.after if walk else None)
+        if walk is None:
+            return Walk(await self._store.horizon())
+        if order == "stored":
+            return Walk(await self._store.horizon(), walk.after, walk.since)
         return walk
 
     async def _block(self, selection: Selection, opener: Opener, room: int) -> "_Block":
         """Return at most `room` of the messages that fit, from one short read."""
-        length = selection.limit - 1
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
-        def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> _Block:
+        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> _Block:
+            page, last = shown(rows, selection)
             items: list[KeptMessage] = []
             seen: set[int] = set()
-            for row, message in opener.messages(rows[:length], sealed):
+            for row, message in opener.messages(page, listed):
                 if needle is None or needle in fold(message.text):
                     items.append(message)
                     seen.add(row.dialog)
                 if len(items) == room:
                     return _Block(items, seen, row.position, row is not rows[-1])
-            more = len(rows) > length
-            return _Block(items, seen, rows[length - 1].position if more else None, more)
+            return _Block(items, seen, None if last is None else last.position, last is not None)
 
-        return await self._store.messages(selection, block)
+        return await self._store.list_messages(selection, block)
 
     def _cursor(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, walk: Walk, more: bool) -> str | None:
         """Return where the next page begins. In commit order there is always one: of what is stored later."""

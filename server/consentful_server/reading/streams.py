@@ -14,16 +14,16 @@ from pyroaring import BitMap
 from consentful.identifiers import uuid7
 
 from ..access_log.chain import Action
-from ..access_log.log import Logbook
+from ..access_log.log import AccessLog
 from ..archive.opening import Opened, Opener, fold
-from ..archive.query import Filter, Order, Position, Selection, Walk
-from ..archive.store import MessageRow, SealedDialog
+from ..archive.query import Filter, Order, Position, Selection
+from ..archive.store import DialogStore, ListedDialog, MessageRow
 from ..archive.views import KeptMessage
 from ..auth.read_scope import ReadScope
 from ..exports.formats import MEDIA, Format, Shape, encoder
-from ..exports.store import Export
+from ..exports.store import Export, ExportStore
 from ..keys.vault import Vault
-from ..stores.store import Store
+from .walk import Walk, shown
 
 T = TypeVar("T")
 
@@ -116,10 +116,11 @@ class Stream:
 class Streams:
     """Walks over what this deployment keeps."""
 
-    def __init__(self, store: Store, vault: Vault, logbook: Logbook) -> None:
+    def __init__(self, store: DialogStore, exports: ExportStore, vault: Vault, access_log: AccessLog) -> None:
         self._store = store
+        self._exports = exports
         self._vault = vault
-        self._logbook = logbook
+        self._access_log = access_log
         self._turn = asyncio.Lock()
 
     async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
@@ -128,19 +129,19 @@ class Streams:
         What does not open is left out, and counted.
         """
         opener = Opener(self._vault, stream.scope)
-        walk, place = Walk(await self._store.watermark(), after), await self._store.exports.place()
+        walk, place = Walk(await self._store.horizon(), after), await self._exports.place()
         begun, sent = _ACTIONS[stream.shape]
-        asked = stream.wanted.asked() | {"watermark": walk.watermark}
-        await self._logbook.write(stream.scope.by, begun, wanted=asked, subject=stream.id)
+        asked = stream.wanted.asked() | {"watermark": walk.horizon}
+        await self._access_log.write(stream.scope.by, begun, wanted=asked, subject=stream.id)
         try:
             async for data in self._walk(stream, walk, opener):
                 yield data
         finally:
             record = stream.record(place, damaged=len(opener.damaged))
-            note = self._logbook.note(
+            note = self._access_log.note(
                 stream.scope.by, sent, rows=record.rows, dialogs=stream.dialogs, subject=stream.id
             )
-            await self._store.exports.add(record, note)
+            await self._exports.add(record, note)
 
     async def _walk(self, stream: Stream, walk: Walk, opener: Opener) -> AsyncGenerator[bytes]:
         read = self._messages if stream.shape == "messages" else self._dialogs
@@ -158,25 +159,25 @@ class Streams:
         stream.arrived()
 
     async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
-        def block(rows: Sequence[MessageRow], sealed: Mapping[int, SealedDialog]) -> tuple[bytes, Position | None]:
-            shown, last = _shown(rows, selection.limit - 1)
-            found = stream.fitting(opener.messages(shown, sealed))
+        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> tuple[bytes, Position | None]:
+            page, last = shown(rows, selection)
+            found = stream.fitting(opener.messages(page, listed))
             data = stream.encode({row.dialog for row, _ in found}, [message for _, message in found])
             return data, None if last is None else last.position
 
-        return await self._store.messages(selection, block)
+        return await self._store.list_messages(selection, block)
 
     async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         words = stream.shape == "chat"
 
-        def block(rows: Sequence[tuple[int, SealedDialog]]) -> tuple[bytes, Position | None]:
-            shown, last = _shown(rows, selection.limit - 1)
-            found = [(number, stream.row_of(opener.open(dialog, words=words))) for number, dialog in shown]
+        def block(rows: Sequence[ListedDialog]) -> tuple[bytes, Position | None]:
+            page, last = shown(rows, selection)
+            found = [(dialog.number, stream.row_of(opener.open(dialog, words=words))) for dialog in page]
             fitting = {number: row for number, row in found if row is not None}
             data = stream.encode(fitting, list(fitting.values()))
-            return data, None if last is None else Position(last[1].received_at, last[0])
+            return data, None if last is None else Position(last.received_at, last.number)
 
-        return await self._store.dialogs(selection, block, heads=words)
+        return await self._store.list_dialogs(selection, block, heads=words)
 
 
 _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {
@@ -189,8 +190,3 @@ _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {
 def _length_after(data: bytes, length: int, most: int) -> int:
     """Return how many rows the next block has, so that long rows take no more memory than short ones."""
     return max(1, length // 2) if len(data) > _MOST_BYTES else min(most, length * 2)
-
-
-def _shown(rows: Sequence[T], length: int) -> tuple[Sequence[T], T | None]:
-    """Return the rows without the one too many, and the last of them if there are more to come."""
-    return rows[:length], rows[length - 1] if len(rows) > length else None

@@ -8,8 +8,7 @@ import msgspec
 
 from ..auth.read_scope import ReadScope
 from ..clock import Clock
-from ..stores.store import Store
-from .store import OUTCOMES, Dimension, Outcomes, Which
+from .store import OUTCOMES, CounterStore, Dimension, Outcomes, Which
 
 By: TypeAlias = Literal["day", "language", "bot", "role", "purpose", "length"]
 Value: TypeAlias = str | int | None
@@ -22,10 +21,10 @@ class Numbers(msgspec.Struct, frozen=True):
     messages: int
 
 
-class Stats:
+class Statistics:
     """Counts, and keeps count of the dialogs that ended in this process."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: CounterStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._ended: Counter[tuple[str, str | None, str]] = Counter()
@@ -41,10 +40,10 @@ class Stats:
         dialogs: defaultdict[tuple[Value, ...], int] = defaultdict(int)
         messages: defaultdict[tuple[Value, ...], int] = defaultdict(int)
         counts_dialogs = "role" not in by
-        for it in await self._store.counters.dialogs(which, columns) if counts_dialogs else ():
+        for it in await self._store.dialogs(which, columns) if counts_dialogs else ():
             for key in _keys(by, it.values, _seen(it.purposes, purpose, scope)):
                 dialogs[key] += it.dialogs
-        for it in await self._store.counters.messages(which, columns):
+        for it in await self._store.messages(which, columns):
             for key in _keys(by, it.values, _seen(it.purposes, purpose, scope)):
                 messages[key] += it.messages
         keys = sorted(dialogs.keys() | messages.keys(), key=_in_order)
@@ -53,7 +52,7 @@ class Stats:
     async def outcomes(self, which: Which) -> list[Outcomes]:
         """Return how dialogs ended, a day and a chatbot each."""
         await self.flush()
-        return await self._store.counters.outcomes(which)
+        return await self._store.outcomes(which)
 
     def ended(self, bot: str | None, outcome: str) -> None:
         """Count a dialog that ended just now; it is written down with the next `flush`."""
@@ -69,7 +68,7 @@ class Stats:
             for day, bot in dict.fromkeys((day, bot) for day, bot, _ in ended)
         ]
         try:
-            await self._store.counters.add_outcomes(rows)
+            await self._store.add_outcomes(rows)
         except BaseException:
             self._ended += ended
             raise

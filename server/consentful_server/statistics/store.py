@@ -1,11 +1,15 @@
 """Counters: how much is kept, and how dialogs ended. They change in the transactions that change what they count."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 Dimension: TypeAlias = Literal["day", "language", "bot", "role", "length"]
+
+
+LENGTHS: Final = (1, 3, 6, 11, 21, 51)
+"""Classes of lengths, each by the least number of messages that a dialog of it has."""
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     dropped: int
 
 
-class Counters(Protocol):
+class CounterStore(Protocol):
     """The store's counters."""
 
     async def dialogs(self, which: Which, by: Sequence[Dimension]) -> list[Counted]:
@@ -52,5 +56,5 @@ class Counters(Protocol):
     async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None: ...
 
 
-OUTCOMES: Mapping[str, str] = {"stored": "granted", "discarded": "declined"}
+OUTCOMES: Final[Mapping[str, str]] = {"stored": "granted", "discarded": "declined"}
 """What the end of a dialog counts as; any other counts as dropped."""

@@ -1,143 +1,144 @@
-"""The store: what is kept of a consented dialog, and the promises that every store makes.
+"""A store as a whole: one part for each domain's protocol, and what is done with all of them at once.
 
-A store knows nothing of words: all it gets is sealed, but for what filters need. Its promises:
+Each part's promises stand beside its domain (`archive/store.py`, `keys/store.py` …). What they share:
 
-- `keep` returns after one durable transaction, or raises and has left no trace. Lookup, comparison and insert are one
-  transaction, so a concurrent duplicate waits for the first. One bad dialog never fails its neighbours.
-- `erase` returns after the dialog's key is overwritten, durably, and its rows are gone.
-- Readers hold no transaction between calls and never see part of a dialog.
-- `order="stored"` is the order of commit: what a walk has passed, nothing is ever committed below.
+- What writes returns once it is durable. It raises `StorageFailed` where nothing was done, and `OutcomeUnknown` where
+  nobody can tell; a store that does not know an outcome is not ready until it does.
+- An entry of the access log that a method takes as a note is written in the method's own transaction.
+- Times come from the `Clock` that the store was opened with, or as arguments; never from the database.
+
+Another kind of store implements `Backend` and `Store`, and has a line in `stores/open.py`.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from ..access_log.store import AccessLog, Note
-from ..archive.query import Selection
-from ..archive.store import (
-    Candidate,
-    DialogsOpener,
-    Erasure,
-    Held,
-    MessagesOpener,
-    Reason,
-    SealedDialog,
-    Tombstone,
-    Verification,
-)
-from ..auth.store import Credentials
-from ..consent.store import Notices
-from ..exports.store import Exports
-from ..keys.store import Epochs, Facts
+import msgspec
+
+from ..access_log.store import AccessLogStore
+from ..archive.store import DialogStore
+from ..auth.store import CredentialStore
+from ..clock import Clock
+from ..consent.store import NoticeStore
+from ..exports.store import ExportStore
+from ..keys.store import EpochStore, FactStore
 from ..leases import Leases
-from ..privacy.store import Requests
-from ..statistics.store import Counters
-
-T = TypeVar("T")
+from ..privacy.ledger import Ledger
+from ..privacy.store import RequestStore
+from ..statistics.store import CounterStore
 
 
 class Store(Protocol):
-    """Keeps sealed dialogs; see the promises above. Raises `StorageFailed` or `OutcomeUnknown` where it cannot.
-
-    What it keeps beside them has a part of its own each.
-    """
+    """What one deployment keeps."""
 
     @property
-    def notices(self) -> Notices: ...
+    def dialogs(self) -> DialogStore: ...
 
     @property
-    def requests(self) -> Requests: ...
+    def notices(self) -> NoticeStore: ...
 
     @property
-    def credentials(self) -> Credentials: ...
+    def requests(self) -> RequestStore: ...
 
     @property
-    def facts(self) -> Facts: ...
+    def credentials(self) -> CredentialStore: ...
+
+    @property
+    def facts(self) -> FactStore: ...
+
+    @property
+    def epochs(self) -> EpochStore: ...
 
     @property
     def leases(self) -> Leases: ...
 
     @property
-    def access_log(self) -> AccessLog: ...
+    def access_log(self) -> AccessLogStore: ...
 
     @property
-    def exports(self) -> Exports: ...
+    def exports(self) -> ExportStore: ...
 
     @property
-    def epochs(self) -> Epochs: ...
-
-    @property
-    def counters(self) -> Counters: ...
-
-    async def keep(self, candidate: Candidate) -> SealedDialog:
-        """Store the dialog, once, and return what is stored.
-
-        Raises:
-            Conflict: If its id holds another dialog, or another customer's.
-            Erased: If its id was erased or retracted.
-        """
-        ...
-
-    async def erase(
-        self,
-        dialog_id: str,
-        reason: Reason,
-        *,
-        owner: str | None = None,
-        customer: str | None = None,
-        note: Note | None = None,
-    ) -> Erasure | None:
-        """Erase the dialog, if it is this owner's and this customer's (pseudonym); None means whoever's.
-
-        Returns the earlier outcome if it was erased before, and None if there is no such dialog. What is erased now is
-        noted in the access log, in the same transaction, and what its filters knew of the customer is forgotten.
-        """
-        ...
-
-    async def withdraw(self, withdrawal_hash: bytes, note: Note | None = None) -> Erasure | None:
-        """Erase the dialog whose withdrawal code has this hash; the earlier outcome, or None, as `erase` does."""
-        ...
-
-    async def dialogs_of(self, customer: str) -> list[Held]:
-        """Return every dialog of a customer (pseudonym), the oldest first."""
-        ...
-
-    async def still_held(self, dialog_ids: Sequence[str]) -> list[str]:
-        """Return which of these dialogs are stored."""
-        ...
-
-    async def verify_erased(self, dialog_ids: Sequence[str]) -> Verification:
-        """Return what is left of dialogs that were erased, read through a new connection that has cached nothing."""
-        ...
-
-    async def expired(self, at: int, limit: int) -> list[str]:
-        """Return the ids of dialogs whose retention has ended by `at`, in microseconds; the longest past first."""
-        ...
-
-    async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
-        """See to it that the dialog is not stored, now or later; another owner's or customer's is left alone."""
-        ...
-
-    async def find(self, dialog_id: str) -> SealedDialog | Tombstone | None:
-        """Return the dialog with its heads, or what is left of it."""
-        ...
-
-    async def watermark(self) -> int:
-        """Return the internal number of the dialog that was committed last, 0 if none was."""
-        ...
-
-    async def messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
-        """Return what the opener makes of a page of messages, called off the event loop."""
-        ...
-
-    async def dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
-        """Return what the opener makes of a page of dialogs, with their heads if need be, off the event loop."""
-        ...
+    def counters(self) -> CounterStore: ...
 
     async def probe(self) -> None:
         """Return if a write succeeded at most 5 s ago, trying one if need be."""
         ...
 
+    async def hold_reserve(self) -> bool:
+        """Hold room back for erasing, from now on; whether all of it is held.
+
+        Where what stores this has no disk of its own to hold room on, that is always so.
+        """
+        ...
+
+    async def snapshot(self, data: Path, keys: Path) -> None:
+        """Write all that is stored at one moment: the dialogs' wrapped keys to one new file, the rest to another."""
+        ...
+
     async def close(self) -> None:
         """Finish what is under way, and let go of everything."""
+        ...
+
+
+class Step(NamedTuple):
+    """One step of the schema."""
+
+    number: int
+    name: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What a snapshot's data say of the keys that fit them: the facts, and the epochs whose masters may be gone."""
+
+    facts: Mapping[str, bytes]
+    emptied: Sequence[int]
+
+
+class Backend(Protocol):
+    """One place where a store is, or will be, whether or not it is open."""
+
+    @property
+    def name(self) -> str:
+        """How operators call it: a path, or an address without its password."""
+        ...
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        """The folders of this machine that hold what is stored; none if another machine has it."""
+        ...
+
+    async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> Store:
+        """Return the store, at this program's schema. Every erasure is in the ledger before it is done.
+
+        The ledger is the store's from now on, to write to and to close. What erases may use the reserve (bytes).
+
+        Raises:
+            BadDatabase: If its schema is newer, it is no store of ours, or it cannot be trusted with data.
+        """
+        ...
+
+    def migrate(self) -> Sequence[Step]:
+        """Bring the store to this program's schema, making it if there is none; return the steps that this took.
+
+        Raises:
+            BadDatabase: As `open` does.
+        """
+        ...
+
+    def exists(self) -> bool:
+        """Whether anything is stored there."""
+        ...
+
+    def contents(self, data: Path) -> Contents:
+        """Look into the data of a snapshot, and leave them as they are.
+
+        Raises:
+            BadDatabase: If they are none that this program reads.
+        """
+        ...
+
+    def restore(self, data: Path, keys: Path) -> None:
+        """Put a snapshot where nothing is stored, whole or not at all."""
         ...

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from consentful_server import cli
 from consentful_server.access_log.chain import CUSTOMER, OPERATOR, Actor, Chain, Entry, Head, Link
 from consentful_server.access_log.commitments import Commitments
-from consentful_server.access_log.log import Check, Logbook, read_head
+from consentful_server.access_log.log import AccessLog, Check, read_head
 from consentful_server.access_log.store import Trace
 from consentful_server.access_log.views import LogEntry
 from consentful_server.archive.archive import Archive
 from consentful_server.archive.query import Filter
 from consentful_server.auth.read_scope import ReadScope
 from consentful_server.errors import BadRequest
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.reading.streams import Stream
-from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 from sealed import open_store
@@ -33,7 +33,7 @@ SCIENTIST: Final = Actor("science", "credential", "r-1")
 
 
 async def logged(service: Served, **trace: Any) -> list[LogEntry]:
-    return (await service.service.logbook.search(Trace(**trace), limit=1000)).items
+    return (await service.service.access_log.search(Trace(**trace), limit=1000)).items
 
 
 async def last(service: Served) -> LogEntry:
@@ -128,7 +128,7 @@ class TestWhatIsWrittenDown:
             seen.append(answered.is_set())
 
         monkeypatch.setattr(service.service.store.access_log, "add", add)
-        await service.service.reading.messages(Filter(), ReadScope(), order="newest", limit=1)
+        await service.service.pages.messages(Filter(), ReadScope(), order="newest", limit=1)
         answered.set()
 
         assert seen == [False]
@@ -177,13 +177,13 @@ class TestWhatIsWrittenDown:
         ]
 
     async def test_keys_and_notices(self, service: Served, tmp_path: Path) -> None:
-        key = await service.service.keys.create("shop", ["data:read"], by=OPERATOR)
+        key = await service.service.api_keys.create("shop", ["data:read"], by=OPERATOR)
         key_id = key.split("_")[1]
         for _ in range(2):
-            assert await service.service.keys.revoke(key_id, by=OPERATOR)
+            assert await service.service.api_keys.revoke(key_id, by=OPERATOR)
         for _ in range(2):
-            assert await service.service.retire("default-1", by=OPERATOR)
-        assert not await service.service.keys.revoke("nobody's", by=OPERATOR)
+            assert await service.service.offer.retire("default-1", by=OPERATOR)
+        assert not await service.service.api_keys.revoke("nobody's", by=OPERATOR)
 
         entries = [(entry.action, entry.subject, entry.who) for entry in await logged(service)]
         assert entries == [
@@ -200,7 +200,7 @@ class TestReading:
     ) -> None:
         for number in range(4):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
-        archive, reading, began = service.service.archive, service.service.reading, clock.now()
+        archive, reading, began = service.service.archive, service.service.pages, clock.now()
         await reading.dialog("d-0", ReadScope(by=SCIENTIST))
         clock.advance(60)
         await reading.dialog("d-1", ReadScope(by=SCIENTIST))
@@ -258,7 +258,7 @@ class TestReading:
     async def test_who_saw_a_customer_and_who_saw_a_dialog(self, http: ClientSession, service: Served) -> None:
         for number in (1, 2):
             await keep(service.service, f"d-{number}", customer_id=f"c-{number}")
-            await service.service.reading.dialog(f"d-{number}", ReadScope(by=Actor(f"reader-{number}")))
+            await service.service.pages.dialog(f"d-{number}", ReadScope(by=Actor(f"reader-{number}")))
 
         of_customer = await post(http, "/v1/access-log/search", customer_id="c-1")
         of_dialog = await post(http, "/v1/access-log/search", dialog_id="d-2")
@@ -329,7 +329,7 @@ class TestForgetting:
 
         values = [entry.values for entry in await logged(service, action="messages.read")]
         assert values == [{"customer": pseudonyms["c-2"]}, None]
-        assert (await service.service.logbook.check()).fault is None
+        assert (await service.service.access_log.check()).fault is None
         files = b"".join(path.read_bytes() for path in (service.folder / "data").iterdir())
         assert pseudonyms["c-2"].encode() in files
         assert pseudonyms["c-1"].encode() not in files
@@ -362,21 +362,21 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database whose access log has some entries; to be copied."""
     folder = tmp_path_factory.mktemp("written")
 
-    async def write(logbook: Logbook) -> None:
+    async def write(access_log: AccessLog) -> None:
         for number in range(1, ENTRIES + 1):
             wanted = {"language": "en", "customer": f"cus_{number}"} if number % 2 else None
             by = (SCIENTIST, CUSTOMER)[number % 2]
-            await logbook.write(by, "messages.read", wanted=wanted, rows=number, dialogs=[number, 7], subject=None)
+            await access_log.write(by, "messages.read", wanted=wanted, rows=number, dialogs=[number, 7], subject=None)
 
     run(folder, write)
     return folder
 
 
-def run(folder: Path, work: Callable[[Logbook], Coroutine[Any, Any, Any]]) -> Any:
+def run(folder: Path, work: Callable[[AccessLog], Coroutine[Any, Any, Any]]) -> Any:
     async def within() -> Any:
         store = await open_store(folder / "log.db", FakeClock())
         try:
-            return await work(Logbook(store, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()))
+            return await work(AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()))
         finally:
             await store.close()
 
@@ -384,7 +384,7 @@ def run(folder: Path, work: Callable[[Logbook], Coroutine[Any, Any, Any]]) -> An
 
 
 def check(folder: Path, anchor: Head | None = None) -> Check:
-    return run(folder, lambda logbook: logbook.check(anchor))
+    return run(folder, lambda access_log: access_log.check(anchor))
 
 
 COLUMNS: Final = {
@@ -490,7 +490,7 @@ class TestTheChain:
         assert check(tmp_path).fault is None
         assert check(tmp_path, anchored).fault == f"the log ends before entry {ENTRIES}"
         for _ in range(ENTRIES):
-            run(tmp_path, lambda logbook: logbook.write(OPERATOR, "log.read"))
+            run(tmp_path, lambda access_log: access_log.write(OPERATOR, "log.read"))
         assert check(tmp_path, anchored).fault == f"entry {ENTRIES} is another one than was anchored"
 
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -503,7 +503,7 @@ class TestTheChain:
 
         altered = mutate(folder / "log.db", mutation)
         for _ in range(2):
-            run(folder, lambda logbook: logbook.write(OPERATOR, "log.read"))
+            run(folder, lambda access_log: access_log.write(OPERATOR, "log.read"))
 
         assert (check(folder).fault is not None) == altered, mutation
 
@@ -516,7 +516,10 @@ class TestTheChain:
 
     async def test_many_at_once_and_several_processes_make_one_chain(self, tmp_path: Path) -> None:
         first, second = [await open_store(tmp_path / "log.db", FakeClock()) for _ in range(2)]
-        books = [Logbook(store, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()) for store in (first, second)]
+        books = [
+            AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock())
+            for store in (first, second)
+        ]
 
         await asyncio.gather(*(books[number % 2].write(SCIENTIST, "log.read", rows=number) for number in range(100)))
 
@@ -551,12 +554,12 @@ class TestTheChain:
 async def test_the_head_is_in_the_servers_log_so_that_it_is_kept_elsewhere(
     service: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO", "consentful.server"):
-        await service.service.anchor()
+    with caplog.at_level("INFO", "consentful.housekeeping"):
+        await Housekeeping(service.service).anchor()
 
     (record,) = [record for record in caplog.records if record.message == "access log"]
     head = read_head(vars(record)["head"])
-    assert (await service.service.logbook.check(head)).fault is None
+    assert (await service.service.access_log.check(head)).fault is None
     assert head.number == 1
 
 
@@ -570,7 +573,7 @@ class TestTheCommand:
         assert cli.run(["verify", "--log", "--head", head, *places]) == 0
         assert capsys.readouterr().out.splitlines()[-1].startswith("2 entries hold.")
 
-        with sqlite3.connect(Settings(data_dir=tmp_path / "data").database_path) as db:
+        with sqlite3.connect(tmp_path / "data" / "consentful.db") as db:
             db.execute("DROP TRIGGER access_log_holds")
             db.execute("UPDATE access_log SET who = 'nobody' WHERE number = 2")
         assert cli.run(["verify", "--log", *places]) == 1

@@ -52,7 +52,7 @@ async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> Non
     texts = ["Wo ist mein Paket?", "أين طردي؟", "🦉 \0 \n", "x" * 10_000]
     await keep(service, "d-1", texts, customer_id="c-ü", language="DE", bot="b-1")
 
-    dialog = await service.reading.dialog("d-1", ALL)
+    dialog = await service.pages.dialog("d-1", ALL)
 
     assert [message.text for message in dialog.messages] == texts
     assert [message.role for message in dialog.messages] == ["customer", "bot", "customer", "bot"]
@@ -64,7 +64,7 @@ async def test_a_kept_dialog_is_read_back_word_for_word(service: Service) -> Non
 async def test_without_the_scope_nobody_is_named(service: Service) -> None:
     await keep(service, "d-1", customer_id="c-4711")
 
-    dialog = await service.reading.dialog("d-1", ReadScope())
+    dialog = await service.pages.dialog("d-1", ReadScope())
 
     assert "c-4711" not in repr(dialog)
     assert b"c-4711" not in msgspec.json.encode(dialog)
@@ -89,7 +89,7 @@ async def test_the_receipt_states_the_consent_and_is_bound_to_the_content(servic
 
 async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, settings: Settings) -> None:
     stored = await keep(service, "d-1")
-    db = connect(settings.database_path)
+    db = connect(settings.data_dir / "consentful.db")
     (kept,) = db.execute("SELECT withdrawal_hash FROM dialogs").fetchone()
     db.close()
 
@@ -102,8 +102,8 @@ async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, 
 async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Order) -> None:
     await keep(service, "d-1", ["a", "b", "c", "d"])
 
-    first = await service.reading.messages(Filter(), ALL, order=order, limit=2)
-    second = await service.reading.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
+    first = await service.pages.messages(Filter(), ALL, order=order, limit=2)
+    second = await service.pages.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
 
     assert (len(first.items), first.more) == (2, True)
     assert (len(second.items), second.more) == (2, False)
@@ -112,12 +112,12 @@ async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Ord
 
 async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(service: Service) -> None:
     await keep(service, "d-1")
-    read = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10)
+    read = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10)
     assert read.items == []
     await keep(service, "d-2", language="en")
 
-    later = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
-    nothing = await service.reading.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
+    later = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
+    nothing = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
 
     assert [(message.dialog_id, message.seq) for message in later.items] == [("d-2", 1), ("d-2", 2)]
     assert nothing.items == []
@@ -126,10 +126,10 @@ async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(servic
 async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: Service) -> None:
     for number in range(4):
         await keep(service, f"d-{number}", at=START + timedelta(minutes=number))
-    first = await service.reading.messages(Filter(), ALL, order="newest", limit=3)
+    first = await service.pages.messages(Filter(), ALL, order="newest", limit=3)
     await keep(service, "d-new", at=START)  # older words, stored later
 
-    rest = await service.reading.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
+    rest = await service.pages.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
 
     walked = [(message.dialog_id, message.seq) for message in (*first.items, *rest.items)]
     assert walked == [(f"d-{number}", seq) for number in (3, 2, 1, 0) for seq in (2, 1)]
@@ -139,7 +139,7 @@ async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: S
 async def test_a_search_has_no_case(service: Service, needle: str) -> None:
     await keep(service, "d-1", ["nothing", "Die Straße NeeDle", "nothing"])
 
-    page = await service.reading.messages(Filter(q=needle), ALL, order="newest", limit=10)
+    page = await service.pages.messages(Filter(q=needle), ALL, order="newest", limit=10)
 
     assert [(message.dialog_id, message.seq) for message in page.items] == [("d-1", 2)]
     assert page.next is None
@@ -158,7 +158,7 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
     pages = 0
     cursor: str | None = None
     while pages == 0 or cursor:
-        page = await service.reading.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
+        page = await service.pages.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
         found += [message.dialog_id for message in page.items]
         cursor = page.next
         pages += 1
@@ -170,14 +170,14 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
 async def test_a_dialog_outside_the_readers_purposes_looks_like_none(service: Service) -> None:
     await keep(service, "d-1")
     with pytest.raises(NotFound):
-        await service.reading.dialog("d-1", ReadScope(("marketing",)))
+        await service.pages.dialog("d-1", ReadScope(("marketing",)))
 
     await service.archive.erase("d-1", "withdrawn")
 
     with pytest.raises(NotFound):
-        await service.reading.dialog("d-1", ReadScope(("marketing",)))
+        await service.pages.dialog("d-1", ReadScope(("marketing",)))
     with pytest.raises(Erased):
-        await service.reading.dialog("d-1", ALL)
+        await service.pages.dialog("d-1", ALL)
 
 
 @pytest.mark.parametrize(
@@ -196,12 +196,12 @@ async def test_a_dialog_that_was_altered_in_the_store_does_not_open(
 ) -> None:
     await keep(service, "d-1")
     await keep(service, "d-2")
-    db = connect(settings.database_path)
+    db = connect(settings.data_dir / "consentful.db")
     db.execute(tampering)
     db.close()
 
     with pytest.raises(Damaged, match="d-1"):
-        await service.reading.dialog("d-1", ALL)
+        await service.pages.dialog("d-1", ALL)
 
 
 async def test_keys_that_are_gone_are_not_made_anew(settings: Settings) -> None:
@@ -221,13 +221,13 @@ async def test_another_databases_keys_are_refused(settings: Settings, tmp_path: 
     async with open_service(settings), open_service(Settings(data_dir=tmp_path / "b", keys_dir=tmp_path / "other")):
         pass
     mixed = Settings(data_dir=settings.data_dir, keys_dir=tmp_path / "other")
-    before = settings.database_path.read_bytes()
+    before = (settings.data_dir / "consentful.db").read_bytes()
 
     with pytest.raises(BadKeys, match="not the one this database was written with"):
         async with open_service(mixed):
             pass
 
-    assert settings.database_path.read_bytes() == before
+    assert (settings.data_dir / "consentful.db").read_bytes() == before
 
 
 async def test_the_same_keys_open_the_database_again(settings: Settings) -> None:
@@ -235,4 +235,4 @@ async def test_the_same_keys_open_the_database_again(settings: Settings) -> None
         await keep(opened, "d-1", ["still here"])
 
     async with open_service(settings) as again:
-        assert (await again.reading.dialog("d-1", ALL)).messages[0].text == "still here"
+        assert (await again.pages.dialog("d-1", ALL)).messages[0].text == "still here"

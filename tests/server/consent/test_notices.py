@@ -81,11 +81,11 @@ async def test_a_dialog_that_was_shown_a_notice_may_agree_to_it_after_it_was_rep
             await live.say("Hi")
             await service.store.notices.add(read_notice(OURS.encode()))
             await service.store.notices.retire("default-1")
-            await service.refresh_catalogue()
+            await service.offer.refresh()
             assert isinstance(await live.grant(notice="default-1"), Stored)
 
         clock.advance(3601)
-        await service.refresh_catalogue()
+        await service.offer.refresh()
         async with connect(http, served.url) as live:
             await live.open()
             await live.say("Hi")
@@ -194,7 +194,7 @@ async def receipt_of(folder: Path, **about: Any) -> dict[str, Any]:
 
 async def test_a_notice_of_the_same_words_under_other_terms_is_another_notice(tmp_path: Path) -> None:
     async with testing.serve(folder=tmp_path) as served:
-        await served.service.offer(read_notice(OURS.encode()))
-        await served.service.offer(read_notice(OURS.encode()))
+        await served.service.offer.add(read_notice(OURS.encode()))
+        await served.service.offer.add(read_notice(OURS.encode()))
         with pytest.raises(Conflict):
-            await served.service.offer(read_notice(OURS.replace("Annotators Ltd", "Anybody").encode()))
+            await served.service.offer.add(read_notice(OURS.replace("Annotators Ltd", "Anybody").encode()))

@@ -11,6 +11,7 @@ from consentful_server.auth.access import SCOPES, Scope
 from consentful_server.clock import to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.edges.http.route import Route
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep, messages, texts
 
@@ -124,7 +125,7 @@ async def test_the_secret_of_one_key_does_not_open_with_the_id_of_another(http: 
 
 async def test_an_expired_key_is_refused(http: ClientSession, service: Served, clock: FakeClock) -> None:
     end = to_micros(clock.now()) + 10_000_000
-    key = await service.service.keys.create("test", ["data:read"], None, end)
+    key = await service.service.api_keys.create("test", ["data:read"], None, end)
     assert (await http.get("/v1/messages", headers=bearer(key))).status == 200
 
     clock.advance(10)
@@ -149,7 +150,7 @@ async def test_when_a_key_was_last_used_is_on_record(http: ClientSession, servic
     assert (await http.get("/v1/messages", headers=bearer(used))).status == 200
     at = to_micros(clock.now())
 
-    await service.service.refresh()
+    await Housekeeping(service.service).refresh()
     clock.advance(60)
 
     found = {key.id: key.last_used_at for key in await service.service.store.credentials.all()}

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
-from consentful_server.archive.store import Candidate, SealedDialog
+from consentful_server.archive.store import Candidate, StoredDialog
 from consentful_server.edges.websocket.connection import Connection
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
@@ -113,14 +113,14 @@ async def test_a_commit_under_way_is_finished_and_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reached, let_go = asyncio.Event(), asyncio.Event()
-    keep = service.service.archive.store.keep
+    keep = service.service.store.dialogs.keep
 
-    async def held(candidate: Candidate) -> SealedDialog:
+    async def held(candidate: Candidate) -> StoredDialog:
         reached.set()
         await let_go.wait()
         return await keep(candidate)
 
-    monkeypatch.setattr(service.service.archive.store, "keep", held)
+    monkeypatch.setattr(service.service.store.dialogs, "keep", held)
     await live.open()
     await live.say("first")
     await live.send(Consent(granted=True, last_seq=1))

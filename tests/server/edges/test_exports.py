@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful_server.auth.access import Scope
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 
@@ -30,7 +31,7 @@ async def feed(http: ClientSession, token: str | None = None, **params: Any) -> 
 
 
 async def key(service: Served, name: str, *scopes: Scope, purposes: list[str] | None = None) -> str:
-    return await service.service.keys.create(name, scopes, purposes)
+    return await service.service.api_keys.create(name, scopes, purposes)
 
 
 class TestManifests:
@@ -175,7 +176,7 @@ class TestFeed:
         clock.advance(3600)
 
         async def untold() -> float:
-            await service.service.refresh()
+            await Housekeeping(service.service).refresh()
             return service.service.metrics.untold._value.get()  # pyright: ignore
 
         assert await untold() == 3600

@@ -251,7 +251,7 @@ class TestEveryCode:
             raise raised[-1] from ValueError(words)
 
         for part in ("messages", "chats", "dialogs", "dialog", "latest"):
-            monkeypatch.setattr(service.service.reading, part, fails)
+            monkeypatch.setattr(service.service.pages, part, fails)
         monkeypatch.setattr(service.service.archive, "keep", fails)
         for number, refusal in enumerate(self.REFUSALS):
             raised.append(refusal)
@@ -361,7 +361,7 @@ class TestHttp:
             raise RuntimeError(MARKER) from ValueError(MARKER)
 
         for part in ("messages", "dialogs", "dialog", "latest"):
-            monkeypatch.setattr(service.service.reading, part, fails)
+            monkeypatch.setattr(service.service.pages, part, fails)
         for part in ("erase", "keep"):
             monkeypatch.setattr(service.service.archive, part, fails)
         assert (await http.post("/data/c-1/d-1", json={"text": MARKER})).status == 201
@@ -388,7 +388,7 @@ class TestHttp:
         async def fails(*_: object, **__: object) -> None:
             raise StorageFailed from ValueError(MARKER)
 
-        monkeypatch.setattr(service.service.archive.store, "keep", fails)
+        monkeypatch.setattr(service.service.store.dialogs, "keep", fails)
         await http.post("/data/c-1/d-1", json={"text": MARKER})
 
         async with http.post("/consents/d-1", json=True) as response:

@@ -297,7 +297,7 @@ class TestDeciding:
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr(service.service.archive.store, "keep", fails)
+            patched.setattr(service.service.store.dialogs, "keep", fails)
             deciding = asyncio.create_task(decide(http, True))
             await reached.wait()
         meanwhile = asyncio.create_task(decide(http, True))

@@ -406,7 +406,7 @@ class TestDamaged:
     async def damaged(self, service: Served, request: pytest.FixtureRequest) -> None:
         for number in range(1, 4):
             await keep(service.service, f"d-{number}")
-        db = connect(service.service.settings.database_path)
+        db = connect(service.service.settings.data_dir / "consentful.db")
         db.execute(request.param)
         db.close()
 
@@ -578,7 +578,7 @@ async def test_a_fault_of_ours_is_500_and_tells_nothing(
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError(MARKER)
 
-    monkeypatch.setattr(service.service.reading, "messages", fails)
+    monkeypatch.setattr(service.service.pages, "messages", fails)
 
     async with http.get("/v1/messages") as response:
         problem = await response.json()

@@ -82,7 +82,7 @@ class TestCounts:
     ) -> None:
         await keep(service.service, "d-1", purposes=["improve"])
         await keep(service.service, "d-2")
-        lab = await service.service.keys.create("lab", ["data:read"], ["research"])
+        lab = await service.service.api_keys.create("lab", ["data:read"], ["research"])
 
         page = await get(http, "/v1/stats", token=lab, by="purpose")
 
@@ -174,11 +174,11 @@ class TestOutcomes:
         async def fails(_: object) -> None:
             raise ZeroDivisionError
 
-        service.service.stats.ended("shop", "idle")
+        service.service.statistics.ended("shop", "idle")
         with monkeypatch.context() as patched:
             patched.setattr(service.service.store.counters, "add_outcomes", fails)
             with pytest.raises(ZeroDivisionError):
-                await service.service.stats.flush()
+                await service.service.statistics.flush()
 
         async with ClientSession(service.url, headers=bearer(None)) as http:
             (item,) = (await get(http, "/v1/stats/outcomes"))["items"]

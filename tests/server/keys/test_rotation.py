@@ -9,13 +9,14 @@ from aiohttp import ClientSession
 
 from consentful.wire import Consent
 from consentful_server.access_log.chain import OPERATOR
-from consentful_server.archive.store import SealedDialog, Tombstone
+from consentful_server.archive.store import StoredDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys
 from consentful_server.keys import rotation
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.store import Rewrapped
 from consentful_server.keys.vault import epoch_of
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.connection import connect
@@ -41,10 +42,10 @@ async def keep(service: Service, *dialog_ids: str) -> None:
 
 async def reads(service: Service, *dialog_ids: str) -> bool:
     """Whether these dialogs can be read, each to the last word."""
-    found = [await service.store.find(dialog_id) for dialog_id in dialog_ids]
-    assert all(isinstance(dialog, SealedDialog) for dialog in found)
+    found = [await service.store.dialogs.find(dialog_id) for dialog_id in dialog_ids]
+    assert all(isinstance(dialog, StoredDialog) for dialog in found)
     return all(
-        service.archive.content_digest(dialog) == dialog.content for dialog in found if isinstance(dialog, SealedDialog)
+        service.archive.content_digest(dialog) == dialog.content for dialog in found if isinstance(dialog, StoredDialog)
     )
 
 
@@ -78,7 +79,7 @@ async def test_an_erasure_is_complete_when_its_epoch_has_ended_and_not_before(
     service: Served, http: ClientSession
 ) -> None:
     await keep(service.service, "d-1", "d-2")
-    request = await service.service.privacy.erase_dialog("d-1", by=OPERATOR)
+    request = await service.service.privacy_requests.erase_dialog("d-1", by=OPERATOR)
 
     async def status() -> Any:
         async with http.get(f"/v1/privacy-requests/{request.id}") as response:
@@ -87,14 +88,14 @@ async def test_an_erasure_is_complete_when_its_epoch_has_ended_and_not_before(
     def incomplete() -> float | None:
         return service.service.metrics.registry.get_sample_value("consentful_erasures_incomplete")
 
-    await service.service.refresh()
+    await Housekeeping(service.service).refresh()
     before = await status(), incomplete()
     await service.service.rotation.begin()
     begun = await status()
     await finish(service.service)
-    await service.service.refresh()
+    await Housekeeping(service.service).refresh()
     after = await status(), incomplete()
-    stone = await service.service.store.find("d-1")
+    stone = await service.service.store.dialogs.find("d-1")
 
     assert (before, begun, after) == (("unreadable", 1.0), "unreadable", ("complete", 0.0))
     assert isinstance(stone, Tombstone)
@@ -103,7 +104,7 @@ async def test_an_erasure_is_complete_when_its_epoch_has_ended_and_not_before(
 
 async def test_an_erasures_report_is_signed_again_when_it_is_complete(service: Served) -> None:
     await keep(service.service, "d-1")
-    request = await service.service.privacy.erase_dialog("d-1", by=OPERATOR)
+    request = await service.service.privacy_requests.erase_dialog("d-1", by=OPERATOR)
 
     async def signed() -> tuple[str, str]:
         found = await service.service.store.requests.find(request.id)
@@ -114,7 +115,7 @@ async def test_an_erasures_report_is_signed_again_when_it_is_complete(service: S
     await service.service.rotation.begin()
     await finish(service.service)
     ended = await signed()
-    await service.service.refresh()
+    await Housekeeping(service.service).refresh()
 
     assert (at_once, ended, await signed()) == (
         ("unreadable", "unreadable"),
@@ -128,7 +129,9 @@ async def test_no_copy_of_a_key_from_before_opens_with_the_masters_there_are(pla
     async with open_service(place) as service:
         await keep(service, "d-1", "d-2")
         copies = [
-            dialog.wrapped for it in ("d-1", "d-2") if isinstance(dialog := await service.store.find(it), SealedDialog)
+            dialog.wrapped
+            for it in ("d-1", "d-2")
+            if isinstance(dialog := await service.store.dialogs.find(it), StoredDialog)
         ]
         await service.archive.erase("d-1", "requested")
         assert await service.rotation.turn()
@@ -162,7 +165,7 @@ async def test_a_rotation_that_crashed_anywhere_is_finished_by_the_next_start(
     monkeypatch.setattr(rotation, "_AT_ONCE", 2)
     async with open_service(place, clock) as service:
         await keep(service, "d-1", "d-2", "d-3", "d-4")
-        request = await service.privacy.erase_dialog("d-4", by=OPERATOR)
+        request = await service.privacy_requests.erase_dialog("d-4", by=OPERATOR)
         clock.advance(7 * DAY_S)
         with monkeypatch.context() as patch:
             _crash(patch, part, step, moment)
@@ -211,8 +214,8 @@ async def test_another_process_meets_no_key_that_it_cannot_read_and_keeps_none_t
         assert await reads(other, "d-1")
         await keep(other, "d-2")
         assert await reads(one, "d-1", "d-2")
-        found = await one.store.find("d-2")
-        assert isinstance(found, SealedDialog)
+        found = await one.store.dialogs.find("d-2")
+        assert isinstance(found, StoredDialog)
         assert epoch_of(found.wrapped) == 2
 
 
@@ -232,7 +235,7 @@ async def test_of_many_processes_one_rotates(place: Settings) -> None:
 async def test_a_reader_in_the_log_holds_the_old_master_until_it_is_gone(place: Settings) -> None:
     async with open_service(place) as service:
         await keep(service, "d-1")
-        reader = connect(place.database_path, read_only=True)
+        reader = connect((place.data_dir / "consentful.db"), read_only=True)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM dialogs").fetchone()
 
@@ -254,7 +257,7 @@ async def test_a_dialog_erased_while_keys_are_rewrapped_stays_erased(place: Sett
 
         await service.store.epochs.rewrap([Rewrapped(keys[0].dialog, keys[0].wrapped, bytes([1]) * 64)])
 
-        assert (await service.store.verify_erased(["d-1"])).is_clean
+        assert (await service.store.dialogs.residue(["d-1"])).is_none
 
 
 async def test_a_backup_from_an_earlier_epoch_is_refused_with_the_masters_of_today(

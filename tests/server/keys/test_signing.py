@@ -9,7 +9,9 @@ import pytest
 
 from consentful_server.errors import BadKeys
 from consentful_server.keys import signing
+from consentful_server.keys.deployment import replace_signing_key
 from consentful_server.keys.signing import Signer
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.operations.verify import BadReceipt, check_receipt
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
@@ -87,16 +89,20 @@ def test_a_malformed_public_half_is_refused(folder: Path, content: str) -> None:
         signing.load(folder)
 
 
+async def replace_key(service: Service) -> None:
+    await replace_signing_key(service.store.facts, service.settings.keys_dir, service.deployment, service.signer)
+
+
 async def test_a_running_service_takes_up_a_key_that_another_process_made(settings: Settings, service: Service) -> None:
     earlier = service.signer.sign({"jti": "d-1", "content_hmac_sha256": "00"})
     async with open_service(settings) as other:
-        await other.replace_signing_key()
+        await replace_key(other)
         later = other.signer.sign({"jti": "d-1", "content_hmac_sha256": "00"})
         assert (await check_receipt(earlier, other)).content == "not here"
     with pytest.raises(BadReceipt):
         await check_receipt(later, service)
 
-    await service.refresh()
+    await Housekeeping(service).refresh()
 
     assert (await check_receipt(later, service)).content == "not here"
     assert service.signer.sign({"x": 1}) == other.signer.sign({"x": 1})
@@ -106,7 +112,7 @@ async def test_a_folder_of_before_a_replacement_does_not_fit_the_database_any_mo
     settings: Settings, service: Service, tmp_path: Path
 ) -> None:
     shutil.copytree(settings.keys_dir, tmp_path / "before")
-    await service.replace_signing_key()
+    await replace_key(service)
 
     with pytest.raises(BadKeys, match="signing-0002"):
         async with open_service(Settings(data_dir=settings.data_dir, keys_dir=tmp_path / "before")):
@@ -114,7 +120,7 @@ async def test_a_folder_of_before_a_replacement_does_not_fit_the_database_any_mo
 
 
 async def test_a_signing_key_of_another_deployment_is_refused(settings: Settings, service: Service) -> None:
-    await service.replace_signing_key()
+    await replace_key(service)
     path = settings.keys_dir / "signing-0002.pem"
     path.unlink()
     signing.create(settings.data_dir)

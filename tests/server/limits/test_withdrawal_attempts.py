@@ -3,13 +3,13 @@
 from aiohttp import ClientSession
 
 from consentful_server.errors import TooOften
-from consentful_server.limits.withdrawal_attempts import Guesses
+from consentful_server.limits.withdrawal_attempts import WithdrawalAttempts
 from consentful_server.testing import FakeClock, Served
 
 HOME = "127.0.0.1"
 
 
-def use_up(guesses: Guesses, address: str = HOME) -> int:
+def use_up(guesses: WithdrawalAttempts, address: str = HOME) -> int:
     """Try codes until that is too often; return how many there were. An address may have a place for a number."""
     for tried in range(2_000):
         try:
@@ -21,7 +21,7 @@ def use_up(guesses: Guesses, address: str = HOME) -> int:
 
 def test_an_address_tries_some_at_once_and_others_are_not_held_up() -> None:
     clock = FakeClock()
-    guesses = Guesses(clock)
+    guesses = WithdrawalAttempts(clock)
 
     assert use_up(guesses) == 60
     guesses.admit("192.0.2.1")
@@ -30,13 +30,13 @@ def test_an_address_tries_some_at_once_and_others_are_not_held_up() -> None:
 
 
 def test_many_addresses_together_have_an_end_too() -> None:
-    assert use_up(Guesses(FakeClock()), "2001:db8:{:x}::1") == 1000
+    assert use_up(WithdrawalAttempts(FakeClock()), "2001:db8:{:x}::1") == 1000
 
 
 async def test_too_many_codes_are_429_and_say_when_to_come_back(
     service: Served, http: ClientSession, clock: FakeClock
 ) -> None:
-    use_up(service.service.guesses)
+    use_up(service.service.withdrawal_attempts)
 
     async with http.post("/v1/withdrawals", json={"code": "AAAAA-AAAAA"}) as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "1")

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
-from consentful_server.archive.store import SealedDialog, Tombstone
+from consentful_server.archive.store import StoredDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadBackup, BadDatabase, BadKeys
+from consentful_server.keys.deployment import replace_signing_key
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault
 from consentful_server.operations import backup
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
+from consentful_server.stores.open import backend_of
 from consentful_server.stores.sqlite.connection import connect
 from sealed import CATALOGUE, spoken
 
@@ -25,6 +27,14 @@ SECOND = datetime(2026, 1, 2, tzinfo=UTC)
 
 def place(home: Path) -> Settings:
     return Settings(data_dir=home / "data", keys_dir=home / "keys")
+
+
+def put_back(folder: Path, name: str, place: Settings) -> None:
+    backup.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
+
+
+async def replace_key(service: Service) -> None:
+    await replace_signing_key(service.store.facts, service.settings.keys_dir, service.deployment, service.signer)
 
 
 async def keep(service: Service, *dialog_ids: str) -> None:
@@ -41,25 +51,25 @@ async def test_a_backup_is_restored_whole_elsewhere_and_proves_itself(tmp_path: 
         await service.archive.erase("d-2", "requested")
         made = await backup.back_up(service, tmp_path / "copies", FIRST)
 
-    backup.restore(tmp_path / "copies", made.name, place(tmp_path / "there"))
+    put_back(tmp_path / "copies", made.name, place(tmp_path / "there"))
 
     async with open_service(place(tmp_path / "there")) as service:
         assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
-        assert isinstance(await service.store.find("d-2"), Tombstone)
-        assert (await service.logbook.check()).fault is None
+        assert isinstance(await service.store.dialogs.find("d-2"), Tombstone)
+        assert (await service.access_log.check()).fault is None
         await keep(service, "d-3")
-        found = await service.store.find("d-3")
-        assert isinstance(found, SealedDialog)
+        found = await service.store.dialogs.find("d-3")
+        assert isinstance(found, StoredDialog)
         assert found.number == 3
 
 
 async def test_a_copy_of_the_data_holds_no_key(tmp_path: Path) -> None:
     async with open_service(place(tmp_path)) as service:
         await keep(service, "d-1")
-        kept = await service.store.find("d-1")
+        kept = await service.store.dialogs.find("d-1")
         await backup.back_up(service, tmp_path / "copies", FIRST)
 
-    assert isinstance(kept, SealedDialog)
+    assert isinstance(kept, StoredDialog)
     copied = list((tmp_path / "copies" / "data").iterdir())
     assert len(copied) == 1
     assert kept.texts in copied[0].read_bytes()
@@ -74,10 +84,10 @@ async def test_what_was_erased_since_is_erased_again_by_a_restore_beside_the_new
         await service.archive.erase("d-1", "withdrawn")
     shutil.rmtree(here.data_dir)
 
-    backup.restore(tmp_path / "copies", made.name, here)
+    put_back(tmp_path / "copies", made.name, here)
 
     async with open_service(here) as service:
-        assert isinstance(await service.store.find("d-1"), Tombstone)
+        assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
         assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
 
 
@@ -89,9 +99,9 @@ async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
             await backup.back_up(service, tmp_path / "copies", FIRST)
 
     with pytest.raises(BadBackup, match="already"):
-        backup.restore(tmp_path / "copies", made.name, place(tmp_path))
+        put_back(tmp_path / "copies", made.name, place(tmp_path))
     with pytest.raises(BadBackup, match="no backup"):
-        backup.restore(tmp_path / "copies", "another", place(tmp_path / "there"))
+        put_back(tmp_path / "copies", "another", place(tmp_path / "there"))
 
 
 async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_path: Path) -> None:
@@ -102,14 +112,14 @@ async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_pat
     beside = Settings(data_dir=there.data_dir, keys_dir=tmp_path / "elsewhere" / "keys")
 
     with pytest.raises(BadBackup, match="another deployment"):
-        backup.restore(copies, made.name, beside)
+        put_back(copies, made.name, beside)
     shutil.rmtree(copies / "keys" / made.name)
     shutil.copytree(tmp_path / "elsewhere" / "copies" / "keys" / made.name, copies / "keys" / made.name)
     with pytest.raises(BadKeys, match="not the one this database was written with"):
-        backup.restore(copies, made.name, there)
+        put_back(copies, made.name, there)
     (copies / "data" / f"{made.name}.db").write_bytes(b"nothing that SQLite knows" * 100)
     with pytest.raises(BadDatabase, match="no copy of the data"):
-        backup.restore(copies, made.name, there)
+        put_back(copies, made.name, there)
 
     assert not there.data_dir.exists()
     assert not there.keys_dir.exists()
@@ -125,11 +135,11 @@ async def test_a_restore_beside_the_keys_of_a_later_epoch_opens_and_rotates_on(t
         later = FileMasters(here.keys_dir).all()
     shutil.rmtree(here.data_dir)
 
-    backup.restore(tmp_path / "copies", made.name, here)
+    put_back(tmp_path / "copies", made.name, here)
 
     async with open_service(here) as service:
         assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
-        assert isinstance(await service.store.find("d-2"), Tombstone)
+        assert isinstance(await service.store.dialogs.find("d-2"), Tombstone)
         assert await service.rotation.turn()
         assert FileMasters(here.keys_dir).all() == later
         assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
@@ -140,15 +150,15 @@ async def test_a_restore_does_not_bring_back_a_signing_key_that_was_replaced(tmp
     async with open_service(here) as service:
         await keep(service, "d-1")
         made = await backup.back_up(service, tmp_path / "copies", FIRST)
-        await service.replace_signing_key()
+        await replace_key(service)
         kid = service.signer.jwk["kid"]
         replaced = await backup.back_up(service, tmp_path / "copies", SECOND)
     shutil.rmtree(here.data_dir)
 
-    backup.restore(tmp_path / "copies", made.name, here)
+    put_back(tmp_path / "copies", made.name, here)
 
     assert not (here.keys_dir / "signing.pem").exists()
-    backup.restore(tmp_path / "copies", replaced.name, place(tmp_path / "there"))
+    put_back(tmp_path / "copies", replaced.name, place(tmp_path / "there"))
     for home in (here, place(tmp_path / "there")):
         async with open_service(home) as service:
             assert service.signer.jwk["kid"] == kid

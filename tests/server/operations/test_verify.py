@@ -44,7 +44,7 @@ async def test_a_receipt_matches_the_words_that_were_consented_to(service: Servi
 
 async def test_a_role_that_was_edited_in_the_store_is_found(service: Service, settings: Settings) -> None:
     stored = await keep(service)
-    database = connect(settings.database_path)
+    database = connect(settings.data_dir / "consentful.db")
     database.execute("UPDATE messages SET role = 'agent' WHERE seq = 2")
     database.close()
 

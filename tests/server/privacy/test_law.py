@@ -65,7 +65,7 @@ async def test_art_4_11_and_7_whatever_ends_a_dialog_without_a_yes_stores_nothin
 
     await way(live, service, clock)
 
-    assert await service.service.store.watermark() == 0
+    assert await service.service.store.dialogs.horizon() == 0
 
 
 @pytest.mark.parametrize("settings", [{"auth": "keys"}], ids=[""])
@@ -176,7 +176,7 @@ async def test_art_17_3_e_a_tombstone_has_what_proves_the_past_consent_and_nothi
 
     await service.service.archive.withdraw(stored.withdrawal_code)
 
-    stone = await service.service.store.find("d-1")
+    stone = await service.service.store.dialogs.find("d-1")
     assert isinstance(stone, Tombstone)
     assert (stone.reason, stone.messages, stone.purposes) == ("withdrawn", 1, wording.purposes)
     assert (stone.decided_at, stone.erased_at) == (decided, decided + 60_000_000)

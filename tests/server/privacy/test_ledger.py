@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
-from consentful_server.archive.store import SealedDialog, Tombstone
+from consentful_server.archive.store import StoredDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys, StorageFailed
-from consentful_server.privacy.ledger import NAME, Entry, Ledger
+from consentful_server.privacy.ledger import NAME, Ledger, LedgerEntry
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from sealed import CATALOGUE, spoken
@@ -40,9 +40,9 @@ async def test_a_restored_backup_is_erased_again_before_anything_is_served(setti
     shutil.copytree(tmp_path / "backup", settings.data_dir)
 
     async with open_service(settings) as service:
-        found = {dialog_id: await service.store.find(dialog_id) for dialog_id in ("d-1", "d-2", "d-3")}
+        found = {dialog_id: await service.store.dialogs.find(dialog_id) for dialog_id in ("d-1", "d-2", "d-3")}
 
-    assert isinstance(found["d-2"], SealedDialog)
+    assert isinstance(found["d-2"], StoredDialog)
     for dialog_id in ("d-1", "d-3"):
         stone = found[dialog_id]
         assert isinstance(stone, Tombstone)
@@ -54,12 +54,12 @@ async def test_an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start(set
         await keep(service, "d-1")
     ledger = Ledger(settings.keys_dir / NAME)
     ledger.open()
-    ledger.add(Entry("d-1", "requested", 1))
+    ledger.add(LedgerEntry("d-1", "requested", 1))
     ledger.sync()
     ledger.close()
 
     async with open_service(settings) as service:
-        assert isinstance(await service.store.find("d-1"), Tombstone)
+        assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
 
 
 async def test_nothing_is_erased_that_could_not_be_written_down(
@@ -74,18 +74,18 @@ async def test_nothing_is_erased_that_could_not_be_written_down(
             failing.setattr(os, "fdatasync", full)
             with pytest.raises(StorageFailed):
                 await service.archive.erase("d-1", "withdrawn")
-        assert isinstance(await service.store.find("d-1"), SealedDialog)
+        assert isinstance(await service.store.dialogs.find("d-1"), StoredDialog)
 
         await service.archive.erase("d-1", "withdrawn")
 
-        assert isinstance(await service.store.find("d-1"), Tombstone)
+        assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
 
 
 async def test_what_is_not_the_callers_is_not_written_down(settings: Settings) -> None:
     async with open_service(settings) as service:
         await keep(service, "d-1")
-        assert await service.store.erase("d-1", "withdrawn", owner="another shop") is None
-        assert await service.store.erase("unknown", "withdrawn") is None
+        assert await service.store.dialogs.erase("d-1", "withdrawn", owner="another shop") is None
+        assert await service.store.dialogs.erase("unknown", "withdrawn") is None
 
     assert (settings.keys_dir / NAME).read_bytes() == b""
 
@@ -93,7 +93,7 @@ async def test_what_is_not_the_callers_is_not_written_down(settings: Settings) -
 def test_a_line_that_a_crash_cut_short_is_passed_over(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / NAME)
     ledger.open()
-    ledger.add(Entry("d-1", "withdrawn", 1))
+    ledger.add(LedgerEntry("d-1", "withdrawn", 1))
     ledger.close()
     with (tmp_path / NAME).open("ab") as file:
         file.write(b'{"dialog_id":"d-2","rea')

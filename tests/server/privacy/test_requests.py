@@ -13,9 +13,10 @@ from consentful.wire import Consent
 from consentful_server import testing
 from consentful_server.access_log.chain import OPERATOR, Actor
 from consentful_server.archive.query import Filter
-from consentful_server.archive.store import SealedDialog
+from consentful_server.archive.store import StoredDialog
 from consentful_server.auth.read_scope import ReadScope
 from consentful_server.dialogs.dialog import Granted
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.service import Service
 from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock, Served
@@ -60,9 +61,9 @@ async def test_art_17_a_customers_dialogs_are_erased_and_nobody_elses(http: Clie
     done = await ask(http, kind="erasure", customer_id="c-1")
 
     assert (done["status"], done["dialogs"], done["messages"]) == ("unreadable", 3, 6)
-    kept = [isinstance(await served.service.store.find(f"d-{number}"), SealedDialog) for number in range(3)]
+    kept = [isinstance(await served.service.store.dialogs.find(f"d-{number}"), StoredDialog) for number in range(3)]
     assert kept == [False] * 3
-    assert isinstance(await served.service.store.find("other"), SealedDialog)
+    assert isinstance(await served.service.store.dialogs.find("other"), StoredDialog)
 
 
 async def test_art_17_the_report_is_signed_and_tells_what_a_reading_showed(http: ClientSession, served: Served) -> None:
@@ -75,21 +76,21 @@ async def test_art_17_the_report_is_signed_and_tells_what_a_reading_showed(http:
 
     assert report["jti"] == done["id"]
     assert report["dialogs"] == ["d-1"]
-    assert (report["keys_left"], report["rows_left"], report["log_truncated"]) == (0, 0, True)
+    assert (report["keys_left"], report["rows_left"], report["earlier_copies_left"]) == (0, 0, False)
 
 
 async def test_art_17_the_verification_finds_a_key_that_came_back(served: Served) -> None:
     sealed = await keep(served.service, "d-1")
-    found = await served.service.store.find(sealed.dialog_id)
-    assert isinstance(found, SealedDialog)
-    await served.service.privacy.erase("c-1", by=OPERATOR)
+    found = await served.service.store.dialogs.find(sealed.dialog_id)
+    assert isinstance(found, StoredDialog)
+    await served.service.privacy_requests.erase("c-1", by=OPERATOR)
     database = connect(served.folder / "data" / "consentful.db")
     database.execute("UPDATE dialog_keys SET wrapped = ?", (found.wrapped,))
     database.close()
 
-    seen = await served.service.store.verify_erased(["d-1"])
+    seen = await served.service.store.dialogs.residue(["d-1"])
 
-    assert (seen.keys_left, seen.is_clean) == (1, False)
+    assert (seen.keys, seen.is_none) == (1, False)
 
 
 async def test_art_17_an_unknown_customer_is_no_error(http: ClientSession) -> None:
@@ -108,7 +109,7 @@ async def test_art_17_a_request_runs_anew_unless_it_is_a_repetition(
 
     repeated = await ask(http, headers=once, kind="erasure", customer_id="c-1")
     assert repeated == first
-    assert isinstance(await served.service.store.find("d-2"), SealedDialog)
+    assert isinstance(await served.service.store.dialogs.find("d-2"), StoredDialog)
 
     clock.advance(24 * 3600 + 1)
     later = await ask(http, headers=once, kind="erasure", customer_id="c-1")
@@ -137,12 +138,12 @@ async def test_art_12_3_what_is_pending_is_carried_on_by_the_server_and_counted_
     reader.execute("SELECT count(*) FROM dialogs").fetchone()
     pending = await ask(http, kind="erasure", customer_id="c-1")
     clock.advance(timedelta(days=27).total_seconds())
-    await served.service.refresh()
+    await Housekeeping(served.service).refresh()
     alarmed = await metrics_of(http)
 
     reader.execute("ROLLBACK")
     reader.close()
-    await served.service.refresh()
+    await Housekeeping(served.service).refresh()
     calm = await metrics_of(http)
     async with http.get(f"/v1/privacy-requests/{pending['id']}") as response:
         done = await response.json()
@@ -154,7 +155,7 @@ async def test_art_12_3_what_is_pending_is_carried_on_by_the_server_and_counted_
     assert "consentful_privacy_request_due_seconds +Inf" in calm
     assert done["status"] == "unreadable"
     report = jwt.decode(done["report"], options={"verify_signature": False})
-    assert (report["dialogs"], report["log_truncated"]) == (["d-1"], True)
+    assert (report["dialogs"], report["earlier_copies_left"]) == (["d-1"], False)
 
 
 @pytest.mark.parametrize(("settings", "due"), [({}, "2026-01-30"), ({"due_days": 45}, "2026-02-16")], ids=str)
@@ -188,11 +189,11 @@ async def test_art_15_and_20_all_that_is_held_of_one_customer(http: ClientSessio
 async def test_art_15_tells_purposes_recipients_retention_rights_source_and_where_to_complain(
     http: ClientSession, served: Served, clock: FakeClock
 ) -> None:
-    await served.service.offer(CATALOGUE.wordings)
+    await served.service.offer.add(CATALOGUE.wordings)
     for dialog_id in ("d-1", "d-2"):
         await keep(served.service, dialog_id)
     await keep(served.service, "other", customer_id="c-2")
-    reading = served.service.reading
+    reading = served.service.pages
     first = clock.now()
     await reading.dialog("d-1", ReadScope(by=Actor("science")))
     await reading.dialog("other", ReadScope(by=Actor("strangers")))
@@ -246,7 +247,7 @@ async def test_a_malformed_request_is_named_and_changes_nothing(
     problem = await ask(http, 400, **body)
 
     assert problem["parameter"] == names
-    assert isinstance(await served.service.store.find("d-1"), SealedDialog)
+    assert isinstance(await served.service.store.dialogs.find("d-1"), StoredDialog)
 
 
 async def test_art_7_3_the_customers_code_takes_the_consent_back(http: ClientSession, served: Served) -> None:
@@ -263,7 +264,7 @@ async def test_art_7_3_the_customers_code_takes_the_consent_back(http: ClientSes
 
     assert answers[0] == answers[1]
     assert (answers[0]["dialog_id"], answers[0]["status"]) == ("d-1", "unreadable")
-    assert not isinstance(await served.service.store.find("d-1"), SealedDialog)
+    assert not isinstance(await served.service.store.dialogs.find("d-1"), StoredDialog)
 
 
 async def test_a_request_needs_the_privacy_scope() -> None:

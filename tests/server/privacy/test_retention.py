@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
-from consentful_server.archive.store import SealedDialog, Tombstone
+from consentful_server.archive.store import StoredDialog, Tombstone
+from consentful_server.clock import to_micros
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.privacy.retention import EVERY_S, Retention, purge
 from consentful_server.service import Service, open_service
@@ -43,8 +44,12 @@ async def keep(service: Service, dialog_id: str) -> None:
     await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
 
 
+def retention_of(service: Service, clock: Watch) -> Retention:
+    return Retention(service.archive, service.store.dialogs, service.store.leases, clock)
+
+
 async def is_kept(service: Service, dialog_id: str) -> bool:
-    return isinstance(await service.store.find(dialog_id), SealedDialog)
+    return isinstance(await service.store.dialogs.find(dialog_id), StoredDialog)
 
 
 async def test_a_dialog_is_purged_when_its_notices_time_is_over_and_not_before(service: Service, clock: Watch) -> None:
@@ -53,11 +58,11 @@ async def test_a_dialog_is_purged_when_its_notices_time_is_over_and_not_before(s
     await keep(service, "d-young")
 
     clock.advance(KEPT_FOR - 60.000001)
-    assert await purge(service.archive, clock) == 0
+    assert await purge(service.archive, service.store.dialogs, clock) == 0
     clock.advance(1)
-    assert await purge(service.archive, clock) == 1
+    assert await purge(service.archive, service.store.dialogs, clock) == 1
 
-    found = await service.store.find("d-old")
+    found = await service.store.dialogs.find("d-old")
     assert isinstance(found, Tombstone)
     assert found.reason == "expired"
     assert await is_kept(service, "d-young")
@@ -65,7 +70,7 @@ async def test_a_dialog_is_purged_when_its_notices_time_is_over_and_not_before(s
 
 async def test_the_server_purges_every_hour(service: Service, clock: Watch) -> None:
     await keep(service, "d-1")
-    retention = Retention(service.archive, clock)
+    retention = retention_of(service, clock)
     clock.advance(10)
 
     for _ in range(int(KEPT_FOR // EVERY_S)):
@@ -80,7 +85,7 @@ async def test_the_server_purges_every_hour(service: Service, clock: Watch) -> N
 @pytest.mark.parametrize("jump", [KEPT_FOR * 2, -KEPT_FOR], ids=["ahead", "back"])
 async def test_a_clock_that_jumps_halts_the_purge(service: Service, clock: Watch, jump: float) -> None:
     await keep(service, "d-1")
-    retention = Retention(service.archive, clock)
+    retention = retention_of(service, clock)
     await retention.tick()
 
     clock.jump(jump)
@@ -97,13 +102,13 @@ async def test_many_expired_dialogs_are_all_purged(service: Service, clock: Watc
         await keep(service, f"d-{number}")
     clock.advance(KEPT_FOR)
 
-    assert await purge(service.archive, clock) == 450
-    assert await service.store.watermark() == 0
+    assert await purge(service.archive, service.store.dialogs, clock) == 450
+    assert await service.store.dialogs.count_expired(to_micros(clock.now())) == 0
 
 
 async def test_of_many_processes_one_purges(tmp_path: Path, service: Service, clock: Watch) -> None:
     await keep(service, "d-1")
-    ours, theirs = Retention(service.archive, clock), "another process"
+    ours, theirs = retention_of(service, clock), "another process"
     for _ in range(int(KEPT_FOR // EVERY_S) - 1):
         clock.advance(EVERY_S)
         await ours.tick()

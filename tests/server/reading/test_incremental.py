@@ -81,7 +81,7 @@ class Reading(RuleBasedStateMachine):
             self.http = await self.stack.enter_async_context(ClientSession(self.served.url))
 
         self.run(starting())
-        self.served.service.catalogue = Catalogue([WORDING])
+        self.served.service.offer.catalogue = Catalogue([WORDING])
 
     @rule(numbers=st.sets(NUMBERS, min_size=1, max_size=4), messages=st.integers(1, 3), limit=st.integers(1, 3))
     def write_at_once(self, numbers: set[int], messages: int, limit: int) -> None:

@@ -12,6 +12,7 @@ from consentful_server.access_log.chain import OPERATOR
 from consentful_server.archive.store import Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import StorageFailed
+from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.reserve import Reserve
@@ -41,7 +42,7 @@ def settings(disk: Path) -> Settings:
 @pytest.fixture
 async def service(settings: Settings) -> AsyncGenerator[Service]:
     async with open_service(settings) as opened:
-        assert opened.reserve.take()
+        assert await opened.store.hold_reserve()
         yield opened
 
 
@@ -69,46 +70,45 @@ def fill(disk: Path) -> Path:
 async def test_on_a_full_disk_what_erases_goes_on_and_nothing_else_is_stored(service: Service, disk: Path) -> None:
     await keep(service, "d-1")
     await keep(service, "d-2")
-    await service.store.verify_erased([])  # the log is cut, and has no room of its own left
+    await service.store.dialogs.residue([])  # the log is cut, and has no room of its own left
     filler = fill(disk)
 
     for number in range(3):
         with pytest.raises(StorageFailed):
             await keep(service, f"refused-{number}")
-    request = await service.privacy.erase_dialog("d-1", by=OPERATOR)
+    request = await service.privacy_requests.erase_dialog("d-1", by=OPERATOR)
     with pytest.raises(StorageFailed):
         await keep(service, "refused-again")
     await service.archive.erase("d-2", "withdrawn")
 
     assert request.status == "unreadable"
-    assert isinstance(await service.store.find("d-1"), Tombstone)
-    assert isinstance(await service.store.find("d-2"), Tombstone)
+    assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
+    assert isinstance(await service.store.dialogs.find("d-2"), Tombstone)
 
     filler.unlink()
     await keep(service, "d-3")
-    await service.refresh()
-    assert not service.reserve.is_short
+    await Housekeeping(service).refresh()
     assert service.metrics.registry.get_sample_value("consentful_disk_reserve") == 1
 
 
 async def test_an_erasure_on_a_full_disk_outlives_the_process(settings: Settings, disk: Path) -> None:
     async with open_service(settings) as service:
-        service.reserve.take()
+        await service.store.hold_reserve()
         await keep(service, "d-1")
-        await service.store.verify_erased([])
+        await service.store.dialogs.residue([])
         fill(disk)
         await service.archive.erase("d-1", "withdrawn")
 
     async with open_service(settings) as service:
-        assert isinstance(await service.store.find("d-1"), Tombstone)
-        assert (await service.store.verify_erased(["d-1"])).is_clean
+        assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
+        assert (await service.store.dialogs.residue(["d-1"])).is_none
 
 
 async def test_without_a_reserve_a_full_disk_keeps_from_erasing(disk: Path) -> None:
     async with open_service(Settings(data_dir=disk / "data", keys_dir=disk / "keys", reserve=0)) as service:
-        assert service.reserve.take()
+        assert await service.store.hold_reserve()
         await keep(service, "d-1")
-        await service.store.verify_erased([])
+        await service.store.dialogs.residue([])
         fill(disk)
 
         with pytest.raises(StorageFailed):

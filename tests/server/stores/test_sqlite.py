@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from consentful_server.archive.store import SealedDialog
+from consentful_server.archive.store import StoredDialog
 from consentful_server.errors import BadDatabase, StorageFailed
-from consentful_server.stores.sqlite import SQLiteStore, prepare
+from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, version
+from consentful_server.stores.sqlite.store import SQLiteStore
 from consentful_server.stores.sqlite.writer import Writer
 from consentful_server.testing import FakeClock
 from needs import need
@@ -31,7 +32,7 @@ async def store(tmp_path: Path) -> AsyncGenerator[SQLiteStore]:
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_every_connection_is_durable_and_leaves_nothing_behind(tmp_path: Path, read_only: bool) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
     db = connect(tmp_path / "test.db", read_only=read_only)
     pragmas = ("journal_mode", "synchronous", "secure_delete", "temp_store", "query_only")
 
@@ -56,12 +57,12 @@ def test_migrations_are_numbered_without_gaps_and_taken_once(tmp_path: Path) -> 
     steps = migrations()
 
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
-    assert prepare(tmp_path / "test.db") == steps
-    assert prepare(tmp_path / "test.db") == []
+    assert [step.number for step in SQLiteBackend(tmp_path / "test.db").migrate()] == [step.number for step in steps]
+    assert SQLiteBackend(tmp_path / "test.db").migrate() == []
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
     db = connect(tmp_path / "test.db")
     db.execute("INSERT INTO schema_migrations VALUES (99, 'from the future', '2030-01-01T00:00:00Z')")
 
@@ -76,11 +77,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.db").write_bytes(b"not a database " * 500)
 
     with pytest.raises(BadDatabase, match="no SQLite database"):
-        prepare(tmp_path / "test.db")
+        SQLiteBackend(tmp_path / "test.db").migrate()
 
 
 async def test_an_erased_key_is_in_no_file(store: SQLiteStore, tmp_path: Path) -> None:
-    kept = [await store.keep(candidate(f"d-{number}", at=START + timedelta(seconds=number))) for number in range(200)]
+    kept = [
+        await store.dialogs.keep(candidate(f"d-{number}", at=START + timedelta(seconds=number)))
+        for number in range(200)
+    ]
     folder = tmp_path
 
     def residues() -> set[str]:
@@ -89,7 +93,7 @@ async def test_an_erased_key_is_in_no_file(store: SQLiteStore, tmp_path: Path) -
 
     assert len(residues()) == 200  # the search finds what is there
     erased = {f"d-{number}" for number in range(0, 200, 3)}
-    await asyncio.gather(*(store.erase(dialog_id, "withdrawn") for dialog_id in erased))
+    await asyncio.gather(*(store.dialogs.erase(dialog_id, "withdrawn") for dialog_id in erased))
 
     assert residues().isdisjoint(erased)
     assert (folder / "test.db-wal").stat().st_size == 0
@@ -100,24 +104,24 @@ async def test_an_erasure_under_an_open_reader_is_pending_until_the_reader_goes(
     store: SQLiteStore, tmp_path: Path
 ) -> None:
     for dialog_id in ("d-1", "d-2"):
-        await store.keep(candidate(dialog_id))
+        await store.dialogs.keep(candidate(dialog_id))
     reader = connect(tmp_path / "test.db", read_only=True)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM dialogs").fetchone()
 
-    pending = await store.erase("d-1", "withdrawn")
+    pending = await store.dialogs.erase("d-1", "withdrawn")
     reader.execute("ROLLBACK")
     reader.close()
-    done = await store.erase("d-1", "withdrawn")
+    done = await store.dialogs.erase("d-1", "withdrawn")
 
     assert pending is not None
-    assert not pending.truncated
+    assert not pending.is_unreadable
     assert done is not None
-    assert done.truncated
+    assert done.is_unreadable
 
 
 async def test_no_word_and_no_customer_reaches_the_database(store: SQLiteStore, tmp_path: Path) -> None:
-    await store.keep(candidate("d-1", ("find the marker", "nothing here"), customer_id="customer-4711"))
+    await store.dialogs.keep(candidate("d-1", ("find the marker", "nothing here"), customer_id="customer-4711"))
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
     assert b"d-1" in files  # the search finds what is there
@@ -126,7 +130,7 @@ async def test_no_word_and_no_customer_reaches_the_database(store: SQLiteStore, 
 
 
 async def test_one_job_that_breaks_does_not_fail_its_neighbours(tmp_path: Path) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
     writer = await Writer.open(tmp_path / "test.db", FakeClock())
 
     def breaks(db: sqlite3.Connection) -> None:
@@ -152,14 +156,14 @@ async def test_one_job_that_breaks_does_not_fail_its_neighbours(tmp_path: Path) 
 
 async def test_a_closed_store_refuses_and_what_waited_was_committed(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "test.db", FakeClock())
-    waiting = [asyncio.ensure_future(store.keep(candidate(f"d-{number}"))) for number in range(50)]
+    waiting = [asyncio.ensure_future(store.dialogs.keep(candidate(f"d-{number}"))) for number in range(50)]
     await asyncio.sleep(0)
 
     await store.close()
 
-    assert {type(dialog) for dialog in await asyncio.gather(*waiting)} == {SealedDialog}
+    assert {type(dialog) for dialog in await asyncio.gather(*waiting)} == {StoredDialog}
     with pytest.raises(StorageFailed):
-        await store.keep(candidate("late"))
+        await store.dialogs.keep(candidate("late"))
 
 
 FAILING_DISK = """
@@ -167,7 +171,6 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from consentful_server.errors import OutcomeUnknown, StorageFailed
-from consentful_server.stores.sqlite import SQLiteStore
 from consentful_server.testing import FakeClock
 from needs import need
 from sealed import open_store, candidate
@@ -176,10 +179,10 @@ async def main():
     store = await open_store(Path({database!r}), FakeClock())
     for number in range({dialogs}):
         try:
-            await store.keep(candidate(f"d-{{number}}"))
+            await store.dialogs.keep(candidate(f"d-{{number}}"))
             print("stored", number, flush=True)
         except StorageFailed:
-            print("failed", number, await store.find(f"d-{{number}}") is None, flush=True)
+            print("failed", number, await store.dialogs.find(f"d-{{number}}") is None, flush=True)
         except OutcomeUnknown:
             print("unknown", number, flush=True)
     try:
@@ -220,13 +223,13 @@ def on_a_failing_disk(tmp_path: Path, inject: str, *, dialogs: int) -> list[str]
 
 async def kept_after_restart(tmp_path: Path, dialogs: int) -> set[int]:
     store = await open_store(tmp_path / "test.db", FakeClock())
-    kept = {number for number in range(dialogs) if isinstance(await store.find(f"d-{number}"), SealedDialog)}
+    kept = {number for number in range(dialogs) if isinstance(await store.dialogs.find(f"d-{number}"), StoredDialog)}
     await store.close()
     return kept
 
 
 async def test_a_commit_whose_fsync_failed_does_not_come_back_after_a_restart(tmp_path: Path) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
 
     said = on_a_failing_disk(tmp_path, "inject=fdatasync,fsync:error=EIO:when=3", dialogs=2)
 
@@ -236,7 +239,7 @@ async def test_a_commit_whose_fsync_failed_does_not_come_back_after_a_restart(tm
 
 
 async def test_a_disk_that_goes_on_failing_makes_the_outcome_unknown_and_the_store_unready(tmp_path: Path) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
 
     said = on_a_failing_disk(tmp_path, "inject=fdatasync,fsync:error=EIO:when=3+", dialogs=5)
 
@@ -245,7 +248,7 @@ async def test_a_disk_that_goes_on_failing_makes_the_outcome_unknown_and_the_sto
 
 
 async def test_a_full_disk_refuses_and_what_was_acked_is_kept(tmp_path: Path) -> None:
-    prepare(tmp_path / "test.db")
+    SQLiteBackend(tmp_path / "test.db").migrate()
 
     said = on_a_failing_disk(tmp_path, "inject=pwrite64:error=ENOSPC:when=60..80", dialogs=12)
 

@@ -1,7 +1,7 @@
 """The promises of `stores.Store`, kept by every store."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,8 @@ import pytest
 
 from consentful_server.access_log.chain import Action, Chain, Entry, Head, Link, pack
 from consentful_server.access_log.store import Seen, Trace, Values
-from consentful_server.archive.query import Filter, Order, Position, Selection
-from consentful_server.archive.store import MessageRow, SealedDialog, Tombstone
+from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
+from consentful_server.archive.store import ListedDialog, MessageRow, SealedDialog, StoredDialog, Tombstone
 from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
@@ -21,6 +21,7 @@ from consentful_server.errors import Conflict, Erased
 from consentful_server.privacy.store import PrivacyRequest
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
+from kinds import KINDS
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
 
 
@@ -29,56 +30,58 @@ def clock() -> FakeClock:
     return FakeClock(START + timedelta(days=1))
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncGenerator[Store]:
-    opened = await open_store(tmp_path / "test.db", clock)
+    opened = await KINDS[request.param](tmp_path, clock)
     yield opened
     await opened.close()
 
 
 def select(
-    store_watermark: int,
+    horizon: Horizon,
     *,
     order: Order = "newest",
     limit: int = 1000,
     after: Position | None = None,
+    since: Horizon | None = None,
     scope: tuple[str, ...] | None = None,
     wanted: Filter | None = None,
 ) -> Selection:
     return Selection(
-        filter=wanted or Filter(), order=order, watermark=store_watermark, limit=limit, after=after, purposes=scope
+        filter=wanted or Filter(), order=order, horizon=horizon, limit=limit, after=after, since=since, purposes=scope
     )
 
 
-def names(rows: Sequence[MessageRow], dialogs: "dict[int, SealedDialog]") -> list[tuple[str, int]]:
+def names(rows: Sequence[MessageRow], dialogs: Mapping[int, ListedDialog]) -> list[tuple[str, int]]:
     return [(dialogs[row.dialog].record.dialog_id, row.seq) for row in rows]
 
 
 async def messages(store: Store, **how: object) -> list[tuple[str, int]]:
-    selection = select(await store.watermark(), **how)  # pyright: ignore[reportArgumentType]
-    return await store.messages(selection, lambda rows, dialogs: names(rows, dict(dialogs)))
+    selection = select(await store.dialogs.horizon(), **how)  # pyright: ignore[reportArgumentType]
+    return await store.dialogs.list_messages(selection, names)
 
 
 async def dialogs(store: Store, **how: object) -> list[str]:
-    selection = select(await store.watermark(), **how)  # pyright: ignore[reportArgumentType]
-    return await store.dialogs(selection, lambda rows: [sealed.record.dialog_id for _, sealed in rows])
+    selection = select(await store.dialogs.horizon(), **how)  # pyright: ignore[reportArgumentType]
+    return await store.dialogs.list_dialogs(selection, lambda rows: [dialog.record.dialog_id for dialog in rows])
 
 
 async def test_what_is_kept_is_found_whole(store: Store, clock: FakeClock) -> None:
     given = candidate("d-1", ("Hi", "Hello", "Bye"), bot="b-1", language="en")
 
-    kept = await store.keep(given)
-    found = await store.find("d-1")
+    kept = await store.dialogs.keep(given)
+    found = await store.dialogs.find("d-1")
 
-    assert kept == found == msgspec.structs.replace(given.sealed, stored_at=kept.stored_at, number=1)
+    assert kept == found
+    assert SealedDialog(**{name: getattr(kept, name) for name in SealedDialog.__struct_fields__}) == given.sealed
     assert from_micros(kept.stored_at) == clock.now()
 
 
 async def test_keeping_the_same_dialog_again_gives_what_is_stored(store: Store, clock: FakeClock) -> None:
-    first = await store.keep(candidate("d-1"))
+    first = await store.dialogs.keep(candidate("d-1"))
     clock.advance(60)
 
-    again = await store.keep(candidate("d-1", at=START + timedelta(minutes=1)))
+    again = await store.dialogs.keep(candidate("d-1", at=START + timedelta(minutes=1)))
 
     assert (again.receipt, again.stored_at, again.wrapped) == (first.receipt, first.stored_at, first.wrapped)
     assert await messages(store, order="stored") == [("d-1", 1), ("d-1", 2)]
@@ -97,72 +100,73 @@ async def test_keeping_the_same_dialog_again_gives_what_is_stored(store: Store, 
     ids=str,
 )
 async def test_the_same_id_with_other_content_is_a_conflict(store: Store, other: dict[str, object]) -> None:
-    first = await store.keep(candidate("d-1"))
+    first = await store.dialogs.keep(candidate("d-1"))
 
     with pytest.raises(Conflict):
-        await store.keep(candidate("d-1", **other))  # pyright: ignore[reportArgumentType]
+        await store.dialogs.keep(candidate("d-1", **other))  # pyright: ignore[reportArgumentType]
 
-    found = await store.find("d-1")
-    assert isinstance(found, SealedDialog)
+    found = await store.dialogs.find("d-1")
+    assert isinstance(found, StoredDialog)
     assert found.texts == first.texts
 
 
 async def test_a_replay_with_narrower_purposes_narrows_and_wider_ones_conflict(store: Store) -> None:
-    first = await store.keep(candidate("d-1"))
+    first = await store.dialogs.keep(candidate("d-1"))
 
-    narrowed = await store.keep(candidate("d-1", purposes=("research",)))
+    narrowed = await store.dialogs.keep(candidate("d-1", purposes=("research",)))
 
     assert narrowed.record.purposes == ("research",)
     assert (narrowed.wrapped, narrowed.withdrawal_hash) == (first.wrapped, first.withdrawal_hash)
     assert narrowed.receipt != first.receipt
-    found = await store.find("d-1")
+    found = await store.dialogs.find("d-1")
     assert found == narrowed
     with pytest.raises(Conflict):
-        await store.keep(candidate("d-1", purposes=("improve",)))
+        await store.dialogs.keep(candidate("d-1", purposes=("improve",)))
     with pytest.raises(Conflict):
-        await store.keep(candidate("d-1"))
+        await store.dialogs.keep(candidate("d-1"))
 
 
 async def test_one_conflict_never_fails_its_batch(store: Store) -> None:
-    await store.keep(candidate("d-0"))
+    await store.dialogs.keep(candidate("d-0"))
 
     outcomes = await asyncio.gather(
-        *(store.keep(candidate(f"d-{number}", (f"text {number}",))) for number in range(20)), return_exceptions=True
+        *(store.dialogs.keep(candidate(f"d-{number}", (f"text {number}",))) for number in range(20)),
+        return_exceptions=True,
     )
 
     assert isinstance(outcomes[0], Conflict)
-    assert all(isinstance(outcome, SealedDialog) for outcome in outcomes[1:])
+    assert all(isinstance(outcome, StoredDialog) for outcome in outcomes[1:])
     assert len(await dialogs(store)) == 20
 
 
 async def test_concurrent_duplicates_are_stored_once(store: Store) -> None:
-    outcomes = await asyncio.gather(*(store.keep(candidate("d-1")) for _ in range(20)))
+    outcomes = await asyncio.gather(*(store.dialogs.keep(candidate("d-1")) for _ in range(20)))
 
     assert len({outcome.wrapped for outcome in outcomes}) == 1
     assert await messages(store, order="stored") == [("d-1", 1), ("d-1", 2)]
 
 
 async def test_a_cancelled_wait_does_not_cancel_the_commit(store: Store) -> None:
-    waiting = asyncio.ensure_future(store.keep(candidate("d-1")))
+    waiting = asyncio.ensure_future(store.dialogs.keep(candidate("d-1")))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
-    await store.keep(candidate("d-2"))
+    await store.dialogs.keep(candidate("d-2"))
 
-    assert isinstance(await store.find("d-1"), SealedDialog)
+    assert isinstance(await store.dialogs.find("d-1"), StoredDialog)
 
 
 async def test_an_erased_dialog_leaves_a_tombstone_and_nothing_else(store: Store, clock: FakeClock) -> None:
-    kept = await store.keep(candidate("d-1"))
+    kept = await store.dialogs.keep(candidate("d-1"))
     clock.advance(5)
 
-    erasure = await store.erase("d-1", "withdrawn")
+    erasure = await store.dialogs.erase("d-1", "withdrawn")
 
     assert erasure is not None
-    assert erasure.truncated
-    stone = await store.find("d-1")
+    assert erasure.is_unreadable
+    stone = await store.dialogs.find("d-1")
     assert isinstance(stone, Tombstone)
     assert stone == erasure.tombstone
     assert (stone.reason, stone.messages, from_micros(stone.erased_at)) == ("withdrawn", 2, clock.now())
@@ -172,58 +176,60 @@ async def test_an_erased_dialog_leaves_a_tombstone_and_nothing_else(store: Store
 
 
 async def test_erasing_again_answers_the_same_and_erasing_nothing_says_so(store: Store, clock: FakeClock) -> None:
-    await store.keep(candidate("d-1"))
-    first = await store.erase("d-1", "withdrawn")
+    await store.dialogs.keep(candidate("d-1"))
+    first = await store.dialogs.erase("d-1", "withdrawn")
     clock.advance(60)
 
-    assert await store.erase("d-1", "requested") == first
-    assert await store.erase("unknown", "withdrawn") is None
+    assert await store.dialogs.erase("d-1", "requested") == first
+    assert await store.dialogs.erase("unknown", "withdrawn") is None
 
 
 @pytest.mark.parametrize("whose", [{"owner": "another shop"}, {"customer": PSEUDONYMS.of("c-2")}], ids=str)
 async def test_a_foreign_dialog_is_not_erased(store: Store, whose: dict[str, str]) -> None:
-    await store.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-1"))
 
-    assert await store.erase("d-1", "withdrawn", owner=whose.get("owner"), customer=whose.get("customer")) is None
-    assert isinstance(await store.find("d-1"), SealedDialog)
+    assert (
+        await store.dialogs.erase("d-1", "withdrawn", owner=whose.get("owner"), customer=whose.get("customer")) is None
+    )
+    assert isinstance(await store.dialogs.find("d-1"), StoredDialog)
 
 
 async def test_an_erased_id_cannot_come_back(store: Store) -> None:
-    await store.keep(candidate("d-1"))
-    await store.erase("d-1", "withdrawn")
+    await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.erase("d-1", "withdrawn")
 
     with pytest.raises(Erased):
-        await store.keep(candidate("d-1"))
+        await store.dialogs.keep(candidate("d-1"))
 
 
 async def test_a_retracted_dialog_is_not_stored_by_a_grant_that_comes_later(store: Store) -> None:
-    await store.retract("d-1", "shop", PSEUDONYMS.of("c-1"))
+    await store.dialogs.retract("d-1", "shop", PSEUDONYMS.of("c-1"))
 
     with pytest.raises(Erased):
-        await store.keep(candidate("d-1"))
+        await store.dialogs.keep(candidate("d-1"))
 
 
 async def test_retracting_a_stored_dialog_erases_it_but_not_a_foreign_one(store: Store) -> None:
-    await store.keep(candidate("d-1"))
-    await store.keep(candidate("d-2", customer_id="c-2"))
+    await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-2", customer_id="c-2"))
 
     for dialog_id in ("d-1", "d-1", "d-2"):
-        await store.retract(dialog_id, "shop", PSEUDONYMS.of("c-1"))
+        await store.dialogs.retract(dialog_id, "shop", PSEUDONYMS.of("c-1"))
 
     assert await dialogs(store) == ["d-2"]
 
 
 async def test_pages_in_both_orders_meet_every_message_once(store: Store) -> None:
     for number in range(5):
-        await store.keep(candidate(f"d-{number}", ("a", "b", "c"), at=START + timedelta(seconds=number)))
+        await store.dialogs.keep(candidate(f"d-{number}", ("a", "b", "c"), at=START + timedelta(seconds=number)))
     for order in ("newest", "stored"):
         whole = await messages(store, order=order)
         walked: list[tuple[str, int]] = []
         after: Position | None = None
         while True:
-            selection = select(await store.watermark(), order=order, limit=4, after=after)
-            page, last = await store.messages(
-                selection, lambda rows, found: (names(rows, dict(found)), rows[-1] if rows else None)
+            selection = select(await store.dialogs.horizon(), order=order, limit=4, after=after)
+            page, last = await store.dialogs.list_messages(
+                selection, lambda rows, found: (names(rows, found), rows[-1] if rows else None)
             )
             if last is None:
                 break
@@ -234,24 +240,27 @@ async def test_pages_in_both_orders_meet_every_message_once(store: Store) -> Non
 
 
 async def test_a_number_is_never_given_twice_so_a_cursor_in_commit_order_skips_nothing(store: Store) -> None:
-    await store.keep(candidate("d-1"))
-    await store.keep(candidate("d-2"))
-    read_up_to = await store.watermark()
-    await store.erase("d-2", "withdrawn")
+    await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-2"))
+    read_up_to = await store.dialogs.horizon()
+    await store.dialogs.erase("d-2", "withdrawn")
 
-    await store.keep(candidate("d-3"))
+    await store.dialogs.keep(candidate("d-3"))
 
-    assert await store.watermark() > read_up_to
-    later = select(await store.watermark(), order="stored", after=Position(0, read_up_to, 2**31))
-    assert await store.messages(later, lambda rows, found: names(rows, dict(found))) == [("d-3", 1), ("d-3", 2)]
+    assert await store.dialogs.horizon() > read_up_to
+    later = select(await store.dialogs.horizon(), order="stored", since=read_up_to)
+    assert await store.dialogs.list_messages(later, names) == [
+        ("d-3", 1),
+        ("d-3", 2),
+    ]
 
 
-async def test_a_watermark_hides_what_came_later(store: Store) -> None:
-    await store.keep(candidate("d-1"))
-    watermark = await store.watermark()
-    await store.keep(candidate("d-2"))
+async def test_a_horizon_hides_what_came_later(store: Store) -> None:
+    await store.dialogs.keep(candidate("d-1"))
+    horizon = await store.dialogs.horizon()
+    await store.dialogs.keep(candidate("d-2"))
 
-    found = await store.messages(select(watermark), lambda rows, found: names(rows, dict(found)))
+    found = await store.dialogs.list_messages(select(horizon), names)
 
     assert {dialog_id for dialog_id, _ in found} == {"d-1"}
 
@@ -279,11 +288,11 @@ FILTERS: dict[str, tuple[Filter, set[str]]] = {
 
 @pytest.mark.parametrize("name", FILTERS)
 async def test_filters_are_anded(store: Store, name: str) -> None:
-    await store.keep(candidate("d-1", bot="b-1", language="en"))
-    await store.keep(
+    await store.dialogs.keep(candidate("d-1", bot="b-1", language="en"))
+    await store.dialogs.keep(
         candidate("d-2", customer_id="c-2", language="en-GB", purposes=("improve",), at=START + timedelta(hours=1))
     )
-    await store.keep(candidate("d-3", bot="b-2", language="de", at=START + timedelta(hours=2)))
+    await store.dialogs.keep(candidate("d-3", bot="b-2", language="de", at=START + timedelta(hours=2)))
     wanted, expected = FILTERS[name]
 
     for order in ("newest", "stored"):
@@ -292,9 +301,9 @@ async def test_filters_are_anded(store: Store, name: str) -> None:
 
 
 async def test_a_credential_sees_only_dialogs_of_its_purposes(store: Store) -> None:
-    await store.keep(candidate("d-1", purposes=("improve",)))
-    await store.keep(candidate("d-2", purposes=("research",)))
-    await store.keep(candidate("d-3"))
+    await store.dialogs.keep(candidate("d-1", purposes=("improve",)))
+    await store.dialogs.keep(candidate("d-2", purposes=("research",)))
+    await store.dialogs.keep(candidate("d-3"))
 
     assert set(await dialogs(store, scope=("research",))) == {"d-2", "d-3"}
     assert {dialog_id for dialog_id, _ in await messages(store, scope=("research",))} == {"d-2", "d-3"}
@@ -359,24 +368,24 @@ async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock
     async with AsyncExitStack() as stack:
         first = await open_store(tmp_path / "again.db", clock)
         stack.push_async_callback(first.close)
-        kept = await first.keep(candidate("d-1"))
+        kept = await first.dialogs.keep(candidate("d-1"))
     async with AsyncExitStack() as stack:
         second = await open_store(tmp_path / "again.db", clock)
         stack.push_async_callback(second.close)
-        assert await second.find("d-1") == kept
+        assert await second.dialogs.find("d-1") == kept
 
 
 async def test_a_withdrawal_code_erases_its_dialog_and_answers_the_same_again(store: Store, clock: FakeClock) -> None:
-    kept = await store.keep(candidate("d-1"))
-    await store.keep(candidate("d-2"))
+    kept = await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-2"))
 
-    first = await store.withdraw(kept.withdrawal_hash)
+    first = await store.dialogs.withdraw(kept.withdrawal_hash)
     clock.advance(60)
 
     assert first is not None
     assert (first.tombstone.dialog_id, first.tombstone.reason) == ("d-1", "withdrawn")
-    assert await store.withdraw(kept.withdrawal_hash) == first
-    assert await store.withdraw(b"nobody's") is None
+    assert await store.dialogs.withdraw(kept.withdrawal_hash) == first
+    assert await store.dialogs.withdraw(b"nobody's") is None
     assert await dialogs(store) == ["d-2"]
 
 
@@ -412,7 +421,7 @@ CHAIN = Chain(b"c" * 32)
 
 
 class Jotting(msgspec.Struct, frozen=True):
-    """A note as the logbook makes it. Satisfies `stores.access_log.Note`."""
+    """A note as the access_log makes it. Satisfies `stores.access_log.Note`."""
 
     who: str = "science"
     action: Action = "dialog.read"
@@ -470,23 +479,23 @@ async def test_entries_are_found_by_who_what_and_when_newest_first(store: Store)
 
 
 async def test_an_erasure_and_its_entry_are_one_and_only_what_is_erased_now_is_noted(store: Store) -> None:
-    await store.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-1"))
     note = Jotting(action="dialog.withdrawn")
 
     for _ in range(2):
-        await store.erase("d-1", "withdrawn", note=note)
-        await store.erase("unknown", "withdrawn", note=note)
+        await store.dialogs.erase("d-1", "withdrawn", note=note)
+        await store.dialogs.erase("unknown", "withdrawn", note=note)
 
     (logged,) = await store.access_log.links(0, 10)
     assert logged.link.entry.dialogs == pack([1])
 
 
 async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store: Store) -> None:
-    await store.keep(candidate("d-1", customer_id="c-1"))
+    await store.dialogs.keep(candidate("d-1", customer_id="c-1"))
     for customer_id in ("c-1", "c-2"):
         await store.access_log.add(Jotting(values=Values(b"sealed", PSEUDONYMS.of(customer_id))))
 
-    await store.erase("d-1", "withdrawn")
+    await store.dialogs.erase("d-1", "withdrawn")
     erased = [logged.sealed for logged in await store.access_log.links(0, 10)]
     await store.access_log.forget(PSEUDONYMS.of("c-2"))
     forgotten = [logged.sealed for logged in await store.access_log.links(0, 10)]
@@ -497,8 +506,8 @@ async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store:
 
 async def test_dialogs_are_known_by_their_numbers_also_once_they_are_erased(store: Store, clock: FakeClock) -> None:
     for number, customer_id in enumerate(("c-1", "c-1", "c-2"), 1):
-        await store.keep(candidate(f"d-{number}", customer_id=customer_id))
-    await store.erase("d-2", "withdrawn")
+        await store.dialogs.keep(candidate(f"d-{number}", customer_id=customer_id))
+    await store.dialogs.erase("d-2", "withdrawn")
 
     assert await store.access_log.numbers_of(PSEUDONYMS.of("c-1"), None) == [1]
     assert await store.access_log.numbers_of(None, "d-2") == [2]

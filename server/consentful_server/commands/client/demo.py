@@ -31,7 +31,7 @@ DEFAULT_DIALOGS: Final = 200
 _ODDS: Final[dict[Fate, int]] = {"granted": 6, "declined": 2, "dropped": 2}
 
 
-class Line(msgspec.Struct, frozen=True):
+class SpokenLine(msgspec.Struct, frozen=True):
     """One utterance of the corpus."""
 
     text: str
@@ -39,7 +39,7 @@ class Line(msgspec.Struct, frozen=True):
     sent_at: datetime
 
     def __repr__(self) -> str:
-        return f"Line(role={self.role!r}, text=<{len(self.text)} characters>)"
+        return f"SpokenLine(role={self.role!r}, text=<{len(self.text)} characters>)"
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Scene(msgspec.Struct, frozen=True):
 
     dialog_id: str
     customer_id: str
-    lines: tuple[Line, ...]
+    lines: tuple[SpokenLine, ...]
     fate: Fate
 
 
@@ -152,10 +152,10 @@ def cast_scenes(conversations: Sequence[Any], count: int, seed: int) -> list[Sce
     ]
 
 
-def _lines(conversation: Any) -> tuple[Line, ...]:
+def _lines(conversation: Any) -> tuple[SpokenLine, ...]:
     said = [utterance for turn in conversation["messages"] for utterance in turn if utterance["text"]]
     return tuple(
-        Line(
+        SpokenLine(
             utterance["text"],
             "customer" if utterance["sender"] == said[0]["sender"] else "bot",
             datetime.fromisoformat(utterance["timestamp"]),

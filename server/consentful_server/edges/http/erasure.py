@@ -7,8 +7,7 @@ import msgspec
 from aiohttp import web
 
 from ... import errors
-from ...archive.store import Erasure
-from ...clock import from_micros
+from ...archive.store import ErasureOutcome
 from .bodies import JSON
 from .pipeline import json
 from .route import Answer
@@ -25,11 +24,11 @@ class Erased(msgspec.Struct, frozen=True):
     status: Literal["pending", "unreadable", "complete"]
 
 
-def erased(erasure: Erasure) -> web.Response:
-    stone = erasure.tombstone
-    status = "complete" if stone.complete else "unreadable" if erasure.truncated else "pending"
-    answer = Erased(stone.dialog_id, from_micros(stone.erased_at), status)
-    return json(answer, status=200 if erasure.truncated else 202)
+def erased(erasure: ErasureOutcome) -> web.Response:
+    tombstone = erasure.tombstone
+    status = "complete" if tombstone.complete else "unreadable" if erasure.is_unreadable else "pending"
+    answer = Erased(tombstone.dialog_id, tombstone.moment, status)
+    return json(answer, status=200 if erasure.is_unreadable else 202)
 
 
 ERASED: Final = (Answer({JSON: Erased}), Answer({JSON: Erased}, 202))

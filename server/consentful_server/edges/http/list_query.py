@@ -1,4 +1,4 @@
-"""From parameters to a question: filters, order, limit and cursor, out of a URL or a JSON body."""
+"""From parameters to a query: filters, order, limit and cursor, out of a URL or a JSON body."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
@@ -14,12 +14,12 @@ from ...archive.query import MAX_LIMIT, Filter, Order, language_range
 from ...auth.access import Principal
 from ...errors import BadRequest, Forbidden
 from ...exports.formats import MEDIA
-from ...keys.pseudonyms import PREFIX
+from ...keys.pseudonyms import PATTERN
 from . import bodies
 from .parameters import convert, single
 
 S = TypeVar("S", bound=msgspec.Struct)
-Q = TypeVar("Q", bound="Question")
+Q = TypeVar("Q", bound="ListQuery")
 
 DEFAULT_LIMIT: Final = 100
 
@@ -37,17 +37,18 @@ _AFTER: Final = (
     "goes on with a stream that was cut short, after the last row that arrived: `seq@dialog_id`, or a dialog's id"
     " alone; with `order=stored`"
 )
+Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="pseudonym")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="how many a page has at most")]
 Cursor = Annotated[
     str, Meta(min_length=1, max_length=500, description="`next` of the page before, for the same filters")
 ]
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a list may be asked for in its URL."""
 
     language: Range | None = None
-    customer: Annotated[str, Meta(pattern=rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)", description="pseudonym")] | None = None
+    customer: Pseudonym | None = None
     dialog_id: wire.DialogId | None = None
     role: wire.Role | None = None
     bot: Annotated[str, Meta(min_length=1, max_length=200, description="which chatbot spoke")] | None = None
@@ -59,17 +60,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cursor: Cursor | None = None
 
 
-class Listing(Question, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StreamQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same for what also streams in other formats."""
 
     format: Annotated[str, _FORMAT] | None = None
 
 
-class DialogListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What dialogs may be asked for."""
 
 
-class MessageListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What messages may be asked for."""
 
     shape: Annotated[
@@ -79,7 +80,7 @@ class MessageListing(Listing, frozen=True, kw_only=True, forbid_unknown_fields=T
     after: Annotated[str, Meta(pattern=r"^(\d{1,9}@)?[A-Za-z0-9._~:-]{1,200}$(?!\n)", description=_AFTER)] | None = None
 
 
-class Search(MessageListing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Search(MessageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be asked for in a body only, because URLs are logged."""
 
     q: Annotated[str, Meta(min_length=1, max_length=1000, description="part of the text, in any case")] | None = None
@@ -94,7 +95,7 @@ _ONLY_IN_A_BODY: Final = frozenset({"q", "customer_id"})
 
 
 def from_url(request: web.Request, kind: type[Q]) -> Q:
-    """Return the question in the URL.
+    """Return the query in the URL.
 
     Raises:
         BadRequest: If a parameter is unknown, malformed or there twice; it is named.
@@ -106,7 +107,7 @@ def from_url(request: web.Request, kind: type[Q]) -> Q:
 
 
 async def from_body(request: web.Request) -> Search:
-    """Return the question in a JSON body.
+    """Return the query in a JSON body.
 
     Raises:
         BadRequest: If a field is unknown or malformed; it is named.
@@ -115,32 +116,32 @@ async def from_body(request: web.Request) -> Search:
     return convert(await bodies.object_of(request), Search, spelt=())
 
 
-def to_filter(question: Question, principal: Principal, archive: Archive) -> Filter:
+def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filter:
     """Return what the rows must be.
 
     Raises:
         Forbidden: If it names a customer by id and the caller may not know ids.
         BadRequest: If the language is not a range.
     """
-    customer = question.customer
+    customer = query.customer
     text = None
-    if isinstance(question, Search):
-        text = question.q
-        if question.customer_id is not None:
+    if isinstance(query, Search):
+        text = query.q
+        if query.customer_id is not None:
             if not principal.may("data:identify"):
                 raise Forbidden("the scope data:identify to look for a customer_id; use the pseudonym instead")
-            pseudonym = archive.pseudonym(question.customer_id)
+            pseudonym = archive.pseudonym(query.customer_id)
             if customer not in (None, pseudonym):
                 raise BadRequest("customer_id", "is another customer than `customer`")
             customer = pseudonym
     return Filter(
-        language=None if question.language is None else language_range(question.language),
+        language=None if query.language is None else language_range(query.language),
         customer=customer,
-        dialog_id=question.dialog_id,
-        role=question.role,
-        bot=question.bot,
-        purpose=question.purpose,
-        since=question.since,
-        until=question.until,
+        dialog_id=query.dialog_id,
+        role=query.role,
+        bot=query.bot,
+        purpose=query.purpose,
+        since=query.since,
+        until=query.until,
         q=text,
     )

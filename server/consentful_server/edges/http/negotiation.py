@@ -9,22 +9,22 @@ from ...errors import BadRequest, NotAcceptable
 from ...exports.formats import Format, offered
 from ...exports.formats.compression import CODINGS, Coding
 from .bodies import JSON
-from .list_query import Listing
+from .list_query import StreamQuery
 
 _ANY: Final = ("*/*", "application/*", "")
 
 
-def format_of(request: web.Request, question: Listing) -> Format | None:
+def format_of(request: web.Request, query: StreamQuery) -> Format | None:
     """Return the format to stream in, `?format=` before `Accept`; None stands for a page of JSON, which is the default.
 
     Raises:
         NotAcceptable: If none that is offered was asked for.
     """
     formats = offered()
-    if question.format is not None:
+    if query.format is not None:
         names: dict[str, Format | None] = {"json": None}
         names |= {name: name for name in formats}
-        return _first([question.format], names, formats)
+        return _first([query.format], names, formats)
     media: dict[str, Format | None] = dict.fromkeys((JSON, *_ANY))
     media |= {offer: name for name, offer in formats.items()}
     wanted = _by_weight(hdrs.ACCEPT, request.headers.getall(hdrs.ACCEPT, ["*/*"]))

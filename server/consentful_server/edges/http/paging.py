@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from multidict import MultiDict
 
 from ...archive.views import Page
-from .list_query import Question
+from .list_query import ListQuery
 from .pipeline import json
 
 T = TypeVar("T")
@@ -26,15 +26,17 @@ class Paged(msgspec.Struct, Generic[T], frozen=True):
     damaged: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def page(request: web.Request, question: Question, page: Page[Any]) -> web.Response:
-    """Return a page; in a URL's list the next one is linked as well (RFC 8288)."""
-    more = page.more if question.order == "stored" else msgspec.UNSET
+def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Response:
+    """Return a page; in a URL's list the next one is linked as well."""
+    more = page.more if query.order == "stored" else msgspec.UNSET
     body = Paged(page.items, page.next, more, page.damaged or msgspec.UNSET)
-    headers: dict[str, str] = {}
-    if (
-        page.more and page.next is not None and request.method != hdrs.METH_POST
-    ):  # or following the links in commit order would never end
-        query = MultiDict(request.query)
-        query["cursor"] = page.next
-        headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
-    return json(body, headers=headers)
+    # In commit order there is always a next page: a client that follows links would never come to an end.
+    is_linked = page.more and page.next is not None and request.method != hdrs.METH_POST
+    return json(body, headers=next_link(request, cursor=page.next or "") if is_linked else {})
+
+
+def next_link(request: web.Request, **changed: str) -> dict[str, str]:
+    """Return the header that leads to the next page (RFC 8288): this URL, with these parameters changed."""
+    query = MultiDict(request.query)
+    query.update(changed)
+    return {hdrs.LINK: f'<{request.rel_url.with_query(query)}>; rel="next"'}

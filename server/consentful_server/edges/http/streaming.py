@@ -16,7 +16,7 @@ from ...exports.formats import MEDIA, Format, Shape
 from ...exports.formats.compression import squeezer
 from ...reading.streams import Stream
 from . import list_query
-from .list_query import Listing, MessageListing
+from .list_query import MessageQuery, StreamQuery
 from .negotiation import coding_of
 from .pipeline import PRINCIPAL, SERVICE
 
@@ -27,15 +27,15 @@ STREAMED: Final = {media: bytes for name, media in MEDIA.items() if name != "ndj
 _SQUEEZED_ALREADY: Final = ("parquet",)
 
 
-async def stream(request: web.Request, question: Listing, form: Format, shape: Shape) -> web.StreamResponse:
+async def stream(request: web.Request, query: StreamQuery, form: Format, shape: Shape) -> web.StreamResponse:
     """Answer with everything that fits. A client that reads slowly slows the walk, nothing else."""
-    if question.cursor is not None:
+    if query.cursor is not None:
         raise BadRequest("cursor", "a stream has no pages; leave the cursor out, or ask for application/json")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    wanted = list_query.to_filter(question, principal, service.archive)
-    after = await _after(request, question) if isinstance(question, MessageListing) else None
+    wanted = list_query.to_filter(query, principal, service.archive)
+    after = await _after(request, query) if isinstance(query, MessageQuery) else None
     coding = None if form in _SQUEEZED_ALREADY else coding_of(request)
-    sending = Stream(form, shape, wanted, principal.read_scope, question.order)
+    sending = Stream(form, shape, wanted, principal.read_scope, query.order)
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: MEDIA[form],
@@ -75,18 +75,18 @@ async def _finish(response: web.StreamResponse, sent: Stream) -> None:
     await response.write_eof(f"0\r\n{ROWS}: {sent.rows}\r\n{SHA256}: {sent.sha256.hex()}\r\n\r\n".encode())
 
 
-async def _after(request: web.Request, question: MessageListing) -> Position | None:
+async def _after(request: web.Request, query: MessageQuery) -> Position | None:
     """Return the row after which to go on.
 
     Raises:
         BadRequest: If there is no such dialog, or the order is not that of commit.
     """
-    if question.after is None:
+    if query.after is None:
         return None
-    if question.order != "stored":
+    if query.order != "stored":
         raise BadRequest("after", "goes with order=stored only, in which rows keep their places")
-    seq, separator, dialog_id = question.after.rpartition("@")
-    found = await request.app[SERVICE].logbook.dialogs_of(None, dialog_id)
+    seq, separator, dialog_id = query.after.rpartition("@")
+    found = await request.app[SERVICE].access_log.dialogs_of(None, dialog_id)
     if not found:
         raise BadRequest("after", "no such dialog, stored or erased; begin again without it")
     return Position(0, found.max(), int(seq) if separator else LAST_SEQ)

@@ -6,18 +6,15 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
-from multidict import MultiDict
 
 from consentful import wire
 
 from ... import errors
 from ...access_log.chain import Action
 from ...access_log.store import Trace
-from ...access_log.views import LogEntry
-from ...clock import from_micros
+from ...access_log.views import LogEntry, SeenDialog
 from ...errors import BadRequest
-from ...keys.pseudonyms import PREFIX
-from ..http import bodies, list_query, parameters, tags
+from ..http import bodies, list_query, paging, parameters, tags
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 
@@ -48,7 +45,7 @@ class LogListing(Tracing, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class LogSearch(LogListing, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What it may be asked for in a body only, because URLs are logged: a customer's dialogs, or one dialog."""
 
-    customer: Annotated[str, Meta(pattern=rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)", description="pseudonym")] | None = None
+    customer: list_query.Pseudonym | None = None
     customer_id: wire.CustomerId | None = None
     dialog_id: wire.DialogId | None = None
 
@@ -62,14 +59,6 @@ class LogPage(msgspec.Struct, frozen=True):
     items: list[LogEntry]
     next: str | None
     head: str
-
-
-class SeenDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """A dialog that was seen. Of an erased one nobody knows any more whose it was."""
-
-    dialog_id: str
-    customer: str | None
-    erased_at: datetime | None
 
 
 class SeenDialogs(msgspec.Struct, frozen=True):
@@ -88,11 +77,7 @@ async def entries(request: web.Request) -> web.StreamResponse:
     """List what was done, newest first."""
     asked = parameters.convert(parameters.single(request), LogListing)
     page = await _page(request, asked, {})
-    headers: dict[str, str] = {}
-    if page.next is not None:
-        query = MultiDict(request.query)
-        query["cursor"] = page.next
-        headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+    headers = {} if page.next is None else paging.next_link(request, cursor=page.next)
     return json(page, headers=headers)
 
 
@@ -117,37 +102,27 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     wanted = _wanted(asked)
     after = 0 if asked.cursor is None else service.cursors.marked(asked.cursor, _DIALOGS, wanted)
-    sighting = await service.logbook.seen(
+    sighting = await service.access_log.seen(
         Trace(asked.who, None, asked.since, asked.until), after=after, limit=asked.limit
     )
-    seen = sighting.dialogs
-    await service.logbook.write(principal.actor, "log.read", wanted=wanted, rows=len(seen))
-    more = len(seen) == asked.limit
-    items = [
-        SeenDialog(
-            dialog_id=it.dialog_id,
-            customer=it.customer,
-            erased_at=None if it.erased_at is None else from_micros(it.erased_at),
-        )
-        for it in seen
-    ]
-    following = service.cursors.mark(_DIALOGS, wanted, seen[-1].number) if more else None
-    return json(SeenDialogs(items, following, sighting.unfinished))
+    await service.access_log.write(principal.actor, "log.read", wanted=wanted, rows=len(sighting.dialogs))
+    following = None if sighting.after is None else service.cursors.mark(_DIALOGS, wanted, sighting.after)
+    return json(SeenDialogs(sighting.dialogs, following, sighting.unfinished))
 
 
 async def _page(request: web.Request, asked: LogListing, about: dict[str, str]) -> LogPage:
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     wanted = _wanted(asked) | about
-    logbook, cursors = service.logbook, service.cursors
-    found = await logbook.search(
+    access_log, cursors = service.access_log, service.cursors
+    found = await access_log.search(
         Trace(asked.who, asked.action, asked.since, asked.until),
         limit=asked.limit,
         before=None if asked.cursor is None else cursors.marked(asked.cursor, _ENTRIES, wanted),
-        about=await logbook.dialogs_of(about.get("customer"), about.get("dialog_id")) if about else None,
+        about=await access_log.dialogs_of(about.get("customer"), about.get("dialog_id")) if about else None,
     )
-    await logbook.write(principal.actor, "log.read", wanted=wanted, rows=len(found.items))
+    await access_log.write(principal.actor, "log.read", wanted=wanted, rows=len(found.items))
     after = None if found.before is None else cursors.mark(_ENTRIES, wanted, found.before)
-    return LogPage(found.items, after, str(await logbook.head()))
+    return LogPage(found.items, after, str(await access_log.head()))
 
 
 def _wanted(asked: Tracing) -> dict[str, Any]:

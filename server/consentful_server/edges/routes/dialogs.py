@@ -10,7 +10,7 @@ from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, WRITING, erased
-from ..http.list_query import DialogListing
+from ..http.list_query import DialogQuery
 from ..http.negotiation import format_of
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
@@ -19,24 +19,24 @@ from ..http.streaming import EXPORT_ID, STREAMED, stream
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
     """Answer with a page of dialogs, without their messages, or stream all of them."""
-    question = list_query.from_url(request, DialogListing)
-    form = format_of(request, question)
+    query = list_query.from_url(request, DialogQuery)
+    form = format_of(request, query)
     if form is not None:
-        return await stream(request, question, form, "dialogs")
+        return await stream(request, query, form, "dialogs")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    page = await service.reading.dialogs(
-        list_query.to_filter(question, principal, service.archive),
+    page = await service.pages.dialogs(
+        list_query.to_filter(query, principal, service.archive),
         principal.read_scope,
-        order=question.order,
-        limit=question.limit,
-        cursor=question.cursor,
+        order=query.order,
+        limit=query.limit,
+        cursor=query.cursor,
     )
-    return paging.page(request, question, page)
+    return paging.page(request, query, page)
 
 
 async def dialog(request: web.Request) -> web.StreamResponse:
     """Answer with one dialog, whole. Missing and foreign look the same (404); an erased one is 410."""
-    principal, reading = request[PRINCIPAL], request.app[SERVICE].reading
+    principal, reading = request[PRINCIPAL], request.app[SERVICE].pages
     return json(await reading.dialog(request.match_info["dialog_id"], principal.read_scope))
 
 
@@ -61,7 +61,7 @@ ROUTES: Final = (
         "/v1/dialogs",
         dialogs,
         scopes=("data:read",),
-        query=DialogListing,
+        query=DialogQuery,
         answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
         refusals=(errors.NotAcceptable,),
         tag=tags.DATA,

@@ -1,6 +1,5 @@
 """`/v1/erasures`: the feed of erased dialogs, for those who keep copies (GDPR art. 19)."""
 
-from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -8,8 +7,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from ... import errors
-from ...clock import from_micros
-from ...exports.feed import Told
+from ...exports.views import Erasure
 from ..http import bodies, list_query, parameters, tags
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
@@ -22,18 +20,6 @@ class Following(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     limit: list_query.Limit = list_query.DEFAULT_LIMIT
     cursor: Annotated[str, Meta(min_length=1, max_length=500, description="`next` of the last read")] | None = None
-
-
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """One dialog that was erased: delete your copies.
-
-    `exports` are those of yours that held it; `read` tells whether one of your pages did.
-    """
-
-    dialog_id: str
-    erased_at: datetime
-    exports: list[str]
-    read: bool
 
 
 class Erasures(msgspec.Struct, frozen=True):
@@ -52,19 +38,8 @@ async def erasures(request: web.Request) -> web.StreamResponse:
     asked = parameters.convert(parameters.single(request), Following)
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     after = 0 if asked.cursor is None else service.cursors.marked(asked.cursor, _FEED, principal.purposes)
-    told, place, more = await service.exports.erasures(
-        after, asked.limit, principal.read_scope, all_of_it=principal.may("privacy")
-    )
-    return json(Erasures([_told(it) for it in told], service.cursors.mark(_FEED, principal.purposes, place), more))
-
-
-def _told(told: Told) -> Erasure:
-    return Erasure(
-        dialog_id=told.erased.dialog_id,
-        erased_at=from_micros(told.erased.erased_at),
-        exports=told.exports,
-        read=told.was_read,
-    )
+    page = await service.feed.read(after, asked.limit, principal.read_scope, of_everyone=principal.may("privacy"))
+    return json(Erasures(page.items, service.cursors.mark(_FEED, principal.purposes, page.place), page.more))
 
 
 ROUTES: Final = (

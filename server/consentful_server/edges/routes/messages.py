@@ -10,7 +10,7 @@ from ...errors import BadRequest
 from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
-from ..http.list_query import MessageListing, Search
+from ..http.list_query import MessageQuery, Search
 from ..http.negotiation import format_of
 from ..http.pipeline import PRINCIPAL, SERVICE
 from ..http.route import Answer, Route
@@ -19,7 +19,7 @@ from ..http.streaming import EXPORT_ID, STREAMED, stream
 
 async def messages(request: web.Request) -> web.StreamResponse:
     """Answer with a page of messages, or stream all of them."""
-    return await _messages(request, list_query.from_url(request, MessageListing))
+    return await _messages(request, list_query.from_url(request, MessageQuery))
 
 
 async def search(request: web.Request) -> web.StreamResponse:
@@ -27,22 +27,22 @@ async def search(request: web.Request) -> web.StreamResponse:
     return await _messages(request, await list_query.from_body(request))
 
 
-async def _messages(request: web.Request, question: MessageListing) -> web.StreamResponse:
-    form = format_of(request, question)
+async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResponse:
+    form = format_of(request, query)
     if form is not None:
-        return await stream(request, question, form, question.shape)
-    if question.after is not None:
+        return await stream(request, query, form, query.shape)
+    if query.after is not None:
         raise BadRequest("after", "goes on with a stream; pages go on by their cursor")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    read = service.reading.chats if question.shape == "chat" else service.reading.messages
+    read = service.pages.chats if query.shape == "chat" else service.pages.messages
     page = await read(
-        list_query.to_filter(question, principal, service.archive),
+        list_query.to_filter(query, principal, service.archive),
         principal.read_scope,
-        order=question.order,
-        limit=question.limit,
-        cursor=question.cursor,
+        order=query.order,
+        limit=query.limit,
+        cursor=query.cursor,
     )
-    return paging.page(request, question, page)
+    return paging.page(request, query, page)
 
 
 _MESSAGES: Final = {JSON: paging.Paged[KeptMessage], MEDIA["ndjson"]: KeptMessage} | STREAMED
@@ -54,7 +54,7 @@ ROUTES: Final = (
         "/v1/messages",
         messages,
         scopes=("data:read",),
-        query=MessageListing,
+        query=MessageQuery,
         answers=(Answer(_MESSAGES, headers=(hdrs.LINK, EXPORT_ID)), Answer(_CHATS)),
         refusals=(errors.NotAcceptable,),
         tag=tags.DATA,

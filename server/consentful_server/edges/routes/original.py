@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, TypeAlias, cast
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
-from multidict import MultiDict
 
 from consentful import wire
 
@@ -23,7 +22,7 @@ from ...clock import from_micros
 from ...dialogs.waiting_room import Decided, WaitingRoom
 from ...errors import BadRequest, Unsupported
 from ...limits.clients import by_address, by_credential
-from ..http import bodies, tags
+from ..http import bodies, paging, tags
 from ..http.addresses import client_address
 from ..http.list_query import DEFAULT_LIMIT, Limit, Range
 from ..http.parameters import convert, single
@@ -131,14 +130,11 @@ async def data(request: web.Request) -> web.StreamResponse:
         language=None if asked.language is None else language_range(asked.language),
         customer=None if customer_id is None else archive.pseudonym(customer_id),
     )
-    found = await request.app[SERVICE].reading.latest(
+    found = await request.app[SERVICE].pages.latest(
         wanted, request[PRINCIPAL].read_scope, limit=asked.limit + 1, offset=asked.offset, view=_datum
     )
-    headers: dict[str, str] = {}
-    if len(found) > asked.limit:
-        query = MultiDict(request.query)
-        query["offset"] = str(asked.offset + asked.limit)
-        headers[hdrs.LINK] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+    has_more = len(found) > asked.limit
+    headers = paging.next_link(request, offset=str(asked.offset + asked.limit)) if has_more else {}
     return json(found[: asked.limit], headers=headers)
 
 

@@ -14,7 +14,6 @@ from consentful import wire
 from ... import errors
 from ...access_log.views import Recipient
 from ...archive.views import KeptDialog, ShownNotice
-from ...clock import from_micros
 from ...errors import BadRequest
 from ...privacy.store import PrivacyRequest
 from ..http import bodies, parameters, tags
@@ -75,7 +74,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     """Carry a customer's request out, at once."""
     asked = parameters.convert(await bodies.object_of(request), Asked, spelt=())
     repeat_key = _repeat_key(request)
-    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
+    privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
     if asked.kind != "erasure":
         done, recipients, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
         nothing_yet = Disclosed(
@@ -88,7 +87,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
 
 async def outcome(request: web.Request) -> web.StreamResponse:
     """Tell what came of a request."""
-    privacy, by = request.app[SERVICE].privacy, request[PRINCIPAL].actor
+    privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
     return json(_outcome(await privacy.request(request.match_info["request_id"], by=by)))
 
 
@@ -97,8 +96,8 @@ def _outcome(done: PrivacyRequest) -> RequestOutcome:
         done.id,
         done.kind,
         done.status,
-        from_micros(done.received_at),
-        from_micros(done.due_at),
+        done.received,
+        done.due,
         done.dialogs,
         done.messages,
         done.report,
@@ -134,7 +133,7 @@ async def _disclose(
                 await response.write(separator + msgspec.json.encode(dialog))
                 separator = b","
                 shown.add(dialog.notice)
-            notices = await request.app[SERVICE].privacy.notices(shown)
+            notices = await request.app[SERVICE].privacy_requests.notices(shown)
             await response.write(b'],"notices":' + msgspec.json.encode(notices) + b"}")
             await response.write_eof()
     return response

@@ -1,6 +1,7 @@
 """Statistics: how much is kept, of what, and how dialogs ended."""
 
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Final, get_args
 
 import msgspec
@@ -12,13 +13,15 @@ from consentful import wire
 from ...archive.query import language_range
 from ...errors import BadRequest
 from ...statistics.statistics import By, Value
-from ...statistics.store import Which
+from ...statistics.store import LENGTHS, Which
 from ..http import bodies, list_query, parameters, tags
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 
 _DIMENSIONS: Final[tuple[By, ...]] = get_args(By)
-_LENGTHS: Final = {1: "1-2", 3: "3-5", 6: "6-10", 11: "11-20", 21: "21-50", 51: "51+"}
+_LENGTHS: Final = {least: f"{least}-{following - 1}" for least, following in pairwise(LENGTHS)} | {
+    LENGTHS[-1]: f"{LENGTHS[-1]}+"
+}
 
 _BY: Final = Meta(
     max_length=100,
@@ -96,7 +99,7 @@ async def count(request: web.Request) -> web.StreamResponse:
     asked = parameters.convert(parameters.single(request), Counting)
     by = _by(asked.by)
     which = _which(asked, None if asked.language is None else language_range(asked.language))
-    stats, scope = request.app[SERVICE].stats, request[PRINCIPAL].read_scope
+    stats, scope = request.app[SERVICE].statistics, request[PRINCIPAL].read_scope
     items = [
         _count(by, values, dialogs=it.dialogs, messages=it.messages)
         for values, it in await stats.count(which, by, asked.purpose, scope)
@@ -109,7 +112,7 @@ async def count(request: web.Request) -> web.StreamResponse:
 async def outcomes(request: web.Request) -> web.StreamResponse:
     """Tell how dialogs ended: granted, declined or dropped, whoever spoke."""
     asked = parameters.convert(parameters.single(request), Ended)
-    found = await request.app[SERVICE].stats.outcomes(_which(asked))
+    found = await request.app[SERVICE].statistics.outcomes(_which(asked))
     return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(it)) for it in found]))
 
 

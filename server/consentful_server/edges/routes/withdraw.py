@@ -11,8 +11,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from ... import errors
-from ...archive.store import Erasure
-from ...clock import from_micros
+from ...archive.store import ErasureOutcome
 from ...errors import BadRequest, NotFound, TooOften
 from ..http import tags
 from ..http.addresses import client_address
@@ -42,7 +41,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
     try:
-        request.app[SERVICE].guesses.admit(client_address(request))
+        request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
         code = (await form_of(request, CODE_BYTES)).get("code", "")
         erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
     except (NotFound, BadRequest):
@@ -52,13 +51,13 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     return _page(request, _confirmed(erasure), is_done=True)
 
 
-def _confirmed(erasure: Erasure) -> str:
-    stone = erasure.tombstone
-    said = "message" if stone.messages == 1 else "messages"
+def _confirmed(erasure: ErasureOutcome) -> str:
+    tombstone = erasure.tombstone
+    said = "message" if tombstone.messages == 1 else "messages"
     return _note(
         "stored",
         "Your conversation is erased.",
-        f"{stone.messages} {said} were made unreadable on {_spelt(from_micros(stone.erased_at))}."
+        f"{tombstone.messages} {said} were made unreadable on {_spelt(tombstone.moment)}."
         " They cannot be read here any more, by anybody.",
     )
 

@@ -26,7 +26,7 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
-    request.app[SERVICE].guesses.admit(client_address(request))
+    request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
     given = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, spelt=())
     return erased(await request.app[SERVICE].archive.withdraw(given.code, pipeline.by_customer(request)))
 

@@ -468,7 +468,7 @@ class Connection:
         if dialog is not None:
             self._service.registry.release(dialog.id, self)
             self._service.metrics.ended.labels(outcome).inc()
-            self._service.stats.ended(dialog.bot, outcome)
+            self._service.statistics.ended(dialog.bot, outcome)
             self._service.metrics.messages.inc(len(dialog.utterances))
             _log.debug("dialog ended", extra={"outcome": outcome})  # its id was the chatbot's to choose
 

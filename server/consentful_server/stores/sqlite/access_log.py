@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ...access_log.chain import Entry, Head, Link
+from ...access_log.chain import Entry, Head, Link, actual_head, next_number
 from ...access_log.store import Logged, Note, Seen, Trace
 from ...clock import to_micros
 from .database import Database
@@ -61,12 +61,9 @@ class SQLiteAccessLog:
 
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
-    """Write an entry after the last one; whoever else writes waits for this transaction.
-
-    A head that somebody altered stops nobody, least of all an erasure: the entry gets the next free number.
-    """
+    """Write an entry after the last one; whoever else writes waits for this transaction."""
     claimed = _head(db)
-    linked, head = note.follow(claimed, max(claimed.number, _last(db)) + 1)
+    linked, head = note.follow(claimed, next_number(claimed, _last(db)))
     entry = linked.entry
     db.execute(
         "INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -110,9 +107,7 @@ def _last(db: "sqlite3.Connection") -> int:
 
 
 def _actual_head(db: "sqlite3.Connection") -> Head:
-    """Return the head, or one that nobody sealed, at the entry that is the last one instead."""
-    head, last = _head(db), _last(db)
-    return head if head.number == last else Head(last)
+    return actual_head(_head(db), _last(db))
 
 
 def _conditions(trace: Trace, before: int | None) -> tuple[list[str], list[Any]]:

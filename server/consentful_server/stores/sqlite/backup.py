@@ -4,9 +4,9 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from ...errors import BadDatabase
+from ..store import Contents
 from .connection import connect, sqlite3
 from .migrations import migrate
 
@@ -32,14 +32,7 @@ def copy(source: Path, data: Path, keys: Path) -> None:
     _finish(keys)
 
 
-class Stated(NamedTuple):
-    """What a copy of the data says of the keys that fit it: its facts, and the epochs whose masters may be gone."""
-
-    facts: dict[str, bytes]
-    emptied: list[int]
-
-
-def stated(data: Path) -> Stated:
+def contents(data: Path) -> Contents:
     """Look into a copy of the data, and leave it as it is.
 
     Raises:
@@ -51,7 +44,7 @@ def stated(data: Path) -> Stated:
             emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
     except sqlite3.DatabaseError:
         raise BadDatabase(f"{data} is no copy of the data that this program reads; nothing was changed") from None
-    return Stated(facts, emptied)
+    return Contents(facts, emptied)
 
 
 def put_together(data: Path, keys: Path, target: Path) -> None:

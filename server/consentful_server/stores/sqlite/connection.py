@@ -1,4 +1,4 @@
-"""A lane: one SQLite connection on a thread of its own, driven through aiosqlite.
+"""A connection: one SQLite connection on a thread of its own, driven through aiosqlite.
 
 SQLite 3.51.3 or later, from the `pysqlite3` wheel: earlier ones can corrupt a WAL database with several connections.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     from pysqlite3 import dbapi2 as sqlite3
 
-__all__ = ["Lane", "connect", "sqlite3"]
+__all__ = ["SQLiteConnection", "connect", "sqlite3"]
 
 T = TypeVar("T")
 
@@ -29,20 +29,20 @@ BUSY_MS: Final = 5000
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
-class Lane(aiosqlite.Connection):
+class SQLiteConnection(aiosqlite.Connection):
     """Runs whole pieces of work in one hop to the connection's thread; aiosqlite's own calls take a hop each."""
 
     async def run(self, work: Callable[["sqlite3.Connection"], T]) -> T:
-        """Return what `work` returns, after everything that was asked of this lane before."""
+        """Return what `work` returns, after everything that was asked of this connection before."""
         return await self._execute(lambda: work(self._conn))  # pyright: ignore[reportUnknownMemberType]
 
 
-async def open_lane(path: Path, *, read_only: bool = False) -> Lane:
-    """Return a lane to the database. Its thread does not outlive the process's main thread."""
-    lane = Lane(lambda: connect(path, read_only=read_only), 64)
-    lane._thread.daemon = True  # pyright: ignore[reportPrivateUsage] - a crash must not hang in a join
-    await lane
-    return lane
+async def open_connection(path: Path, *, read_only: bool = False) -> SQLiteConnection:
+    """Return a connection to the database. Its thread does not outlive the process's main thread."""
+    connection = SQLiteConnection(lambda: connect(path, read_only=read_only), 64)
+    connection._thread.daemon = True  # pyright: ignore[reportPrivateUsage] - a crash must not hang in a join
+    await connection
+    return connection
 
 
 def connect(path: Path, *, read_only: bool = False) -> "sqlite3.Connection":

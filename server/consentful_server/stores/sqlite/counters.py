@@ -4,16 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ...statistics.store import Counted, Dimension, Outcomes, Which
+from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
 from .database import Database
+from .languages import in_range
 
 if TYPE_CHECKING:
     import sqlite3
 
-_LENGTH: Final = (
-    "CASE WHEN d.messages > 50 THEN 51 WHEN d.messages > 20 THEN 21 WHEN d.messages > 10 THEN 11"
-    " WHEN d.messages > 5 THEN 6 WHEN d.messages > 2 THEN 3 ELSE 1 END"
-)
+_LENGTH: Final = "CASE " + "".join(f"WHEN d.messages >= {least} THEN {least} " for least in reversed(LENGTHS)) + "END"
 _COUNT_DIALOG: Final = (
     "INSERT INTO dialog_counts SELECT date(d.stored_at / 1000000, 'unixepoch'), coalesce(d.language, ''),"
     f" coalesce(d.bot, ''), d.purposes, {_LENGTH}, ?2, ?2 * d.messages FROM dialogs d WHERE d.id = ?1"
@@ -86,6 +84,7 @@ def _conditions(which: Which) -> tuple[list[str], list[Any]]:
             where.append(sql)
             values.append(value)
     if which.language is not None:
-        where.append("(language = ? OR (language > ? AND language < ?))")
-        values += [which.language, which.language + "-", which.language + "."]
+        condition, tags = in_range("language", which.language)
+        where.append(condition)
+        values += tags
     return where, values

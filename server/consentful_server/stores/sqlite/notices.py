@@ -9,8 +9,7 @@ import msgspec
 
 from ...access_log.store import Note
 from ...clock import Clock, to_micros
-from ...consent.notices import Terms, Wording
-from ...errors import Conflict
+from ...consent.notices import Terms, Wording, is_new
 from . import access_log
 from .database import Database
 
@@ -59,10 +58,6 @@ def _all(db: "sqlite3.Connection") -> list[Wording]:
     ]
 
 
-def _without_times(wording: Wording) -> Wording:
-    return msgspec.structs.replace(wording, added_at=0, retired_at=None)
-
-
 def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None) -> bool:
     sql = "UPDATE notices SET retired_at = ? WHERE notice = ? AND retired_at IS NULL"
     if db.execute(sql, (at, notice_id)).rowcount == 0:
@@ -73,10 +68,7 @@ def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None
 
 
 def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int, note: Note | None) -> None:
-    known = {_without_times(wording) for wording in _all(db) if wording.id == wordings[0].id}
-    if known and known != {_without_times(wording) for wording in wordings}:
-        raise Conflict
-    if known:
+    if not is_new(wordings, [known for known in _all(db) if known.id == wordings[0].id]):
         return
     db.executemany(
         "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...archive.query import Filter, Selection
-from ...archive.store import MessageRow, SealedDialog
+from ...archive.store import ListedDialog, MessageRow
 from ...clock import to_micros
-from . import dialogs as rows
+from . import dialog_rows as rows
+from .languages import in_range
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +20,7 @@ _decode_rows: Final = msgspec.json.Decoder(list[MessageRow]).decode
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
     where, values = _conditions(selection.filter, selection.purposes)
     where.insert(0, "m.dialog <= ?")
-    values.insert(0, selection.watermark)
+    values.insert(0, selection.horizon)
     after = selection.after
     if selection.order == "newest":
         order = "m.received_at DESC, m.dialog DESC, m.seq DESC"
@@ -28,6 +29,9 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
             values += [after.received_at, after.dialog, after.seq]
     else:
         order = "m.dialog, m.seq"
+        if selection.since is not None:
+            where.append("m.dialog > ?")
+            values.append(selection.since)
         if after is not None:
             where.append("(m.dialog, m.seq) > (?, ?)")
             values += [after.dialog, after.seq]
@@ -40,7 +44,7 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
     return _decode_rows(db.execute(sql, [*values, selection.limit, selection.offset]).fetchone()[0])
 
 
-def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, SealedDialog]]:
+def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[ListedDialog]:
     where, values = _dialog_conditions(selection.filter, selection.purposes)
     on_messages, message_values = _message_conditions(selection.filter)
     if on_messages:
@@ -48,7 +52,7 @@ def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, S
         values += message_values
     times, time_values = _time_conditions("d", selection.filter)
     where += ["d.id <= ?", *times]
-    values += [selection.watermark, *time_values]
+    values += [selection.horizon, *time_values]
     after = selection.after
     if selection.order == "newest":
         order = "d.received_at DESC, d.id DESC"
@@ -57,11 +61,14 @@ def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[tuple[int, S
             values += [after.received_at, after.dialog]
     else:
         order = "d.id"
+        if selection.since is not None:
+            where.append("d.id > ?")
+            values.append(selection.since)
         if after is not None:
             where.append("d.id > ?")
             values.append(after.dialog)
     sql = f"{rows.SELECT_LISTED} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
-    return [(row[0], rows.from_row(row[1:])) for row in db.execute(sql, [*values, selection.limit])]
+    return [rows.listed(row) for row in db.execute(sql, [*values, selection.limit])]
 
 
 def _message_tables(selection: Selection) -> str:
@@ -103,9 +110,9 @@ def _message_conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
     if wanted.language is not None:
-        # A range fits the tag itself and whatever begins with it and a hyphen (RFC 4647 §3.3.1); `.` follows `-`.
-        where.append("(m.language = ? OR (m.language > ? AND m.language < ?))")
-        values += [wanted.language, wanted.language + "-", wanted.language + "."]
+        condition, tags = in_range("m.language", wanted.language)
+        where.append(condition)
+        values += tags
     if wanted.role is not None:
         where.append("m.role = ?")
         values.append(wanted.role)

@@ -29,11 +29,15 @@ class SQLiteRequests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, request: PrivacyRequest, note: Note | None = None) -> None:
-        await self._database.writer.write(lambda db: _add(db, request, note), erases=True)
+    async def add(self, request: PrivacyRequest, erased: Sequence[str] = (), note: Note | None = None) -> None:
+        await self._database.writer.write(lambda db: _add(db, request, erased, note), erases=True)
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
+
+    async def erased_for(self, request_id: str) -> list[str]:
+        sql = "SELECT dialog_id FROM privacy_request_dialogs WHERE request = ? ORDER BY dialog_id"
+        return await self._database.read(lambda db: [row[0] for row in db.execute(sql, (request_id,))])
 
     async def pending(self) -> list[PrivacyRequest]:
         sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
@@ -52,9 +56,11 @@ class SQLiteRequests:
         return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
 
 
-def _add(db: "sqlite3.Connection", request: PrivacyRequest, note: Note | None) -> None:
+def _add(db: "sqlite3.Connection", request: PrivacyRequest, erased: Sequence[str], note: Note | None) -> None:
     fields = tuple(msgspec.structs.asdict(request).values())
     db.execute(f"INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {LATEST})", fields)
+    rows = [(request.id, dialog_id) for dialog_id in erased]
+    db.executemany("INSERT INTO privacy_request_dialogs VALUES (?, ?)", rows)
     if note is not None:
         access_log.append(db, note)
 

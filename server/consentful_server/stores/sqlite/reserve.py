@@ -12,10 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-NAME: Final = "reserve"
-BESIDE_THE_LEDGER: Final = 64 * 1024
-"""Bytes: a ledger's entry has some hundred."""
-
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -8,16 +8,16 @@ answered before that has succeeded; where it cannot, the outcome is unknown and 
 On a full disk what erases is given the reserve (see `reserve`), and everything else is refused until that is back.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
-from .connection import BUSY_MS, Lane, open_lane, sqlite3
+from ..group_commit import GroupCommit, Job
+from .connection import BUSY_MS, SQLiteConnection, open_connection, sqlite3
 from .reserve import Reserve, is_full
 
 T = TypeVar("T")
@@ -27,59 +27,58 @@ _log: Final = logging.getLogger("consentful.store")
 _TRUNCATE_BUSY_MS: Final = 250
 """How long an erasure waits for readers before it answers that copies may be left in the log."""
 
-_MOST_AT_ONCE: Final = 500
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 
 
-class Job(Generic[T]):
-    """Work for the writer's transaction, and the future of its outcome.
+class WriteJob(Job[tuple[T, bool]], Generic[T]):
+    """Work for the writer's transaction. Its outcome is what the work returned, and whether the log is clean since.
 
     `work` raises a `Refusal` before it writes anything, or writes. `truncate` asks for the log to be truncated after.
     What `erases`, or belongs to that, may use the reserve.
     """
 
-    __slots__ = ("erases", "future", "truncate", "work")
+    __slots__ = ("erases", "truncate", "work")
 
     def __init__(self, work: Callable[[sqlite3.Connection], T], *, erases: bool, truncate: bool) -> None:
+        super().__init__()
         self.work = work
         self.erases = erases
         self.truncate = truncate
-        self.future: asyncio.Future[tuple[T, bool]] = asyncio.get_running_loop().create_future()
 
 
 class _Doubt(Exception):  # noqa: N818
     """A COMMIT failed: the transaction may come back unless the log is truncated."""
 
 
-_Outcome = tuple[Any, bool] | Exception
+_Outcome: TypeAlias = tuple[Any, bool] | Exception
+_Batch: TypeAlias = Sequence[WriteJob[Any]]
 
 
 class Writer:
     """Commits jobs in the order they come; `write` returns once the job is durable."""
 
-    def __init__(self, lane: Lane, clock: Clock, before_commit: Callable[[], None], reserve: Reserve) -> None:
-        self._lane = lane
+    def __init__(
+        self, connection: SQLiteConnection, clock: Clock, before_commit: Callable[[], None], reserve: Reserve
+    ) -> None:
+        self._connection = connection
         self._before_commit = before_commit
         self._reserve = reserve
         self._clock = clock
-        self._waiting: list[Job[Any]] = []
-        self._wake = asyncio.Event()
-        self._closing = False
         self._in_doubt = False
         self._untruncated = False
         self.last_success = clock.monotonic()
-        self._task = asyncio.create_task(self._run(), name="consentful-writer")
+        self._commits = GroupCommit(self._run_on_thread)
 
     @classmethod
     async def open(
         cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None, reserve: Reserve | None = None
     ) -> "Writer":
         """Return a writer; what `before_commit` does is done, or the transaction is not committed."""
-        return cls(await open_lane(path), clock, before_commit, reserve or Reserve({}))
+        return cls(await open_connection(path), clock, before_commit, reserve or Reserve({}))
 
     @property
-    def lane(self) -> Lane:
-        return self._lane
+    def connection(self) -> SQLiteConnection:
+        return self._connection
 
     @property
     def in_doubt(self) -> bool:
@@ -93,55 +92,39 @@ class Writer:
             StorageFailed: If it was rolled back and cannot come back.
             OutcomeUnknown: If nobody can tell.
         """
-        outcome, _ = await self._enqueue(Job(work, erases=erases, truncate=False))
+        outcome, _ = await self._commits.run(WriteJob(work, erases=erases, truncate=False))
         return outcome
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
-        return await self._enqueue(Job(work, erases=True, truncate=True))
+        return await self._commits.run(WriteJob(work, erases=True, truncate=True))
 
     async def truncate(self) -> bool:
         """Return whether the log holds no earlier copy of anything that was overwritten."""
-        _, clean = await self._enqueue(Job(lambda _: None, erases=True, truncate=True))
+        _, clean = await self._commits.run(WriteJob(lambda _: None, erases=True, truncate=True))
         return clean
 
     async def close(self) -> None:
         """Commit what waits, and close the connection."""
-        self._closing = True
-        self._wake.set()
-        await self._task
-        await self._lane.close()
+        await self._commits.close()
+        await self._connection.close()
 
-    async def _enqueue(self, job: Job[T]) -> tuple[T, bool]:
-        if self._closing:
-            raise StorageFailed
-        self._waiting.append(job)
-        self._wake.set()
-        # The commit goes on when whoever waits for it is cancelled: its outcome may be asked for again.
-        return await asyncio.shield(job.future)
+    async def _run_on_thread(self, batch: _Batch) -> list[_Outcome]:
+        return await self._connection.run(lambda db: self._run_batch(db, batch))
 
-    async def _run(self) -> None:
-        while self._waiting or not self._closing:
-            await self._wake.wait()
-            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-            if not self._waiting and not self._closing:
-                self._wake.clear()
-            if batch:
-                _settle(batch, await self._lane.run(lambda db, batch=batch: self._run_batch(db, batch)))
-
-    def _run_batch(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _run_batch(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         """Run what there is room for, on the connection's thread; never raises."""
         if self._reserve.is_short and not self._reserve.take():
             return self._erase_alone(db, batch)
         return self._commit(db, batch)
 
-    def _erase_alone(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _erase_alone(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         """Run what erases, and refuse everything else."""
         erasing = [job for job in batch if job.erases]
         outcomes = dict(zip(erasing, self._commit(db, erasing) if erasing else [], strict=True))
         return [outcomes[job] if job in outcomes else StorageFailed() for job in batch]
 
-    def _commit(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _commit(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         if self._in_doubt and not self._clear_doubt(db):
             return [StorageFailed() for _ in batch]
         try:
@@ -160,12 +143,12 @@ class Writer:
         self.last_success = self._clock.monotonic()
         return self._truncated(db, batch, outcomes)
 
-    def _one_by_one(self, db: sqlite3.Connection, batch: Sequence[Job[Any]]) -> list[_Outcome]:
+    def _one_by_one(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         if len(batch) == 1:
             return [StorageFailed()]
         return [outcome for job in batch for outcome in self._commit(db, [job])]
 
-    def _gives_way(self, error: BaseException | None, batch: Sequence[Job[Any]]) -> bool:
+    def _gives_way(self, error: BaseException | None, batch: _Batch) -> bool:
         """Whether the disk is full, something is to be erased, and there was a reserve for it."""
         return any(job.erases for job in batch) and self._gives(error)
 
@@ -190,14 +173,14 @@ class Writer:
             return _truncate(db, busy_ms)
         return False
 
-    def _truncated(self, db: sqlite3.Connection, batch: Sequence[Job[Any]], outcomes: list[_Outcome]) -> list[_Outcome]:
+    def _truncated(self, db: sqlite3.Connection, batch: _Batch, outcomes: list[_Outcome]) -> list[_Outcome]:
         if self._untruncated or any(job.truncate for job in batch):
             self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS)
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
 
-def _transact(db: sqlite3.Connection, batch: Sequence[Job[Any]], before_commit: Callable[[], None]) -> list[_Outcome]:
+def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: Callable[[], None]) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -244,14 +227,3 @@ def _is_full(error: BaseException | None) -> bool:
 def _name(error: BaseException | None) -> str:
     """Return what may be logged of an error: SQLite's own name for it, or its class."""
     return getattr(error, "sqlite_errorname", None) or type(error).__name__
-
-
-def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[_Outcome]) -> None:
-    for job, outcome in zip(batch, outcomes, strict=True):
-        if job.future.done():
-            continue
-        if isinstance(outcome, Exception):
-            job.future.set_exception(outcome)
-            job.future.exception()  # whoever waited may be gone; that is no unhandled error
-        else:
-            job.future.set_result(outcome)

@@ -1,12 +1,13 @@
 """Numbered SQL files that bring a database to this program's schema, each in a transaction of its own."""
 
+import base64
+from collections.abc import Iterator
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ....errors import BadDatabase
-
-if TYPE_CHECKING:
-    import sqlite3
+from ...store import Step
+from ..connection import sqlite3
 
 
 class Migration(NamedTuple):
@@ -24,7 +25,7 @@ def migrations() -> list[Migration]:
     return sorted(Migration(int(number), name, sql) for (number, _, name), sql in steps)
 
 
-def migrate(db: "sqlite3.Connection") -> list[Migration]:
+def migrate(db: sqlite3.Connection) -> list[Step]:
     """Bring an SQLite database to this program's schema; return the steps that this took.
 
     Raises:
@@ -34,6 +35,7 @@ def migrate(db: "sqlite3.Connection") -> list[Migration]:
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
     )
+    db.create_function("jws_claims", 1, _claims, deterministic=True)
     steps = migrations()
     done = version(db)
     if done > steps[-1].number:
@@ -44,15 +46,15 @@ def migrate(db: "sqlite3.Connection") -> list[Migration]:
     pending = [step for step in steps if step.number > done]
     for step in pending:
         _apply(db, step)
-    return pending
+    return [Step(step.number, step.name) for step in pending]
 
 
-def version(db: "sqlite3.Connection") -> int:
+def version(db: sqlite3.Connection) -> int:
     """Return the number of the last step that was taken, 0 before the first."""
     return db.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()[0]
 
 
-def _apply(db: "sqlite3.Connection", step: Migration) -> None:
+def _apply(db: sqlite3.Connection, step: Migration) -> None:
     """Take a step, unless another process was first."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -69,7 +71,19 @@ def _apply(db: "sqlite3.Connection", step: Migration) -> None:
         raise
 
 
-def _statements(sql: str) -> list[str]:
-    """Split a file at semicolons that end a line; none of the files has one elsewhere at a line's end."""
-    lines = (line.partition("--")[0].rstrip() for line in sql.splitlines())
-    return [statement for part in "\n".join(lines).split(";\n") if (statement := part.strip().removesuffix(";"))]
+def _statements(sql: str) -> Iterator[str]:
+    """Yield the statements of a file without comments; SQLite knows where one ends, triggers included."""
+    statement = ""
+    for line in sql.splitlines():
+        statement += line.partition("--")[0].rstrip() + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+    if statement.strip():
+        raise ValueError("a migration's last statement has no end")
+
+
+def _claims(token: str) -> str:
+    """Return the claims of a compact JWS as JSON; whether it is genuine is not looked at."""
+    payload = token.split(".")[1]
+    return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()

@@ -1,0 +1,39 @@
+"""The notices on offer: they are added, retired, and looked up again, because other processes change them too."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ..access_log.chain import SERVICE, Actor
+from ..access_log.log import AccessLog
+from ..clock import Clock, to_micros
+from .notices import Catalogue, Wording, default_notice
+from .store import NoticeStore
+
+
+class Offer:
+    """What one deployment shows its customers. `catalogue` is what is on offer, as of the last `refresh`."""
+
+    def __init__(self, store: NoticeStore, access_log: AccessLog, clock: Clock, shown_for: timedelta) -> None:
+        self._store = store
+        self._access_log = access_log
+        self._clock = clock
+        self._shown_for = shown_for
+        self.catalogue = Catalogue(default_notice())
+
+    async def add(self, wordings: Sequence[Wording], *, by: Actor = SERVICE) -> None:
+        """Put a notice on offer, in all its languages. Adding it again changes nothing.
+
+        Raises:
+            Conflict: If there is another notice of this id.
+        """
+        await self._store.add(wordings, self._access_log.note(by, "notice.added", subject=wordings[0].id))
+
+    async def retire(self, notice_id: str, *, by: Actor) -> bool:
+        """Take a notice off offer; False if there is none."""
+        return await self._store.retire(notice_id, self._access_log.note(by, "notice.retired", subject=notice_id))
+
+    async def refresh(self) -> None:
+        """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
+        oldest = to_micros(self._clock.now() - self._shown_for)
+        known = await self._store.all()
+        self.catalogue = Catalogue([it for it in known if it.retired_at is None or it.retired_at > oldest])

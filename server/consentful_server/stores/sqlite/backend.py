@@ -1,0 +1,68 @@
+"""An SQLite database by its path: it is opened, migrated, and put together from a snapshot."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from ...clock import Clock
+from ...errors import BadDatabase
+from ...privacy.ledger import Ledger
+from ..store import Contents, Step
+from . import backup
+from .connection import connect, sqlite3
+from .database import Database
+from .migrations import migrate
+from .reserve import Reserve
+from .store import SQLiteStore
+
+_RESERVE: Final = "reserve"
+_BESIDE_THE_LEDGER: Final = 64 * 1024
+"""Bytes: a ledger's entry has some hundred."""
+
+
+class SQLiteBackend:
+    """The `Backend` of one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return [self.path.parent]
+
+    async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> SQLiteStore:
+        await asyncio.to_thread(self.migrate)
+        sizes = {
+            self.path.with_name(_RESERVE): reserve,
+            ledger.path.with_name(_RESERVE): min(reserve, _BESIDE_THE_LEDGER),
+        }
+        room = Reserve(sizes)
+        return SQLiteStore(self.path, await Database.open(self.path, clock, ledger.sync, room), clock, ledger, room)
+
+    def migrate(self) -> list[Step]:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with closing(connect(self.path)) as db:
+                return migrate(db)
+        except sqlite3.OperationalError as error:
+            raise BadDatabase(
+                f"{self.path} cannot be opened ({error}); see that its folder exists and can be written"
+            ) from None
+        except sqlite3.DatabaseError:
+            raise BadDatabase(f"{self.path} is no SQLite database; name another file with --database") from None
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def contents(self, data: Path) -> Contents:
+        return backup.contents(data)
+
+    def restore(self, data: Path, keys: Path) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        backup.put_together(data, keys, self.path)

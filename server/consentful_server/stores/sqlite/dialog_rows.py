@@ -1,0 +1,225 @@
+"""Dialogs as rows: in, out, narrowed and shredded."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ...archive.store import ListedDialog, MessageHead, SealedDialog, StoredDialog, Tombstone
+from ...consent.record import Record
+from .epochs import DESTROYED, LATEST
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_RECORD_COLUMNS: Final = (
+    "d.dialog_id, d.customer, d.owner, d.bot, d.channel, d.notice, d.notice_language, d.notice_sha256, d.purposes,"
+    " d.given_by, d.decided_at, d.expires_at"
+)
+_LISTED_COLUMNS: Final = (
+    "d.id, d.stored_at, d.language, d.messages, d.opened_at, d.received_at, k.wrapped, s.texts, s.customer, s.metadata"
+)
+_PROOF_COLUMNS: Final = "d.receipt, d.withdrawal_hash, d.content"
+"""What lists do without: the receipt alone is half of a row, and each column takes a while."""
+
+_FROM: Final = " FROM dialogs d JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
+SELECT_LISTED: Final = f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS}{_FROM}"
+_SELECT_STORED: Final = f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS}, {_PROOF_COLUMNS}{_FROM}"
+_SELECT_BY_NUMBERS: Final = SELECT_LISTED + " WHERE d.id IN (SELECT value FROM json_each(?))"
+
+
+@lru_cache(maxsize=1_000)
+def _purposes(text: str) -> tuple[str, ...]:
+    """Return what a column of purposes says; a deployment has few different ones."""
+    return tuple(json.loads(text))
+
+
+def listed(row: Sequence[Any]) -> ListedDialog:
+    """Return what the columns of `SELECT_LISTED` say."""
+    return ListedDialog(**_fields(row))
+
+
+def _stored(row: Sequence[Any]) -> StoredDialog:
+    *common, receipt, withdrawal_hash, content = row
+    return StoredDialog(**_fields(common), receipt=receipt, withdrawal_hash=withdrawal_hash, content=content)
+
+
+def _fields(row: Sequence[Any]) -> dict[str, Any]:
+    (
+        *first,
+        purposes,
+        given_by,
+        decided_at,
+        expires_at,
+        number,
+        stored_at,
+        language,
+        messages,
+        opened_at,
+        received_at,
+        wrapped,
+        texts,
+        customer,
+        metadata,
+    ) = row
+    record: tuple[Any, ...] = (*first, _purposes(purposes), given_by, decided_at, expires_at)
+    return {
+        "record": Record(*record),
+        "number": number,
+        "stored_at": stored_at,
+        "language": language,
+        "messages": messages,
+        "opened_at": opened_at,
+        "received_at": received_at,
+        "wrapped": wrapped,
+        "texts": texts,
+        "customer": customer,
+        "metadata": metadata,
+    }
+
+
+def find(db: "sqlite3.Connection", dialog_id: str) -> StoredDialog | None:
+    row = db.execute(f"{_SELECT_STORED} WHERE d.dialog_id = ?", (dialog_id,)).fetchone()
+    return _stored(row) if row else None
+
+
+def by_numbers(db: "sqlite3.Connection", numbers: Sequence[int]) -> dict[int, ListedDialog]:
+    found = map(listed, db.execute(_SELECT_BY_NUMBERS, (json.dumps(numbers),)))
+    return {dialog.number: dialog for dialog in found}
+
+
+def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:
+    rows = db.execute("SELECT role, language, received_at FROM messages WHERE dialog = ? ORDER BY seq", (number,))
+    return tuple(MessageHead(*row) for row in rows)
+
+
+def with_heads(db: "sqlite3.Connection", dialogs: Sequence[ListedDialog]) -> list[ListedDialog]:
+    """Return the dialogs with the heads of their messages."""
+    found: dict[int, list[MessageHead]] = {dialog.number: [] for dialog in dialogs}
+    sql = (
+        "SELECT dialog, role, language, received_at FROM messages WHERE dialog IN (SELECT value FROM json_each(?))"
+        " ORDER BY dialog, seq"
+    )
+    for number, *head in db.execute(sql, (json.dumps(list(found)),)):
+        found[number].append(MessageHead(*head))
+    return [msgspec.structs.replace(dialog, heads=tuple(found[dialog.number])) for dialog in dialogs]
+
+
+def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
+    row = db.execute(
+        "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
+        f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
+        " FROM tombstones WHERE dialog_id = ?",
+        (dialog_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    fields: dict[str, Any] = dict(zip(Tombstone.__struct_fields__, row, strict=True))
+    fields["purposes"] = _purposes(fields["purposes"])
+    fields["complete"] = bool(fields["complete"])
+    return Tombstone(**fields)
+
+
+def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> None:
+    fields = msgspec.structs.asdict(tombstone) | {"purposes": json.dumps(tombstone.purposes)}
+    *values, _ = fields.values()
+    epoch = LATEST if tombstone.number is not None else "NULL"
+    db.execute(f"INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {epoch})", values)
+    if tombstone.number is not None:  # it was stored, so somebody may have read it
+        db.execute("INSERT INTO erasures (dialog_id) VALUES (?)", (tombstone.dialog_id,))
+
+
+def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
+    """Return the id of the dialog, stored or erased, whose withdrawal code has this hash."""
+    row = db.execute(
+        "SELECT dialog_id FROM dialogs WHERE withdrawal_hash = ?1"
+        " UNION ALL SELECT dialog_id FROM tombstones WHERE withdrawal_hash = ?1",
+        (withdrawal_hash,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def insert(db: "sqlite3.Connection", dialog: SealedDialog, stored_at: int) -> StoredDialog:
+    """Insert the dialog, and return it as it is stored."""
+    record = dialog.record
+    number: int = db.execute(
+        "INSERT INTO dialogs (dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
+        " channel, notice, notice_language, notice_sha256, purposes, given_by, decided_at, expires_at, receipt,"
+        " withdrawal_hash, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (
+            record.dialog_id,
+            record.owner,
+            record.customer,
+            dialog.language,
+            record.bot,
+            dialog.messages,
+            dialog.opened_at,
+            dialog.received_at,
+            stored_at,
+            record.channel,
+            record.notice_id,
+            record.notice_language,
+            record.notice_sha256,
+            json.dumps(record.purposes),
+            record.given_by,
+            record.decided_at,
+            record.expires_at,
+            dialog.receipt,
+            dialog.withdrawal_hash,
+            dialog.content,
+        ),
+    ).fetchone()[0]
+    db.execute("INSERT INTO dialog_keys VALUES (?, ?)", (number, dialog.wrapped))
+    db.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", (number, dialog.customer, dialog.metadata, dialog.texts))
+    db.executemany(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?)",
+        [(number, seq, head.role, head.language, head.received_at) for seq, head in enumerate(dialog.heads, 1)],
+    )
+    fields: dict[str, Any] = {name: getattr(dialog, name) for name in dialog.__struct_fields__}
+    return StoredDialog(**fields, number=number, stored_at=stored_at)
+
+
+def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
+    """Put a dialog in the place of itself under a narrower consent, sealed anew with the same key."""
+    record = dialog.record
+    db.execute(
+        "UPDATE dialogs SET purposes = ?, given_by = ?, decided_at = ?, expires_at = ?, receipt = ? WHERE id = ?",
+        (
+            json.dumps(record.purposes),
+            record.given_by,
+            record.decided_at,
+            record.expires_at,
+            dialog.receipt,
+            dialog.number,
+        ),
+    )
+    db.execute(
+        "UPDATE seals SET customer = ?, metadata = ?, texts = ? WHERE dialog = ?",
+        (dialog.customer, dialog.metadata, dialog.texts, dialog.number),
+    )
+
+
+def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
+    """Overwrite the dialog's key where it stands, and remove its rows."""
+    db.execute("UPDATE dialog_keys SET wrapped = ? WHERE dialog = ?", (nothing, number))
+    db.execute("DELETE FROM seals WHERE dialog = ?", (number,))
+    db.execute("DELETE FROM messages WHERE dialog = ?", (number,))
+    db.execute("DELETE FROM dialogs WHERE id = ?", (number,))
+
+
+def keys_and_rows_left(db: "sqlite3.Connection", dialog_id: str, nothing: bytes) -> tuple[int, int]:
+    """Return how many keys and rows of an erased dialog are there that should not be."""
+    keys = db.execute(
+        "SELECT count(*) FROM tombstones t JOIN dialog_keys k ON k.dialog = t.number"
+        " WHERE t.dialog_id = ? AND k.wrapped != ?",
+        (dialog_id, nothing),
+    ).fetchone()[0]
+    rows = db.execute(
+        "SELECT (SELECT count(*) FROM dialogs WHERE dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN seals s ON s.dialog = t.number WHERE t.dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN messages m ON m.dialog = t.number WHERE t.dialog_id = ?1)",
+        (dialog_id,),
+    ).fetchone()[0]
+    return keys, rows

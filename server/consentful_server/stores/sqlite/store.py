@@ -1,0 +1,64 @@
+"""The store on SQLite: a laptop's, and one machine's.
+
+One writer commits in groups; readers have connections of their own and read in short transactions.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from ...clock import Clock, to_micros
+from ...privacy.ledger import Ledger
+from . import backup
+from .access_log import SQLiteAccessLog
+from .counters import SQLiteCounters
+from .credentials import SQLiteCredentials
+from .database import Database
+from .dialogs import SQLiteDialogs
+from .epochs import SQLiteEpochs
+from .exports import SQLiteExports
+from .facts import SQLiteFacts
+from .leases import SQLiteLeases
+from .notices import SQLiteNotices
+from .requests import SQLiteRequests
+from .reserve import Reserve
+
+_FRESH_S: Final = 5.0
+"""How old the last write may be for the store to count as ready."""
+
+
+class SQLiteStore:
+    """The `Store` on one SQLite database."""
+
+    def __init__(self, path: Path, database: Database, clock: Clock, ledger: Ledger, reserve: Reserve) -> None:
+        self._path = path
+        self._database = database
+        self._clock = clock
+        self._ledger = ledger
+        self._reserve = reserve
+        self.dialogs = SQLiteDialogs(path, database, clock, ledger)
+        self.notices = SQLiteNotices(database, clock)
+        self.requests = SQLiteRequests(database)
+        self.credentials = SQLiteCredentials(database, clock)
+        self.facts = SQLiteFacts(database)
+        self.epochs = SQLiteEpochs(database)
+        self.exports = SQLiteExports(database)
+        self.counters = SQLiteCounters(database)
+        self.leases = SQLiteLeases(database, clock)
+        self.access_log = SQLiteAccessLog(database)
+
+    async def probe(self) -> None:
+        writer = self._database.writer
+        if writer.in_doubt or self._clock.monotonic() - writer.last_success > _FRESH_S:
+            stamp = to_micros(self._clock.now()).to_bytes(8, "big")
+            await writer.write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,)))
+
+    async def hold_reserve(self) -> bool:
+        return await asyncio.to_thread(self._reserve.take)
+
+    async def snapshot(self, data: Path, keys: Path) -> None:
+        await asyncio.to_thread(backup.copy, self._path, data, keys)
+
+    async def close(self) -> None:
+        await self._database.close()
+        self._ledger.close()
