@@ -3,7 +3,7 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements-server.txt ./
 RUN python -m venv /opt/consentful \
- && /opt/consentful/bin/pip install --no-cache-dir --require-hashes -r requirements-server.txt
+ && /opt/consentful/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements-server.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY server ./server
 COPY client_sdk ./client_sdk

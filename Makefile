@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
+# A lock is complete, and nothing is to be resolved anew: for an extra that the lock has resolved (`coverage[toml]`), pip
+# before 24.1 asks the index, meets a version newer than the lock's, and refuses it because it has no hash here.
+LOCKED := $(PIP) install --no-deps --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .PHONY: run demo test check bench prove lock clean
@@ -10,13 +13,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # What the service needs, and nothing else.
 $(VENV)/.server: pyproject.toml requirements-server.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes -r requirements-server.txt
+	$(LOCKED) -r requirements-server.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 # What the tests and the checks need as well.
 $(VENV)/.develop: $(VENV)/.server requirements.txt
-	$(PIP) install --require-hashes -r requirements.txt
+	$(LOCKED) -r requirements.txt
 	touch $@
 
 run: $(VENV)/.server
@@ -40,7 +43,7 @@ bench: $(VENV)/.develop
 	$(BIN)/python -m bench
 
 $(VENV)/.prove: $(VENV)/.develop requirements-prove.txt
-	$(PIP) install --require-hashes -r requirements-prove.txt
+	$(LOCKED) -r requirements-prove.txt
 	touch $@
 
 # The long proofs, which `make test` runs in a short form.
