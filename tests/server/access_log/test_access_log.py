@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -429,10 +430,17 @@ mutations = st.one_of(
 )
 
 
+@contextmanager
+def altering(path: Path) -> Generator[sqlite3.Connection]:
+    """Commit what the block does to the database, and close it: sqlite3's own context manager leaves it open."""
+    with closing(sqlite3.connect(path)) as db, db:
+        yield db
+
+
 def mutate(path: Path, mutation: tuple[str, Any, int]) -> bool:
     """Alter the log as somebody who can write the file could; False if that altered nothing."""
     how, what, number = mutation
-    with sqlite3.connect(path) as db:
+    with altering(path) as db:
         db.execute("DROP TRIGGER access_log_stays")
         db.execute("DROP TRIGGER access_log_holds")
         if how == "swap":
@@ -481,7 +489,7 @@ class TestTheChain:
     def test_a_rewritten_end_is_found_by_whoever_wrote_the_head_down(self, written: Path, tmp_path: Path) -> None:
         shutil.copytree(written, tmp_path, dirs_exist_ok=True)
         anchored = check(written).head
-        with sqlite3.connect(tmp_path / "log.db") as db:  # a thief of all keys starts anew
+        with altering(tmp_path / "log.db") as db:  # a thief of all keys starts anew
             db.execute("DROP TRIGGER access_log_stays")
             db.execute("DELETE FROM access_log")
             db.execute("DELETE FROM access_values")
@@ -509,7 +517,7 @@ class TestTheChain:
 
     def test_the_store_itself_changes_and_removes_nothing(self, written: Path, tmp_path: Path) -> None:
         shutil.copytree(written, tmp_path, dirs_exist_ok=True)
-        with sqlite3.connect(tmp_path / "log.db") as db:
+        with altering(tmp_path / "log.db") as db:
             for sql in ("DELETE FROM access_log", "UPDATE access_log SET rows = 0"):
                 with pytest.raises(sqlite3.IntegrityError, match="only grows"):
                     db.execute(sql)
@@ -573,7 +581,7 @@ class TestTheCommand:
         assert cli.run(["verify", "--log", "--head", head, *places]) == 0
         assert capsys.readouterr().out.splitlines()[-1].startswith("2 entries hold.")
 
-        with sqlite3.connect(tmp_path / "data" / "consentful.db") as db:
+        with altering(tmp_path / "data" / "consentful.db") as db:
             db.execute("DROP TRIGGER access_log_holds")
             db.execute("UPDATE access_log SET who = 'nobody' WHERE number = 2")
         assert cli.run(["verify", "--log", *places]) == 1

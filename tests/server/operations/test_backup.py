@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,11 +180,10 @@ async def test_after_the_epoch_nothing_that_was_erased_opens_from_any_combinatio
 
     assert opens == ["20260101T000000Z", "here"]
     assert made.pruned == ["20260101T000000Z"]
-    later = [
-        row[0]
-        for path in copies.rglob("dialog_keys.db")
-        for row in connect(path).execute("SELECT wrapped FROM dialog_keys")
-    ]
+    later: list[bytes] = []
+    for path in copies.rglob("dialog_keys.db"):
+        with closing(connect(path)) as db:
+            later += [row[0] for row in db.execute("SELECT wrapped FROM dialog_keys")]
     assert len(later) == 2
     assert not _opening([*wrapped, *later], deployment, copies, tmp_path)
 
