@@ -1,6 +1,8 @@
 # `make run` and `make test` set up everything they need; a second call goes straight to work.
 PYTHON ?= python3
-VENV := .venv
+# Another Python gets an environment of its own: `make test PYTHON=python3.13` leaves the usual one as it is.
+ASIDE := $(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+VENV ?= .venv$(ASIDE)
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # A lock is complete, and nothing is to be resolved anew: for an extra that the lock has resolved (`coverage[toml]`), pip
@@ -29,15 +31,15 @@ demo: $(VENV)/.server
 	$(BIN)/consentful demo
 
 test: $(VENV)/.develop
-	$(BIN)/pytest
+	$(BIN)/pytest $(TESTS)
 
 check: $(VENV)/.develop
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	bash .ci/audit
+	VENV=$(VENV) bash .ci/audit
 
 bench: $(VENV)/.develop
 	$(BIN)/python -m bench

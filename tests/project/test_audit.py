@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ cat "$next"; rm "$next"
     tool.chmod(0o755)
     done = subprocess.run(
         ["bash", ROOT / ".ci" / "audit"],
-        env=os.environ | {"PIP_AUDIT": str(tool)},
+        env=os.environ | {"PIP_AUDIT": str(tool), "VENV": sys.prefix},
         capture_output=True,
         text=True,
         timeout=30,
