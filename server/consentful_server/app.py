@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import msgspec
@@ -64,7 +64,7 @@ def build_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
-    app[docs.DOCUMENTS] = _documents
+    app[docs.DOCUMENTS] = partial(_documents, service.settings.access)
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_keep_house)
@@ -72,8 +72,9 @@ def build_app(service: Service) -> web.Application:
 
 
 @cache
-def _documents() -> docs.Documents:
-    return docs.Documents(msgspec.json.encode(openapi.describe(ROUTES)), msgspec.json.encode(asyncapi.describe()))
+def _documents(auth: openapi.Auth) -> docs.Documents:
+    rest, live = openapi.describe(ROUTES, auth=auth), asyncapi.describe()
+    return docs.Documents(msgspec.json.encode(rest), msgspec.json.encode(live))
 
 
 async def drain(service: Service) -> None:

@@ -51,15 +51,25 @@ async def test_a_route_can_be_tried_out(new_page: NewPage, service: testing.Serv
     await expect(route.locator(".live-responses-table")).to_contain_text('"status": "ok"')
 
 
-async def test_a_token_stays_on_the_page(new_page: NewPage, service: testing.Served) -> None:
+async def test_a_token_stays_on_the_page(new_page: NewPage) -> None:
+    async with testing.serve(auth="keys") as service:
+        page = await visit(new_page, service, "/docs")
+
+        await page.get_by_role("button", name="Authorize").first.click()
+        await page.get_by_label("bearer-value").fill("cfl_secret")
+        await page.get_by_role("button", name="Apply credentials").click()
+
+        assert await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+        assert "cfl_secret" not in page.url
+
+
+async def test_where_no_token_is_asked_for_the_page_offers_no_place_for_one(
+    new_page: NewPage, service: testing.Served
+) -> None:
     page = await visit(new_page, service, "/docs")
 
-    await page.get_by_role("button", name="Authorize").first.click()
-    await page.get_by_label("bearer-value").fill("cfl_secret")
-    await page.get_by_role("button", name="Apply credentials").click()
-
-    assert await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
-    assert "cfl_secret" not in page.url
+    await expect(page.locator(".opblock")).to_have_count(len(ROUTES))
+    await expect(page.get_by_role("button", name="Authorize")).to_have_count(0)
 
 
 @each_size

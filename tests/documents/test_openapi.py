@@ -40,11 +40,33 @@ def test_it_is_valid_openapi_3_1() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-async def test_it_is_what_the_service_publishes() -> None:
+@pytest.mark.parametrize("auth", ["none", "keys"])
+async def test_it_is_what_the_service_publishes(auth: openapi.Auth) -> None:
     import aiohttp
 
-    async with serve() as service, aiohttp.ClientSession(service.url) as http:
-        assert await get(http, "/openapi.json") == msgspec.json.decode(msgspec.json.encode(DOCUMENT))
+    document = openapi.describe(ROUTES, auth=auth)
+    async with serve(auth=auth) as service, aiohttp.ClientSession(service.url) as http:
+        assert await get(http, "/openapi.json") == msgspec.json.decode(msgspec.json.encode(document))
+
+
+def test_a_server_that_asks_for_no_token_says_so() -> None:
+    open_door = openapi.describe(ROUTES, auth="none")
+    operations = [operation for methods in open_door["paths"].values() for operation in methods.values()]
+
+    assert [error.message for error in OpenAPIV31SpecValidator(open_door).iter_errors()] == []
+    assert "securitySchemes" not in open_door["components"]
+    assert not any("security" in operation or "401" in operation["responses"] for operation in operations)
+    assert not any("Scope:" in operation["description"] for operation in operations)
+    refused = {operation["operationId"] for operation in operations if "403" in operation["responses"]}
+    assert refused == {"upgrade_live"}  # to a page of another origin, whatever the token
+
+
+@pytest.mark.parametrize(("auth", "token"), [("keys", "API key"), ("oidc", "identity provider")])
+def test_the_kind_of_token_is_told(auth: openapi.Auth, token: str) -> None:
+    document = openapi.describe(ROUTES, auth=auth)
+
+    assert token in document["components"]["securitySchemes"]["bearer"]["description"]
+    assert document["paths"] == DOCUMENT["paths"]
 
 
 def test_every_route_is_there_and_no_other() -> None:

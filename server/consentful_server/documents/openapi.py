@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,9 @@ from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unaut
 from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain
+
+Auth: TypeAlias = Literal["none", "keys", "oidc"]
+"""What the server asks callers for, as `--auth` says it."""
 
 Problems: TypeAlias = Mapping[int, Mapping[str, tuple[str, Problem]]]
 """By status and code: what it means, and an example."""
@@ -53,13 +56,19 @@ _HEADERS: Final = {
     "Retry-After": ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),
     "WWW-Authenticate": ("How to authenticate (RFC 6750 §3)", "string"),
 }
+_BEARER: Final[Mapping[Auth, str]] = {
+    "keys": "An API key of `consentful keys create`. An operation lists the scopes of which one is needed.",
+    "oidc": "An access token of the identity provider. An operation lists the scopes of which one is needed.",
+}
 _REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate"}
 _FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
-def describe(routes: Sequence[Route]) -> Json:
-    """Return the document."""
+def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
+    """Return the document of a server that asks for this; with `none` no token is asked for, and none is refused."""
+    if auth == "none":
+        routes = [_open(route) for route in routes]
     schemas = Schemas(_types(routes))
     paths: defaultdict[str, Json] = defaultdict(dict)
     named: set[str] = set()
@@ -84,16 +93,18 @@ def describe(routes: Sequence[Route]) -> Json:
         "paths": dict(paths),
         "components": {
             "schemas": schemas.components,
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An API key of `consentful keys create`. An operation lists the scopes of which one"
-                    " is needed.",
-                }
-            },
+            **({} if auth == "none" else {"securitySchemes": {"bearer": _bearer(auth)}}),
         },
     }
+
+
+def _open(route: Route) -> Route:
+    """Return the route as it is where every caller has every scope."""
+    return route._replace(scopes=(), refusals=tuple(kind for kind in route.refusals if kind is not Unauthenticated))
+
+
+def _bearer(auth: Auth) -> Json:
+    return {"type": "http", "scheme": "bearer", "description": _BEARER[auth]}
 
 
 def problems_of(route: Route) -> Problems:
