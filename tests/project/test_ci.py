@@ -1,4 +1,7 @@
-"""CI runs what `make` runs, forbids skips, and hands the servers that it starts nothing that they would refuse."""
+"""CI runs what `make` runs, forbids skips, and hands the servers that it starts nothing that they would refuse.
+
+It does so on the Python that the machine has, and on the newest one that the package is made for.
+"""
 
 import dataclasses
 import os
@@ -6,15 +9,23 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consentful_server.settings import Settings
+from needs import need
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = sorted((ROOT / ".ci").iterdir())
 RUN = (ROOT / ".ci" / "run").read_text("utf-8")
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+NEWEST = max(
+    (named[1] for line in PROJECT["classifiers"] if (named := re.search(r":: Python :: (3\.\d+)$", line))),
+    key=lambda version: int(version.partition(".")[2]),
+)
 
 SKIPPED = """
 import pytest
@@ -78,7 +89,68 @@ def test_ci_forbids_skips_and_exports_no_setting_that_a_server_would_refuse() ->
 def test_ci_calls_targets_of_make() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
 
-    assert set(re.findall(r"^make (\w+)", RUN, re.M)) == {"test", "check"} <= targets
+    assert set(re.findall(r"^make (\w+)", RUN, re.M)) == {"test", "check", "wheel"} <= targets
+
+
+def test_ci_runs_everything_but_browsers_on_the_newest_python_too() -> None:
+    on_newest = re.findall(r'^make (\w+) PYTHON="\$newest" ?(.*)', RUN, re.M)
+
+    assert on_newest == [("test", "TESTS=--ignore=tests/browser"), ("wheel", "")]
+    assert RUN.index("newest=$(bash .ci/newest)") < RUN.index("\nmake ")  # it is looked for before anything long runs
+
+
+def newest(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+    """Look for the newest Python where there is nothing on the PATH but these, and what the script needs."""
+    place = folder / "bin"
+    place.mkdir()
+    for tool in ("bash", "dirname", "sed", "sort", "tail"):
+        (place / tool).symlink_to(need(tool))
+    for name, source in programs.items():
+        write(place / name.replace("_", "."), source)
+    return subprocess.run(
+        [place / "bash", ROOT / ".ci" / "newest"],
+        env={"PATH": str(place)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def write(path: Path, source: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{need('bash')}\n{source}\n")
+    path.chmod(0o755)
+
+
+ON_THE_PATH = f"python{NEWEST}".replace(".", "_")
+SHIM = "echo 'the command exists in these versions: …' >&2; exit 127"
+
+
+def test_the_newest_python_is_the_one_on_the_path(tmp_path: Path) -> None:
+    assert newest(tmp_path, **{ON_THE_PATH: "echo /here/python"}).stdout == "/here/python\n"
+
+
+def test_or_the_one_that_pyenv_keeps_behind_a_shim_that_starts_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "kept"
+    write(root / "versions" / f"{NEWEST}.7" / "bin" / "python", "echo /kept/python")
+
+    assert newest(tmp_path, **{ON_THE_PATH: SHIM}, pyenv=f"echo {root}").stdout == "/kept/python\n"
+
+
+@pytest.mark.parametrize("programs", [{}, {ON_THE_PATH: SHIM, "pyenv": "echo /nowhere"}], ids=["none", "a shim"])
+def test_where_there_is_none_one_sentence_says_what_to_install(tmp_path: Path, programs: dict[str, str]) -> None:
+    done = newest(tmp_path, **programs)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"CPython {NEWEST} is missing: install python{NEWEST} ")
+
+
+def test_every_extra_of_the_wheel_is_tried() -> None:
+    tried = set(re.findall(r"^use_(\w+)\(\)", (ROOT / ".ci" / "wheel").read_text("utf-8"), re.M))
+
+    assert tried == {"nothing_more", *PROJECT["optional-dependencies"]}
 
 
 def test_ci_has_what_tests_would_skip_without() -> None:
