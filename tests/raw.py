@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 UPGRADE = {
@@ -57,6 +58,14 @@ async def fill(line: socket.socket, piece: bytes) -> bool:
         return False  # it cannot answer
     except ConnectionError:
         return True
+
+
+def is_stuck(holder: Any) -> bool:
+    """Whether answers of this connection of the server wait for a client that reads none, and will not move again.
+
+    That a server takes no more does not tell: it may be busy with what it has.
+    """
+    return holder is not None and holder._transport.get_write_buffer_size() > 0
 
 
 async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:

@@ -18,7 +18,7 @@ from consentful_server.edges.server import protocol, runner
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually
 from live import Live, connect
-from raw import deaf, exchange, fill, masked, upgrade
+from raw import deaf, exchange, fill, is_stuck, masked, upgrade
 
 Dial: TypeAlias = Callable[..., Awaitable[Live]]
 
@@ -350,9 +350,10 @@ async def test_slow_reader(service: Served, clock: FakeClock) -> None:
     """A client that sends and never reads is closed once its answers have waited for long."""
     loop = asyncio.get_running_loop()
     with await deaf(service.url) as line:
-        opening = upgrade(service.url) + masked(0x81, wire.CODECS[wire.JSON].encode(Open("c-1")))
+        opening = upgrade(service.url) + masked(0x81, wire.CODECS[wire.JSON].encode(Open("c-1", "d-1")))
         await loop.sock_sendall(line, opening)
         await fill(line, masked(0x81, b'{"type":"message","seq":9,"text":"x"}') * 200)
+        await eventually(lambda: is_stuck(service.service.registry.holder_of("d-1")))
         assert service.service.registry.bytes_used > 0
 
         for _ in range(2):

@@ -19,7 +19,7 @@ from consentful_server.edges.websocket.connection import Connection
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
 from live import Live
-from raw import deaf, fill, masked, upgrade
+from raw import deaf, fill, is_stuck, masked, upgrade
 
 BRIEFLY = pytest.mark.parametrize("settings", [{"grace": 0.05}])
 
@@ -224,7 +224,8 @@ class TestDeafClients:
 async def deaf_client(service: Served) -> socket.socket:
     """Open a dialog, then leave messages out until nobody reads the answers, which fill every buffer."""
     line = await deaf(service.url)
-    opening = upgrade(service.url) + masked(0x81, b'{"type":"open","customer_id":"c-1"}')
+    opening = upgrade(service.url) + masked(0x81, b'{"type":"open","customer_id":"c-1","dialog_id":"d-1"}')
     await asyncio.get_running_loop().sock_sendall(line, opening)
     await fill(line, masked(0x81, b'{"type":"message","seq":9,"text":"x"}') * 200)
+    await eventually(lambda: is_stuck(service.service.registry.holder_of("d-1")))
     return line
