@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from .schema_errors import explained
+
 JSON: Final = "consentful.v1.json"
 MSGPACK: Final = "consentful.v1.msgpack"
 BEARER: Final = "bearer."
@@ -258,18 +260,11 @@ _FIELDS: Final = frozenset(
     for field in frame.__struct_fields__
 ) | {"type"}  # fmt: skip
 _PATH: Final = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
-_FORMS: Final = {
-    ".dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live",
-    ".language": "a BCP 47 language tag, such as en or pt-BR",
-    ".bot": "1 to 200 characters, none of them a control character",
-    ".notice": "the id of a notice",
-    ".purposes": "the id of a purpose",
-}
-"""What to say instead of a pattern."""
+_LAST_FIELD: Final = re.compile(r".*\.(\w+)")
 _STEP: Final = re.compile(r"\.(?P<field>\w+)|\[\d+\]|\[\.\.\.\]")
 
 
-def _explain(error: Exception) -> BadFrame:  # noqa: PLR0911 - a table of complaints
+def _explain(error: Exception) -> BadFrame:
     """Keep of a decoder's complaint what we declared ourselves: paths and types, no sent value or name."""
     said = str(error)
     if not isinstance(error, msgspec.ValidationError):
@@ -280,13 +275,8 @@ def _explain(error: Exception) -> BadFrame:  # noqa: PLR0911 - a table of compla
     path = "$" + at["path"] if at and _is_ours(at["path"]) else "$"
     if said.startswith("Invalid value"):
         return BadFrame(path, "unknown frame type; send open, message or consent")
-    if said.startswith("Invalid enum value"):
-        return BadFrame(path, "not one of the documented values")
-    if "matching regex" in said:
-        return BadFrame(path, "Expected " + _FORMS[path[1:].partition("[")[0]])
-    if said.startswith(("Expected", "Object missing required field", "Number out of range", "Invalid RFC3339")):
-        return BadFrame(path, said[: at.start()] if at else said)
-    return BadFrame(path, "breaks the schema")
+    field = _LAST_FIELD.search(path)
+    return BadFrame(path, explained(error, field[1] if field else "") or "breaks the schema")
 
 
 def _is_ours(path: str) -> bool:

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from consentful.schema_errors import explained
+
 from ...errors import BadRequest
-from ...keys.pseudonyms import PREFIX
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -49,26 +50,10 @@ def convert(values: Mapping[str, Any], kind: type[S], *, spelt: Collection[str] 
     return kind(**found)
 
 
-_FORMS: Final = {
-    "dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live",
-    "customer": f"a pseudonym: {PREFIX} and 26 letters or digits",
-    "bot": "1 to 200 characters, none of them a control character",
-    "purpose": "the id of a purpose",
-    "after": "the last row that arrived: seq@dialog_id, or a dialog's id alone",
-}
-"""What to say instead of a pattern."""
-
-
 def _expectation(name: str, error: msgspec.ValidationError) -> str:
     """Return what was expected, without what was found."""
-    said = str(error).partition(" - at `")[0]
-    if "matching regex" in said:
-        return _FORMS.get(name, "malformed")
-    if said.startswith("Invalid enum value"):
-        return "not one of the documented values"
-    if said.startswith("Invalid RFC3339"):
-        return "a time as in RFC 3339 with an offset, such as 2026-01-31T12:00:00Z (in a URL a `+` is written %2B)"
-    return said if said.startswith("Expected") else "malformed"
+    text = explained(error, name) or "malformed"
+    return f"{text} (in a URL a `+` is written %2B)" if "RFC 3339" in text else text
 
 
 def _shown(name: str) -> str:

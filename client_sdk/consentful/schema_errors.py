@@ -1,0 +1,38 @@
+"""What msgspec complains of, in sentences that name no sent value: paths and types are ours, the rest is not. Pure.
+
+The live dialog's frames and the parameters of REST are explained from this one table.
+"""
+
+from typing import Final
+
+import msgspec
+
+_FORMS: Final = {
+    "dialog_id": "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live",
+    "language": "a BCP 47 language tag, such as en or pt-BR",
+    "bot": "1 to 200 characters, none of them a control character",
+    "notice": "the id of a notice",
+    "purpose": "the id of a purpose",
+    "purposes": "the id of a purpose",
+    "customer": "a pseudonym: cus_ and 26 letters or digits",
+    "after": "the last row that arrived: seq@dialog_id, or a dialog's id alone",
+}
+"""What a field's pattern stands for."""
+
+_SHOWN: Final = ("Expected", "Object missing required field", "Number out of range")
+"""How complaints begin that quote only what we declared ourselves."""
+
+_TIME: Final = "a time as in RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"
+
+
+def explained(error: msgspec.ValidationError, field: str) -> str | None:
+    """Return what was expected of the field, or None where msgspec's complaint tells nothing that may be repeated."""
+    said = str(error).partition(" - at `")[0]
+    if said.startswith("Invalid enum value"):
+        return "not one of the documented values"
+    if "matching regex" in said:
+        form = _FORMS.get(field)
+        return form and f"Expected {form}"
+    if said.startswith("Invalid RFC3339"):
+        return f"Expected {_TIME}"
+    return said if said.startswith(_SHOWN) else None
