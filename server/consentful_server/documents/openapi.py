@@ -13,10 +13,12 @@ from importlib.metadata import version
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
+from aiohttp import hdrs
 
 from consentful import wire
 
 from ..edges.http import tags
+from ..edges.http.headers import EXPORT_ID
 from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, described, problem_of
 from ..edges.http.route import Answer, Route
 from ..edges.websocket import upgrade
@@ -50,17 +52,17 @@ _PATHS: Final[Mapping[str, Any]] = {
 """What the names in paths stand for; any other is a text."""
 
 _HEADERS: Final = {
-    "Export-Id": ("Names the export: `/v1/exports/{export_id}` tells what became of it", "string"),
-    "Link": ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
-    "Location": ("Where the outcome can be asked for again", "string"),
-    "Retry-After": ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750 §3)", "string"),
+    EXPORT_ID: ("Names the export: `/v1/exports/{export_id}` tells what became of it", "string"),
+    hdrs.LINK: ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
+    hdrs.LOCATION: ("Where the outcome can be asked for again", "string"),
+    hdrs.RETRY_AFTER: ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),
+    hdrs.WWW_AUTHENTICATE: ("How to authenticate (RFC 6750 §3)", "string"),
 }
 _BEARER: Final[Mapping[Auth, str]] = {
     "keys": "An API key of `consentful keys create`. An operation lists the scopes of which one is needed.",
     "oidc": "An access token of the identity provider. An operation lists the scopes of which one is needed.",
 }
-_REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate"}
+_REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: hdrs.WWW_AUTHENTICATE}
 _FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
@@ -263,7 +265,7 @@ def _add_problems(response: Json, status: int, problems: Mapping[str, tuple[str,
         "examples": {code: {"summary": meaning, "value": plain(said)} for code, (meaning, said) in problems.items()},
     }
     if not {Overloaded.code, TooOften.code}.isdisjoint(problems):
-        response["headers"] = _headers(["Retry-After"])
+        response["headers"] = _headers([hdrs.RETRY_AFTER])
     if status in _REFUSED_WITH:
         response["headers"] = _headers([_REFUSED_WITH[HTTPStatus(status)]])
 

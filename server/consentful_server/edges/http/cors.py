@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from ...errors import Forbidden
+from .headers import EXPORT_ID, REQUEST_ID
 
 EXPOSED: Final = (
     hdrs.ALLOW,
     hdrs.CONTENT_DISPOSITION,
-    "Export-Id",
+    EXPORT_ID,
     hdrs.LINK,
     hdrs.LOCATION,
-    "Request-Id",
+    REQUEST_ID,
     hdrs.RETRY_AFTER,
     hdrs.WWW_AUTHENTICATE,
 )

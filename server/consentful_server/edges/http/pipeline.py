@@ -17,6 +17,7 @@ from ...service import Service
 from ...settings import is_loopback
 from ...telemetry import where
 from . import cors
+from .headers import REQUEST_ID
 from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, described, problem, respond
 from .protection import PROTECTION
 from .route import Handler, Route
@@ -25,7 +26,6 @@ SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = web.RequestKey("request id", str)
 
-_REQUEST_ID_HEADER: Final = "Request-Id"
 _SAFE: Final = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 _ELSEWHERE: Final = ("cross-site", "same-site")
 
@@ -104,7 +104,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """Before any answer leaves: see that a browser can do no harm with it, and that it can be found in the log."""
     if _REQUEST_ID in request:
-        response.headers[_REQUEST_ID_HEADER] = request[_REQUEST_ID]
+        response.headers[REQUEST_ID] = request[_REQUEST_ID]
     for name, value in PROTECTION.items():
         response.headers.setdefault(name, value)
     if request.secure and not is_loopback(_host_without_port(request.host.lower())):
@@ -135,7 +135,7 @@ def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None
         body=msgspec.json.encode(value),
         content_type="application/json",
         charset="utf-8",
-        headers={"Cache-Control": "no-store"} | (headers or {}),
+        headers={hdrs.CACHE_CONTROL: "no-store"} | (headers or {}),
     )
 
 

@@ -46,10 +46,10 @@ def problem(refusal: Refusal) -> web.Response:
     """Return the refusal as a problem document (RFC 9457)."""
     headers: dict[str, str] = {}
     if isinstance(refusal, Overloaded):
-        headers["Retry-After"] = str(refusal.retry_after_s)
+        headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
     said = problem_of(refusal)
     if said.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="consentful"'
+        headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="consentful"'
     return respond(said, headers)
 
 

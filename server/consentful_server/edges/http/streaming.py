@@ -16,13 +16,11 @@ from ...exports.formats import MEDIA, Format, Shape
 from ...exports.formats.compression import squeezer
 from ...reading.streams import Stream
 from . import list_query
+from .headers import EXPORT_ID, EXPORT_ROWS, EXPORT_SHA256
 from .list_query import MessageQuery, StreamQuery
 from .negotiation import coding_of
 from .pipeline import PRINCIPAL, SERVICE
 
-EXPORT_ID: Final = "Export-Id"
-ROWS: Final = "Export-Rows"
-SHA256: Final = "Export-Sha256"
 STREAMED: Final = {media: bytes for name, media in MEDIA.items() if name != "ndjson"}
 _SQUEEZED_ALREADY: Final = ("parquet",)
 
@@ -50,7 +48,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
         return response
     if request.version >= HttpVersion11:
         response.enable_chunked_encoding()
-        response.headers[hdrs.TRAILER] = f"{ROWS}, {SHA256}"
+        response.headers[hdrs.TRAILER] = f"{EXPORT_ROWS}, {EXPORT_SHA256}"
     packer = None if coding is None else squeezer(coding)
     async with aclosing(service.streams.run(sending, after)) as blocks:
         block = await anext(blocks)  # what can be refused is refused before the first byte
@@ -72,7 +70,9 @@ async def _finish(response: web.StreamResponse, sent: Stream) -> None:
         return
     writer = cast("StreamWriter", response._payload_writer)  # pyright: ignore[reportPrivateUsage]
     writer.chunked = False
-    await response.write_eof(f"0\r\n{ROWS}: {sent.rows}\r\n{SHA256}: {sent.sha256.hex()}\r\n\r\n".encode())
+    await response.write_eof(
+        f"0\r\n{EXPORT_ROWS}: {sent.rows}\r\n{EXPORT_SHA256}: {sent.sha256.hex()}\r\n\r\n".encode()
+    )
 
 
 async def _after(request: web.Request, query: MessageQuery) -> Position | None:

@@ -10,11 +10,12 @@ from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, WRITING, erased
+from ..http.headers import EXPORT_ID
 from ..http.list_query import DialogQuery
 from ..http.negotiation import format_of
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
-from ..http.streaming import EXPORT_ID, STREAMED, stream
+from ..http.streaming import STREAMED, stream
 
 
 async def dialogs(request: web.Request) -> web.StreamResponse:

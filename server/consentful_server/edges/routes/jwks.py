@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ..http import tags
 from ..http.pipeline import SERVICE
@@ -32,7 +32,7 @@ class Jwks(msgspec.Struct, frozen=True):
 async def jwks(request: web.Request) -> web.StreamResponse:
     """Publish the keys that receipts are verified with (RFC 7517)."""
     body = msgspec.json.encode(Jwks([Jwk(**jwk) for jwk in request.app[SERVICE].signer.jwks]))
-    headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+    headers = {hdrs.CACHE_CONTROL: "public, max-age=300", hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*"}
     return web.Response(body=body, content_type=_JWKS, headers=headers)
 
 

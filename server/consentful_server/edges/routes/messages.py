@@ -10,11 +10,12 @@ from ...errors import BadRequest
 from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
+from ..http.headers import EXPORT_ID
 from ..http.list_query import MessageQuery, Search
 from ..http.negotiation import format_of
 from ..http.pipeline import PRINCIPAL, SERVICE
 from ..http.route import Answer, Route
-from ..http.streaming import EXPORT_ID, STREAMED, stream
+from ..http.streaming import STREAMED, stream
 
 
 async def messages(request: web.Request) -> web.StreamResponse:

@@ -17,10 +17,10 @@ from ...archive.views import KeptDialog, ShownNotice
 from ...errors import BadRequest
 from ...privacy.store import PrivacyRequest
 from ..http import bodies, parameters, tags
+from ..http.headers import IDEMPOTENCY_KEY
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 
-_REPEAT_KEY: Final = "Idempotency-Key"
 _LONGEST_KEY: Final = 255
 
 
@@ -105,9 +105,9 @@ def _outcome(done: PrivacyRequest) -> RequestOutcome:
 
 
 def _repeat_key(request: web.Request) -> str | None:
-    key = request.headers.get(_REPEAT_KEY)
+    key = request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
-        raise BadRequest(_REPEAT_KEY, f"1 to {_LONGEST_KEY} characters")
+        raise BadRequest(IDEMPOTENCY_KEY, f"1 to {_LONGEST_KEY} characters")
     return key
 
 
@@ -159,7 +159,7 @@ ROUTES: Final = (
         "/v1/privacy-requests",
         ask,
         scopes=("privacy",),
-        headers={_REPEAT_KEY: _KEY},
+        headers={IDEMPOTENCY_KEY: _KEY},
         body={bodies.JSON: Asked},
         answers=(
             Answer({bodies.JSON: RequestOutcome}, 201, headers=(hdrs.LOCATION,)),
