@@ -5,16 +5,16 @@ that is whole tells in its trailer how many rows there were, and the SHA-256 of 
 """
 
 from contextlib import aclosing, suppress
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.http_writer import StreamWriter
 
 from ...archive.query import LAST_SEQ, Position
 from ...errors import BadRequest
 from ...exports.formats import MEDIA, Format, Shape
 from ...exports.formats.compression import squeezer
 from ...reading.streams import Stream
+from ..server.trailers import write_eof
 from . import list_query
 from .headers import EXPORT_ID, EXPORT_ROWS, EXPORT_SHA256
 from .list_query import MessageQuery, StreamQuery
@@ -59,20 +59,8 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
                 block = await anext(blocks, None)
             if packer is not None:
                 await response.write(packer.flush())
-            await _finish(response, sending)
+            await write_eof(response, {EXPORT_ROWS: str(sending.rows), EXPORT_SHA256: sending.sha256.hex()})
     return response
-
-
-async def _finish(response: web.StreamResponse, sent: Stream) -> None:
-    """End the answer; one in chunks with its trailer (RFC 9110 §6.5), of which aiohttp knows nothing."""
-    if not response.chunked:
-        await response.write_eof()
-        return
-    writer = cast("StreamWriter", response._payload_writer)  # pyright: ignore[reportPrivateUsage]
-    writer.chunked = False
-    await response.write_eof(
-        f"0\r\n{EXPORT_ROWS}: {sent.rows}\r\n{EXPORT_SHA256}: {sent.sha256.hex()}\r\n\r\n".encode()
-    )
 
 
 async def _after(request: web.Request, query: MessageQuery) -> Position | None:
