@@ -7,16 +7,16 @@
 `exp`, `iss`, `aud` and `sub` must be there; `nbf` counts where it is, since most providers set none.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jwt
 import msgspec
-from jwt.types import Options
+from joserfc.errors import JoseError
+from joserfc.jwt import JWTClaimsRegistry
 
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
+from ..keys import jws
 from .access import SCOPES, Principal
 from .provider import ALGORITHMS, Provider
 
@@ -25,16 +25,15 @@ _LONGEST_TOKEN: Final = 16 * 1024
 _LONGEST_SUBJECT: Final = 255
 """OpenID Connect Core 1.0 §2."""
 
-_ASYMMETRIC: Final = frozenset[str]().union(*ALGORITHMS.values())
+_ASYMMETRIC: Final = jws.Algorithms(*ALGORITHMS)
 _NAMES_A_KEY: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 """Headers that would say what to verify the token with, or how (RFC 7515 §4.1): neither is the token's to say."""
 
-_OPTIONS: Final[Options] = {
-    "require": ["exp", "iss", "aud", "sub"],
-    "verify_exp": False,  # the times are looked at here, by the service's clock
-    "verify_nbf": False,
-    "verify_iat": False,
-}
+_TIMES: Final = frozenset({"exp", "nbf", "iat"})
+"""Looked at here, by the service's clock."""
+
+_LATEST_S: Final = 2**53
+"""No NumericDate is later: what is greater is no integer in every JSON (RFC 8259 §6)."""
 
 
 class Oidc:
@@ -42,15 +41,18 @@ class Oidc:
 
     def __init__(self, provider: Provider, issuer: str, audience: str, clock: Clock) -> None:
         self._provider = provider
-        self._issuer = issuer
-        self._audience = audience
         self._clock = clock
+        self._claims = JWTClaimsRegistry(
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": audience},
+            sub={"essential": True},
+        )
 
     async def authenticate(self, token: str | None) -> Principal:
         if token is None or len(token) > _LONGEST_TOKEN or not token.isascii():
             raise Unauthenticated
         claims = await self._verified(token)
-        until, since = _moment(claims["exp"]), _moment(claims.get("nbf", 0))
+        until, since = _moment(claims.get("exp")), _moment(claims.get("nbf", 0))
         if not since - self._skew <= self._now < until + self._skew:
             raise Unauthenticated
         return Principal(_subject(claims), _scopes(claims), _purposes(claims), until=until)
@@ -68,21 +70,22 @@ class Oidc:
     async def _verified(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that the issuer signed for this audience."""
         try:
-            header = jwt.get_unverified_header(token)
-            kid, algorithm = header.get("kid"), header.get("alg")
-            if algorithm not in _ASYMMETRIC or not _NAMES_A_KEY.isdisjoint(header):
+            header = jws.header(token, _ASYMMETRIC)
+            if not _NAMES_A_KEY.isdisjoint(header):
                 raise Unauthenticated
-            key = await self._provider.key(kid, algorithm)
+            key = await self._provider.key(header.get("kid"), header["alg"])
             if key is None:
                 raise Unauthenticated
-            return jwt.decode(token, key, [algorithm], options=_OPTIONS, audience=self._audience, issuer=self._issuer)
-        except (jwt.PyJWTError, ValueError, TypeError):
+            claims = jws.verified(token, key, _ASYMMETRIC)
+            self._claims.validate({name: value for name, value in claims.items() if name not in _TIMES})
+        except JoseError:
             raise Unauthenticated from None
+        return claims
 
 
 def _moment(seconds: Any) -> int:
     """Return a NumericDate (RFC 7519 §2) in microseconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < _LATEST_S:
         raise Unauthenticated
     return int(seconds * 1_000_000)
 

@@ -13,21 +13,29 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, OKPKey, import_key
+from joserfc.jws import JWSRegistry
+from joserfc.util import base64_to_int
 
 from ..clock import Clock
 from ..errors import ProviderDown
 from ..settings import is_safe
 
-ALGORITHMS: Final[Mapping[str, frozenset[str]]] = {
-    "RSA": frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),
-    "EC": frozenset({"ES256", "ES384", "ES512"}),
-    "OKP": frozenset({"EdDSA"}),
-}
-"""By the type of the key (RFC 7518 §6.1), so that none is used with an algorithm of another type. All asymmetric."""
+ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512"),
+    *("EdDSA", "Ed25519", "Ed448"),
+)
+"""All asymmetric. `EdDSA` is what RFC 9864 calls `Ed25519` or `Ed448`, after the curve."""
 
+_TYPES: Final = ("RSA", "EC", "OKP")
+_MEMBERS: Final = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
+"""What is read of a key; the certificates that come with it need not be well-formed."""
+
+_SIGNING_CURVES: Final = ("Ed25519", "Ed448")
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _FRESH_S: Final = 600.0
 _LEAST_S: Final = 10.0
@@ -44,19 +52,14 @@ class Unusable(Exception):  # noqa: N818 - named for what it says of the answer
 
 
 class ProviderKey(NamedTuple):
-    """One public key. `algorithm` is the only one that it is for, if the provider says so."""
+    """One public key, and the algorithms that it is for: those of its type and curve, or the only one it names."""
 
     kid: str | None
-    type: str
-    algorithm: str | None
-    key: Any
+    algorithms: frozenset[str]
+    key: Key
 
     def fits(self, kid: str | None, algorithm: str) -> bool:
-        return (
-            (kid is None or self.kid == kid)
-            and algorithm in ALGORITHMS[self.type]
-            and self.algorithm in (None, algorithm)
-        )
+        return (kid is None or self.kid == kid) and algorithm in self.algorithms
 
 
 class Provider:
@@ -69,7 +72,7 @@ class Provider:
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def key(self, kid: str | None, algorithm: str) -> Any | None:
+    async def key(self, kid: str | None, algorithm: str) -> Key | None:
         """Return the public key that a token names, or the only one that it can be; None if there is none.
 
         Raises:
@@ -155,8 +158,22 @@ def _usable(body: Mapping[str, Any]) -> Iterator[ProviderKey]:
     except msgspec.ValidationError:
         raise Unusable("its keys are no JWK set") from None
     for jwk in jwks.keys:
-        if jwk.get("kty") in ALGORITHMS and jwk.get("use", "sig") == "sig" and "d" not in jwk:
-            with suppress(jwt.PyJWTError, ValueError, TypeError):  # malformed, or of a curve that nobody knows
-                key = jwt.PyJWK(jwk).key
-                if not isinstance(key, RSAPublicKey) or key.key_size >= _LEAST_RSA_BITS:
-                    yield ProviderKey(jwk.get("kid"), jwk["kty"], jwk.get("alg"), key)
+        # Malformed, or of a curve that joserfc or OpenSSL does not know.
+        with suppress(JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+            if _is_to_sign_with(jwk):
+                key = import_key({name: jwk[name] for name in _MEMBERS if name in jwk})
+                yield ProviderKey(key.kid, _algorithms(key), key)
+
+
+def _is_to_sign_with(jwk: Mapping[str, Any]) -> bool:
+    """Whether this is a public key, for signatures, and strong enough."""
+    if jwk.get("kty") not in _TYPES or jwk.get("use", "sig") != "sig" or "d" in jwk:
+        return False
+    # Before the key is made: joserfc makes a weak one too, and warns.
+    return jwk["kty"] != "RSA" or base64_to_int(jwk["n"]).bit_length() >= _LEAST_RSA_BITS
+
+
+def _algorithms(key: Key) -> frozenset[str]:
+    if isinstance(key, OKPKey) and key.curve_name not in _SIGNING_CURVES:
+        return frozenset()  # X25519 and X448 agree on keys; joserfc finds that out only when it verifies
+    return frozenset(algorithm.name for algorithm in JWSRegistry.filter_algorithms(key, list(ALGORITHMS)))

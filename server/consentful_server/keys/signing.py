@@ -7,24 +7,26 @@ They lie among the other roots. Replacing one writes what is new before it destr
 point leaves a key to sign with, and none that could no longer be verified with.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from jwt.algorithms import OKPAlgorithm
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
 
 from ..errors import BadKeys
+from . import jws
 from .files import destroy_file, read_private, sync_folder, write_new
 
 _FIRST: Final = "signing"
 _NAME: Final = re.compile(r"signing(?:-(\d+))?")
+_EDDSA: Final = jws.Algorithms("EdDSA")
+"""Also of what is signed from now on: those who verify receipts may not know its name of RFC 9864, `Ed25519`, yet."""
 
 Jwk = dict[str, Any]
 
@@ -53,23 +55,22 @@ class Signer:
 
     def renew(self, keys: SigningKeys) -> None:
         """Sign with this key from now on, and publish those before it."""
-        self._key = keys.key
         self.jwk: Jwk = _public(keys.key.public_key())
         self.jwks: Sequence[Jwk] = (self.jwk, *keys.retired)
-        self._headers = {"kid": self.jwk["kid"], "typ": "consent-receipt+jwt"}
+        self._key = OKPKey(keys.key, self.jwk)  # told its public JWK, so that joserfc makes none of the private key
+        self._published = KeySet([OKPKey.import_key(jwk) for jwk in self.jwks])
+        self._header = {"alg": "EdDSA", "kid": self.jwk["kid"], "typ": "consent-receipt+jwt"}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(dict(claims), self._key, algorithm="EdDSA", headers=self._headers)
+        return jwt.encode(self._header, dict(claims), self._key, registry=_EDDSA)
 
     def verified(self, token: str) -> dict[str, Any]:
         """Return what was signed, by this key or one before it.
 
         Raises:
-            PyJWTError: If it is malformed, or none of them signed it.
+            JoseError: If it is malformed, or none of them signed it.
         """
-        kid = jwt.get_unverified_header(token).get("kid")
-        key = jwt.PyJWK(next((jwk for jwk in self.jwks if jwk["kid"] == kid), self.jwk))
-        return jwt.decode(token, key, algorithms=["EdDSA"], options={"verify_iat": False})
+        return jws.verified(token, self._published, _EDDSA)
 
 
 def create(folder: Path) -> None:
@@ -149,16 +150,15 @@ def _private(path: Path) -> Ed25519PrivateKey:
 
 def _retired(path: Path) -> Jwk:
     try:
-        return _public(jwt.PyJWK(msgspec.json.decode(read_private(path))).key)
-    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
-        raise BadKeys(
-            f"{path} is not an Ed25519 public key as a JWK; put it back from the backup of the keys"
-        ) from None
+        key = OKPKey.import_key(msgspec.json.decode(read_private(path), type=dict[str, Any])).raw_value
+    except (ValueError, TypeError, KeyError, JoseError):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise BadKeys(f"{path} is not an Ed25519 public key as a JWK; put it back from the backup of the keys")
+    return _public(key)
 
 
 def _public(key: Ed25519PublicKey) -> Jwk:
     """Return the public key as a JWK (RFC 7517), named by its thumbprint (RFC 7638)."""
-    jwk = OKPAlgorithm.to_jwk(key, as_dict=True)
-    canonical = f'{{"crv":"Ed25519","kty":"OKP","x":"{jwk["x"]}"}}'.encode()
-    kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).decode().rstrip("=")
-    return {"kty": "OKP", "crv": "Ed25519", "x": jwk["x"], "kid": kid, "use": "sig", "alg": "EdDSA"}
+    jwk = OKPKey.import_key(key)
+    return dict(jwk.as_dict(kid=jwk.thumbprint(), use="sig", alg="EdDSA"))

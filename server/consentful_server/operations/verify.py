@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import jwt
 import msgspec
+from joserfc.errors import JoseError
 
 from ..archive.store import StoredDialog, Tombstone
 from ..errors import BadRequest, Refusal
@@ -42,7 +42,7 @@ async def check_receipt(receipt: str, service: Service) -> Verdict:
     try:
         claims = service.signer.verified(receipt.strip())
         dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
-    except (jwt.PyJWTError, KeyError, ValueError) as error:
+    except (JoseError, KeyError, ValueError) as error:
         raise BadReceipt(f"not a receipt that this deployment signed ({type(error).__name__})") from None
     found = await service.archive.find(dialog_id)
     if isinstance(found, Tombstone):

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import jwt
 import msgspec
 import pytest
 
@@ -19,6 +18,7 @@ from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock
+from receipts import verified
 from sealed import CATALOGUE, START, spoken
 
 ALL = ReadScope(identify=True)
@@ -74,10 +74,7 @@ async def test_the_receipt_states_the_consent_and_is_bound_to_the_content(servic
     first = await keep(service, "d-1")
     second = await keep(service, "d-2")
 
-    claims, other = (
-        jwt.decode(stored.receipt, jwt.PyJWK(service.signer.jwk), algorithms=["EdDSA"], options={"verify_iat": False})
-        for stored in (first, second)
-    )
+    claims, other = (verified(stored.receipt, service.signer.jwk) for stored in (first, second))
 
     assert claims["sub"] == service.archive.pseudonym("c-1")
     assert claims["purposes"] == ["improve", "research"]

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from consentful_server.clock import Clock
 
@@ -25,9 +25,16 @@ ED = ed25519.Ed25519PrivateKey.generate()
 
 def jwk(kid: str, key: Any, **more: Any) -> dict[str, Any]:
     """Return the public half of a key, as a provider publishes it."""
-    kinds = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
-    algorithm: Any = next((algorithm for kind, algorithm in kinds.items() if isinstance(key, kind)), OKPAlgorithm)
-    return algorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig"} | more
+    return {**_of_joserfc(key.public_key()).as_dict(kid=kid, use="sig"), **more}
+
+
+def _of_joserfc(key: Any) -> RSAKey | ECKey | OKPKey:
+    """Return the key as joserfc has it. Not imported, which would warn of a small one."""
+    if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
+        return RSAKey(key, key)
+    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
+        return ECKey(key, key)
+    return OKPKey(key, key)
 
 
 class FakeProvider:
@@ -69,16 +76,23 @@ class FakeProvider:
 
 def signed(key: Any, algorithm: str, claims: Mapping[str, Any], headers: Mapping[str, Any]) -> str:
     """Return a JWT, however odd."""
-    jws = jwt.PyJWS()
-    return jws.encode(json.dumps(claims).encode(), key, algorithm, dict(headers) or None)
+    body = _body({"alg": algorithm, "typ": "JWT", **headers}, claims)
+    signature = JWSRegistry.algorithms[algorithm].sign(body, key and _of_joserfc(key))
+    return b".".join((body, _base64url(signature))).decode()
 
 
 def with_hmac(secret: bytes, claims: Mapping[str, Any], kid: str) -> str:
     """Return a JWT whose MAC was made with what is no secret, as no library makes one any more."""
-    header = {"alg": "HS256", "kid": kid}
-    body = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims))
-    mac = base64.urlsafe_b64encode(hmac.digest(secret, body, "sha256")).rstrip(b"=")
-    return b".".join((body, mac)).decode()
+    body = _body({"alg": "HS256", "kid": kid}, claims)
+    return b".".join((body, _base64url(hmac.digest(secret, body, "sha256")))).decode()
+
+
+def _body(*parts: Any) -> bytes:
+    return b".".join(_base64url(json.dumps(part).encode()) for part in parts)
+
+
+def _base64url(octets: bytes) -> bytes:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=")
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import jwt
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
@@ -20,6 +19,7 @@ from consentful_server.testing import FakeClock, Served
 from kept import eventually, get, messages, texts
 from live import Live
 from raw import masked, upgrade
+from receipts import claims_of
 
 MARKER = "contraband-4711"
 GRANT = Consent(granted=True, last_seq=1)
@@ -1065,7 +1065,7 @@ async def replay(
 
 
 def claims(stored: Stored) -> dict[str, Any]:
-    return jwt.decode(stored.receipt, options={"verify_signature": False})
+    return claims_of(stored.receipt)
 
 
 async def upgraded(service: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,11 +1,13 @@
 """The signing keys: one signs, and what those before it signed can still be verified."""
 
+import base64
+import json
 import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import jwt
 import pytest
+from joserfc.errors import JoseError
 
 from consentful_server.errors import BadKeys
 from consentful_server.keys import signing
@@ -15,6 +17,7 @@ from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.operations.verify import BadReceipt, check_receipt
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
+from receipts import header_of, verified
 
 
 @pytest.fixture
@@ -34,6 +37,9 @@ async def service(settings: Settings) -> AsyncGenerator[Service]:
         yield opened
 
 
+_X25519 = '{"kty": "OKP", "crv": "X25519", "x": "R9HoovrQoCSZKhi6dwYRS5mmu-L6U9Yw7ya8ksYoD3A"}'
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -43,10 +49,62 @@ def test_a_receipt_is_verified_with_the_published_key_alone(folder: Path) -> Non
 
     receipt = signer.sign({"sub": "cus_x"})
 
-    key = jwt.PyJWK(signer.jwk)
-    assert jwt.decode(receipt, key, algorithms=["EdDSA"]) == {"sub": "cus_x"}
-    assert jwt.get_unverified_header(receipt)["kid"] == signer.jwk["kid"]
+    assert verified(receipt, signer.jwk) == {"sub": "cus_x"}
+    assert header_of(receipt) == {"alg": "EdDSA", "kid": signer.jwk["kid"], "typ": "consent-receipt+jwt"}
     assert not any("d" in jwk for jwk in signer.jwks)
+
+
+_OLD_KEY = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "R9HoovrQoCSZKhi6dwYRS5mmu-L6U9Yw7ya8ksYoD3A",
+    "kid": "g4JAZqT5_jC6sEd2E9smeAXmmLBnOcIleGtxvBzpu4s",
+    "use": "sig",
+    "alg": "EdDSA",
+}
+_OLD_RECEIPT = (
+    "eyJhbGciOiJFZERTQSIsImtpZCI6Imc0SkFacVQ1X2pDNnNFZDJFOXNtZUFYbW1MQm5PY0lsZUd0eHZCenB1NHMiLCJ0eXAiOiJjb25zZW50LXJl"
+    "Y2VpcHQrand0In0.eyJpc3MiOiJjb25zZW50ZnVsIiwiaWF0IjoxNzg1NTQyNDAwLCJqdGkiOiJkLTEiLCJzdWIiOiJjdXNfeCIsInB1cnBvc2Vz"
+    "IjpbImltcHJvdmUtY2hhdGJvdCJdLCJsYW5ndWFnZSI6InB0LUJSIiwiY29udGVudF9obWFjX3NoYTI1NiI6IjAwMDAwMDAwMDAwMDAwMDAwMDAw"
+    "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAifQ.8z4Qki3a1P8vQSUVRjz44NgrHBTRcMDbNZJQonDVmvmZk8ky4"
+    "ZwToVpOGFZhDTcO-qxWPWovCbN--6LoEcSdBg"
+)
+"""Signed by version 0.1.0, with PyJWT."""
+
+
+def test_a_receipt_of_an_earlier_version_is_still_verified(folder: Path) -> None:
+    signing.replace(folder)
+    (folder / "signing.jwk").write_text(json.dumps(_OLD_KEY))
+    signing.retire(folder)
+    signer = Signer(signing.load(folder))
+
+    claims = signer.verified(_OLD_RECEIPT)
+
+    assert signer.jwks[1:] == (_OLD_KEY,)
+    assert claims == {
+        "iss": "consentful",
+        "iat": 1785542400,
+        "jti": "d-1",
+        "sub": "cus_x",
+        "purposes": ["improve-chatbot"],
+        "language": "pt-BR",
+        "content_hmac_sha256": "00" * 32,
+    }
+
+
+def test_a_report_may_be_longer_than_any_receipt(folder: Path) -> None:
+    signer = Signer(signing.load(folder))
+    dialogs = [f"{number:036}" for number in range(20_000)]
+
+    assert signer.verified(signer.sign({"dialogs": dialogs})) == {"dialogs": dialogs}
+
+
+@pytest.mark.parametrize("header", ["[]", "7", '"alg"', '["alg", "b64"]', "[" * 100_000, '{"alg": "HS256"}', "{}"])
+def test_a_malformed_receipt_is_refused(folder: Path, header: str) -> None:
+    token = ".".join([base64.urlsafe_b64encode(header.encode()).decode().rstrip("=")] * 3)
+
+    with pytest.raises(JoseError):
+        Signer(signing.load(folder)).verified(token)
 
 
 def test_what_earlier_keys_signed_is_verified_and_their_private_halves_are_gone(folder: Path) -> None:
@@ -60,7 +118,7 @@ def test_what_earlier_keys_signed_is_verified_and_their_private_halves_are_gone(
     assert [signer.verified(receipt) for receipt in receipts] == [{"sub": "cus_x"}] * 3
     assert [jwk["kid"] for jwk in signer.jwks] == [
         signer.jwk["kid"],
-        *(jwt.get_unverified_header(receipt)["kid"] for receipt in reversed(receipts)),
+        *(header_of(receipt)["kid"] for receipt in reversed(receipts)),
     ]
     assert names(folder) == {"signing.jwk", "signing-0002.jwk", "signing-0003.jwk", "signing-0004.pem"}
 
@@ -80,7 +138,9 @@ def test_a_replacement_that_broke_off_leaves_a_key_and_is_done_again(folder: Pat
     assert not signing.is_retired(folder / "signing-0002.pem")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"kty": "OKP", "crv": "Ed25519"}', '{"kty": "oct", "k": "AAAA"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"kty": "OKP", "crv": "Ed25519"}', '{"kty": "oct", "k": "AAAA"}', _X25519]
+)
 def test_a_malformed_public_half_is_refused(folder: Path, content: str) -> None:
     signing.replace(folder)
     (folder / "signing.jwk").write_text(content)

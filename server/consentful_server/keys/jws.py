@@ -1,0 +1,73 @@
+"""Compact JWS (RFC 7515): what joserfc is told, and the checks that stay around it.
+
+joserfc verifies the signature, and that the key has the type, the curve, the `use` and the `alg` that the algorithm
+needs. It is told which algorithms are allowed. These stay here, because it leaves them open:
+
+- A header that is no JSON object, or is nested too deeply, is malformed; joserfc raises TypeError or RecursionError.
+- Header parameters that are unknown are ignored (RFC 7515 §4), and their size is for the caller to limit; joserfc
+  refuses the unknown ones, headers over 512 bytes, and payloads over 128 kB, which a signed report may exceed.
+- `EdDSA` is verified and signed without a warning: RFC 9864 deprecates the name, but receipts outlive names.
+"""
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from joserfc import jws, jwt
+from joserfc.errors import DecodeError, UnsupportedAlgorithmError
+from joserfc.jwk import Key, KeySet
+from joserfc.jws import JWSRegistry
+
+_UNLIMITED: Final = sys.maxsize
+
+
+class Algorithms(JWSRegistry):
+    """The algorithms that are allowed by name, and no others."""
+
+    max_header_length = max_payload_length = max_signature_length = _UNLIMITED
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(algorithms=names, strict_check_header=False)
+        self._names = names
+
+    def get_alg(self, name: str) -> Any:
+        if name not in self._names:
+            raise UnsupportedAlgorithmError("not allowed here")
+        return self.algorithms[name]
+
+    def check_header(self, header: Any) -> None:
+        if not isinstance(header, dict):
+            raise DecodeError("the header is no JSON object")
+        super().check_header(header)  # pyright: ignore[reportUnknownArgumentType] - the members are checked there
+
+
+def header(token: str, algorithms: Algorithms) -> Mapping[str, Any]:
+    """Return the header of a token that is not verified yet; its algorithm is an allowed one.
+
+    Raises:
+        JoseError: If the token is malformed, or its algorithm is not allowed.
+    """
+    with _malformed_is_refused():
+        found = jws.extract_compact(token.encode(), registry=algorithms).headers()
+        algorithms.check_header(found)
+        algorithms.get_alg(found["alg"])
+        return found
+
+
+def verified(token: str, key: Key | KeySet, algorithms: Algorithms) -> dict[str, Any]:
+    """Return the claims of a token that was signed with this key, or with the key of the set that it names.
+
+    Raises:
+        JoseError: If the token is malformed, its algorithm is not allowed, or the signature does not verify.
+    """
+    with _malformed_is_refused():
+        return jwt.decode(token, key, registry=algorithms).claims
+
+
+@contextmanager
+def _malformed_is_refused() -> Generator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError):
+        raise DecodeError("malformed") from None
