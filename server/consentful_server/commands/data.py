@@ -10,7 +10,7 @@ from ..settings import Place
 from ..stores.open import backend_of
 from . import ERR, OUT, Token, Url, Where
 from .client.demo import DEFAULT_DIALOGS, Demo
-from .client.export import Export
+from .client.export import ExportCommand
 
 
 def demo(
@@ -36,7 +36,7 @@ def export(
     *,
     url: Url = "http://127.0.0.1:8080",
     token: Token = None,
-    filters: Annotated[Export, Parameter(name="*")] = Export(),
+    filters: Annotated[ExportCommand, Parameter(name="*")] = ExportCommand(),
 ) -> int:
     """Write every consented message that fits to OUTPUT: NDJSON, CSV, Parquet or Arrow; `-` is the standard output.
 

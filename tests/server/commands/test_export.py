@@ -7,19 +7,23 @@ import asyncio
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
 import polars as pl
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
-from consentful_server import cli
+from consentful.clock import SystemClock
+from consentful_server import cli, testing
 from consentful_server.testing import FakeClock, Served
 from kept import get, keep
 
 Output = pytest.CaptureFixture[str]
+Bytes = pytest.CaptureFixture[bytes]
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +35,58 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
+
+
+class NoWaiting(SystemClock):
+    """A clock on which waiting takes no time."""
+
+    def __init__(self) -> None:
+        self._waited = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._waited
+
+    async def sleep(self, seconds: float) -> None:
+        self._waited += seconds
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consentful_server.commands.client.export.SystemClock", NoWaiting)
+
+
+class TornFront:
+    """Passes requests on to the service, and cuts streams off: each after as many bytes as it is told, the last not."""
+
+    def __init__(self, service: Served, *cuts: int | None) -> None:
+        self.asked: list[dict[str, str]] = []
+        """The parameters of each request for a stream."""
+        self._service = service
+        self._cuts = list(cuts)
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        is_stream = request.path == "/v1/messages"
+        if is_stream:
+            self.asked.append(dict(request.query))
+        async with ClientSession() as http, http.get(self._service.url + request.path_qs) as answer:
+            body = await answer.read()
+        response = web.StreamResponse(status=answer.status)
+        response.content_type = answer.content_type
+        response.headers["Export-Id"] = answer.headers.get("Export-Id", "")
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        cut = self._cuts.pop(0) if is_stream and self._cuts else None
+        await response.write(body[:cut])
+        if cut is None:
+            await response.write_eof()
+        elif request.transport is not None:
+            request.transport.close()
+        return response
+
+    def serve(self) -> TestServer:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._pass)
+        return TestServer(app)
 
 
 def refuses(capsys: Output, *arguments: str) -> str:
@@ -108,16 +164,84 @@ class TestExport:
 
         assert (somewhere / "out.ndjson").read_bytes() == b"".join(lines)
 
+    @pytest.mark.parametrize("form", ["ndjson", "csv"])
+    @pytest.mark.parametrize("cuts", [(0,), (1,), (700,), (2_000, 90, 1_500)])
+    async def test_a_stream_that_breaks_off_goes_on_behind_its_last_whole_row(
+        self, service: Served, somewhere: Path, capsys: Output, form: str, cuts: tuple[int, ...]
+    ) -> None:
+        for number in range(20):
+            await keep(service.service, f"d-{number:02}", ["one\r\ntwo", 'She said "no"'])
+        assert await self.export(service, f"whole.{form}") == 0
+        torn = TornFront(service, *cuts)
+        async with torn.serve() as front:
+            assert await asyncio.to_thread(cli.run, ["export", f"out.{form}", "--url", str(front.make_url(""))]) == 0
+
+        assert (somewhere / f"out.{form}").read_bytes() == (somewhere / f"whole.{form}").read_bytes()
+        assert len(torn.asked) == len(cuts) + 1
+        assert ("after" in torn.asked[-1]) == (sum(cuts) > 500)
+        assert capsys.readouterr().err.count("40 rows") == 2
+
+    @pytest.mark.parametrize("arguments", [["out.parquet"], ["out.ndjson", "--order", "newest"]])
+    async def test_a_format_that_cannot_go_on_begins_anew(
+        self, service: Served, somewhere: Path, arguments: list[str]
+    ) -> None:
+        await keep(service.service, "d-1", ["one"] * 50)
+        torn = TornFront(service, 500, 1)
+        async with torn.serve() as front:
+            arguments = ["export", *arguments, "--url", str(front.make_url(""))]
+            assert await asyncio.to_thread(cli.run, arguments) == 0
+
+        assert [asked.get("after") for asked in torn.asked] == [None] * 3
+        assert await self.export(service, *[argument.replace("out", "whole") for argument in arguments[1:-2]]) == 0
+        whole, out = (next(somewhere.glob(f"{name}.*")).read_bytes() for name in ("whole", "out"))
+        assert out == whole
+
+    async def test_patience_ends_and_what_arrived_is_kept_for_the_next_time(
+        self, service: Served, somewhere: Path, capsys: Output
+    ) -> None:
+        for number in range(20):
+            await keep(service.service, f"d-{number:02}")
+        torn = TornFront(service, *[1_000] + [0] * 1_000)
+        async with torn.serve() as front:
+            url = str(front.make_url(""))
+            assert await asyncio.to_thread(cli.run, ["export", "out.ndjson", "--url", url]) == 2
+            assert len(torn.asked) > 5
+
+        said = capsys.readouterr().err
+        assert url in said
+        assert "try again later, and it goes on where it ended" in said
+        assert not (somewhere / "out.ndjson").exists()
+        assert await self.export(service, "out.ndjson") == 0
+        assert len((somewhere / "out.ndjson").read_text().splitlines()) == 20
+
+    async def test_the_standard_output_gets_every_row_once(self, service: Served, capfdbinary: Bytes) -> None:
+        await keep(service.service, "d-1", ["one", "two"])
+        torn = TornFront(service, None, 100)
+        async with torn.serve() as front:
+            arguments = ["export", "-", "--url", str(front.make_url(""))]
+            assert await asyncio.to_thread(cli.run, arguments) == 0
+            sys.stdout.flush()
+            whole = capfdbinary.readouterr().out
+            assert await asyncio.to_thread(cli.run, arguments) == 2
+            sys.stdout.flush()
+
+        said = capfdbinary.readouterr()
+        assert [json.loads(line)["text"] for line in whole.splitlines()] == ["one", "two"]
+        assert said.out == whole[:100]
+        assert b"try again later\n" in said.err
+        assert len(torn.asked) == 2, "what is written there cannot be taken back"
+
+    @pytest.mark.parametrize("form", ["ndjson", "parquet"])
     async def test_what_does_not_arrive_as_it_was_sent_is_no_export(
-        self, service: Served, somewhere: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+        self, service: Served, somewhere: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, form: str
     ) -> None:
         await keep(service.service, "d-1")
-        monkeypatch.setattr("consentful_server.commands.client.export.hashlib", SimpleNamespace(sha256=hashlib.sha512))
+        monkeypatch.setattr("consentful.http_client.hashlib", SimpleNamespace(sha256=hashlib.sha512))
 
-        assert await self.export(service, "out.parquet") == 2
+        assert await self.export(service, f"out.{form}") == 2
 
         assert "not what the server sent" in capsys.readouterr().err
-        assert not (somewhere / "out.parquet").exists()
+        assert not list(somewhere.glob("out*")), "nothing that may be wrong is gone on with"
 
     async def test_a_partitioned_export_is_read_by_duckdb_and_polars(
         self, service: Served, somewhere: Path, clock: FakeClock
@@ -152,8 +276,26 @@ class TestExport:
         assert "since" in capsys.readouterr().err
         assert not list(somewhere.glob("out*"))
 
+    async def test_the_token_is_sent_and_a_refusal_told(self, somewhere: Path, capsys: Output) -> None:
+        async with testing.serve(auth="keys") as served:
+            reader = await served.create_key("data:read", name="reader")
+            writer = await served.create_key("dialogs:write", name="writer")
+
+            assert await self.export(served, "out.ndjson") == 2
+            assert "does not accept the token" in capsys.readouterr().err
+            assert await self.export(served, "out.ndjson", "--token", writer) == 2
+            assert "data:read" in capsys.readouterr().err
+            assert await self.export(served, "out.ndjson", "--token", reader) == 0
+
+        assert (somewhere / "out.ndjson").read_bytes() == b""
+
     def test_a_server_that_is_not_there_is_told(self, capsys: Output, somewhere: Path, unused_tcp_port: int) -> None:
         said = refuses(capsys, "export", "out.ndjson", "--url", f"http://127.0.0.1:{unused_tcp_port}")
 
         assert str(unused_tcp_port) in said
+        assert not list(somewhere.glob("out*"))
+
+    @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://key@127.0.0.1"])
+    def test_a_url_that_is_none_is_told(self, capsys: Output, somewhere: Path, url: str) -> None:
+        assert "url: the url must" in refuses(capsys, "export", "out.ndjson", "--url", url)
         assert not list(somewhere.glob("out*"))

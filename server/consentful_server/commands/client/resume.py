@@ -13,7 +13,7 @@ RESUMABLE: Final[tuple[Format, ...]] = ("ndjson", "csv")
 _QUOTE: Final = b'"'
 
 
-class Kept(NamedTuple):
+class WholeRows(NamedTuple):
     """How much of a file is whole rows: bytes, rows, and the last of them as the server knows it (`after`)."""
 
     size: int
@@ -21,26 +21,26 @@ class Kept(NamedTuple):
     after: str | None
 
 
-NOTHING: Final = Kept(0, 0, None)
+NOTHING: Final = WholeRows(0, 0, None)
 
 
-def whole_rows(part: Path, form: Format) -> Kept:
+def whole_rows(part: Path, form: Format) -> WholeRows:
     """Return what can be kept of a file that was cut short."""
     if form not in RESUMABLE or not part.is_file():
         return NOTHING
     return _records(part) if form == "csv" else _lines(part)
 
 
-def _lines(part: Path) -> Kept:
+def _lines(part: Path) -> WholeRows:
     size, rows, last = 0, 0, b""
     with part.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):
                 size, rows, last = size + len(line), rows + 1, line
-    return Kept(size, rows, _after(json.loads(last)) if last else None)
+    return WholeRows(size, rows, _after(json.loads(last)) if last else None)
 
 
-def _records(part: Path) -> Kept:
+def _records(part: Path) -> WholeRows:
     """A record ends where a line does, outside of quotes (RFC 4180); the first one is the header."""
     size, records, head, last, record = 0, 0, b"", b"", b""
     with part.open("rb") as lines:
@@ -50,9 +50,9 @@ def _records(part: Path) -> Kept:
                 size, records, last, record = size + len(record), records + 1, record, b""
                 head = head or last
     if records < 2:
-        return Kept(size, 0, None)
+        return WholeRows(size, 0, None)
     (row,) = csv.DictReader(last.decode().splitlines(keepends=True), next(csv.reader([head.decode()])))
-    return Kept(size, records - 1, _after(row))
+    return WholeRows(size, records - 1, _after(row))
 
 
 def _after(row: dict[str, Any]) -> str:
