@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from consentful_server.edges.http.list_query import Listing
+from consentful_server.edges.http.list_query import StreamQuery
 from consentful_server.edges.http.negotiation import coding_of, format_of
 from consentful_server.errors import BadRequest, NotAcceptable
 
@@ -23,7 +23,7 @@ def asked(header: str, *lines: str) -> CIMultiDict[str]:
 
 def form(*accept: str, name: str | None = None) -> str:
     request = make_mocked_request("GET", "/v1/messages", headers=asked("Accept", *accept))
-    return format_of(request, Listing(format=name)) or "json"
+    return format_of(request, StreamQuery(format=name)) or "json"
 
 
 def coding(*accept_encoding: str) -> str:
