@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from consentful_server.archive.store import StoredDialog
 from consentful_server.errors import BadDatabase, StorageFailed
 from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
-from consentful_server.stores.sqlite.migrations import migrate, migrations, version
+from consentful_server.stores.sqlite.migrations import migrate, migrations, statements, version
 from consentful_server.stores.sqlite.store import SQLiteStore
 from consentful_server.stores.sqlite.writer import Writer
 from consentful_server.testing import FakeClock
@@ -166,6 +167,19 @@ async def test_a_closed_store_refuses_and_what_waited_was_committed(tmp_path: Pa
         await store.dialogs.keep(candidate("late"))
 
 
+async def test_a_probe_writes_only_when_the_last_write_is_old(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = await open_store(tmp_path / "test.db", clock)
+    await store.probe()
+    assert "last probe" not in await store.facts.all()
+
+    clock.advance(6)
+    await store.probe()
+
+    assert "last probe" in await store.facts.all()
+    await store.close()
+
+
 FAILING_DISK = """
 import asyncio, sys
 from pathlib import Path
@@ -256,3 +270,40 @@ async def test_a_full_disk_refuses_and_what_was_acked_is_kept(tmp_path: Path) ->
     assert any(line.startswith(("failed", "unknown")) for line in said)
     assert stored
     assert await kept_after_restart(tmp_path, 12) >= stored
+
+
+REPORT = "eyJhbGciOiJFZERTQSJ9.eyJkaWFsb2dzIjpbImQtMSIsImQtMiJdfQ.c2lnbmF0dXJl"
+"""Its claims are {"dialogs": ["d-1", "d-2"]}."""
+
+
+def test_the_dialogs_of_earlier_erasure_requests_are_read_out_of_their_reports(tmp_path: Path) -> None:
+    with closing(connect(tmp_path / "test.db")) as db:
+        migrate(db)
+        db.execute("DROP TABLE privacy_request_dialogs")
+        db.execute("DELETE FROM schema_migrations WHERE number = 11")
+        for name, report in (("r-1", REPORT), ("r-2", None)):
+            values = (name, report)
+            db.execute(
+                "INSERT INTO privacy_requests VALUES (?, 'erasure', 'pending', 'o', 1, 2, 2, 3, ?, NULL, 1)", values
+            )
+
+        migrate(db)
+
+        rows = db.execute("SELECT request, dialog_id FROM privacy_request_dialogs").fetchall()
+    assert rows == [("r-1", "d-1"), ("r-1", "d-2")]
+
+
+def test_a_statement_may_hold_semicolons_and_comments_are_left_out() -> None:
+    sql = """-- a; comment
+CREATE TABLE a (b TEXT); -- another
+CREATE TRIGGER t BEFORE DELETE ON a BEGIN
+    SELECT 1; SELECT 2;
+END;
+"""
+    first, second = statements(sql)
+
+    assert first == "CREATE TABLE a (b TEXT);"
+    assert second.startswith("CREATE TRIGGER t")
+    assert second.endswith("END;")
+    with pytest.raises(ValueError, match="no end"):
+        list(statements("CREATE TABLE a (b TEXT)"))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +12,14 @@ import pytest
 from consentful_server.access_log.chain import Action, Chain, Entry, Head, Link, pack
 from consentful_server.access_log.store import Seen, Trace, Values
 from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
-from consentful_server.archive.store import ListedDialog, MessageRow, SealedDialog, StoredDialog, Tombstone
+from consentful_server.archive.store import (
+    CustomerDialog,
+    ListedDialog,
+    MessageRow,
+    SealedDialog,
+    StoredDialog,
+    Tombstone,
+)
 from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
@@ -22,7 +28,7 @@ from consentful_server.privacy.store import PrivacyRequest
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from kinds import KINDS
-from sealed import CATALOGUE, PSEUDONYMS, START, candidate, open_store
+from sealed import CATALOGUE, PSEUDONYMS, START, candidate
 
 
 @pytest.fixture
@@ -166,11 +172,11 @@ async def test_an_erased_dialog_leaves_a_tombstone_and_nothing_else(store: Store
 
     assert erasure is not None
     assert erasure.is_unreadable
-    stone = await store.dialogs.find("d-1")
-    assert isinstance(stone, Tombstone)
-    assert stone == erasure.tombstone
-    assert (stone.reason, stone.messages, from_micros(stone.erased_at)) == ("withdrawn", 2, clock.now())
-    assert kept.record.customer not in repr(msgspec.structs.asdict(stone))
+    tombstone = await store.dialogs.find("d-1")
+    assert isinstance(tombstone, Tombstone)
+    assert tombstone == erasure.tombstone
+    assert (tombstone.reason, tombstone.messages, from_micros(tombstone.erased_at)) == ("withdrawn", 2, clock.now())
+    assert kept.record.customer not in repr(msgspec.structs.asdict(tombstone))
     assert await messages(store) == []
     assert await dialogs(store) == []
 
@@ -253,6 +259,62 @@ async def test_a_number_is_never_given_twice_so_a_cursor_in_commit_order_skips_n
         ("d-3", 1),
         ("d-3", 2),
     ]
+
+
+async def test_numbers_ascend_in_the_order_of_commit(store: Store) -> None:
+    kept = await asyncio.gather(*(store.dialogs.keep(candidate(f"d-{number}")) for number in range(20)))
+
+    in_order = await dialogs(store, order="stored")
+    assert in_order == [dialog.record.dialog_id for dialog in sorted(kept, key=lambda dialog: dialog.number)]
+    assert len({dialog.number for dialog in kept}) == 20
+
+
+async def test_a_horizon_never_moves_back(store: Store) -> None:
+    await store.dialogs.keep(candidate("d-1"))
+    before = await store.dialogs.horizon()
+
+    await store.dialogs.erase("d-1", "withdrawn")
+
+    assert await store.dialogs.horizon() >= before
+
+
+async def test_a_walk_that_goes_on_at_a_horizon_meets_what_came_since_and_nothing_else(store: Store) -> None:
+    await store.dialogs.keep(candidate("d-1"))
+    read_up_to = await store.dialogs.horizon()
+    await store.dialogs.keep(candidate("d-2"))
+
+    assert await dialogs(store, order="stored", since=read_up_to) == ["d-2"]
+    assert await messages(store, order="stored", since=read_up_to) == [("d-2", 1), ("d-2", 2)]
+
+
+async def test_nothing_is_left_of_what_was_erased(store: Store) -> None:
+    for dialog_id in ("d-1", "d-2"):
+        await store.dialogs.keep(candidate(dialog_id))
+    await store.dialogs.erase("d-1", "withdrawn")
+
+    residue = await store.dialogs.residue(["d-1"])
+
+    assert (residue.keys, residue.rows) == (0, 0)
+
+
+async def test_what_is_expired_is_listed_and_counted(store: Store) -> None:
+    for day in range(3):
+        await store.dialogs.keep(candidate(f"d-{day}", at=START + timedelta(days=day)))
+    end = to_micros(START + timedelta(days=31))  # notices promise 30 days
+
+    assert await store.dialogs.expired(end, 10) == ["d-0", "d-1"]
+    assert await store.dialogs.expired(end, 1) == ["d-0"]
+    assert await store.dialogs.count_expired(end) == 2
+    assert await store.dialogs.count_expired(to_micros(START)) == 0
+
+
+async def test_dialogs_are_found_by_their_customer_and_among_ids(store: Store) -> None:
+    mine = [await store.dialogs.keep(candidate(f"d-{number}", customer_id="c-1")) for number in (1, 2)]
+    await store.dialogs.keep(candidate("d-3", customer_id="c-2"))
+    await store.dialogs.erase("d-2", "withdrawn")
+
+    assert await store.dialogs.of_customer(PSEUDONYMS.of("c-1")) == [CustomerDialog(mine[0].number, "d-1", 2)]
+    assert sorted(await store.dialogs.still_stored(["d-1", "d-2", "d-3", "d-9"])) == ["d-1", "d-3"]
 
 
 async def test_a_horizon_hides_what_came_later(store: Store) -> None:
@@ -354,25 +416,26 @@ async def test_credentials_are_kept_and_revoked(store: Store, clock: FakeClock) 
     assert revoked.revoked_at is not None
 
 
-async def test_a_probe_writes_only_when_the_last_write_is_old(store: Store, clock: FakeClock) -> None:
+async def test_a_store_that_writes_is_ready_at_once_and_later(store: Store, clock: FakeClock) -> None:
     await store.probe()
-    assert "last probe" not in await store.facts.all()
-
     clock.advance(6)
     await store.probe()
 
-    assert "last probe" in await store.facts.all()
 
+async def test_what_was_kept_survives_a_restart(
+    request: pytest.FixtureRequest, store: Store, tmp_path: Path, clock: FakeClock
+) -> None:
+    kept = await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-2"))
+    await store.dialogs.erase("d-2", "withdrawn")
+    reopen = KINDS[request.node.callspec.params["store"]]
 
-async def test_what_was_kept_survives_a_restart(tmp_path: Path, clock: FakeClock) -> None:
-    async with AsyncExitStack() as stack:
-        first = await open_store(tmp_path / "again.db", clock)
-        stack.push_async_callback(first.close)
-        kept = await first.dialogs.keep(candidate("d-1"))
-    async with AsyncExitStack() as stack:
-        second = await open_store(tmp_path / "again.db", clock)
-        stack.push_async_callback(second.close)
-        assert await second.dialogs.find("d-1") == kept
+    again = await reopen(tmp_path, clock)
+    found, gone = await again.dialogs.find("d-1"), await again.dialogs.find("d-2")
+    await again.close()
+
+    assert found == kept
+    assert isinstance(gone, Tombstone)
 
 
 async def test_a_withdrawal_code_erases_its_dialog_and_answers_the_same_again(store: Store, clock: FakeClock) -> None:
@@ -479,7 +542,7 @@ async def test_entries_are_found_by_who_what_and_when_newest_first(store: Store)
 
 
 async def test_an_erasure_and_its_entry_are_one_and_only_what_is_erased_now_is_noted(store: Store) -> None:
-    await store.dialogs.keep(candidate("d-1"))
+    kept = await store.dialogs.keep(candidate("d-1"))
     note = Jotting(action="dialog.withdrawn")
 
     for _ in range(2):
@@ -487,7 +550,7 @@ async def test_an_erasure_and_its_entry_are_one_and_only_what_is_erased_now_is_n
         await store.dialogs.erase("unknown", "withdrawn", note=note)
 
     (logged,) = await store.access_log.links(0, 10)
-    assert logged.link.entry.dialogs == pack([1])
+    assert logged.link.entry.dialogs == pack([kept.number])
 
 
 async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store: Store) -> None:
@@ -505,16 +568,19 @@ async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store:
 
 
 async def test_dialogs_are_known_by_their_numbers_also_once_they_are_erased(store: Store, clock: FakeClock) -> None:
-    for number, customer_id in enumerate(("c-1", "c-1", "c-2"), 1):
+    kept = [
         await store.dialogs.keep(candidate(f"d-{number}", customer_id=customer_id))
+        for number, customer_id in enumerate(("c-1", "c-1", "c-2"), 1)
+    ]
+    first, second, third = (dialog.number for dialog in kept)
     await store.dialogs.erase("d-2", "withdrawn")
 
-    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-1"), None) == [1]
-    assert await store.access_log.numbers_of(None, "d-2") == [2]
-    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-2"), "d-1") == [1, 3]
-    assert await store.access_log.seen([3, 2, 9]) == [
-        Seen(2, "d-2", None, to_micros(clock.now())),
-        Seen(3, "d-3", PSEUDONYMS.of("c-2"), None),
+    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-1"), None) == [first]
+    assert await store.access_log.numbers_of(None, "d-2") == [second]
+    assert await store.access_log.numbers_of(PSEUDONYMS.of("c-2"), "d-1") == [first, third]
+    assert await store.access_log.seen([third, second, third + 7]) == [
+        Seen(second, "d-2", None, to_micros(clock.now())),
+        Seen(third, "d-3", PSEUDONYMS.of("c-2"), None),
     ]
 
 
@@ -538,3 +604,21 @@ async def test_pending_requests_are_listed_by_due_date_until_they_are_settled(st
     settled = await store.requests.find("soon")
     assert settled is not None
     assert (settled.status, settled.report) == ("unreadable", "a report")
+
+
+async def test_a_request_knows_which_dialogs_were_erased_for_it(store: Store) -> None:
+    request = PrivacyRequest(
+        id="r-1",
+        kind="erasure",
+        status="pending",
+        requested_by="officer",
+        received_at=1,
+        due_at=2,
+        dialogs=2,
+        messages=3,
+    )
+
+    await store.requests.add(request, ["d-2", "d-1"])
+
+    assert await store.requests.erased_for("r-1") == ["d-1", "d-2"]
+    assert await store.requests.erased_for("r-9") == []

@@ -59,7 +59,7 @@ def _apply(db: sqlite3.Connection, step: Migration) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         if version(db) < step.number:
-            for statement in _statements(step.sql):
+            for statement in statements(step.sql):
                 db.execute(statement)
             db.execute(
                 "INSERT INTO schema_migrations VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
@@ -71,7 +71,7 @@ def _apply(db: sqlite3.Connection, step: Migration) -> None:
         raise
 
 
-def _statements(sql: str) -> Iterator[str]:
+def statements(sql: str) -> Iterator[str]:
     """Yield the statements of a file without comments; SQLite knows where one ends, triggers included."""
     statement = ""
     for line in sql.splitlines():
