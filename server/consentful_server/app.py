@@ -65,6 +65,7 @@ def build_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access)
+    app[health.HOUSEKEEPING] = Housekeeping(service)
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_keep_house)
@@ -85,7 +86,7 @@ async def drain(service: Service) -> None:
 
 
 async def _keep_house(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(Housekeeping(app[SERVICE]).run(), name="consentful-housekeeping")
+    task = asyncio.create_task(app[health.HOUSEKEEPING].run(), name="consentful-housekeeping")
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):

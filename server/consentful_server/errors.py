@@ -17,7 +17,8 @@
     │   ├── TokenExpired      token_expired the token ended before the customer said yes
     │   └── Overloaded        overloaded    no room; come back later
     │       ├── TooOften      too_often     more than this client's share; come back later
-    │       └── ProviderDown  provider      the identity provider does not answer; come back later
+    │       ├── ProviderDown  provider      the identity provider does not answer; come back later
+    │       └── ChoresFailing chores        background work has failed for long; come back later
     ├── of a request
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
@@ -36,6 +37,7 @@
 None carries message text, a customer id or a token. `edges/faults.py` maps them to HTTP statuses and close codes.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -195,6 +197,19 @@ class ProviderDown(Overloaded):
 
     def __str__(self) -> str:
         return f"the identity provider does not answer, so no token can be checked; try again in {self.retry_after_s} s"
+
+
+class ChoresFailing(Overloaded):
+    """Background work, such as retention or key rotation, has failed for so long that the server is not ready."""
+
+    code = "chores"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(30)
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return f"background work keeps failing ({', '.join(self.names)}); the server's log says why"
 
 
 class Unauthenticated(Refusal):

@@ -62,6 +62,18 @@ class Metrics:
             "1 if nothing is purged because the clock jumped.",
             registry=self.registry,
         )
+        self.chore_failures = Counter(
+            "consentful_chore_failures",
+            "Background work that failed, by chore; each is tried again.",
+            ["chore"],
+            registry=self.registry,
+        )
+        self.chore_success = Gauge(
+            "consentful_chore_last_success_timestamp_seconds",
+            "When each chore succeeded the last time, in seconds since the epoch.",
+            ["chore"],
+            registry=self.registry,
+        )
         self.untold = Gauge(
             "consentful_erasure_untold_seconds",
             "Age of the oldest erasure that somebody who was handed the dialog has not read in the feed; 0 if none.",

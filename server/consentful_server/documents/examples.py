@@ -222,6 +222,7 @@ _REFUSALS: Final[Mapping[type[Refusal], Refusal]] = {
         errors.OverLimit("max_text_bytes", 32768, 1),
         errors.Incomplete(2),
         errors.Erased(_DIALOG_ID, _STORED_AT),
+        errors.ChoresFailing(["retention"]),
         errors.Forbidden("a scope that the token does not have"),
         errors.BadRequest("limit", "Expected `int` <= 1000"),
         errors.NotAcceptable("application/json, application/x-ndjson"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from ..errors import BadKeys
 from .files import destroy_file, read_secret, sync_folder, write_secret
 from .roots import wrapping_name
 
@@ -42,8 +43,16 @@ class FileMasters:
         self._folder = folder
 
     def all(self) -> dict[int, bytes]:
-        names = ((path, _NAME.fullmatch(path.name)) for path in sorted(self._folder.iterdir()))
-        return {int(match[1]): read_secret(path) for path, match in names if match}
+        found: dict[int, bytes] = {}
+        for path in sorted(self._folder.iterdir()):
+            if match := _NAME.fullmatch(path.name):
+                try:
+                    found[int(match[1])] = read_secret(path)
+                except BadKeys:
+                    # Another process may end an epoch, and overwrite and remove its master, between two lines here.
+                    if path.exists():
+                        raise
+        return found
 
     def make(self, epoch: int) -> None:
         write_secret(self._path(epoch))

@@ -35,6 +35,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.Overloaded.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4005, retry=True),
     errors.TooOften.code: Fault(HTTPStatus.TOO_MANY_REQUESTS, close=4005, retry=True),
     errors.ProviderDown.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE, close=4005, retry=True),
+    errors.ChoresFailing.code: Fault(HTTPStatus.SERVICE_UNAVAILABLE),
     errors.Unauthenticated.code: Fault(HTTPStatus.UNAUTHORIZED, close=4501),
     errors.TokenExpired.code: Fault(HTTPStatus.UNAUTHORIZED, close=4003, retry=True),
     errors.Forbidden.code: Fault(HTTPStatus.FORBIDDEN, close=4503),

@@ -7,10 +7,13 @@ from aiohttp import web
 
 from ... import errors
 from ...errors import Overloaded
+from ...operations.housekeeping import Housekeeping
 from ..http import tags
 from ..http.bodies import JSON
 from ..http.pipeline import SERVICE, json
 from ..http.route import Answer, Route
+
+HOUSEKEEPING: Final = web.AppKey("housekeeping", Housekeeping)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -29,6 +32,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     service = request.app[SERVICE]
     if service.is_draining:
         raise Overloaded
+    request.app[HOUSEKEEPING].check()
     await service.store.probe()
     return json(Health("ready"))
 
@@ -40,7 +44,7 @@ ROUTES: Final = (
         "/readyz",
         readyz,
         answers=(Answer({JSON: Health}),),
-        refusals=(errors.Overloaded, errors.StorageFailed, errors.OutcomeUnknown),
+        refusals=(errors.Overloaded, errors.ChoresFailing, errors.StorageFailed, errors.OutcomeUnknown),
         tag=tags.PAGES,
         operation="pages_readyz",
     ),
