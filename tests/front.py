@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certificates import Pair, make_pair
+from logs import until_written
 from needs import need
 
 CONF = Path(__file__).parent.parent / "deploy" / "nginx.conf"
+_LISTENS = b"event method"
+"""nginx tells how it waits for events as soon as its sockets listen."""
+
 _SPILLS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 MAIN = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
-error_log {folder}/main.log;
+error_log {folder}/main.log notice;
 events {{ worker_connections 512; }}
 http {{
     {spills}
@@ -104,21 +108,9 @@ async def front(folder: Path, server: str, change: Callable[[str], str] = str) -
         nginx, "-p", str(folder), "-c", str(main), stderr=asyncio.subprocess.DEVNULL, env={**os.environ}
     )
     try:
-        async with asyncio.timeout(10):
-            while not await _answers(secure):  # noqa: ASYNC110 - nginx says nothing when it listens
-                await asyncio.sleep(0.01)
+        await until_written(folder / "main.log", _LISTENS)
         shutil.rmtree(folder / "spilled")
         yield Front(f"https://127.0.0.1:{secure}", f"http://127.0.0.1:{plain}", pair, folder)
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True

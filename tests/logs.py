@@ -1,13 +1,17 @@
-"""The log as it is shipped, for as long as a test looks at it."""
+"""What the server, and what is around it, writes into logs: as it is shipped, and as something to wait for."""
 
+import asyncio
 import logging
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from consentful_server.telemetry import set_up_logging
 
 _SET_UP = (None, "asyncio", "aiohttp", "aiosqlite")
+_PATIENCE_S: Final = 60.0
 
 
 @contextmanager
@@ -25,3 +29,47 @@ def shipped(form: Literal["console", "json"]) -> Generator[logging.Formatter]:
         root.handlers[:] = handlers
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def logged(logger: str, message: str) -> Generator[asyncio.Event]:
+    """Yield an event that is set once this process logs the message on the event loop's thread."""
+    event = asyncio.Event()
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == message:
+                event.set()
+
+    listening, source = Listening(), logging.getLogger(logger)
+    level = source.level
+    source.addHandler(listening)
+    source.setLevel(logging.DEBUG)
+    try:
+        yield event
+    finally:
+        source.setLevel(level)
+        source.removeHandler(listening)
+
+
+async def until_written(path: Path, text: bytes, *, after: int = 0) -> None:
+    """Return once another process has written the text into its log, behind so many bytes; `tail` waits for that.
+
+    Raises:
+        AssertionError: If it does not; the error shows the log.
+    """
+    path.touch()  # tail would look for a file that is not there once a second
+    following = await asyncio.create_subprocess_exec(
+        *("tail", "-F", "-c", f"+{after + 1}", str(path)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert following.stdout
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            async for line in following.stdout:
+                if text in line:
+                    return
+    except TimeoutError:
+        raise AssertionError(f"{text!r} was not written into {path}, but: {path.read_text('utf-8')}") from None
+    finally:
+        following.kill()
+        await following.wait()

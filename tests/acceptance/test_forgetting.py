@@ -23,6 +23,7 @@ import msgspec
 import pytest
 
 from consentful import wire
+from logs import until_written
 from needs import need
 
 NEVER: Final = (
@@ -91,22 +92,11 @@ class Traced:
                 start_new_session=True,
             )
         try:
-            await self._until_ready()
+            await until_written(self.log, b"serving")
             yield
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # the last dialog is cut off by a crash
             await process.wait()
-
-    async def _until_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        async with aiohttp.ClientSession() as http:
-            while time.monotonic() < deadline:
-                with suppress(aiohttp.ClientError):
-                    async with http.get(f"{self.url}/readyz") as response:
-                        if response.status == 200:
-                            return
-                await asyncio.sleep(0.1)  # there is nothing to await before the server listens
-        pytest.fail(self.log.read_text())
 
 
 class Chatbot:

@@ -22,6 +22,7 @@ import pytest
 
 import consentful
 from consentful.clock import SystemClock
+from logs import until_written
 
 Fate: TypeAlias = Literal[
     "granted",
@@ -34,6 +35,8 @@ Line: TypeAlias = tuple[str, str]
 
 _CHATBOTS: Final = 24
 _MOST_LINES: Final = 12
+_MOST_STEPS: Final = 500
+_MOST_TURNS: Final = 40
 _KEPT: Final[frozenset[Fate]] = frozenset(("granted", "insisted"))
 
 
@@ -46,12 +49,16 @@ class Server:
             listener.bind(("127.0.0.1", 0))
             self._port = int(listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self._port}"
+        self.serving = asyncio.Event()
+        """Set while it listens."""
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it; whoever wants to talk to it waits until it is ready."""
+        """Start it, and return once it listens."""
+        path = self.home / "log"
+        before = path.stat().st_size if path.exists() else 0
         where = {"port": self._port, "data-dir": self.home / "data", "keys-dir": self.home / "keys", "grace": 0.1}
-        with (self.home / "log").open("ab") as log:
+        with path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "consentful_server", "serve"),
@@ -60,9 +67,12 @@ class Server:
                 stderr=log,
                 env={name: value for name, value in os.environ.items() if not name.startswith("CONSENTFUL_")},
             )
+        await until_written(path, b"serving", after=before)
+        self.serving.set()
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it; this process, and no other."""
+        self.serving.clear()
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
             await self._process.wait()
@@ -77,10 +87,13 @@ class Server:
 
 
 class HastyClock(SystemClock):
-    """Waits for a server that comes back as long as one takes to start: the point is the kills."""
+    """Waits until the server is back, and not a moment longer: the point is the kills."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(0.2)
+        await self._server.serving.wait()
 
 
 @dataclass
@@ -96,13 +109,17 @@ class Chat:
 class Crowd:
     """Chatbots that talk to customers, one after the other, until they are told to stop."""
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, server: Server, seed: int) -> None:
         self.chats: list[Chat] = []
-        self._url = url
+        self._server = server
         self._dice = random.Random(seed)
         self._number = 0
         self._stopped = False
-        self._grown = asyncio.Condition()
+        self.deciding = 0
+        """How many have asked the server to keep what was said, and know nothing yet."""
+        self._steps = 0
+        self._goal = 0
+        self._reached = asyncio.Event()
 
     async def talk(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -113,19 +130,23 @@ class Crowd:
         """No conversation is begun any more; those under way are brought to their end."""
         self._stopped = True
 
-    async def until_more(self, chats: int) -> None:
-        """Return once so many more conversations have ended."""
-        goal = len(self.chats) + chats
-        async with self._grown:
-            await self._grown.wait_for(lambda: len(self.chats) >= goal)
+    async def until_more(self, steps: int) -> None:
+        """Return once so many more steps were taken: something was said, asked for, or decided."""
+        self._goal = self._steps + steps
+        self._reached.clear()
+        await self._reached.wait()
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps >= self._goal:
+            self._reached.set()
 
     async def _chatbot(self) -> None:
         while not self._stopped:
             chat = self._next()
             await self._hold(chat)
             self.chats.append(chat)
-            async with self._grown:
-                self._grown.notify_all()
+            self._step()
 
     def _next(self) -> Chat:
         self._number += 1
@@ -138,43 +159,59 @@ class Crowd:
 
     async def _hold(self, chat: Chat) -> None:
         async with consentful.open_dialog(
-            self._url,
+            self._server.url,
             customer_id=f"customer of {chat.dialog_id}",
             dialog_id=chat.dialog_id,
             bot="crowd",
-            clock=HastyClock(),
+            clock=HastyClock(self._server),
         ) as dialog:
             for role, text in chat.lines:
                 await dialog.say(text, role=role)  # pyright: ignore[reportArgumentType]
+                self._step()
             if chat.fate in ("insisted", "repented"):
                 await self._cut_off(chat, dialog)
             await self._decide(chat, dialog)
 
+    async def _grant(self, chat: Chat, dialog: consentful.Dialog) -> None:
+        self.deciding += 1
+        self._step()
+        try:
+            stored = await dialog.grant()
+        finally:
+            self.deciding -= 1
+        assert stored.messages == len(chat.lines)
+        chat.receipts.add(stored.receipt)
+
     async def _cut_off(self, chat: Chat, dialog: consentful.Dialog) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._dice.random() * 0.02):
-                chat.receipts.add((await dialog.grant()).receipt)
+                await self._grant(chat, dialog)
 
     async def _decide(self, chat: Chat, dialog: consentful.Dialog) -> None:
         if chat.receipts:  # the cut came too late: it is granted
             chat.fate = "granted"
         elif chat.fate in _KEPT:
-            stored = await dialog.grant()
-            assert stored.messages == len(chat.lines)
-            chat.receipts.add(stored.receipt)
+            await self._grant(chat, dialog)
         elif chat.fate in ("declined", "repented"):
             await dialog.decline()
 
 
-async def kill_at_random(server: Server, crowd: Crowd, kills: int, gentle: float, dice: random.Random) -> None:
-    """Kill the server again and again, in the middle of things, and start it again. Some are asked to stop instead."""
+async def kill_at_random(server: Server, crowd: Crowd, kills: int, gentle: float, dice: random.Random) -> int:
+    """Kill the server again and again, in the middle of things, and start it again; some are asked to stop instead.
+
+    Return how many decisions that cut off.
+    """
+    cut_off = 0
     for _ in range(kills):
-        await crowd.until_more(dice.randint(1, 60))
-        await asyncio.sleep(dice.random() * 0.01)  # anywhere between two decisions, in a commit as well
+        await crowd.until_more(dice.randint(1, _MOST_STEPS))
+        for _ in range(dice.randrange(_MOST_TURNS)):
+            await asyncio.sleep(0)  # turns of the loop: anywhere between two steps, in a commit as well
+        cut_off += crowd.deciding
         await server.end(signal.SIGTERM if dice.random() < gentle else signal.SIGKILL)
         await server.start()
-    await crowd.until_more(_CHATBOTS)
+    await crowd.until_more(_MOST_STEPS)
     crowd.stop()
+    return cut_off
 
 
 async def read_back(url: str, chats: list[Chat]) -> dict[str, list[Line] | int]:
@@ -208,13 +245,14 @@ async def listed(url: str) -> Counter[str]:
 async def prove(home: Path, *, seed: int, kills: int, gentle: float = 0.0) -> None:
     dice = random.Random(seed)
     async with Server(home).running() as server:
-        crowd = Crowd(server.url, seed)
+        crowd = Crowd(server, seed)
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd.talk())
-            group.create_task(kill_at_random(server, crowd, kills, gentle, dice))
+            killing = group.create_task(kill_at_random(server, crowd, kills, gentle, dice))
         kept = await read_back(server.url, crowd.chats)
         listing = await listed(server.url)
 
+    assert killing.result() >= kills, "the server was hardly ever killed while it decided"
     granted = [chat for chat in crowd.chats if chat.fate in _KEPT]
     others = [chat for chat in crowd.chats if chat.fate not in _KEPT]
     assert {fate for fate in get_args(Fate) if any(chat.fate == fate for chat in crowd.chats)} == set(get_args(Fate))

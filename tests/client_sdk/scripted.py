@@ -196,7 +196,7 @@ class FakeClock:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self._elapsed += seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop: whoever waits lets the others go on
 
 
 def free_port() -> int:
@@ -216,4 +216,4 @@ async def until_refused(dialog: Dialog) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             await dialog.say("x")
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, in which the connection is read

@@ -220,7 +220,7 @@ async def test_a_grant_that_is_cut_off_can_be_granted_after_the_block(service: S
     chatting = asyncio.create_task(chat())
     await cutting_off.wait()
     for _ in range(3):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # turns of the loop, in which the grant goes out
     chatting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await chatting
@@ -296,4 +296,4 @@ async def test_a_wire_that_tears_anywhere_changes_nothing(service: Served, seed:
 async def _speak_for_ever(dialog: Dialog) -> None:
     while True:
         await dialog.say("x")
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop, in which the connection is read

@@ -61,7 +61,7 @@ async def test_a_grant_that_is_cancelled_before_it_went_out_changes_nothing(
     await peer.drop()
     silent = await server.accept()
     granting = task(dialog.grant())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which it begins
     granting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await granting

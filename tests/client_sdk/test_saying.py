@@ -46,7 +46,7 @@ async def test_it_waits_while_too_much_is_unacked_and_wakes_on_an_ack(opened: Op
     await peer.hear(WINDOW_MESSAGES, acking=False)
 
     one_more = task(dialog.say("y"))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which it begins
     assert not one_more.done()
     await peer.send(wire.Ack(1))
 
@@ -70,7 +70,7 @@ async def test_a_cancelled_say_said_nothing(opened: Opened) -> None:
     for _ in range(WINDOW_MESSAGES):
         await dialog.say("x")
     waiting = task(dialog.say("never"))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which it begins
 
     waiting.cancel()
     await peer.hear(WINDOW_MESSAGES)

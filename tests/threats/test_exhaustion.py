@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from raw import deaf, exchange, fill, is_stuck, masked, upgrade
 Dial: TypeAlias = Callable[..., Awaitable[Live]]
 
 _PATIENCE_S = 5.0
+_MOMENT_S = 0.05
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -77,16 +78,14 @@ async def goes_on(service: Served) -> None:
     assert (await exchange(service.url, HEAD + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
 
-async def dribble(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    """Send a byte now and then, for as long as the server takes it."""
-    try:
-        while True:
-            for byte in piece:
-                writer.write(bytes([byte]))
-                await writer.drain()
-                await asyncio.sleep(0.05)
-    except ConnectionError:
-        pass
+async def dribble(writer: asyncio.StreamWriter, pieces: bytes, answer: Coroutine[Any, Any, bytes]) -> bytes:
+    """Send a byte whenever the server has not answered for a moment; return its answer."""
+    answering = asyncio.create_task(answer)
+    for byte in pieces:
+        writer.write(bytes([byte]))
+        if (await asyncio.wait([answering], timeout=_MOMENT_S))[0]:
+            break
+    return await answering
 
 
 @pytest.mark.usefixtures("impatient")
@@ -97,25 +96,21 @@ class TestSlowLoris:
             writer.write(before)
             if before:
                 await reader.readuntil(b'{"status":"ok"}')
-            dribbling = asyncio.create_task(dribble(writer, HEAD + b"X: y\r\n" * 1000))
 
-            answer = await reader.read()
+            answer = await dribble(writer, HEAD + b"X: y\r\n" * 1000, reader.read())
 
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert b'"code":"too_slow"' in answer
-            dribbling.cancel()
         await goes_on(service)
 
     async def test_slow_loris_body(self, service: Served) -> None:
         async with connection(service) as (reader, writer):
             writer.write(b"POST /consents/d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
-            dribbling = asyncio.create_task(dribble(writer, b" "))
 
-            head = await reader.readuntil(b"\r\n\r\n")
+            head = await dribble(writer, b" " * 100_000, reader.readuntil(b"\r\n\r\n"))
 
             assert head.startswith(b"HTTP/1.1 408 ")
             assert service.service.registry.bytes_used == 0
-            dribbling.cancel()
         await goes_on(service)
 
     async def test_idle_flood(self, service: Served) -> None:

@@ -19,8 +19,10 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Message
+from consentful_server.access_log.store import Note
 from consentful_server.exports.formats import MEDIA, Format
 from consentful_server.exports.formats.compression import Coding
+from consentful_server.exports.store import Export
 from consentful_server.reading import streams
 from consentful_server.testing import Served
 from kept import get, keep
@@ -170,7 +172,17 @@ class TestMessages:
         ids = [json.loads(line)["dialog_id"] for line in (first + rest).splitlines()]
         assert ids == [f"d-{number}" for number in range(59)]
 
-    async def test_a_reader_that_stops_leaves_nothing_running(self, http: ClientSession, service: Served) -> None:
+    async def test_a_reader_that_stops_leaves_nothing_running(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exports, ended = service.service.store.exports, asyncio.Event()
+        put_on_record = exports.add
+
+        async def add(export: Export, note: Note) -> None:
+            await put_on_record(export, note)
+            ended.set()
+
+        monkeypatch.setattr(exports, "add", add)
         for number in range(20):
             await keep(service.service, f"d-{number}", ["x" * 30_000] * 30)
         response = await http.get("/v1/messages?format=parquet")
@@ -178,8 +190,11 @@ class TestMessages:
         response.close()
 
         async with asyncio.timeout(5):
-            while (await get(http, f"/v1/exports/{response.headers['Export-Id']}"))["ended_at"] is None:
-                pass
+            await ended.wait()
+
+        found = await get(http, f"/v1/exports/{response.headers['Export-Id']}")
+        assert found["ended_at"] is not None
+        assert not found["complete"]
 
 
 class TestCompression:
