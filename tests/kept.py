@@ -1,14 +1,18 @@
 """What a data scientist sees of what was kept, for tests that look at it over REST."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 
 from consentful import wire
 from consentful.wire import Consent, Message, Open
+from consentful_server.access_log.store import Note
 from consentful_server.dialogs.dialog import Dialog, Granted
+from consentful_server.exports.store import Export
 from consentful_server.service import Service
 
 
@@ -50,6 +54,21 @@ async def keep(
     granted = dialog.decide(Consent(True, len(said), purposes=purposes), catalogue)
     assert isinstance(granted, Granted)
     return await service.archive.keep(dialog, granted, owner=owner, channel="websocket")
+
+
+@contextmanager
+def export_ended(service: Service) -> Generator[asyncio.Event]:
+    """Yield an event that is set once an export has ended, in one way or another, and that is on record."""
+    ended, exports = asyncio.Event(), service.store.exports
+    put_on_record = exports.add
+
+    async def add(export: Export, note: Note) -> None:
+        await put_on_record(export, note)
+        ended.set()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(exports, "add", add)
+        yield ended
 
 
 async def eventually(true: Callable[[], bool]) -> None:

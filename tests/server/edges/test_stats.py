@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consentful.wire import Consent, Discarded, Message, Stored
 from consentful_server.consent.notices import Wording
 from consentful_server.testing import FakeClock, Served, serve
-from kept import bearer, get, keep
+from kept import bearer, eventually, get, keep
 from live import Live
 
 
@@ -159,9 +159,9 @@ class TestOutcomes:
         live = await dial()
         await live.open(customer_id="c-9")
         await live.socket.close()
-        while (items := (await get(http, "/v1/stats/outcomes"))["items"]) == [] or items[0]["bot"] is not None:
-            pass
+        await eventually(lambda: len(service.service.registry) == 0)
 
+        items = (await get(http, "/v1/stats/outcomes"))["items"]
         assert [(it["bot"], it["granted"], it["declined"], it["dropped"]) for it in items] == [
             (None, 0, 0, 1),
             ("shop", 2, 1, 0),

@@ -19,13 +19,11 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful.wire import Message
-from consentful_server.access_log.store import Note
 from consentful_server.exports.formats import MEDIA, Format
 from consentful_server.exports.formats.compression import Coding
-from consentful_server.exports.store import Export
 from consentful_server.reading import streams
 from consentful_server.testing import Served
-from kept import get, keep
+from kept import export_ended, get, keep
 
 FORMS: tuple[Format, ...] = ("ndjson", "csv", "parquet", "arrow")
 RAW = {"Accept-Encoding": "identity"}
@@ -172,25 +170,16 @@ class TestMessages:
         ids = [json.loads(line)["dialog_id"] for line in (first + rest).splitlines()]
         assert ids == [f"d-{number}" for number in range(59)]
 
-    async def test_a_reader_that_stops_leaves_nothing_running(
-        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        exports, ended = service.service.store.exports, asyncio.Event()
-        put_on_record = exports.add
-
-        async def add(export: Export, note: Note) -> None:
-            await put_on_record(export, note)
-            ended.set()
-
-        monkeypatch.setattr(exports, "add", add)
+    async def test_a_reader_that_stops_leaves_nothing_running(self, http: ClientSession, service: Served) -> None:
         for number in range(20):
             await keep(service.service, f"d-{number}", ["x" * 30_000] * 30)
-        response = await http.get("/v1/messages?format=parquet")
-        await response.content.readany()
-        response.close()
+        with export_ended(service.service) as ended:
+            response = await http.get("/v1/messages?format=parquet")
+            await response.content.readany()
+            response.close()
 
-        async with asyncio.timeout(5):
-            await ended.wait()
+            async with asyncio.timeout(5):
+                await ended.wait()
 
         found = await get(http, f"/v1/exports/{response.headers['Export-Id']}")
         assert found["ended_at"] is not None
