@@ -16,7 +16,7 @@ from . import client
 from .figure import Measured, show
 from .plan import CLIENT_CORE, SERVER_CORE, Plan
 
-_WIDTH = 150
+WIDTH = 150
 NAMES = ("dialogs", "ingest", "memory", "store", "consent", "page", "erase", "export", "meanwhile", "ack", "attacks")
 
 
@@ -41,9 +41,10 @@ def main() -> int:
 
 def _run(names: list[str], chosen: argparse.Namespace) -> int:
     console, progress = Console(), Console(stderr=True)
-    console.width = max(console.width, _WIDTH)
+    console.width = max(console.width, WIDTH)
     cores = os.sched_getaffinity(0)
     rows: list[Measured] = []
+    is_whole = True
     with tempfile.TemporaryDirectory(prefix="consentful-bench-", dir=chosen.folder) as folder:
         plan = Plan(Path(folder), rounds=2, scale=0.25) if chosen.quick else Plan(Path(folder))
         try:
@@ -52,6 +53,7 @@ def _run(names: list[str], chosen: argparse.Namespace) -> int:
                 rows += benchmark(name)(plan)
                 progress.print(f"{name} took {time.monotonic() - began:.0f} s")
         except client.NoCompiler as reason:
+            is_whole = False
             progress.print(f"The rest was left out: {reason}")
         finally:
             os.sched_setaffinity(0, cores)
@@ -60,7 +62,7 @@ def _run(names: list[str], chosen: argparse.Namespace) -> int:
         console.print(f"note: {note}", highlight=False)
     if chosen.json:
         chosen.json.write_text(json.dumps({"rows": [row.as_json() for row in rows], "notes": plan.notes}, indent=1))
-    return 0 if all(row.figure.holds(row.ratio) for row in rows) else 1
+    return 0 if is_whole and all(row.figure.holds(row.ratio) for row in rows) else 1
 
 
 if __name__ == "__main__":

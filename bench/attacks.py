@@ -29,7 +29,7 @@ def measure(plan: Plan) -> list[Measured]:
     with attacked(plan) as target:
         quiet = partial(p99, plan, target)
         return [
-            compare(_figure(attack), *in_turn(plan.rounds, [partial(p99_during, attack, plan, target), quiet]))
+            compare(figure_of(attack), *in_turn(plan.rounds, [partial(p99_during, attack, plan, target), quiet]))
             for attack in attackers.ATTACKS
         ]
 
@@ -61,7 +61,7 @@ def p99(plan: Plan, target: Attacked) -> float:
     return result["ack_p99"]
 
 
-def _figure(attack: Attack) -> Figure:
+def figure_of(attack: Attack) -> Figure:
     return Figure(f"ack p99: during {attack.__name__} / without", "s", less_is_better=True)
 
 

@@ -26,7 +26,12 @@ class NoCompiler(Exception):  # noqa: N818
 
 
 @cache
-def _build(name: str) -> Path:
+def build(name: str) -> Path:
+    """Return the program of this client, compiled when it is first asked for.
+
+    Raises:
+        NoCompiler: If there is none.
+    """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise NoCompiler
@@ -38,7 +43,7 @@ def _build(name: str) -> Path:
 
 def _command(program: str, port: int, options: dict[str, Any]) -> list[str]:
     given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return [str(_build(program)), "--port", str(port), *given]
+    return [str(build(program)), "--port", str(port), *given]
 
 
 def run(plan: Plan, program: str, port: int, **options: Any) -> dict[str, float]:

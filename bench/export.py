@@ -8,7 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from socket import create_connection
 
@@ -74,15 +77,29 @@ async def _fill(folder: Path, rows: int) -> None:
         await corpus.fill(service, "x", rows // _MESSAGES, _MESSAGES)
 
 
+@contextmanager
+def _body(port: int, form: str) -> Generator[BufferedReader]:
+    """Ask for the whole export and yield its body. HTTP/1.0: it ends with the connection, and is in no chunks.
+
+    Raises:
+        RuntimeError: If the server answers anything but 200.
+    """
+    with create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(f"GET /v1/messages?format={form} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            status = answer.readline()
+            if status.split()[1:2] != [b"200"]:
+                raise RuntimeError(f"no export as {form}: {status.decode().strip() or 'no answer'}")
+            while answer.readline().strip():
+                pass
+            yield answer
+
+
 def _stream(server: Child, kept: list[bytes] | None = None) -> int:
-    """Read the whole export and return its lines. HTTP/1.0: the body ends with the connection, in no chunks."""
+    """Read the whole export and return its lines."""
     lines = 0
-    with create_connection(("127.0.0.1", server.port)) as socket:
-        socket.sendall(b"GET /v1/messages?format=ndjson HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += socket.recv(1)
-        while data := socket.recv(_READ):
+    with _body(server.port, "ndjson") as body:
+        while data := body.read1(_READ):
             lines += data.count(b"\n")
             if kept is not None:
                 kept.append(data)
@@ -104,11 +121,14 @@ def _whole_rate(server: Child, form: str, rows: int) -> float:
 
 
 def stream(port: int, form: str) -> int:
-    """Read the whole export in this format and return its bytes."""
+    """Read the whole export in this format and return its bytes.
+
+    Raises:
+        RuntimeError: If the server refuses.
+    """
     size = 0
-    with create_connection(("127.0.0.1", port)) as socket:
-        socket.sendall(f"GET /v1/messages?format={form} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        while data := socket.recv(_READ):
+    with _body(port, form) as body:
+        while data := body.read1(_READ):
             size += len(data)
     return size
 
@@ -138,6 +158,8 @@ def _plain_rate(path: Path, rows: int) -> float:
         assert process.stdout
         while os.read(process.stdout.fileno(), _READ):
             pass
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
     return rows / (time.perf_counter() - began)
 
 
@@ -163,8 +185,8 @@ def _warm(port: int) -> None:
 
 def _get(port: int, path: str) -> bytes:
     answer = b""
-    with create_connection(("127.0.0.1", port)) as socket:
-        socket.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        while data := socket.recv(_READ):
+    with create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        while data := connection.recv(_READ):
             answer += data
     return answer
