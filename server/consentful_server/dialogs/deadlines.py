@@ -1,69 +1,74 @@
-"""How long a dialog is waited for. Pure: it is told the time, in seconds that only grow."""
+"""When a dialog ends because of time (contract §1, rules 1 and 10). Pure: `now` is seconds that only grow.
+
+Three deadlines: `open` must come within 10 s, a message or a decision at least every `idle_s`, and the whole dialog
+takes at most `duration_s`. The last two are announced before they pass.
+"""
 
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Reason: TypeAlias = Literal["open", "idle", "duration"]
+Announced: TypeAlias = Literal["idle", "duration"]
+Deadline: TypeAlias = Literal["open", "idle", "duration"]
 
 OPEN_WITHIN_S: Final = 10.0
 WARN_AHEAD_S: Final = 30.0
 
 
 class Warn(msgspec.Struct, frozen=True):
-    """The dialog will end, unless something is said."""
+    """The deadline passes in `in_s` seconds. Only a message or a decision moves `idle`; nothing moves `duration`."""
 
-    reason: Literal["idle", "duration"]
+    deadline: Announced
     in_s: float
 
 
 class Expire(msgspec.Struct, frozen=True):
-    """The dialog's time is over."""
+    """The deadline has passed; the dialog ends now."""
 
-    reason: Reason
+    deadline: Deadline
 
 
-class Patience:
-    """One connection's clocks: `open` must come, then something must be said, and it must end some day."""
+class Deadlines:
+    """One dialog's deadlines."""
 
-    __slots__ = ("_began", "_heard", "_idle_s", "_longest_s", "_opened", "_warned")
+    __slots__ = ("_active_at", "_began_at", "_duration_s", "_idle_s", "_is_open", "_warned")
 
-    def __init__(self, idle_s: float, longest_s: float, now: float) -> None:
+    def __init__(self, idle_s: float, duration_s: float, now: float) -> None:
         self._idle_s = idle_s
-        self._longest_s = longest_s
-        self._began = now
-        self._heard = now
-        self._opened = False
-        self._warned: tuple[str, ...] = ()
+        self._duration_s = duration_s
+        self._began_at = now
+        self._active_at = now
+        self._is_open = False
+        self._warned: tuple[Announced, ...] = ()
 
     def open(self, now: float) -> None:
-        """The dialog was opened: its duration counts from here."""
-        self._opened = True
-        self._began = now
-        self.hear(now)
+        """Start `idle` and `duration`: the dialog was opened."""
+        self._is_open = True
+        self._began_at = now
+        self.reset_idle(now)
 
-    def hear(self, now: float) -> None:
-        """Something was accepted. Pings do not count."""
-        self._heard = now
+    def reset_idle(self, now: float) -> None:
+        """Start `idle` again: a message or a decision was accepted. Pings and replayed messages are neither."""
+        self._active_at = now
         if "idle" in self._warned:
-            self._warned = tuple(reason for reason in self._warned if reason != "idle")
+            self._warned = tuple(deadline for deadline in self._warned if deadline != "idle")
 
-    def judge(self, now: float) -> Warn | Expire | None:
-        """Return what is due now; each warning is given once."""
-        if not self._opened:
-            return Expire("open") if now >= self._began + OPEN_WITHIN_S else None
-        reason, left = min(self._left(now), key=lambda pair: pair[1])
+    def check(self, now: float) -> Warn | Expire | None:
+        """Return what is due now. A deadline is announced once, and `idle` once more after it was reset."""
+        if not self._is_open:
+            return Expire("open") if now >= self._began_at + OPEN_WITHIN_S else None
+        deadline, left = min(self._left(now), key=lambda pair: pair[1])
         if left <= 0:
-            return Expire(reason)
-        if left <= self._ahead(reason) and reason not in self._warned:
-            self._warned = (*self._warned, reason)
-            return Warn(reason, round(left, 3))
+            return Expire(deadline)
+        if left <= self._warn_ahead_s(deadline) and deadline not in self._warned:
+            self._warned = (*self._warned, deadline)
+            return Warn(deadline, round(left, 3))
         return None
 
-    def _left(self, now: float) -> tuple[tuple[Literal["idle", "duration"], float], ...]:
-        return ("idle", self._heard + self._idle_s - now), ("duration", self._began + self._longest_s - now)
+    def _left(self, now: float) -> tuple[tuple[Announced, float], ...]:
+        return ("idle", self._active_at + self._idle_s - now), ("duration", self._began_at + self._duration_s - now)
 
-    def _ahead(self, reason: Literal["idle", "duration"]) -> float:
-        """Return how long before its end to warn: half the time, where 30 s would be most of it."""
-        whole = self._idle_s if reason == "idle" else self._longest_s
+    def _warn_ahead_s(self, deadline: Announced) -> float:
+        """Return how long before the deadline to announce it: half of a short one, of which 30 s would be most."""
+        whole = self._idle_s if deadline == "idle" else self._duration_s
         return min(WARN_AHEAD_S, whole / 2)

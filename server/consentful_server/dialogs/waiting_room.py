@@ -16,7 +16,7 @@ from ..archive.store import StoredDialog, Tombstone
 from ..auth.access import Principal
 from ..errors import Conflict, Erased, NotFound, Overloaded
 from ..service import Service
-from .deadlines import Expire, Patience
+from .deadlines import Deadlines, Expire
 from .dialog import OVERHEAD_BYTES, Dialog, Granted
 from .registry import DIALOG_BYTES
 
@@ -35,12 +35,12 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
 class Waiting:
     """One dialog in the waiting room. Satisfies `registry.Holder`."""
 
-    def __init__(self, room: "WaitingRoom", dialog: Dialog, owner: str, patience: Patience) -> None:
+    def __init__(self, room: "WaitingRoom", dialog: Dialog, owner: str, deadlines: Deadlines) -> None:
         self._room = room
         self.dialog = dialog
         self.owner = owner
         self.customer_id = dialog.customer_id
-        self.patience = patience
+        self.deadlines = deadlines
         self.counted = 0
         self.deciding: asyncio.Event | None = None
 
@@ -48,7 +48,7 @@ class Waiting:
         return f"Waiting({self.dialog!r})"
 
     def tick(self, now: float) -> None:
-        if self.deciding is None and isinstance(self.patience.judge(now), Expire):
+        if self.deciding is None and isinstance(self.deadlines.check(now), Expire):
             self._room.forget(self, "idle")
 
     async def settled(self) -> None:
@@ -132,9 +132,9 @@ class WaitingRoom:
         frame = wire.Open(customer_id, dialog_id)
         dialog = Dialog.open(frame, dialog_id, service.catalogue, service.limits, service.clock.now())
         now = service.clock.monotonic()
-        patience = Patience(service.settings.idle_timeout, service.settings.max_duration, now)
-        patience.open(now)
-        waiting = Waiting(self, dialog, who.id, patience)
+        deadlines = Deadlines(service.settings.idle_timeout, service.settings.max_duration, now)
+        deadlines.open(now)
+        waiting = Waiting(self, dialog, who.id, deadlines)
         service.registry.register(dialog_id, waiting)
         self._waiting[dialog_id] = waiting
         self._count(waiting, DIALOG_BYTES)
@@ -150,7 +150,7 @@ class WaitingRoom:
         finally:
             if not dialog.utterances:
                 self.forget(waiting, "refused")
-        waiting.patience.hear(service.clock.monotonic())
+        waiting.deadlines.reset_idle(service.clock.monotonic())
 
     def _count(self, waiting: Waiting, size: int) -> None:
         try:

@@ -1,18 +1,18 @@
-"""How long a dialog is waited for, to the second."""
+"""When a dialog ends because of time, to the second."""
 
 import pytest
 
-from consentful_server.dialogs.deadlines import Expire, Patience, Warn
+from consentful_server.dialogs.deadlines import Deadlines, Expire, Warn
 
 
-def opened(idle: float = 900, longest: float = 86_400) -> Patience:
-    patience = Patience(idle, longest, 0)
-    patience.open(0)
-    return patience
+def opened(idle: float = 900, duration: float = 86_400) -> Deadlines:
+    deadlines = Deadlines(idle, duration, 0)
+    deadlines.open(0)
+    return deadlines
 
 
 @pytest.mark.parametrize(
-    ("at", "verdict"),
+    ("at", "due"),
     [
         (0, None),
         (869, None),
@@ -23,48 +23,59 @@ def opened(idle: float = 900, longest: float = 86_400) -> Patience:
         (5000, Expire("idle")),
     ],
 )
-def test_an_idle_dialog_is_warned_30_s_ahead_and_then_ends(at: float, verdict: object) -> None:
-    assert opened().judge(at) == verdict
+def test_an_idle_dialog_is_warned_30_s_ahead_and_then_ends(at: float, due: object) -> None:
+    assert opened().check(at) == due
 
 
 def test_a_warning_is_given_once_and_again_after_something_was_said() -> None:
-    patience = opened()
-    assert patience.judge(871) == Warn("idle", 29.0)
-    assert patience.judge(872) is None
+    deadlines = opened()
+    assert deadlines.check(871) == Warn("idle", 29.0)
+    assert deadlines.check(872) is None
 
-    patience.hear(873)
+    deadlines.reset_idle(873)
 
-    assert patience.judge(1742) is None
-    assert patience.judge(1743) == Warn("idle", 30.0)
+    assert deadlines.check(1742) is None
+    assert deadlines.check(1743) == Warn("idle", 30.0)
 
 
 def test_a_dialog_ends_after_its_duration_whatever_is_said() -> None:
-    patience = opened(idle=100, longest=1000)
+    deadlines = opened(idle=100, duration=1000)
     for second in range(0, 1000, 10):
-        patience.hear(second)
+        deadlines.reset_idle(second)
 
-    assert patience.judge(975) == Warn("duration", 25.0)
-    patience.hear(976)
-    assert patience.judge(977) is None
-    assert patience.judge(1000) == Expire("duration")
-
-
-@pytest.mark.parametrize(("at", "verdict"), [(9.9, None), (10, Expire("open"))])
-def test_open_must_come_within_10_s(at: float, verdict: object) -> None:
-    assert Patience(900, 86_400, 0).judge(at) == verdict
+    assert deadlines.check(975) == Warn("duration", 25.0)
+    deadlines.reset_idle(976)
+    assert deadlines.check(977) is None, "nothing moves this deadline, so it is not announced again"
+    assert deadlines.check(1000) == Expire("duration")
 
 
-def test_the_clocks_start_when_the_dialog_is_opened() -> None:
-    patience = Patience(idle_s=100, longest_s=1000, now=0)
-    patience.open(9)
+@pytest.mark.parametrize(("at", "due"), [(9.9, None), (10, Expire("open"))])
+def test_open_must_come_within_10_s(at: float, due: object) -> None:
+    assert Deadlines(900, 86_400, 0).check(at) == due
 
-    assert patience.judge(105) == Warn("idle", 4.0)
-    assert patience.judge(109) == Expire("idle")
+
+def test_idle_and_duration_start_when_the_dialog_is_opened() -> None:
+    deadlines = Deadlines(idle_s=100, duration_s=1000, now=0)
+    deadlines.open(9)
+    assert deadlines.check(105) == Warn("idle", 4.0)
+    assert deadlines.check(109) == Expire("idle")
+
+    deadlines.reset_idle(979)
+
+    assert deadlines.check(980) == Warn("duration", 29.0)
+    assert deadlines.check(1009) == Expire("duration")
 
 
 @pytest.mark.parametrize(("idle", "first_warning"), [(20, 10), (2, 1), (120, 90)])
-def test_a_short_time_out_warns_half_way(idle: float, first_warning: float) -> None:
-    patience = opened(idle=idle)
+def test_a_short_deadline_is_announced_half_way(idle: float, first_warning: float) -> None:
+    deadlines = opened(idle=idle)
 
-    assert patience.judge(first_warning - 0.01) is None
-    assert patience.judge(first_warning) == Warn("idle", idle - first_warning)
+    assert deadlines.check(first_warning - 0.01) is None
+    assert deadlines.check(first_warning) == Warn("idle", idle - first_warning)
+
+
+def test_a_short_duration_is_announced_half_way() -> None:
+    deadlines = opened(duration=20)
+
+    assert deadlines.check(9.99) is None
+    assert deadlines.check(10) == Warn("duration", 10)

@@ -60,7 +60,7 @@ CLOSED_BAD_TEXT: Final = 1007
 CLOSED_FAULT: Final = 1011
 
 CLOSES: Final = {"open": CLOSED_NOT_OPENED, "idle": CLOSED_IDLE, "duration": CLOSED_TOO_LONG}
-"""The close code of each way in which patience ends."""
+"""The close code of each deadline."""
 
 
 def fault_of(refusal: Refusal) -> Fault:

@@ -1,7 +1,7 @@
 """The live edge: one WebSocket, one dialog. Its messages live in this connection's memory and nowhere else.
 
 `Connection` turns frames into calls of the dialog's rules and refusals into frames. It ends when the dialog is
-decided, when the socket is gone, or when patience is at its end; then everything that was said is let go.
+decided, when the socket is gone, or when a deadline passes; then everything that was said is let go.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from consentful import wire
 from consentful.identifiers import uuid7
 
 from ...auth.access import Principal
-from ...dialogs.deadlines import Expire, Patience, Warn
+from ...dialogs.deadlines import Deadlines, Expire, Warn
 from ...dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
 from ...dialogs.registry import DIALOG_BYTES
 from ...errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal, TooOften
@@ -62,7 +62,7 @@ class Connection:
         "_unread",
         "_unread_since",
         "_ws",
-        "patience",
+        "deadlines",
     )
 
     def __init__(
@@ -96,7 +96,7 @@ class Connection:
         self._unread_since = 0.0
         self._ack_task: asyncio.Task[None] | None = None
         settings = service.settings
-        self.patience = Patience(settings.idle_timeout, settings.max_duration, self._turn_s)
+        self.deadlines = Deadlines(settings.idle_timeout, settings.max_duration, self._turn_s)
 
     def __repr__(self) -> str:
         return f"Connection({self._dialog!r})"
@@ -162,7 +162,7 @@ class Connection:
         await self._hang_up(faults.CLOSED_DRAINING, "draining")
 
     def tick(self, now: float) -> None:
-        """Do what patience asks for; called about every second."""
+        """Do what the deadlines ask for; called about every second."""
         if self._is_deaf(now):
             self._give_up_telling()
             return
@@ -170,7 +170,7 @@ class Connection:
             return
         if self._meter.is_behind:
             self.charge()
-        match self.patience.judge(now):
+        match self.deadlines.check(now):
             case Warn(reason, in_s):
                 self._service.tasks.start(self._send_if_open(wire.Closing(reason, in_s)))
             case Expire(reason):
@@ -302,7 +302,7 @@ class Connection:
         if self._dialog is not dialog:  # time ran out while the older connection's decision was waited for
             service.registry.release(dialog.id, self)
             return
-        self.patience.open(service.clock.monotonic())
+        self.deadlines.open(service.clock.monotonic())
         service.metrics.opened.inc()
         await self._send(wire.Opened(dialog.id, service.catalogue.shown(dialog.wording), service.limits))
 
@@ -314,14 +314,14 @@ class Connection:
         added = dialog.say(message, self._turn)
         if added:  # and is no replay
             self._count(added + OVERHEAD_BYTES)
-            self.patience.hear(self._turn_s)
+            self.deadlines.reset_idle(self._turn_s)
         self._ack_soon()
 
     async def _decide(self, consent: wire.Consent) -> None:
         """Carry the decision out. Until its outcome is known, nothing else of this dialog is looked at."""
         dialog = self._open_dialog()
         decision = dialog.decide(consent, self._service.catalogue)
-        self.patience.hear(self._service.clock.monotonic())
+        self.deadlines.reset_idle(self._service.clock.monotonic())
         self._deciding = asyncio.Event()
         try:
             with contextlib.suppress(ConnectionError):  # the decision was read, and is carried out
