@@ -140,7 +140,7 @@ async def test_a_head_without_end(service: Served) -> None:
 
 async def test_more_connections_than_there_are_files_for(service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     async with connection(service):
-        monkeypatch.setattr(runner, "_KEPT_BACK", resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1)
+        monkeypatch.setattr(runner, "_RESERVED_FILES", resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1)
 
         refusal = await exchange(service.url, HEAD + b"\r\n")
 

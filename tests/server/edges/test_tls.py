@@ -148,7 +148,7 @@ class TestReplacing:
         certificate.refresh()
 
         (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-        assert record.message == "certificate kept: the new one will not do"
+        assert record.message == "reload failed; keeping the current certificate"
         assert str(pair.certificate) in vars(record)["why"]
         shake_hands(certificate.context, old)
 
@@ -181,7 +181,7 @@ class TestRefusals:
         other = make_pair(tmp_path, "other")
 
         assert self.refused(pair.certificate, other.key) == (
-            f"tls_key: the key of the certificate; {other.key} is that of another"
+            f"tls_key: the private key of the certificate; {other.key} belongs to another one"
         )
 
     def test_a_key_with_a_passphrase_asks_nobody(self, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ class TestRefusals:
 async def test_who_begins_a_handshake_and_says_no_more_is_hung_up_on(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "_HANDSHAKE_S", 0.1)
+    monkeypatch.setattr(site, "_TLS_HANDSHAKE_S", 0.1)
     async with serve(**pair.settings) as service:
         reader, writer = await asyncio.open_connection(*service.url.removeprefix("https://").split(":"))
         writer.write(b"\x16\x03\x01\x02\x00")  # the first bytes of a ClientHello

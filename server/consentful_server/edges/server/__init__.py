@@ -1,1 +1,1 @@
-"""The web server below the application. Nothing else touches aiohttp inside out."""
+"""The HTTP server below the application: sockets, TLS, time-outs. It alone uses private parts of aiohttp's server."""

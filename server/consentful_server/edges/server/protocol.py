@@ -1,7 +1,25 @@
-"""The web server under the application: what is no HTTP at all is refused, and nobody may take forever over it.
+"""One client's connection, below the application: aiohttp's protocol, with time-outs and without quotations.
 
 aiohttp's own answer to a malformed request quotes it, and so does the error that it logs: a header with a stray byte
-would put its token into both. It also lets a head dribble in for an hour, and an answer lie unread without end.
+would put its token into both. aiohttp also waits an hour for a request's head, and for ever for a client to read.
+
+    HEAD ──a whole head──► REQUEST ──answered──► HEAD (keep-alive) or CLOSING
+     │                        └──101──► WEBSOCKET ──its handler returns──► CLOSING
+     └── 10 s or 32 KiB without a whole head ──► 408 or 431, closed
+    any ── bytes wait 30 s for a client that reads none of them ──► aborted (a dialog has its own time-out for that)
+
+Everything runs on the event loop's thread: `data_received` and the timers are callbacks, `start` is aiohttp's one task
+for this connection. Nothing else may touch it but a live dialog, which reads `received`, sets `alarm` and `alarm_at`,
+calls `stop_reading` and awaits `drained`.
+
+Races, and the line that closes each:
+
+(R1) aiohttp sets `transport` to None when it closes, before all bytes are written: `_own_transport` stays until
+     `connection_lost`, so that a client which reads nothing is still aborted.
+(R2) `connection_lost` comes while a timer runs: it cancels both, and each looks for a transport before it acts.
+(R3) The alarm rings when the connection is gone, or its dialog: `connection_lost` unsets it.
+(R4) aiohttp resumes reading when its queue drains, after `stop_reading`: `_resume_transport_reading` refuses.
+(R5) The server stops when this connection was accepted and does not wait for a request yet: `shutdown` wakes it.
 """
 
 import asyncio
@@ -19,27 +37,27 @@ from ..http.problems import as_problem, broken, cut_short
 _log: Final = logging.getLogger("consentful.http")
 
 HEAD_S: Final = 10.0
-"""How long a connection may take over a request's head, from its first byte, or from the connection's beginning."""
+"""How long a connection may take to send a request's head, from its first byte, or from the connection's beginning."""
 
 HEAD_BYTES: Final = 32 * 1024
 
 UNREAD_S: Final = 30.0
-"""How long an answer may wait for a client that takes none of it."""
+"""How long a response may wait for a client that reads none of it."""
 
 
-class Line(RequestHandler):
-    """One connection."""
+class RequestProtocol(RequestHandler):
+    """One connection, from its first byte to its last."""
 
     __slots__ = (
-        "_abandoning",
         "_has_room",
         "_head_bytes",
-        "_line",
-        "_losing_patience",
+        "_head_timer",
+        "_own_transport",
         "_unread",
+        "_unread_timer",
         "alarm",
         "alarm_at",
-        "is_deaf",
+        "has_stopped_reading",
         "received",
     )
 
@@ -47,31 +65,32 @@ class Line(RequestHandler):
         super().__init__(manager, **options)
         self._has_room = has_room
         self.received = 0
-        """Bytes that came since the upgrade to a WebSocket; `alarm` is called once there are more than `alarm_at`."""
+        """Bytes that were received since the upgrade to a WebSocket."""
         self.alarm_at = 0
         self.alarm: Callable[[], None] | None = None
-        self._line: asyncio.Transport | None = None
+        """Called after each read that brings `received` above `alarm_at`."""
+        self.has_stopped_reading = False
+        self._own_transport: asyncio.Transport | None = None
         self._head_bytes = 0
-        self._losing_patience: asyncio.TimerHandle | None = None
-        self._abandoning: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
         self._unread = 0
-        self.is_deaf = False
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        line = cast("asyncio.Transport", transport)
+        own = cast("asyncio.Transport", transport)
         if not self._has_room():
-            line.write(cut_short(HTTPStatus.SERVICE_UNAVAILABLE))
-            line.close()
+            own.write(cut_short(HTTPStatus.SERVICE_UNAVAILABLE))
+            own.close()
             return
-        self._line = line
+        self._own_transport = own  # (R1)
         super().connection_made(transport)
-        self._await_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        for timer in (self._losing_patience, self._abandoning):
+        for timer in (self._head_timer, self._unread_timer):
             if timer is not None:
-                timer.cancel()
-        self._line = self.alarm = None
+                timer.cancel()  # (R2)
+        self._own_transport = self.alarm = None  # (R3)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -84,55 +103,63 @@ class Line(RequestHandler):
         heads = self._request_count
         super().data_received(data)
         if self._request_count > heads:
-            self._stop_awaiting()
+            self._stop_head_timer()
             self.received = len(self._message_tail)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        elif self._losing_patience is not None or self._is_idle:
+        elif self._head_timer is not None or self._is_idle:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._cut_short(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            elif self._losing_patience is None:
-                self._await_head()
+                self._refuse_head(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            elif self._head_timer is None:
+                self._start_head_timer()
 
-    def stop_listening(self) -> None:
+    def stop_reading(self) -> None:
         """Read nothing more: what the client still sends waits on its own side."""
-        self.is_deaf = True
+        self.has_stopped_reading = True
         self._pause_transport_reading()
 
     def _resume_transport_reading(self) -> None:
-        if not self.is_deaf:
+        if not self.has_stopped_reading:  # (R4)
             super()._resume_transport_reading()
+
+    async def drained(self) -> None:
+        """Return once the client has read most of what waits for it.
+
+        Raises:
+            ConnectionError: If the connection is lost instead.
+        """
+        await self._drain_helper()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._payload_parser is None:  # a dialog has a patience of its own, and a close code
-            self._await_reading()
+        if self._payload_parser is None:  # a WebSocket has a time-out of its own for this, and a close code
+            self._start_unread_timer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._abandoning is not None:
-            self._abandoning.cancel()
-            self._abandoning = None
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     async def start(self) -> None:
         await super().start()
-        if self._line is not None and self._abandoning is None:
-            self._await_reading()  # what is written is still to be read, and the client may never do so
+        if self._own_transport is not None and self._unread_timer is None:
+            self._start_unread_timer()  # the last response is written, and the client may never read it
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp names it so
-        if self._waiter is not None:  # one that had not begun to wait when it was told to close
-            self._waiter.cancel()
+        if self._waiter is not None:
+            self._waiter.cancel()  # (R5)
         await super().shutdown(timeout)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer. What aiohttp refused before the application had a say would quote the request."""
+        """Send the response. What aiohttp refused before a handler ran would quote the request, and is replaced."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = as_problem(resp)
         if self._upgraded and self._payload_parser is None:  # pyright: ignore[reportUnknownMemberType]
-            resp.force_close()  # an upgrade that was refused: what comes behind it are frames, and no requests
+            resp.force_close()  # the upgrade was refused: what follows in the stream are frames, not requests
             self._message_tail = b""
-            self.stop_listening()
+            self.stop_reading()
         return await super().finish_response(request, resp, start_time)
 
     def handle_error(
@@ -142,47 +169,47 @@ class Line(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what never became a request, or broke off; `message` and `exc` may quote it, so they stay here."""
-        ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, ConnectionError)
-        _log.log(logging.ERROR if ours else logging.DEBUG, "request broke off", extra=where(exc) if exc else {})
+        """Answer a malformed or failed request. `message` and `exc` may quote it, so neither is sent nor logged."""
+        is_internal = status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, ConnectionError)
+        _log.log(logging.ERROR if is_internal else logging.DEBUG, "request failed", extra=where(exc) if exc else {})
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun already")
+            raise ConnectionError("a response was begun already")
         response = broken(status)
         response.force_close()
         return response
 
     @property
     def _is_idle(self) -> bool:
-        """Whether a head is what comes next."""
+        """Whether the next bytes are a request's head."""
         return self._waiter is not None and not self._waiter.done()
 
-    def _await_head(self) -> None:
-        self._losing_patience = self._loop.call_later(HEAD_S, self._cut_short, HTTPStatus.REQUEST_TIMEOUT)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self._loop.call_later(HEAD_S, self._refuse_head, HTTPStatus.REQUEST_TIMEOUT)
 
-    def _stop_awaiting(self) -> None:
+    def _stop_head_timer(self) -> None:
         self._head_bytes = 0
-        if self._losing_patience is not None:
-            self._losing_patience.cancel()
-            self._losing_patience = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _cut_short(self, status: HTTPStatus) -> None:
-        """Hang up on a head that does not end, and say why if it had begun."""
-        said_something = self._head_bytes > 0
-        self._stop_awaiting()
-        if self.transport is not None and said_something:
+    def _refuse_head(self, status: HTTPStatus) -> None:
+        """Close a connection whose request head does not end. One that sent nothing at all gets no response."""
+        has_begun = self._head_bytes > 0
+        self._stop_head_timer()
+        if self.transport is not None and has_begun:
             self.transport.write(cut_short(status))
         self.force_close()
 
-    def _await_reading(self) -> None:
-        self._unread = self._line.get_write_buffer_size() if self._line is not None else 0
-        self._abandoning = self._loop.call_later(UNREAD_S, self._abandon_unread)
+    def _start_unread_timer(self) -> None:
+        self._unread = self._own_transport.get_write_buffer_size() if self._own_transport is not None else 0
+        self._unread_timer = self._loop.call_later(UNREAD_S, self._abort_unread)
 
-    def _abandon_unread(self) -> None:
-        """Drop the line if none of what waits was taken meanwhile."""
-        self._abandoning = None
-        if self._line is None:
+    def _abort_unread(self) -> None:
+        """Abort the connection if the client read nothing since the timer started; else wait once more."""
+        self._unread_timer = None
+        if self._own_transport is None:  # (R2)
             return
-        if self._line.get_write_buffer_size() >= self._unread:
-            self._line.abort()
+        if self._own_transport.get_write_buffer_size() >= self._unread:
+            self._own_transport.abort()
         else:
-            self._await_reading()
+            self._start_unread_timer()

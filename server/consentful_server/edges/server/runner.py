@@ -1,25 +1,21 @@
-"""Runs the application on sockets, with a connection of ours for each client."""
+"""Runs the application, with one `RequestProtocol` for each connection."""
 
 import resource
 from typing import Final
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from .protocol import Line
+from .protocol import RequestProtocol
 
-_MOST_HEADERS: Final = 64
-
+_MAX_HEADERS: Final = 64
 
 _KEEP_ALIVE_S: Final = 75.0
-"""Longer than proxies keep a connection that nobody uses (60 s), so that they are never the ones to be surprised."""
-
+"""Longer than proxies keep an unused connection (60 s), so that no proxy sends a request into a close."""
 
 _BUFFER_BYTES: Final = 64 * 1024
 
-
-_KEPT_BACK: Final = 256
-"""Files for the store, the pages and the log: connections never take the last ones."""
+_RESERVED_FILES: Final = 256
+"""File descriptors for the store, the pages and the log, which connections never take."""
 
 
 class _Server(web.Server):
@@ -29,13 +25,13 @@ class _Server(web.Server):
         self._is_stopping = True
         super().pre_shutdown()
 
-    def __call__(self) -> RequestHandler:
-        return Line(self, self._has_room, loop=self._loop, **self._kwargs)
+    def __call__(self) -> RequestProtocol:
+        return RequestProtocol(self, self._has_room, loop=self._loop, **self._kwargs)
 
     def _has_room(self) -> bool:
-        """Whether another connection may come: not while stopping, nor where it took a file that others will need."""
+        """Whether another connection is accepted: not while stopping, nor with a file descriptor that is reserved."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return not self._is_stopping and len(self._connections) < files - _KEPT_BACK
+        return not self._is_stopping and len(self._connections) < files - _RESERVED_FILES
 
 
 class Runner(web.AppRunner):
@@ -47,11 +43,11 @@ class Runner(web.AppRunner):
             access_log=None,
             shutdown_timeout=shutdown_timeout,
             keepalive_timeout=_KEEP_ALIVE_S,
-            max_headers=_MOST_HEADERS,
+            max_headers=_MAX_HEADERS,
             read_bufsize=_BUFFER_BYTES,
         )
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        server.__class__ = _Server  # aiohttp offers no way to choose it
+        server.__class__ = _Server  # aiohttp has no option for the server's class
         return server

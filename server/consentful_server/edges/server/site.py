@@ -1,4 +1,4 @@
-"""Where the application listens: one port, with TLS if there is a certificate."""
+"""The address on which the application listens, with TLS if there is a certificate."""
 
 import asyncio
 from typing import Any, Final
@@ -10,10 +10,10 @@ from .runner import Runner
 from .tls import Certificate
 
 _BACKLOG: Final = 4096
-_HANDSHAKE_S: Final = 10.0
-"""asyncio would wait a minute for a client that begins a handshake and says no more."""
+_TLS_HANDSHAKE_S: Final = 10.0
+"""asyncio would wait a minute for a client that begins a TLS handshake and sends nothing more."""
 
-_GOODBYE_S: Final = 5.0
+_TLS_SHUTDOWN_S: Final = 5.0
 
 
 class Site(web.BaseSite):
@@ -29,15 +29,15 @@ class Site(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Its address: the port is the one that was found if any would do."""
+        """The URL at which it listens. With port 0 the system chose one, and this names it."""
         host, port = (self._runner.addresses or [(self._settings.host, self._settings.port)])[0][:2]
         scheme = "http" if self._ssl_context is None else "https"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self) -> None:
-        """Listen, and heed changes of the certificate, until it is stopped."""
+        """Listen, and reload the certificate when its files change, until `stop`."""
         await super().start()
-        times: dict[str, Any] = {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _GOODBYE_S}
+        times: dict[str, Any] = {"ssl_handshake_timeout": _TLS_HANDSHAKE_S, "ssl_shutdown_timeout": _TLS_SHUTDOWN_S}
         server = self._runner.server
         assert server is not None
         self._server = await asyncio.get_running_loop().create_server(

@@ -1,4 +1,4 @@
-"""The server's own certificate and key, loaded again when their files change: whoever is connected stays so."""
+"""The server's certificate and private key, reloaded when their files change. Open connections are not affected."""
 
 import asyncio
 import logging
@@ -16,19 +16,19 @@ from ...settings import Settings
 
 _log: Final = logging.getLogger("consentful.tls")
 
-_LOOK_S: Final = 1.0
+_POLL_S: Final = 1.0
 
 _Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 class Certificate:
-    """What the server shows, and the context of its handshakes: TLS 1.2 and later."""
+    """A certificate with its private key, and the TLS context that uses them: TLS 1.2 and later."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """Load both.
 
         Raises:
-            BadSetting: If one cannot be read, or they are no pair; it names the setting.
+            BadSetting: If one cannot be read, or they do not belong together; it names the setting.
         """
         self._certificate = certificate
         self._key = key
@@ -37,13 +37,13 @@ class Certificate:
         self._load()
 
     async def watch(self) -> None:
-        """Look at the files every second, until it is cancelled."""
+        """Check the files every second, until it is cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             self.refresh()
 
     def refresh(self) -> None:
-        """Load what has changed. What will not do is told in the log, and the handshakes go on with what there was."""
+        """Reload the pair if a file changed. If that fails, log why and keep the current pair."""
         stamps = self._stamps()
         if stamps == self._seen:
             return
@@ -51,36 +51,36 @@ class Certificate:
         try:
             self._load()
         except BadSetting as refusal:
-            _log.error("certificate kept: the new one will not do", extra={"why": refusal.detail})
+            _log.error("reload failed; keeping the current certificate", extra={"why": refusal.detail})
 
     def _load(self) -> None:
         expires = self._check()
-        # A context that fails in the middle holds half a pair: so one that nobody uses goes first.
+        # A context that fails half way holds half a pair, so an unused one is tried first.
         for context in (_context(), self.context):
             try:
                 context.load_cert_chain(self._certificate, self._key, password=_refuse_passphrase)
             except (OSError, ssl.SSLError) as error:
-                raise BadSetting("tls_cert", f"what OpenSSL takes with its key ({error.strerror})") from None
+                raise BadSetting("tls_cert", f"a certificate that OpenSSL accepts ({error.strerror})") from None
         _log.info("certificate loaded", extra={"expires": expires.isoformat()})
 
     def _check(self) -> datetime:
-        """See that it is a certificate and its key, one by one: OpenSSL would not say which of them will not do."""
+        """Check each file by itself, and return the certificate's expiry: OpenSSL would not say which file is wrong."""
         chain, secret = _read("tls_cert", self._certificate), _read("tls_key", self._key)
         try:
             certificate = load_pem_x509_certificate(chain)
-            shown = certificate.public_key()
+            public_key = certificate.public_key()
         except (ValueError, UnsupportedAlgorithm):
             raise BadSetting(
-                "tls_cert", f"a certificate in PEM, its issuers below it; {self._certificate} is none"
+                "tls_cert", f"a certificate in PEM, followed by its issuers; {self._certificate} is not one"
             ) from None
         try:
             key = load_pem_private_key(secret, password=None)
         except TypeError:
             _refuse_passphrase()
         except (ValueError, UnsupportedAlgorithm):
-            raise BadSetting("tls_key", f"a private key in PEM; {self._key} is none") from None
-        if key.public_key() != shown:
-            raise BadSetting("tls_key", f"the key of the certificate; {self._key} is that of another")
+            raise BadSetting("tls_key", f"a private key in PEM; {self._key} is not one") from None
+        if key.public_key() != public_key:
+            raise BadSetting("tls_key", f"the private key of the certificate; {self._key} belongs to another one")
         return certificate.not_valid_after_utc
 
     def _stamps(self) -> tuple[_Stamp, _Stamp]:
@@ -88,10 +88,10 @@ class Certificate:
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
-    """Return what the server shows; None if it speaks plain HTTP.
+    """Return the certificate that the settings name; None for plain HTTP.
 
     Raises:
-        BadSetting: If it cannot be shown.
+        BadSetting: If it cannot be loaded.
     """
     if settings.tls_cert is None or settings.tls_key is None:
         return None
@@ -101,7 +101,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION  # it costs the server more than the client
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a renegotiation costs the server more than the client
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -114,11 +114,11 @@ def _read(name: str, path: Path) -> bytes:
 
 
 def _refuse_passphrase() -> NoReturn:
-    raise BadSetting("tls_key", "a key without a passphrase: nobody is there to type it in")
+    raise BadSetting("tls_key", "a private key without a passphrase, which a server cannot ask for")
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Return what changes when a file, or the link that leads to it, is replaced."""
+    """Return a value that changes when the file, or a symbolic link to it, is replaced."""
     try:
         found = path.stat()
     except OSError:

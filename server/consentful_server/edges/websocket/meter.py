@@ -9,7 +9,7 @@ from typing import Final
 from ...errors import TooOften
 from ...limits.buckets import Bucket, Rate
 from ...service import Service
-from ..server.protocol import Line
+from ..server.protocol import RequestProtocol
 
 TURN_FRAMES: Final = 256
 """After so many frames of one connection the others have their turn."""
@@ -44,7 +44,7 @@ class Meter:
         "read",
     )
 
-    def __init__(self, service: Service, line: Line, names: tuple[str, ...]) -> None:
+    def __init__(self, service: Service, line: RequestProtocol, names: tuple[str, ...]) -> None:
         self._line = line
         self._names = names
         self._clients = service.clients
@@ -83,11 +83,11 @@ class Meter:
 
     @property
     def is_stopped(self) -> bool:
-        return self._line.is_deaf
+        return self._line.has_stopped_reading
 
     def stop(self) -> None:
         """Let the client send no more."""
-        self._line.stop_listening()
+        self._line.stop_reading()
 
     def ping(self) -> None:
         """Let the client have another answer to a ping.

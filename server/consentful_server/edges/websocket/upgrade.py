@@ -15,7 +15,7 @@ from ..http import cors, faults, tags
 from ..http.addresses import client_address
 from ..http.pipeline import SERVICE, bearer
 from ..http.route import Answer, Route
-from ..server.protocol import Line
+from ..server.protocol import RequestProtocol
 from .connection import Connection
 from .meter import Meter
 from .socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
@@ -51,7 +51,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     line = request.protocol
     if refusal is not None:
         await _tell(socket, codec, refusal)
-    elif isinstance(line, Line) and line.transport is not None:  # or it is gone already
+    elif isinstance(line, RequestProtocol) and line.transport is not None:  # or it is gone already
         names = (by_address(client_address(request)), by_credential(principal.id))
         meter = Meter(service, line, names)
         with service.clients.hold(*names):
