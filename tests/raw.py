@@ -60,12 +60,12 @@ async def fill(line: socket.socket, piece: bytes) -> bool:
         return True
 
 
-def is_stuck(holder: Any) -> bool:
-    """Whether answers of this connection of the server wait for a client that reads none, and will not move again.
+def is_stuck(registry: Any) -> bool:
+    """Whether answers of a connection of the server wait for a client that reads none.
 
     That a server takes no more does not tell: it may be busy with what it has.
     """
-    return holder is not None and holder._transport.get_write_buffer_size() > 0
+    return any(held._edge._transport.unread > 0 for held in registry._holders)
 
 
 async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:

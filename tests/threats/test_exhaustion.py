@@ -348,7 +348,7 @@ async def test_slow_reader(service: Served, clock: FakeClock) -> None:
         opening = upgrade(service.url) + masked(0x81, wire.CODECS[wire.JSON].encode(Open("c-1", "d-1")))
         await loop.sock_sendall(line, opening)
         await fill(line, masked(0x81, b'{"type":"message","seq":9,"text":"x"}') * 200)
-        await eventually(lambda: is_stuck(service.service.registry.holder_of("d-1")))
+        await eventually(lambda: is_stuck(service.service.registry))
         assert service.service.registry.bytes_used > 0
 
         for _ in range(2):

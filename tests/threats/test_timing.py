@@ -166,7 +166,7 @@ def refused_keys(service: Served, keys: Mapping[str, str]) -> dict[str, Refuse]:
     def refusal(token: str) -> Refuse:
         async def refuse() -> None:
             try:
-                await service.service.keys.authenticate(token)
+                await service.service.api_keys.authenticate(token)
             except Unauthenticated:
                 return
             pytest.fail("it was let in")

@@ -1,4 +1,23 @@
-"""Who is live in this process: every holder of a dialog, who has which dialog id, and the memory they share."""
+"""The live dialogs of one process: which there are, which of them has which dialog id, and the memory they share.
+
+    a dialog:     ABSENT ──enter──► PRESENT ──leave──► ABSENT          `drain` returns once all are absent
+    a dialog id:  FREE ──claim, register──► HELD ──release──► FREE     by one dialog at a time
+
+Everything runs on the event loop's thread. Dialogs call `enter`, `claim`, `take` and their opposites; the registry
+calls them back in `tick`, `claim` and `drain`. Only `drain` awaits anything, so in every other method what was looked
+up still holds when it is acted on.
+
+Races, and the line that closes each:
+
+(R1) Two connections open the same id: `claim` looks up and sets without an await in between. The newer one wins,
+     because a half-open connection must not lock a customer out.
+(R2) A newcomer opens the id of a dialog whose decision is under way: `claim` changes nothing and returns the event
+     that is set once the outcome is known. The newcomer then calls `claim` again, from the beginning: by then another
+     one may have the id.
+(R3) The older dialog ends after a newer one took its id: `release` compares the holders.
+(R4) Dialogs end and leave while all are ticked or drained: both walk over a copy.
+(R5) The last dialog leaves while `drain` waits: `leave` sets the event that it waits for.
+"""
 
 import asyncio
 from typing import Final, Protocol
@@ -6,40 +25,43 @@ from typing import Final, Protocol
 from ..errors import Conflict, Overloaded
 
 DIALOG_BYTES: Final = 16 * 1024
-"""What an open dialog costs before anything is said, measured with 10,000 of them."""
+"""Memory that an open dialog takes before anything is said, measured with 10,000 of them."""
 
 _CLOSED_AT_ONCE: Final = 500
 _BETWEEN_BATCHES_S: Final = 0.5
-"""Closing everybody at once would bring everybody back at once, on another node."""
+"""If all were closed at once, all would reconnect at once, to another node."""
 
 
 class Holder(Protocol):
-    """Whoever holds a live dialog in memory: a connection, or the original contract's waiting room."""
+    """One dialog in memory, as the registry sees it."""
 
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str:
+        """The credential that opened it."""
+        ...
 
     @property
     def customer_id(self) -> str: ...
 
-    def tick(self, now: float) -> None:
-        """Do what time asks for; called about every second with seconds that only grow."""
+    @property
+    def deciding(self) -> asyncio.Event | None:
+        """Is set once the outcome of the decision under way is known; None if none is under way."""
         ...
 
-    async def settled(self) -> None:
-        """Return once no decision is under way."""
+    def tick(self, now: float) -> None:
+        """Do what is due; called about every second, with seconds that only grow."""
         ...
 
     def supersede(self) -> None:
-        """Let the dialog go, because a newer connection has it."""
+        """End, because a newer connection took the dialog id. No decision is under way."""
         ...
 
-    async def drain(self, in_s: float) -> None:
-        """Tell the client that the server stops."""
+    def announce_drain(self, in_s: float) -> None:
+        """Tell the client that the server stops in so many seconds."""
         ...
 
     async def close_draining(self) -> None:
-        """Let the dialog go, because the server stops; a decision under way comes first."""
+        """Wait for a decision under way, end, and return once the connection is closed."""
         ...
 
 
@@ -61,11 +83,8 @@ class Registry:
     def bytes_used(self) -> int:
         return self._used
 
-    def holder_of(self, dialog_id: str) -> Holder | None:
-        return self._by_dialog.get(dialog_id)
-
     def check_room(self) -> None:
-        """See that another dialog fits.
+        """Check that another dialog fits into memory.
 
         Raises:
             Overloaded: If it does not.
@@ -74,10 +93,10 @@ class Registry:
             raise Overloaded
 
     def take(self, size: int) -> None:
-        """Count memory that is held from now on.
+        """Count memory, in bytes, that is in use from now on.
 
         Raises:
-            Overloaded: If it does not fit; nothing is counted.
+            Overloaded: If it exceeds the limit; nothing is counted.
         """
         if self._used + size > self._limit:
             raise Overloaded
@@ -93,56 +112,55 @@ class Registry:
     def leave(self, holder: Holder) -> None:
         self._holders.discard(holder)
         if not self._holders:
-            self._empty.set()
+            self._empty.set()  # (R5)
 
-    async def claim(self, dialog_id: str, holder: Holder) -> None:
-        """Make `holder` the only one of this dialog in this process.
+    def claim(self, dialog_id: str, holder: Holder) -> asyncio.Event | None:
+        """Give the dialog id to `holder`, and end the dialog of the same credential and customer that had it.
 
-        A newer connection of the same credential and customer wins, because a half-open socket must not lock a
-        customer out; a decision that is under way is waited for.
+        Returns None when that is done. If a decision about the older dialog is under way, nothing changes: wait for
+        the event that is returned, then call this again.
 
         Raises:
-            Conflict: If another credential or customer has it.
+            Conflict: If another credential or customer has the id.
         """
-        while (older := self._by_dialog.get(dialog_id)) is not None:
+        older = self._by_dialog.get(dialog_id)
+        if older is not None:
             if (older.owner, older.customer_id) != (holder.owner, holder.customer_id):
                 raise Conflict
-            await older.settled()
-            if self._by_dialog.get(dialog_id) is older:  # nobody was quicker, and it did not let go by itself
-                older.supersede()
-                self.release(dialog_id, older)
-        self._by_dialog[dialog_id] = holder
+            if older.deciding is not None:
+                return older.deciding  # (R2)
+            older.supersede()
+        self._by_dialog[dialog_id] = holder  # (R1)
+        return None
 
     def register(self, dialog_id: str, holder: Holder) -> None:
-        """Make `holder` the only one of this dialog, if nobody has it.
+        """Give the dialog id to `holder`, if it is free.
 
         Raises:
-            Conflict: If somebody has.
+            Conflict: If it is not.
         """
         if dialog_id in self._by_dialog:
             raise Conflict
         self._by_dialog[dialog_id] = holder
-        self.enter(holder)
 
     def release(self, dialog_id: str, holder: Holder) -> None:
-        """Forget who has the dialog, unless a newer holder took it over."""
-        if self._by_dialog.get(dialog_id) is holder:
+        """Free the dialog id, unless a newer dialog has it."""
+        if self._by_dialog.get(dialog_id) is holder:  # (R3)
             del self._by_dialog[dialog_id]
 
     def tick(self, now: float) -> None:
-        for holder in list(self._holders):
+        for holder in list(self._holders):  # (R4)
             holder.tick(now)
 
     async def drain(self, grace_s: float) -> None:
-        """Let the dialogs end within the grace time, then let go of the rest, a few at a time."""
-        telling = asyncio.gather(*(holder.drain(grace_s) for holder in list(self._holders)))
+        """Announce the stop, wait until all dialogs have left, and close in batches those that remain after it."""
+        for holder in list(self._holders):  # (R4)
+            holder.announce_drain(grace_s)
         try:
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
         except TimeoutError:
             await self._close_the_rest()
-        finally:
-            telling.cancel()  # one that does not read can be told nothing
 
     async def _close_the_rest(self) -> None:
         rest = list(self._holders)

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from consentful_server.edges.http.faults import CLOSED_BAD_TEXT
+from consentful_server.edges.server.protocol import RequestProtocol
 from consentful_server.edges.server.runner import Runner
-from consentful_server.edges.websocket.socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
+from consentful_server.edges.websocket.socket import Socket
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*autobahntestsuite:pytest.PytestUnraisableExceptionWarning")
 """The suite leaves its own files to the garbage collector."""
@@ -31,24 +32,42 @@ LARGEST: Final = 16 * 1024 * 1024
 COMPRESS: Final = web.AppKey("compress", bool)
 
 
+class EitherKind(Socket):
+    """Sends messages of both kinds; a dialog's are all of one."""
+
+    def send_as(self, opcode: WSMsgType, payload: bytes) -> None:
+        self._write(opcode, payload)
+
+
+class Echo:
+    """Sends every message back, and closes where a text is not UTF-8, as a dialog does."""
+
+    is_cut_off = False
+
+    def __init__(self, socket: EitherKind) -> None:
+        self._socket = socket
+
+    def receive(self, opcode: WSMsgType, payload: bytes) -> None:
+        if opcode is WSMsgType.PING:
+            self._socket.send_pong(payload)
+        elif opcode is WSMsgType.TEXT and not is_utf8(payload):
+            self._socket.send_close(CLOSED_BAD_TEXT, "")
+        elif opcode in (WSMsgType.TEXT, WSMsgType.BINARY):
+            self._socket.send_as(opcode, payload)
+
+    def charge(self, frames: int) -> None: ...
+
+    def lost(self, frames: int) -> None: ...
+
+    async def closed(self) -> None: ...
+
+
 async def echo(request: web.Request) -> web.StreamResponse:
-    """Say everything back, reading as a dialog does: it answers pings itself, to count them, and looks at UTF-8."""
-    socket = Socket(
-        timeout=CLOSE_ANSWER_S,
-        heartbeat=HEARTBEAT_S,
-        autoping=False,
-        compress=request.app[COMPRESS],
-        max_msg_size=LARGEST + 1,
-        decode_text=False,
-    )
+    socket = EitherKind(is_binary=False, protocols=(), compress=request.app[COMPRESS], max_message_bytes=LARGEST + 1)
     await socket.prepare(request)
-    async for message in socket:
-        if message.type is WSMsgType.PING:
-            await socket.pong(message.data)
-        elif message.type is WSMsgType.TEXT and not is_utf8(message.data):
-            await socket.close(code=CLOSED_BAD_TEXT)
-        elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            await socket.send_frame(message.data, message.type)
+    protocol = request.protocol
+    assert isinstance(protocol, RequestProtocol)
+    await socket.serve(Echo(socket), protocol)
     return socket
 
 

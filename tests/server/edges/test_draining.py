@@ -14,8 +14,8 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
-from consentful_server.archive.store import Candidate, StoredDialog
-from consentful_server.edges.websocket.connection import Connection
+from consentful_server.archive.store import Candidate
+from consentful_server.edges.websocket import closing
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
 from live import Live
@@ -157,22 +157,6 @@ async def test_pushed_dialogs_may_be_decided_and_are_then_forgotten(
     assert service.service.registry.bytes_used == 0
 
 
-@BRIEFLY
-async def test_one_that_cannot_be_told_does_not_hold_up_the_others(
-    live: Live, service: Served, draining: Callable[[], asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def never(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Connection, "drain", never)
-    await live.open()
-
-    async with asyncio.timeout(5):
-        stopping = draining()
-        assert await live.closed() == 4001
-        await stopping
-
-
 @pytest.mark.parametrize("turns", range(5))
 def test_a_connection_that_was_just_accepted_does_not_hold_up_the_stop(turns: int) -> None:
     """At one of these turns of the loop aiohttp would wait for its first request, here for a second."""
@@ -194,8 +178,8 @@ class TestDeafClients:
     """Clients that send and never read: nothing may wait for them without end."""
 
     @pytest.fixture(autouse=True)
-    def short_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("consentful_server.edges.websocket.connection._CLOSE_WITHIN_S", 0.2)
+    def closing_briefly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 0.2)
 
     @BRIEFLY
     async def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(
@@ -207,6 +191,21 @@ class TestDeafClients:
             await draining()
 
         await eventually(lambda: len(service.service.registry) == 0)
+        line.close()
+
+    @BRIEFLY
+    async def test_one_that_cannot_be_told_does_not_hold_up_the_others(
+        self, live: Live, service: Served, draining: Callable[[], asyncio.Task[None]]
+    ) -> None:
+        line = await deaf_client(service)
+        await live.open()
+
+        async with asyncio.timeout(5):
+            stopping = draining()
+            frames, code = await live.until_closed()
+            await stopping
+
+        assert ([type(frame) for frame in frames], code) == ([Closing], 4001)
         line.close()
 
     async def test_a_client_that_never_reads_does_not_outlive_its_dialogs_time(
@@ -227,5 +226,5 @@ async def deaf_client(service: Served) -> socket.socket:
     opening = upgrade(service.url) + masked(0x81, b'{"type":"open","customer_id":"c-1","dialog_id":"d-1"}')
     await asyncio.get_running_loop().sock_sendall(line, opening)
     await fill(line, masked(0x81, b'{"type":"message","seq":9,"text":"x"}') * 200)
-    await eventually(lambda: is_stuck(service.service.registry.holder_of("d-1")))
+    await eventually(lambda: is_stuck(service.service.registry))
     return line

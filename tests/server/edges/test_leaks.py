@@ -16,6 +16,7 @@ from aiohttp import ClientSession, WSMsgType
 from consentful import wire
 from consentful.wire import Consent, Message, Open
 from consentful_server import errors
+from consentful_server.dialogs.registry import Holder
 from consentful_server.edges.http import faults
 from consentful_server.errors import StorageFailed
 from consentful_server.testing import FakeClock, Served
@@ -190,12 +191,21 @@ class TestLive:
         assert len(log) > 0
         await self.check(http, log)
 
-    async def test_no_repr_shows_words(self, dial: Callable[..., Any], service: Served) -> None:
-        await self.marked(await dial())
-        holder = service.service.registry.holder_of("d-1")
+    async def test_no_repr_shows_words(
+        self, dial: Callable[..., Any], service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        holders: list[Holder] = []
+        claim = service.service.registry.claim
 
-        assert "Connection" in repr(holder)
-        assert MARKER not in repr(holder)
+        def claiming(dialog_id: str, holder: Holder) -> asyncio.Event | None:
+            holders.append(holder)
+            return claim(dialog_id, holder)
+
+        monkeypatch.setattr(service.service.registry, "claim", claiming)
+        await self.marked(await dial())
+
+        (holder,) = holders
+        assert repr(holder) == "HeldDialog(Dialog(id='d-1', messages=1))"
 
     async def check(self, http: ClientSession, log: Log) -> None:
         assert MARKER not in str(log)

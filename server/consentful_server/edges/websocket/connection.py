@@ -1,13 +1,40 @@
-"""The live edge: one WebSocket, one dialog. Its messages live in this connection's memory and nowhere else.
+"""One live dialog: frames in, rules, frames out (contract §1).
 
-`Connection` turns frames into calls of the dialog's rules and refusals into frames. It ends when the dialog is
-decided, when the socket is gone, or when a deadline passes; then everything that was said is let go.
+    OPENING ──open──► HOLDING ──consent──► DECIDING ──stored, discarded──► CLOSING
+     │ ▲  │            ▲ ▲                    │
+     │ │  │            │ └────────────────────┘ the store failed: nothing is decided
+     │ │  └──open────► CLAIMING                 the id's older dialog is being decided: it is waited for
+     │ └── conflict ─────┘
+     └── any: a deadline, a limit, a newer connection, 20 bad frames, the server stops ──► CLOSING
+
+In CLAIMING and DECIDING no frame is taken up; in CLOSING every frame is ignored. In any state the connection can be
+lost, which is no state of its own but `_is_lost`, because in DECIDING the dialog outlives it.
+
+Everything runs on the event loop's thread. The socket calls `receive`, `charge` and `lost`; the held dialog calls
+`tick`, `warn` and `ended`. None of them waits or raises. Only `_claim`, `_keep` and `_discard` wait: in a task of their
+own, which `_start` starts and which nothing cancels. What the dialog holds is `HeldDialog`'s; how the connection
+closes is `CloseHandshake`'s.
+
+Races, and the line that closes each:
+
+(R1) Frames arrive behind an `open` or a `consent` that has to be waited for: `_start` pauses the frames, and `_resume`
+     lets them in one by one, to be judged by the state that follows.
+(R2) The connection is lost while a decision is under way: the decision is carried out. `lost` ends nothing then, and
+     `_resume` does it afterwards.
+(R3) The connection ends while `_claim` waits for an older dialog's decision: `_claim` looks before it takes the id.
+     `ended` resumes the frames, because the client's answer to the close frame is among them.
+(R4) The client sends too much while a decision is under way: `_cut_off` does nothing then. The next `tick` sees to it.
+(R5) The client reads nothing while a decision is under way: the connection is aborted, and the decision goes on.
+(R6) The dialog is ended between two frames, by a deadline or a newer connection: `ended` changes the state, and
+     `receive` ignores the next one.
+(R7) An ack is due when another answer is sent: it is flushed first, see `acks`.
 """
 
 import asyncio
-import contextlib
 import logging
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from enum import IntEnum
+from typing import Any, Final, TypeAlias, TypeVarTuple
 
 from aiohttp import WSMsgType
 
@@ -15,471 +42,352 @@ from consentful import wire
 from consentful.identifiers import uuid7
 
 from ...auth.access import Principal
-from ...dialogs.deadlines import Deadlines, Expire, Warn
-from ...dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
-from ...dialogs.registry import DIALOG_BYTES
-from ...errors import BadRequest, Gap, OutOfOrder, OverLimit, Overloaded, Refusal, TooOften
+from ...dialogs.dialog import Declined, Dialog, Granted
+from ...dialogs.held import ClosingReason, Edge, HeldDialog
+from ...errors import BadRequest, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
 from ...telemetry import where
 from ..http import faults
-from .meter import TURN_FRAMES, Meter
-from .socket import CLOSE_ANSWER_S, Socket
+from .acks import Acks
+from .charging import Charging
+from .closing import CloseHandshake, SlowReader
+from .transport import FrameTransport
+
+Ts = TypeVarTuple("Ts")
 
 CHANNEL: Final = "websocket"
-_MOST_BAD_FRAMES: Final = 20
-_CLOSE_WITHIN_S: Final = 2 * CLOSE_ANSWER_S
-_LEAVES_WITHIN_S: Final = 1.0
-"""How long one that sent too much has to read why; its own answer is not heard any more."""
-
-_SLOW_AFTER_S: Final = 30.0
-"""How long a client may leave its acks unread."""
+_MAX_BAD_FRAMES: Final = 20
+_CUT_OFF_WITHIN_S: Final = 1.0
+"""How long a client that was cut off has to read why; its answer is not read."""
 
 _log: Final = logging.getLogger("consentful.live")
 
 
-class Connection:
-    """One WebSocket's dialog, from its upgrade to its end. Satisfies `registry.Holder`."""
+class State(IntEnum):
+    """What a connection is doing. An integer, because it is hashed for every frame."""
+
+    OPENING = 1
+    CLAIMING = 2
+    HOLDING = 3
+    DECIDING = 4
+    CLOSING = 5
+
+
+class Connection(Edge):
+    """One client's connection, from its upgrade to its end. Satisfies `socket.Receiver`."""
 
     __slots__ = (
-        "_ack_due",
-        "_ack_task",
+        "_acks",
         "_bad_frames",
-        "_closing",
+        "_charging",
         "_codec",
-        "_counted",
-        "_deciding",
-        "_dialog",
-        "_is_acking",
-        "_loop",
-        "_meter",
+        "_handshake",
+        "_held",
+        "_is_lost",
         "_opcode",
-        "_over",
         "_principal",
+        "_read_at",
+        "_read_at_s",
         "_service",
+        "_slow_reader",
         "_transport",
-        "_turn",
-        "_turn_s",
-        "_unread",
-        "_unread_since",
-        "_ws",
-        "deadlines",
+        "state",
     )
 
     def __init__(
         self,
         service: Service,
-        ws: Socket,
+        transport: FrameTransport,
         codec: wire.Codec,
         principal: Principal,
-        meter: Meter,
-        transport: asyncio.Transport,
+        charging: Charging,
     ) -> None:
         self._service = service
-        self._ws = ws
-        self._meter = meter
         self._transport = transport
-        self._closing: asyncio.Task[None] | None = None
-        self._over: asyncio.Event | None = None
         self._codec = codec
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
         self._principal = principal
-        self._dialog: Dialog | None = None
-        self._deciding: asyncio.Event | None = None
+        self._charging = charging
+        self._acks = Acks(transport, codec)
+        self._handshake = CloseHandshake(transport)
+        self._slow_reader = SlowReader()
+        self._held = HeldDialog(service, self, principal.id)
+        self._read_at = service.clock.now()
+        self._read_at_s = 0.0
         self._bad_frames = 0
-        self._counted = 0
-        self._loop = asyncio.get_running_loop()
-        self._turn = service.clock.now()
-        self._turn_s = service.clock.monotonic()
-        self._ack_due = False
-        self._is_acking = False
-        self._unread = 0
-        self._unread_since = 0.0
-        self._ack_task: asyncio.Task[None] | None = None
-        settings = service.settings
-        self.deadlines = Deadlines(settings.idle_timeout, settings.max_duration, self._turn_s)
+        self._is_lost = False
+        self.state = State.OPENING
 
     def __repr__(self) -> str:
-        return f"Connection({self._dialog!r})"
+        return f"Connection({self.state.name}, {self._held!r})"
 
-    @property
-    def owner(self) -> str:
-        return self._principal.id
+    # From the socket.
 
-    @property
-    def customer_id(self) -> str:
-        return self._dialog.customer_id if self._dialog else ""
-
-    async def run(self) -> None:
-        """Serve the dialog until it ends; nothing of it is left afterwards."""
-        self._service.registry.enter(self)
-        meter, left = self._meter, TURN_FRAMES
+    def begin(self) -> None:
+        """Take a place among the live dialogs, or close if there is no memory left."""
         try:
-            self._count(DIALOG_BYTES)
-            while not self._ws.closed:
-                kind, data, _ = await self._ws.receive()
-                left -= 1
-                if not left:
-                    left = TURN_FRAMES
-                    await self._let_others()
-                if kind in _DATA:
-                    meter.read += len(data)
-                    if self._closing is None and not self._hold(kind, data):
-                        await self._receive(kind, data)
-                elif kind is WSMsgType.PING:
-                    await self._answer_ping(data)
-                elif kind in _GONE:
-                    break
+            self._held.enter()
+        except Overloaded as refusal:
+            self._refuse(refusal)
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """Tell a client that is not let in why, and close."""
+        self._refuse(refusal)
+        self._drop(faults.CLOSED_FAULT, refusal.code)  # unless the refusal has a close code of its own
+
+    def receive(self, opcode: WSMsgType, payload: bytes) -> None:
+        """Take a frame up. What is wrong with it is told to the client."""
+        self._charging.read += len(payload)
+        if self.state is State.CLOSING:
+            return  # (R6)
+        if opcode is not self._opcode:
+            self._receive_other(opcode, payload)
+            return
+        frame = None
+        try:
+            frame = self._codec.decode_client(payload)
+            handler = _HANDLERS.get((self.state, type(frame)))
+            if handler is None:
+                raise OutOfOrder(_OUT_OF_ORDER[self.state])
+            handler(self, frame)
+        except wire.BadFrame as bad:
+            self._refuse_bytes(opcode, payload, bad)
+        except (BadRequest, OutOfOrder) as refusal:
+            self._refuse_frame(faults.to_wire(refusal, _seq_of(frame)))
         except Refusal as refusal:
-            await self._fail(refusal)
-        except ConnectionError:
-            pass  # the client is gone in the middle of an answer; a replay will ask again
-        except Exception as error:  # noqa: BLE001 - a fault of ours: the client replays, on another node perhaps
-            _log.error("connection failed", extra=where(error))
-            await self._close(faults.CLOSED_FAULT, "internal")
-        finally:
-            self._forget()
-            self._service.registry.leave(self)
-            meter.close(TURN_FRAMES - left)
-            if self._over is not None:
-                self._over.set()
+            self._refuse(refusal, _seq_of(frame))
+        except Exception as error:  # noqa: BLE001 - an internal error: the client replays, perhaps to another node
+            self._fail(error)
 
-    async def settled(self) -> None:
-        if self._deciding is not None:
-            await self._deciding.wait()
-
-    def supersede(self) -> None:
-        """Let go of the dialog at once; the close handshake of a half-open socket is not waited for."""
-        self._forget("superseded")
-        self._hang_up(faults.CLOSED_SUPERSEDED, "superseded")
-
-    async def drain(self, in_s: float) -> None:
-        """Tell the client that the server stops."""
-        await self._send_if_open(wire.Closing("draining", in_s))
-
-    async def close_draining(self) -> None:
-        """Close, unless the dialog ends by itself: a decision under way is waited for."""
-        await self.settled()
-        await self._hang_up(faults.CLOSED_DRAINING, "draining")
-
-    def tick(self, now: float) -> None:
-        """Do what the deadlines ask for; called about every second."""
-        if self._is_deaf(now):
-            self._give_up_telling()
-            return
-        if self._deciding is not None:
-            return
-        if self._meter.is_behind:
-            self.charge()
-        match self.deadlines.check(now):
-            case Warn(reason, in_s):
-                self._service.tasks.start(self._send_if_open(wire.Closing(reason, in_s)))
-            case Expire(reason):
-                self._end(reason, faults.CLOSES[reason])
-            case None:
-                pass
-
-    def charge(self) -> None:
-        """Have the client pay for the bytes it sent; hang up if it cannot."""
-        self._charge(0)
-
-    def _charge(self, frames: int) -> None:
+    def charge(self, frames: int = 0) -> None:
+        """Charge the client for what it sent, so many frames of it taken up; cut it off if that exceeds its share."""
         try:
-            self._meter.charge(frames)
+            self._charging.charge(frames)
         except Overloaded as refusal:
             self._cut_off(refusal)
 
-    def _cut_off(self, refusal: Overloaded) -> None:
-        """Let go of everything, and tell a client that sends too much when to come back; more of it is not read."""
-        if self._closing is None and self._deciding is None:
-            self._service.metrics.refused.labels(refusal.code).inc()
-            self._forget(refusal.code)
-            self._meter.stop()
-            told = faults.to_wire(refusal)
-            self._hang_up(faults.CLOSED_OVERLOADED, refusal.code, told, within_s=_LEAVES_WITHIN_S)
+    @property
+    def is_cut_off(self) -> bool:
+        return self._charging.has_stopped
 
-    async def _let_others(self) -> None:
-        """Let everybody else have a turn."""
-        self._charge(TURN_FRAMES)
-        await self._leave_if_cut_off()
-        await asyncio.sleep(0)
+    def lost(self, frames: int) -> None:
+        """Note that the connection is closed or lost: nothing of it is left, unless a decision is under way."""
+        self._is_lost = True
+        self._handshake.lost()
+        self._charging.close(frames)
+        if self.state is not State.DECIDING:  # (R2)
+            self._leave()
 
-    async def _answer_ping(self, data: bytes) -> None:
-        """Answer, while that is no more than a client needs (RFC 6455 §5.5.2)."""
-        self._meter.read += len(data)
-        if self._closing is None:
-            try:
-                self._meter.ping()
-            except TooOften as refusal:
-                self._cut_off(refusal)
-                await self._leave_if_cut_off()
-            else:
-                await self._ws.pong(data)
+    # From the held dialog.
 
-    async def _leave_if_cut_off(self) -> None:
-        """Take up nothing of what still lies here: it can be a lot, and nobody else would have a turn.
+    def tick(self, now: float) -> None:
+        if self._slow_reader.is_stuck(self._transport.unread, now):
+            self._close_slow_reader()
+        elif self.state is not State.DECIDING and self._charging.is_behind:
+            self.charge()  # (R4)
 
-        Raises:
-            ConnectionResetError: If the line was cut off, and is gone now.
-        """
-        if self._closing is not None and self._meter.is_stopped:
-            await asyncio.wait([self._closing])
-            raise ConnectionResetError
+    def warn(self, reason: ClosingReason, in_s: float) -> None:
+        self._send(wire.Closing(reason, in_s))
 
-    def _is_deaf(self, now: float) -> bool:
-        """Whether the client has taken nothing of what waits for it, for long."""
-        unread = self._transport.get_write_buffer_size()
-        if unread == 0 or unread != self._unread:
-            self._unread, self._unread_since = unread, now
-        return now - self._unread_since > _SLOW_AFTER_S
+    def ended(self, outcome: str) -> None:
+        self.state = State.CLOSING
+        self._transport.resume_frames()  # (R3)
+        code = _CLOSES.get(outcome)
+        if code is not None:
+            self._handshake.begin(code, outcome)
 
-    def _give_up_telling(self) -> None:
-        """Close. A decision under way is carried out; whoever did not read it will ask again."""
-        if self._deciding is None:
-            self._end("slow", faults.CLOSED_SLOW)
+    async def closed(self) -> None:
+        await self._handshake.closed()
+
+    # One for each frame that is expected, see `_HANDLERS`.
+
+    def open(self, frame: wire.Open) -> None:
+        dialog = self._held.prepare(frame, frame.dialog_id or str(uuid7()))
+        deciding = self._held.claim(dialog)
+        if deciding is None:
+            self._opened(dialog)
         else:
-            self._abort()
+            self._start(State.CLAIMING, self._claim, dialog, deciding)
 
-    def _hold(self, kind: WSMsgType, data: bytes) -> bool:
-        """Hold a message that fits, at once: most frames are such. Whatever else it is has left no trace, and waits.
+    def hold(self, message: wire.Message) -> None:
+        if not self._acks.is_due:
+            # What is read in one turn of the loop is received at one time: asking for each message costs a tenth of it.
+            clock = self._service.clock
+            self._read_at, self._read_at_s = clock.now(), clock.monotonic()
+        self._acks.soon(self._held.say(message, self._read_at, self._read_at_s))
 
-        Raises:
-            Overloaded: If there is no room for it.
-        """
-        if self._dialog is None or kind is not self._opcode:
-            return False
-        try:
-            frame = self._codec.decode_client(data)
-            if type(frame) is not wire.Message:
-                return False
-            self._say(frame)
-        except (wire.BadFrame, Gap, OverLimit, BadRequest, OutOfOrder):
-            return False
-        return True
+    def decide(self, consent: wire.Consent) -> None:
+        dialog = self._held.dialog
+        assert dialog is not None
+        decision = self._held.decide(consent)
+        self._acks.flush()  # (R7)
+        if isinstance(decision, Granted):
+            self._start(State.DECIDING, self._keep, dialog, decision)
+        else:
+            messages = self._held.drop_words()  # first of all: a "no" does not wait for the store
+            self._start(State.DECIDING, self._discard, dialog, decision, messages)
 
-    async def _receive(self, kind: WSMsgType, data: bytes) -> None:
+    # What has to be waited for.
+
+    def _start(self, state: State, work: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
+        """Do the work in a task of its own; no frame is taken up before its outcome is known."""
+        self.state = state
+        self._transport.pause_frames()  # (R1)
+        self._service.tasks.start(self._carry_out(work, *args))
+
+    async def _carry_out(self, work: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
         try:
-            frame = self._decode(kind, data)
-        except wire.BadFrame as bad:
-            if kind is WSMsgType.TEXT and not _is_utf8(data):
-                await self._close(faults.CLOSED_BAD_TEXT, "text is not UTF-8")  # RFC 6455 §8.1
-            else:
-                await self._refuse_frame(wire.Error("frame", str(bad)))
-            return
-        seq = frame.seq if isinstance(frame, wire.Message) else None
-        try:
-            await self._handle(frame)
-        except (BadRequest, OutOfOrder) as refusal:
-            await self._refuse_frame(faults.to_wire(refusal, seq))
+            await work(*args)
         except Refusal as refusal:
-            await self._answer(refusal, seq)
-
-    def _decode(self, kind: WSMsgType, data: bytes) -> wire.FromClient:
-        if kind is not self._opcode:
-            raise wire.BadFrame("$", f"send {self._opcode.name.lower()} frames in this subprotocol")
-        return self._codec.decode_client(data)
-
-    async def _handle(self, frame: wire.FromClient) -> None:
-        if isinstance(frame, wire.Message):
-            self._say(frame)
-        elif isinstance(frame, wire.Consent):
-            await self._decide(frame)
-        else:
-            await self._open(frame)
-
-    async def _open(self, frame: wire.Open) -> None:
-        if self._dialog is not None:
-            raise OutOfOrder("the dialog is open already; one connection is one dialog")
-        service = self._service
-        dialog = Dialog.open(
-            frame, frame.dialog_id or str(uuid7()), service.catalogue, service.limits, service.clock.now()
-        )
-        self._dialog = dialog
-        try:
-            await service.registry.claim(dialog.id, self)
-        except Refusal:
-            self._dialog = None
-            raise
-        if self._dialog is not dialog:  # time ran out while the older connection's decision was waited for
-            service.registry.release(dialog.id, self)
-            return
-        self.deadlines.open(service.clock.monotonic())
-        service.metrics.opened.inc()
-        await self._send(wire.Opened(dialog.id, service.catalogue.shown(dialog.wording), service.limits))
-
-    def _say(self, message: wire.Message) -> None:
-        dialog, service = self._open_dialog(), self._service
-        if not self._ack_due or self._is_acking:
-            # What is read in one turn of the loop is received at one time: asking for each costs a tenth of it all.
-            self._turn, self._turn_s = service.clock.now(), service.clock.monotonic()
-        added = dialog.say(message, self._turn)
-        if added:  # and is no replay
-            self._count(added + OVERHEAD_BYTES)
-            self.deadlines.reset_idle(self._turn_s)
-        self._ack_soon()
-
-    async def _decide(self, consent: wire.Consent) -> None:
-        """Carry the decision out. Until its outcome is known, nothing else of this dialog is looked at."""
-        dialog = self._open_dialog()
-        decision = dialog.decide(consent, self._service.catalogue)
-        self.deadlines.reset_idle(self._service.clock.monotonic())
-        self._deciding = asyncio.Event()
-        try:
-            with contextlib.suppress(ConnectionError):  # the decision was read, and is carried out
-                await self._flush_ack()
-            if isinstance(decision, Granted):
-                await self._service.access.recheck(self._principal)  # a "no" is never refused
-                await self._keep(dialog, decision)
-            else:
-                await self._discard(dialog, decision)
+            self._refuse(refusal)
+        except Exception as error:  # noqa: BLE001 - as in `receive`
+            self._fail(error)
         finally:
-            self._settle()
+            self._resume()
+
+    def _resume(self) -> None:
+        """Take frames up again: the outcome is known, and the client was told."""
+        self._held.settle()
+        if self.state is not State.CLOSING:
+            self.state = State.OPENING if self._held.dialog is None else State.HOLDING
+        self._transport.resume_frames()  # (R1)
+        if self._is_lost:
+            self._leave()  # (R2)
+
+    async def _claim(self, dialog: Dialog, deciding: asyncio.Event | None) -> None:
+        while deciding is not None:
+            await deciding.wait()
+            if self.state is State.CLOSING:
+                return  # (R3)
+            deciding = self._held.claim(dialog)
+        self._opened(dialog)
 
     async def _keep(self, dialog: Dialog, granted: Granted) -> None:
-        with self._service.metrics.consent.time():
-            stored = await self._service.archive.keep(dialog, granted, owner=self.owner, channel=CHANNEL)
-        self._forget("stored")
-        await self._send(stored)
-        await self._close(faults.CLOSED_DECIDED, "stored")
+        service = self._service
+        await service.access.recheck(self._principal)  # for a "yes" alone: a "no" is never refused
+        with service.metrics.consent.time():
+            stored = await service.archive.keep(dialog, granted, owner=self._held.owner, channel=CHANNEL)
+        self._send(stored)
+        self._held.end("stored")
 
-    async def _discard(self, dialog: Dialog, declined: Declined) -> None:
-        self._service.metrics.messages.inc(len(dialog.utterances))
-        messages = dialog.forget()  # first of all: a "no" does not wait for the store
-        await self._service.archive.decline(dialog.id, dialog.customer_id, owner=self.owner, retract=declined.retract)
-        self._forget("discarded")
-        await self._send(wire.Discarded(dialog.id, messages))
-        await self._close(faults.CLOSED_DECIDED, "discarded")
+    async def _discard(self, dialog: Dialog, declined: Declined, messages: int) -> None:
+        archive, owner = self._service.archive, self._held.owner
+        await archive.decline(dialog.id, dialog.customer_id, owner=owner, retract=declined.retract)
+        self._send(wire.Discarded(dialog.id, messages))
+        self._held.end("discarded")
 
-    def _open_dialog(self) -> Dialog:
-        if self._dialog is None:
-            raise OutOfOrder("send `open` first")
-        return self._dialog
+    # What is answered.
 
-    def _ack_soon(self) -> None:
-        """Ack once for all that is read in this turn of the loop: the receive loop does not yield in between."""
-        self._ack_due = True
-        if self._ack_task is None:
-            self._ack_task = self._loop.create_task(self._send_acks())
+    def _opened(self, dialog: Dialog) -> None:
+        self.state = State.HOLDING
+        shown = self._service.catalogue.shown(dialog.wording)
+        self._send(wire.Opened(dialog.id, shown, self._service.limits))
 
-    async def _send_acks(self) -> None:
-        try:
-            while self._ack_due:
-                await self._flush_ack()
-        except ConnectionError:
-            pass  # the receive loop will see it
-        finally:
-            self._ack_task = None
-
-    async def _flush_ack(self) -> None:
-        was_due, self._ack_due = self._ack_due, False
-        if was_due and self._dialog is not None:
-            self._is_acking = True
-            try:
-                await self._send(wire.Ack(len(self._dialog.utterances)))
-            finally:
-                self._is_acking = False
-
-    async def _refuse_frame(self, error: wire.Error) -> None:
-        self._bad_frames += 1
-        self._service.metrics.refused.labels(error.code).inc()
-        await self._send(error)
-        if self._bad_frames >= _MOST_BAD_FRAMES:
-            self._forget()
-            self._hang_up(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
-
-    async def _answer(self, refusal: Refusal, seq: int | None = None) -> None:
-        """Tell the client, and close where the dialog cannot go on."""
-        fault = faults.fault_of(refusal)
+    def _refuse(self, refusal: Refusal, seq: int | None = None) -> None:
+        """Tell the client, and close if the dialog cannot go on."""
         self._service.metrics.refused.labels(refusal.code).inc()
-        await self._flush_ack()
-        await self._send(faults.to_wire(refusal, seq))
-        if fault.close is not None:
-            self._forget(refusal.code)
-            await self._close(fault.close, refusal.code)
+        self._acks.flush()  # (R7)
+        self._send(faults.to_wire(refusal, seq))
+        if faults.fault_of(refusal).close is not None:
+            self._held.end(refusal.code)
 
-    async def _fail(self, refusal: Refusal) -> None:
-        with contextlib.suppress(ConnectionError):
-            await self._answer(refusal)
+    def _refuse_frame(self, error: wire.Error) -> None:
+        """Tell the client that the frame is malformed or out of order, and close after 20 of them."""
+        self._service.metrics.refused.labels(error.code).inc()
+        self._acks.flush()  # (R7)
+        self._send(error)
+        self._bad_frames += 1
+        if self._bad_frames >= _MAX_BAD_FRAMES:
+            self._drop(faults.CLOSED_TOO_MANY_BAD_FRAMES, "too many bad frames")
 
-    async def _send(self, frame: wire.FromServer) -> None:
-        await self._ws.send_frame(self._codec.encode(frame), self._opcode)
+    def _refuse_bytes(self, opcode: WSMsgType, payload: bytes, bad: wire.BadFrame) -> None:
+        """Tell the client that this is no frame, or close if it is no text either (RFC 6455 §8.1)."""
+        if opcode is WSMsgType.TEXT and not _is_utf8(payload):
+            self._drop(faults.CLOSED_BAD_TEXT, "text is not UTF-8")
+        else:
+            self._refuse_frame(wire.Error("frame", str(bad)))
 
-    async def _send_if_open(self, frame: wire.FromServer) -> None:
-        with contextlib.suppress(ConnectionError):
-            if self._closing is None and not self._ws.closed:
-                await self._send(frame)
+    def _receive_other(self, opcode: WSMsgType, payload: bytes) -> None:
+        """Take up what is no data frame of this subprotocol. Any number of pings is not (RFC 6455 §5.5.2)."""
+        if opcode is WSMsgType.PING:
+            try:
+                self._charging.ping()
+            except TooOften as refusal:
+                self._cut_off(refusal)
+            else:
+                self._transport.send_pong(payload)
+        elif opcode is not WSMsgType.PONG:
+            expected = wire.BadFrame("$", f"send {self._opcode.name.lower()} frames in this subprotocol")
+            self._refuse_bytes(opcode, payload, expected)
 
-    def _hang_up(
-        self, code: int, reason: str, last: wire.Error | None = None, *, within_s: float | None = None
-    ) -> asyncio.Task[None]:
-        """Close from outside the receive loop, which looks at no further frame and waits for the client's answer."""
-        if self._closing is None:
-            self._over = asyncio.Event()
-            self._closing = self._service.tasks.start(
-                self._say_goodbye(code, reason, last, self._over, within_s or _CLOSE_WITHIN_S)
-            )
-        return self._closing
+    def _send(self, frame: wire.FromServer) -> None:
+        self._transport.send(self._codec.encode(frame))
 
-    async def _say_goodbye(
-        self, code: int, reason: str, last: wire.Error | None, over: asyncio.Event, within_s: float
-    ) -> None:
-        """Send a last frame and a close frame, and let the receive loop end with the client's answer."""
-        try:
-            async with asyncio.timeout(within_s):
-                with contextlib.suppress(ConnectionError):
-                    if last is not None:
-                        await self._send(last)
-                    await self._ws.say_goodbye(code, reason)
-                await over.wait()
-        except TimeoutError:
-            self._abort()
+    # How it ends.
 
-    async def _close(self, code: int, reason: str) -> None:
-        """Close, within bounds: a client that reads nothing would hold up a flush, and with it a stopping server."""
-        try:
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await self._ws.close(code=code, message=reason.encode())
-        except TimeoutError:
-            self._abort()
+    def _cut_off(self, refusal: Overloaded) -> None:
+        """Drop the dialog, and tell a client that sends too much when to come back; nothing more of it is read."""
+        if self.state in (State.DECIDING, State.CLOSING):
+            return  # (R4)
+        self._service.metrics.refused.labels(refusal.code).inc()
+        self._charging.stop()
+        self._send(faults.to_wire(refusal))
+        self._handshake.begin(faults.CLOSED_OVERLOADED, refusal.code, within_s=_CUT_OFF_WITHIN_S)
+        self._held.end(refusal.code)
 
-    def _abort(self) -> None:
-        self._transport.abort()
+    def _close_slow_reader(self) -> None:
+        if self.state is State.DECIDING:
+            self._handshake.abort()  # (R5)
+        else:
+            self._held.end("slow")
 
-    def _end(self, outcome: str, code: int) -> None:
-        """Let go of everything now, then close."""
-        self._forget(outcome)
-        self._hang_up(code, outcome)
+    def _fail(self, error: Exception) -> None:
+        _log.error("connection failed", extra=where(error))
+        self._drop(faults.CLOSED_FAULT, "internal")
 
-    def _count(self, size: int) -> None:
-        self._service.registry.take(size)
-        self._counted += size
+    def _drop(self, code: int, reason: str) -> None:
+        """Close with a code that is no outcome of a dialog."""
+        self._handshake.begin(code, reason)
+        self._held.end("dropped")
 
-    def _settle(self) -> None:
-        """The outcome is known: whoever waits for it may go on."""
-        deciding, self._deciding = self._deciding, None
-        if deciding is not None:
-            deciding.set()
-
-    def _forget(self, outcome: str = "dropped") -> None:
-        """Drop the dialog and what was counted for it; safe to call again."""
-        self._settle()
-        dialog, self._dialog = self._dialog, None
-        self._service.registry.give_back(self._counted)
-        self._counted = 0
-        if dialog is not None:
-            self._service.registry.release(dialog.id, self)
-            self._service.metrics.ended.labels(outcome).inc()
-            self._service.statistics.ended(dialog.bot, outcome)
-            self._service.metrics.messages.inc(len(dialog.utterances))
-            _log.debug("dialog ended", extra={"outcome": outcome})  # its id was the chatbot's to choose
+    def _leave(self) -> None:
+        self._held.end("dropped")
+        self._held.leave()
 
 
-_DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
-_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+Handler: TypeAlias = Callable[[Connection, Any], None]
+
+_HANDLERS: Final[Mapping[tuple[State, type[wire.FromClient]], Handler]] = {
+    (State.OPENING, wire.Open): Connection.open,
+    (State.HOLDING, wire.Message): Connection.hold,
+    (State.HOLDING, wire.Consent): Connection.decide,
+}
+"""What is not here is refused with the code `order`."""
+
+_OUT_OF_ORDER: Final[Mapping[State, str]] = {
+    State.OPENING: "send `open` first",
+    State.HOLDING: "the dialog is open already; one connection is one dialog",
+}
+
+_CLOSES: Final[Mapping[str, int]] = {
+    **{code: fault.close for code, fault in faults.FAULTS.items() if fault.close is not None},
+    **faults.CLOSES,
+    "stored": faults.CLOSED_DECIDED,
+    "discarded": faults.CLOSED_DECIDED,
+    "superseded": faults.CLOSED_SUPERSEDED,
+    "draining": faults.CLOSED_DRAINING,
+    "slow": faults.CLOSED_SLOW,
+}
+"""The close code of each outcome. The others are of a connection that is closing already, or lost."""
 
 
-def _is_utf8(data: bytes) -> bool:
+def _seq_of(frame: wire.FromClient | None) -> int | None:
+    return frame.seq if isinstance(frame, wire.Message) else None
+
+
+def _is_utf8(payload: bytes) -> bool:
     try:
-        data.decode()
+        payload.decode()
     except UnicodeDecodeError:
         return False
     return True

@@ -11,16 +11,18 @@ from ...auth.access import Principal, Scope
 from ...errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
 from ...limits.clients import by_address, by_credential
 from ...service import Service
-from ..http import cors, faults, tags
+from ..http import cors, tags
 from ..http.addresses import client_address
 from ..http.pipeline import SERVICE, bearer
 from ..http.route import Answer, Route
 from ..server.protocol import RequestProtocol
+from .charging import Charging
 from .connection import Connection
-from .meter import Meter
-from .socket import CLOSE_ANSWER_S, HEARTBEAT_S, Socket
+from .socket import Socket
 
 SCOPE: Final[Scope] = "dialogs:write"
+
+_NOBODY: Final = Principal("", frozenset())
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -29,8 +31,9 @@ async def live(request: web.Request) -> web.StreamResponse:
     offered = _offered(request)
     token = next((name.removeprefix(wire.BEARER) for name in offered if name.startswith(wire.BEARER)), None)
     subprotocol = _subprotocol(offered)
+    codec = wire.CODECS[subprotocol or wire.JSON]
     refusal: Refusal | None = None
-    principal = Principal("", frozenset())
+    principal = _NOBODY
     try:
         principal = await _admit(service, request, bearer(request) if token is None else token)
     except Refusal as refused:
@@ -38,26 +41,25 @@ async def live(request: web.Request) -> web.StreamResponse:
             raise
         refusal = refused
     socket = Socket(
-        timeout=CLOSE_ANSWER_S,
-        heartbeat=HEARTBEAT_S,
-        autoping=False,
+        is_binary=codec.binary,
         protocols=() if subprotocol is None else (subprotocol,),
         compress=service.settings.compress,
-        max_msg_size=service.limits.max_frame_bytes,
-        decode_text=False,
+        max_message_bytes=service.limits.max_frame_bytes,
     )
-    codec = wire.CODECS[subprotocol or wire.JSON]
     await socket.prepare(_without_offers(request, subprotocol))
-    line = request.protocol
-    if refusal is not None:
-        await _tell(socket, codec, refusal)
-    elif isinstance(line, RequestProtocol) and line.transport is not None:  # or it is gone already
+    protocol = request.protocol
+    if isinstance(protocol, RequestProtocol) and protocol.transport is not None:  # else it is lost already
         names = (by_address(client_address(request)), by_credential(principal.id))
-        meter = Meter(service, line, names)
-        with service.clients.hold(*names):
-            connection = Connection(service, socket, codec, principal, meter, line.transport)
-            line.alarm = connection.charge
-            await connection.run()
+        charging = Charging(service, protocol, names if refusal is None else names[:1])
+        connection = Connection(service, socket, codec, principal, charging)
+        if refusal is None:
+            with service.clients.hold(*names):
+                protocol.alarm = connection.charge
+                connection.begin()
+                await socket.serve(connection, protocol)
+        else:
+            connection.turn_away(refusal)
+            await socket.serve(connection, protocol)
     return socket
 
 
@@ -108,13 +110,6 @@ async def _admit(service: Service, request: web.Request, token: str | None) -> P
     principal.require(SCOPE)
     service.clients.admit(by_credential(principal.id))
     return principal
-
-
-async def _tell(socket: web.WebSocketResponse, codec: wire.Codec, refusal: Refusal) -> None:
-    data = codec.encode(faults.to_wire(refusal))
-    await (socket.send_bytes(data) if codec.binary else socket.send_str(data.decode()))
-    close = faults.fault_of(refusal).close
-    await socket.close(code=close or faults.CLOSED_TOO_MANY_BAD_FRAMES, message=refusal.code.encode())
 
 
 _OFFERS: Final = Annotated[

@@ -1,0 +1,40 @@
+"""What a live dialog needs of the WebSocket below it: frames out, and frames that come in held back."""
+
+from typing import Protocol
+
+
+class FrameTransport(Protocol):
+    """One client's WebSocket, seen from above its frames. No method waits, and none raises.
+
+    What is sent after the close frame, or once the connection is lost, is dropped: a client that misses an answer
+    replays its dialog.
+    """
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were sent and that the client has not read, as far as this process can tell."""
+        ...
+
+    def send(self, payload: bytes) -> None:
+        """Send a data frame, text or binary as the subprotocol asks for."""
+        ...
+
+    def send_pong(self, payload: bytes) -> None:
+        """Answer a ping (RFC 6455 §5.5.3)."""
+        ...
+
+    def send_close(self, code: int, reason: str) -> None:
+        """Send the close frame (RFC 6455 §5.5.1). Only the first one is sent."""
+        ...
+
+    def pause_frames(self) -> None:
+        """Keep the client's frames back; at some point nothing more is read from it."""
+        ...
+
+    def resume_frames(self) -> None:
+        """Go on with the frames that were kept back, in order."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection, and with it whatever the client has not read."""
+        ...
