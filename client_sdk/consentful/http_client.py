@@ -27,7 +27,7 @@ from .filters import Asked
 T = TypeVar("T")
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
-_CHUNK_BYTES: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
 
 _log: Final = logging.getLogger("consentful")
 

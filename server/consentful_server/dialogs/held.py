@@ -40,7 +40,7 @@ ClosingReason: TypeAlias = Literal["idle", "duration", "draining"]
 _log: Final = logging.getLogger("consentful.live")
 
 
-class Outcomes(Protocol):
+class EndCounter(Protocol):
     """Counts how dialogs ended, for the statistics."""
 
     def ended(self, bot: str | None, outcome: str) -> None: ...
@@ -65,7 +65,7 @@ class Environment(Protocol):
     def metrics(self) -> Metrics: ...
 
     @property
-    def statistics(self) -> Outcomes: ...
+    def statistics(self) -> EndCounter: ...
 
 
 class Edge:

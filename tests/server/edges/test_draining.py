@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
-from consentful_server.archive.store import Candidate
+from consentful_server.archive.store import Candidate, StoredDialog
 from consentful_server.edges.websocket import closing
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts

@@ -238,6 +238,7 @@ class TestEveryCode:
         errors.NotFound(),
         errors.Damaged("d-1"),
         errors.Unsupported("not with several workers"),
+        errors.ChoresFailing(["retention"]),
         errors.NotAcceptable("application/json"),
         errors.WrongMediaType("application/json"),
     ]

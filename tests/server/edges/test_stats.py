@@ -156,6 +156,7 @@ class TestOutcomes:
             await live.say("Hi")
             await live.send(Consent(granted, 1))
             await live.receive(Stored if granted else Discarded)
+            await live.closed()
         live = await dial()
         await live.open(customer_id="c-9")
         await live.socket.close()

@@ -102,7 +102,7 @@ class TestReplacing:
     async def test_newcomers_are_shown_the_new_one_and_no_dialog_is_dropped(
         self, pair: Pair, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tls, "_LOOK_S", 0.01)
+        monkeypatch.setattr(tls, "_POLL_S", 0.01)
         old = pair.trusted()
         async with serve(**pair.settings) as service:
             async with client(service, old) as http, connect(http, "") as live:
