@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consentful_server.archive.store import Candidate, SealedDialog
+from consentful_server.archive.store import Candidate, StoredDialog
 from consentful_server.testing import Served
 
 
@@ -13,12 +13,12 @@ class HeldStore:
     """Puts itself before a store's `keep`: each one waits until it is let go."""
 
     def __init__(self, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._keep = service.service.archive.store.keep
+        self._keep = service.service.store.dialogs.keep
         self.reached = asyncio.Event()
         self.let_go = asyncio.Event()
-        monkeypatch.setattr(service.service.archive.store, "keep", self.keep)
+        monkeypatch.setattr(service.service.store.dialogs, "keep", self.keep)
 
-    async def keep(self, candidate: Candidate) -> SealedDialog:
+    async def keep(self, candidate: Candidate) -> StoredDialog:
         self.reached.set()
         await self.let_go.wait()
         return await self._keep(candidate)
@@ -26,7 +26,7 @@ class HeldStore:
 
 def fail_once(service: Served, monkeypatch: pytest.MonkeyPatch, error: Exception, method: str = "keep") -> None:
     """Let the store fail the next time, and work from then on."""
-    store = service.service.archive.store
+    store = service.service.store.dialogs
     works = getattr(store, method)
 
     async def fails(*_: Any, **__: Any) -> Any:

@@ -80,7 +80,7 @@ async def settle(service: Served) -> None:
 
 
 async def stored(service: Served, dialog_id: str = "d-1") -> bool:
-    return dialog_id in await service.service.store.still_held([dialog_id])
+    return dialog_id in await service.service.store.dialogs.still_stored([dialog_id])
 
 
 class TestOrder:
