@@ -11,7 +11,11 @@ from typing import Any, TypeAlias
 import pytest
 from aiohttp import ClientSession
 
+<<<<<<< HEAD
 from consentful_server.consent.notices import Catalogue, Wording
+=======
+from consentful_server.consent import Wording
+>>>>>>> 0791d9d (Offer the tests' notices where the server looks for them)
 from consentful_server.testing import FakeClock, Served, serve
 from live import Live, connect
 
@@ -36,7 +40,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("founded")
 
     async def found() -> None:
-        async with serve(folder=folder):
+        async with serve(folder=folder, clock=FakeClock()):  # nothing in it is younger than what tests add
             pass
 
     asyncio.run(found())
@@ -75,7 +79,7 @@ async def live(dial: Dial) -> Live:
 
 
 @pytest.fixture
-def two_purposes(service: Served) -> Wording:
+async def two_purposes(service: Served) -> Wording:
     """A notice with two purposes, which the service offers from now on, in English."""
     wording = Wording(
         id="n-2",
@@ -86,5 +90,10 @@ def two_purposes(service: Served) -> Wording:
         contact="privacy@shop.example",
         retention=timedelta(days=30),
     )
+<<<<<<< HEAD
     service.service.offer.catalogue = Catalogue([wording])
+=======
+    await service.service.offer([wording])
+    await service.service.refresh_catalogue()
+>>>>>>> 0791d9d (Offer the tests' notices where the server looks for them)
     return wording
