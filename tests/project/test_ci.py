@@ -18,6 +18,8 @@ import pytest
 from consentful_server.settings import Settings
 from needs import need
 
+from .makefile import planned
+
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = sorted((ROOT / ".ci").iterdir())
 RUN = (ROOT / ".ci" / "run").read_text("utf-8")
@@ -90,6 +92,16 @@ def test_ci_calls_targets_of_make() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
 
     assert set(re.findall(r"^make (\w+)", RUN, re.M)) == {"test", "check", "wheel"} <= targets
+
+
+def test_another_python_has_an_environment_of_its_own() -> None:
+    """Without one, `make test PYTHON=…` would run on whatever Python had made `.venv`."""
+    others = f".venv-{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert planned("PYTHON=python3", "test")[-1].split() == [".venv/bin/pytest"]
+    assert planned(f"PYTHON={sys.executable}", "test")[-1].split() == [f"{others}/bin/pytest"]
+    assert f"{sys.executable} -m venv {others}" in planned(f"PYTHON={sys.executable}", "test")[0]
+    assert planned("PYTHON=python3", "VENV=here", "TESTS=tests/wire", "test")[-1] == "here/bin/pytest tests/wire"
 
 
 def test_ci_runs_everything_but_browsers_on_the_newest_python_too() -> None:

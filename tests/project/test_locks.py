@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from needs import need
+from .makefile import planned
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -129,18 +129,8 @@ def version_of(name: str) -> str | None:
 
 def installing() -> list[list[str]]:
     """Return the words of every command that installs a lock: those of `make`, of the Dockerfile and of CI."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "VENV")}
-    planned = subprocess.run(
-        [need("make"), "--dry-run", "--always-make", "--no-print-directory", "PYTHON=python3", ".venv/.prove"],
-        cwd=ROOT,
-        env=inherited,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    ).stdout
     written = [(ROOT / name).read_text("utf-8") for name in ("Dockerfile", ".ci/run", ".ci/wheel")]
-    lines = "\n".join([planned, *written]).replace("\\\n", " ").splitlines()
+    lines = [*planned("PYTHON=python3", ".venv/.prove"), *"\n".join(written).replace("\\\n", " ").splitlines()]
     return [shlex.split(line.partition("&& ")[2] or line) for line in lines if re.search(r"-r \S*requirements", line)]
 
 

@@ -11,11 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 from aiohttp import ClientSession
 
-<<<<<<< HEAD
-from consentful_server.consent.notices import Catalogue, Wording
-=======
-from consentful_server.consent import Wording
->>>>>>> 0791d9d (Offer the tests' notices where the server looks for them)
+from consentful_server.consent.notices import Wording
 from consentful_server.testing import FakeClock, Served, serve
 from live import Live, connect
 
@@ -90,10 +86,6 @@ async def two_purposes(service: Served) -> Wording:
         contact="privacy@shop.example",
         retention=timedelta(days=30),
     )
-<<<<<<< HEAD
-    service.service.offer.catalogue = Catalogue([wording])
-=======
-    await service.service.offer([wording])
-    await service.service.refresh_catalogue()
->>>>>>> 0791d9d (Offer the tests' notices where the server looks for them)
+    await service.service.offer.add([wording])
+    await service.service.offer.refresh()
     return wording

@@ -12,11 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-<<<<<<< HEAD:tests/server/reading/test_incremental.py
-from consentful_server.consent.notices import Catalogue, Wording
-=======
-from consentful_server.consent import Wording
->>>>>>> 0791d9d (Offer the tests' notices where the server looks for them):tests/server/test_incremental.py
+from consentful_server.consent.notices import Wording
 from consentful_server.testing import Served, serve
 from kept import get, keep
 
@@ -83,14 +79,10 @@ class Reading(RuleBasedStateMachine):
         async def starting() -> None:
             self.served = await self.stack.enter_async_context(serve())
             self.http = await self.stack.enter_async_context(ClientSession(self.served.url))
-            await self.served.service.offer([WORDING])
-            await self.served.service.refresh_catalogue()
+            await self.served.service.offer.add([WORDING])
+            await self.served.service.offer.refresh()
 
         self.run(starting())
-<<<<<<< HEAD:tests/server/reading/test_incremental.py
-        self.served.service.offer.catalogue = Catalogue([WORDING])
-=======
->>>>>>> 0791d9d (Offer the tests' notices where the server looks for them):tests/server/test_incremental.py
 
     @rule(numbers=st.sets(NUMBERS, min_size=1, max_size=4), messages=st.integers(1, 3), limit=st.integers(1, 3))
     def write_at_once(self, numbers: set[int], messages: int, limit: int) -> None:
