@@ -1,14 +1,14 @@
-"""`consentful`, and `python -m consentful_server`."""
+"""The entry point of `consentful` and of `python -m consentful_server`."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say what is missing for it."""
+    """Run the command line. Without the server's libraries, exit with the command that installs them."""
     try:
         from .cli import run  # noqa: PLC0415 - the SDK alone is installed without the server's libraries
     except ModuleNotFoundError as error:
-        sys.exit(f"This needs the server's libraries ({error.name} is missing): pip install 'consentful[server]'")
+        sys.exit(f"The server's libraries are not installed ({error.name}): pip install 'consentful[server]'")
     sys.exit(run())
 
 

@@ -1,4 +1,4 @@
-"""The application: routes and what runs beside them, over one service."""
+"""The aiohttp application: the routes, the middleware and the background work of one service."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,13 +54,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     *withdraw.ROUTES,
     *docs.ROUTES,
 )
-"""Every route with its scopes, declared in one place each."""
+"""Every route. Each module of `edges/routes` declares its routes, with their scopes."""
 
 _BODY_BYTES: Final = 512 * 1024
 
 
 def build_app(service: Service) -> web.Application:
-    """Return the application. Whoever runs it closes the service afterwards."""
+    """Return the application. The caller closes the service after the application has shut down."""
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
     app[original.ROOM] = WaitingRoom(service)
@@ -68,7 +68,7 @@ def build_app(service: Service) -> web.Application:
     app[health.HOUSEKEEPING] = Housekeeping(service)
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
-    app.cleanup_ctx.append(_keep_house)
+    app.cleanup_ctx.append(_housekeeping)
     return app
 
 
@@ -79,13 +79,13 @@ def _documents(auth: openapi.Auth) -> docs.Documents:
 
 
 async def drain(service: Service) -> None:
-    """Stop taking dialogs in, let the live ones end within the grace time, and finish every commit under way."""
+    """Refuse new dialogs, let live ones finish within the grace time, and wait for pending commits."""
     service.is_draining = True
     await service.registry.drain(service.settings.grace)
     await service.tasks.finish()
 
 
-async def _keep_house(app: web.Application) -> AsyncIterator[None]:
+async def _housekeeping(app: web.Application) -> AsyncIterator[None]:
     task = asyncio.create_task(app[health.HOUSEKEEPING].run(), name="consentful-housekeeping")
     yield
     task.cancel()

@@ -1,4 +1,4 @@
-"""The command line: one program, its configuration, and its exit status."""
+"""The command line: commands, configuration sources and exit statuses."""
 
 import dataclasses
 import os
@@ -24,16 +24,16 @@ _FOR_CLIENTS: Final = ("URL", "TOKEN")
 
 
 class _File(config.Toml):
-    """The settings' file. One that cannot be read is named, with the line."""
+    """The settings file. An error names the file and the line."""
 
     def _load_config(self, path: Path) -> dict[str, Any]:
         try:
             return tomllib.loads(path.read_bytes().decode())
         except tomllib.TOMLDecodeError as error:
-            raise CycloptsError(msg=f"{path} is no TOML: {error}") from None
+            raise CycloptsError(msg=f"{path} is not valid TOML: {error}") from None
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            raise CycloptsError(msg=f"{path} is no UTF-8 (at line {line})") from None
+            raise CycloptsError(msg=f"{path} is not UTF-8 (at line {line})") from None
 
 
 _environment: Final = config.Env(PREFIX, command=False)
@@ -52,7 +52,7 @@ app = App(
 
 @app.command(config=[_environment, _File(FILE, use_commands_as_keys=False)])
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
-    """Run the service. Every option is also an environment variable and a key of `consentful.toml`."""
+    """Run the service. Each option can also be an environment variable or a key of `consentful.toml`."""
     _refuse_unknown_variables()
     return process.run(settings, lambda text: ERR.print(text, markup=False, soft_wrap=True))
 
@@ -75,8 +75,8 @@ for _command in (
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status. A refusal is a sentence on stderr, not a traceback."""
-    os.umask(0o077)  # what is written here is its owner's alone
+    """Run a command and return its exit status. A refusal prints a sentence on stderr, not a traceback."""
+    os.umask(0o077)  # only the owner may read the files that a command creates
     try:
         status = app(arguments, result_action="return_value")
     except Refusal as refusal:
@@ -85,15 +85,15 @@ def run(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python would complain once more at exit
+    except BrokenPipeError:  # the reader of our output has closed its end
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit, which would fail again
         return 141
     return status if isinstance(status, int) else 0
 
 
 def _refuse_unknown_variables() -> None:
-    """A misspelt variable would be a setting that silently is not set."""
+    """Refuse unknown `CONSENTFUL_` variables: a misspelt one would leave its setting at the default, unnoticed."""
     known = {PREFIX + name.upper() for name in (*_FOR_CLIENTS, *(field.name for field in dataclasses.fields(Settings)))}
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
-            raise BadSetting(name, "no such setting; `consentful serve --help` lists them")
+            raise BadSetting(name, "unknown setting; `consentful serve --help` lists all settings")

@@ -1,40 +1,41 @@
-"""Every deliberate refusal, with its stable code and a sentence that says what to do next.
+"""Every refusal, with its stable code and a sentence that says what to do next.
 
     Refusal
-    ├── the dialog goes on
-    │   ├── OutOfOrder        order         a frame that does not fit the dialog's state
-    │   ├── Gap               gap           a message number was left out
-    │   ├── OverLimit         limit         a message, or the dialog, would be too large
-    │   ├── Incomplete        incomplete    consent to more, or fewer, messages than are held
+    ├── the dialog stays open
+    │   ├── OutOfOrder        order         the frame is not allowed in the dialog's state
+    │   ├── Gap               gap           a message number was skipped
+    │   ├── OverLimit         limit         the message, or the dialog with it, exceeds a limit
+    │   ├── Incomplete        incomplete    `last_seq` is not the number of messages held
     │   ├── Empty             empty         consent to a dialog without messages
-    │   ├── UnknownNotice     notice        consent to a wording that was not on offer
+    │   ├── UnknownNotice     notice        consent to a notice that was not offered
     │   ├── UnknownPurpose    purposes      consent to a purpose that the notice does not name
-    │   └── StorageFailed     storage       not stored, and known not to be
-    ├── the dialog ends
-    │   ├── Conflict          conflict      the id holds another dialog, or another customer's
-    │   ├── Erased            erased        the id was erased and cannot come back
-    │   ├── OutcomeUnknown    unknown       nobody can tell yet whether it was stored
-    │   ├── TokenExpired      token_expired the token ended before the customer said yes
-    │   └── Overloaded        overloaded    no room; come back later
-    │       ├── TooOften      too_often     more than this client's share; come back later
-    │       ├── ProviderDown  provider      the identity provider does not answer; come back later
-    │       └── ChoresFailing chores        background work has failed for long; come back later
+    │   └── StorageFailed     storage       the transaction was rolled back
+    ├── the dialog is closed
+    │   ├── Conflict          conflict      the id belongs to another dialog, or to another customer's
+    │   ├── Erased            erased        the id was erased and cannot be reused
+    │   ├── OutcomeUnknown    unknown       the result of the commit is not known yet
+    │   ├── TokenExpired      token_expired the token expired before the customer granted consent
+    │   └── Overloaded        overloaded    no capacity; retry later
+    │       ├── TooOften      too_often     the client exceeded its rate limit; retry later
+    │       ├── ProviderDown  provider      the identity provider does not respond; retry later
+    │       └── ChoresFailing chores        background work keeps failing; the server is not ready
     ├── of a request
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
     │   ├── BadRequest        bad_request   names the parameter
     │   ├── NotFound          not_found
-    │   ├── NotAcceptable     not_acceptable         no such format
-    │   ├── WrongMediaType    unsupported_media_type no such body
-    │   ├── Damaged           damaged       what is stored does not fit its seal
-    │   └── Unsupported       unsupported   this server, as configured, does not do that
-    └── of the start
-        ├── BadSetting        setting       a setting that cannot be
-        ├── BadKeys           keys          the keys are missing, exposed or another database's
-        ├── BadDatabase       database      too new a schema, or an SQLite that corrupts
-        └── BadBackup         backup        none of this name, or something would be overwritten
+    │   ├── NotAcceptable     not_acceptable         the format is not available
+    │   ├── WrongMediaType    unsupported_media_type the route does not read this type of body
+    │   ├── Damaged           damaged       a stored dialog fails its integrity check
+    │   └── Unsupported       unsupported   not available in this configuration
+    └── of a start or a command
+        ├── BadSetting        setting       a setting is invalid
+        ├── BadKeys           keys          the root keys are missing, exposed or of another database
+        ├── BadDatabase       database      the schema is too new, or this SQLite version can corrupt the database
+        └── BadBackup         backup        the backup does not exist, or restoring it would overwrite data
 
-None carries message text, a customer id or a token. `edges/faults.py` maps them to HTTP statuses and close codes.
+No refusal carries message text, a customer id or a token. `edges/http/faults.py` maps each code to an HTTP status and a
+WebSocket close code.
 """
 
 from collections.abc import Sequence
@@ -42,25 +43,25 @@ from datetime import datetime
 from typing import ClassVar
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an accident
-    """Something that was asked for and is not done; it left no trace."""
+class Refusal(Exception):  # noqa: N818 - a refusal is a regular answer, not an internal error
+    """The request was refused and had no effect."""
 
     code: ClassVar[str] = "refused"
 
     @property
     def detail(self) -> str:
-        """What to do next, in a sentence."""
+        """The sentence for the client: what is wrong, and what to do next."""
         return str(self)
 
 
 class OutOfOrder(Refusal):
-    """A frame that does not fit the dialog's state."""
+    """The frame is not allowed in the dialog's state."""
 
     code = "order"
 
 
 class Gap(Refusal):
-    """A message number was left out."""
+    """A message number was skipped. `expected` is the next number that the server accepts."""
 
     code = "gap"
 
@@ -69,11 +70,11 @@ class Gap(Refusal):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"a message is missing; send again from seq {self.expected}"
+        return f"messages are missing; resend from seq {self.expected}"
 
 
 class OverLimit(Refusal):
-    """A message, or the dialog, would be too large; the number may be used again."""
+    """The message, or the dialog with it, exceeds a limit. The message's number can be used again."""
 
     code = "limit"
 
@@ -84,11 +85,11 @@ class OverLimit(Refusal):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"over {self.limit} ({self.most}); send something shorter under the same seq, or decide"
+        return f"{self.limit} exceeded (the limit is {self.most}); send a shorter message with the same seq, or decide"
 
 
 class Incomplete(Refusal):
-    """`last_seq` is not the number of messages that are held; nothing is decided."""
+    """`last_seq` is not the number of messages that the server holds. Nothing was decided."""
 
     code = "incomplete"
 
@@ -97,52 +98,55 @@ class Incomplete(Refusal):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.expected} messages are held; send what is missing and the consent again"
+        return (
+            f"`last_seq` must be {self.expected}, the number of messages held;"
+            " send the missing messages, then the consent again"
+        )
 
 
 class Empty(Refusal):
-    """There is nothing to consent to."""
+    """The dialog has no messages to consent to."""
 
     code = "empty"
 
     def __str__(self) -> str:
-        return "the dialog has no messages; say something first, or decline"
+        return "the dialog has no messages; send a message first, or decline"
 
 
 class UnknownNotice(Refusal):
-    """The notice was not on offer."""
+    """The notice was not offered to this dialog."""
 
     code = "notice"
 
     def __str__(self) -> str:
-        return "no such notice; name the one in `opened`, or leave `notice` out"
+        return "unknown notice; send the id of the notice in `opened`, or omit `notice`"
 
 
 class UnknownPurpose(Refusal):
-    """The notice does not name one of the purposes, or none was granted."""
+    """The notice does not name one of the purposes, or no purpose was granted."""
 
     code = "purposes"
 
     def __str__(self) -> str:
-        return "grant at least one of the notice's purposes and no other, or leave `purposes` out for all of them"
+        return "grant one or more of the notice's purposes and no others, or omit `purposes` to grant all of them"
 
 
 class StorageFailed(Refusal):
-    """The transaction was rolled back and cannot come back; the dialog is still in memory."""
+    """The transaction was rolled back and no restart brings it back. A live dialog stays in memory."""
 
     code = "storage"
 
     def __str__(self) -> str:
-        return "the store could not write; nothing was stored; send the same consent again"
+        return "the database write failed and was rolled back; retry the same request or consent"
 
 
 class Conflict(Refusal):
-    """The id holds another dialog, or another customer's."""
+    """The id belongs to another dialog, or to another customer's."""
 
     code = "conflict"
 
     def __str__(self) -> str:
-        return "this dialog id is taken by another dialog; use a new one"
+        return "another dialog uses this dialog id; use a new id"
 
 
 class Erased(Refusal):
@@ -156,20 +160,20 @@ class Erased(Refusal):
         self.erased_at = erased_at
 
     def __str__(self) -> str:
-        return "this dialog was erased, and its id cannot be used again"
+        return "this dialog was erased and its id cannot be reused; open a new dialog"
 
 
 class OutcomeUnknown(Refusal):
-    """The disk failed at a moment that leaves the outcome open."""
+    """A disk error left it unknown whether the transaction was committed."""
 
     code = "unknown"
 
     def __str__(self) -> str:
-        return "it is not known yet whether the dialog was stored; connect again and replay it"
+        return "it is not known yet whether the transaction was committed; reconnect and replay, or repeat the request"
 
 
 class Overloaded(Refusal):
-    """There is no room for another dialog, or another message, in this process."""
+    """The process has no capacity for another dialog or another message, or is shutting down."""
 
     code = "overloaded"
 
@@ -178,25 +182,25 @@ class Overloaded(Refusal):
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        return f"this server is full or stopping; try again in {self.retry_after_s} s"
+        return f"the server is at capacity or shutting down; retry in {self.retry_after_s} s"
 
 
 class TooOften(Overloaded):
-    """The client asks for more than its share."""
+    """The client exceeded its rate limit, or its number of live dialogs."""
 
     code = "too_often"
 
     def __str__(self) -> str:
-        return f"too many of these in a short time; try again in {self.retry_after_s} s"
+        return f"rate limit exceeded; retry in {self.retry_after_s} s"
 
 
 class ProviderDown(Overloaded):
-    """No token can be checked, because the identity provider does not tell its keys."""
+    """The identity provider's keys cannot be fetched, so no token can be verified."""
 
     code = "provider"
 
     def __str__(self) -> str:
-        return f"the identity provider does not answer, so no token can be checked; try again in {self.retry_after_s} s"
+        return f"tokens cannot be verified, the identity provider does not respond; retry in {self.retry_after_s} s"
 
 
 class ChoresFailing(Overloaded):
@@ -213,25 +217,25 @@ class ChoresFailing(Overloaded):
 
 
 class Unauthenticated(Refusal):
-    """No token, or none that is known, current and unrevoked."""
+    """The request has no token, or one that is unknown, expired or revoked."""
 
     code = "unauthenticated"
 
     def __str__(self) -> str:
-        return "send a valid token as `Authorization: Bearer …`; `consentful keys create` makes one"
+        return "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one"
 
 
 class TokenExpired(Refusal):
-    """The token with which a dialog was opened has ended, or was revoked, before the customer said yes."""
+    """The token of a live dialog expired, or was revoked, before the customer granted consent. Nothing was stored."""
 
     code = "token_expired"
 
     def __str__(self) -> str:
-        return "the token has ended; connect again with a new one and replay the dialog, nothing of it was stored"
+        return "the token has expired and nothing was stored; reconnect with a new token and replay the dialog"
 
 
 class Forbidden(Refusal):
-    """The token is valid and does not suffice."""
+    """The token is valid, but the request needs more: a scope, or an allowed origin or host."""
 
     code = "forbidden"
 
@@ -240,11 +244,11 @@ class Forbidden(Refusal):
         self.needed = needed
 
     def __str__(self) -> str:
-        return f"this needs {self.needed}"
+        return f"access denied; this requires {self.needed}"
 
 
 class BadRequest(Refusal):
-    """A parameter or a body that is unknown or malformed."""
+    """A parameter or a body is unknown or malformed."""
 
     code = "bad_request"
 
@@ -258,16 +262,16 @@ class BadRequest(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such thing, or it is not the caller's: both look the same."""
+    """The resource does not exist, or is not accessible to the caller; the answer is the same."""
 
     code = "not_found"
 
     def __str__(self) -> str:
-        return "nothing is here under this name"
+        return "resource not found, or not accessible to you; check the id"
 
 
 class NotAcceptable(Refusal):
-    """None of the formats that were asked for is offered; names those that are."""
+    """None of the requested formats is available. The sentence lists those that are."""
 
     code = "not_acceptable"
 
@@ -276,11 +280,11 @@ class NotAcceptable(Refusal):
         self.offered = offered
 
     def __str__(self) -> str:
-        return f"ask for one of: {self.offered}"
+        return f"the requested format is not available; request one of: {self.offered}"
 
 
 class WrongMediaType(Refusal):
-    """The body's media type is not one that this route reads; names those that are."""
+    """The route does not read bodies of this media type. The sentence lists those that it does."""
 
     code = "unsupported_media_type"
 
@@ -289,11 +293,11 @@ class WrongMediaType(Refusal):
         self.read = read
 
     def __str__(self) -> str:
-        return f"send the body as one of: {self.read}"
+        return f"unsupported media type; send the body as one of: {self.read}"
 
 
 class Damaged(Refusal):
-    """What is stored of a dialog does not fit its seal, its consent record or its key."""
+    """A stored dialog fails its integrity check: its row was altered, or its master key is missing."""
 
     code = "damaged"
 
@@ -302,17 +306,20 @@ class Damaged(Refusal):
         self.dialog_id = dialog_id
 
     def __str__(self) -> str:
-        return f"dialog {self.dialog_id} was altered in the store or its master key is gone; restore it, or erase it"
+        return (
+            f"dialog {self.dialog_id} fails its integrity check: its row was altered, or its master key is missing;"
+            " restore it from a backup, or erase it"
+        )
 
 
 class Unsupported(Refusal):
-    """The server, as it is configured, does not do that."""
+    """The operation is not available in this server's configuration."""
 
     code = "unsupported"
 
 
 class BadSetting(Refusal):
-    """A setting that cannot be; the server does not start."""
+    """A setting is invalid; the server does not start."""
 
     code = "setting"
 
@@ -326,18 +333,18 @@ class BadSetting(Refusal):
 
 
 class BadKeys(Refusal):
-    """The keys are missing, readable by others, or another database's; nothing was overwritten."""
+    """The root keys are missing, readable by others, or belong to another database. Nothing was overwritten."""
 
     code = "keys"
 
 
 class BadDatabase(Refusal):
-    """The database's schema is newer than this program, or SQLite is one that can corrupt it."""
+    """The database's schema is newer than this program, or this SQLite version can corrupt the database."""
 
     code = "database"
 
 
 class BadBackup(Refusal):
-    """There is no such backup, or something is there that it would overwrite."""
+    """The backup does not exist, or restoring it would overwrite existing data."""
 
     code = "backup"

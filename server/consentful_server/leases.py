@@ -1,4 +1,4 @@
-"""Leases: of many processes on one store, one does a piece of work, and another takes over if it dies."""
+"""Leases: one of several processes on a store does a piece of work; another takes over when its lease expires."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -8,9 +8,12 @@ class Leases(Protocol):
     """The store's leases."""
 
     async def take(self, name: str, holder: str, length: timedelta) -> bool:
-        """Hold the lease from now on for so long, or longer if it is held already; False if another holds it."""
+        """Acquire or extend the lease; it expires `length` from now, or later if it was longer already.
+
+        Return False if another holder has it.
+        """
         ...
 
     async def release(self, name: str, holder: str) -> None:
-        """Let the lease go, if it is held."""
+        """Release the lease, if this holder has it."""
         ...

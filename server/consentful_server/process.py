@@ -1,4 +1,11 @@
-"""The server as a process: it starts, serves until it is told to stop, lets the dialogs end, and goes."""
+"""The server process: start, serve until a signal, drain, exit.
+
+    starting ──► serving ──SIGTERM or SIGINT──► draining ──no dialog left, grace time over or second signal──► exit
+
+With `--workers N` this process only supervises N worker processes, each of which runs the same states. The workers exit
+together: when one exits unasked, the supervisor stops the others and exits with an error, so that the service manager
+restarts the whole service.
+"""
 
 import asyncio
 import contextlib
@@ -35,13 +42,13 @@ Announce = Callable[[str], None]
 
 
 def run(settings: Settings, announce: Announce) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. `announce` is told what an operator must see.
+    """Serve until SIGTERM or SIGINT, then return the exit status. `announce` prints what the operator must see.
 
     Raises:
-        Refusal: If the settings, the keys or the database will not do; nothing was changed.
+        Refusal: If the settings, the keys or the database are unusable. Nothing was changed.
     """
     certificate_of(settings)
-    os.environ["UV_USE_IO_URING"] = "0"  # what is written to files through it, no trace of system calls can show
+    os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
     if settings.workers == 1:
         uvloop.run(_serve(settings, announce))
         return 0
@@ -50,7 +57,7 @@ def run(settings: Settings, announce: Announce) -> int:
 
 
 async def _prepare(settings: Settings, announce: Announce) -> None:
-    """Make the database and the keys before several processes would try to."""
+    """Create the database and the keys, so that the workers do not race to create them."""
     async with open_service(settings) as service:
         await _first_key(service, announce)
 
@@ -62,7 +69,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     async with open_service(settings) as service:
         await _first_key(service, announce)
         if not await service.store.hold_reserve():
-            _log.error("the disk is full: nothing is stored until there is room for the reserve")
+            _log.error("the disk is full: no dialog is stored until there is space for the reserve")
         _tune_interpreter()
         runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
@@ -83,21 +90,21 @@ async def _listen(site: Site, settings: Settings) -> None:
         await site.start()
     except OSError as error:
         raise BadSetting(
-            "port", f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); name a free --port or --host"
+            "port", f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); set another --port or --host"
         ) from None
 
 
 async def _drain(service: Service) -> None:
-    """Let the dialogs end. A second signal ends the patience."""
+    """Let the live dialogs finish within the grace time. A second signal ends the grace time."""
     _log.info("draining", extra={"dialogs": len(service.registry), "grace_s": service.settings.grace})
-    impatient = asyncio.create_task(_stop_on_signal().wait())
+    second_signal = asyncio.create_task(_stop_on_signal().wait())
     draining = asyncio.create_task(drain(service))
-    await asyncio.wait({impatient, draining}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (impatient, draining):
+    await asyncio.wait({second_signal, draining}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (second_signal, draining):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    with contextlib.suppress(TimeoutError):  # whoever is left is told to go elsewhere
+    with contextlib.suppress(TimeoutError):  # close the remaining dialogs with 4001, so that their clients replay
         async with asyncio.timeout(_SHUTDOWN_S):
             await service.registry.drain(0)
 
@@ -110,17 +117,17 @@ def _stop_on_signal() -> asyncio.Event:
 
 
 async def _first_key(service: Service, announce: Announce) -> None:
-    """With `--auth keys` and none made yet, make one, or nobody could come in."""
+    """With `--auth keys` and no key in the database, create one; otherwise no request could authenticate."""
     if service.settings.access == "keys" and not await service.store.credentials.all():
         key = await service.api_keys.create("first", SCOPES)
-        announce(f"There was no API key yet. This one may do everything, and is shown only now:\n{key}")
+        announce(f"Created the first API key. It has every scope and is shown only once:\n{key}")
 
 
 def _tune_interpreter() -> None:
-    """Look for cycles rarely, and change threads often.
+    """Run the cyclic garbage collector rarely, and switch threads often.
 
-    What the dialogs hold has no cycles, and looking cost a third of a burst's throughput. A stream's blocks are encoded
-    on a thread of their own, which must not keep the event loop, and with it consents, waiting for its turn.
+    Dialogs form no reference cycles, and collecting cost a third of the throughput in a burst. Exports are encoded on a
+    thread of their own; a short switch interval keeps that thread from delaying the event loop, and with it consents.
     """
     gc.collect()
     gc.freeze()
@@ -129,7 +136,7 @@ def _tune_interpreter() -> None:
 
 
 def _supervise(settings: Settings) -> int:
-    """Run the workers; when one ends, all end, so that whoever supervises this process starts it whole again."""
+    """Run the workers. When one exits, stop them all, so that the service manager restarts the whole service."""
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=_work, args=(settings,), name=f"consentful-{number}")
@@ -138,25 +145,28 @@ def _supervise(settings: Settings) -> int:
     for worker in workers:
         worker.start()
 
-    asked = False
+    stopping = False
 
     def stop_all(*_: object) -> None:
-        nonlocal asked
-        asked = True
+        nonlocal stopping
+        stopping = True
         for worker in workers:
             worker.terminate()
 
     for number in _STOPPING:
         signal.signal(number, stop_all)
     wait([worker.sentinel for worker in workers])
-    fine = (0, -signal.SIGTERM) if asked else (0,)  # one that was still starting has nothing to finish
-    if not asked:  # or it would be a second signal to those that still let dialogs end
+    # A worker that is stopped before it installs its signal handler dies of SIGTERM; it had nothing to finish.
+    expected = (0, -signal.SIGTERM) if stopping else (0,)
+    if not stopping:  # workers that drain already must get no second signal: it would end their grace time
         stop_all()
     for worker in workers:
         worker.join()
-    return max((abs(worker.exitcode or 0) for worker in workers if worker.exitcode not in fine), default=0)
+    return max((abs(worker.exitcode or 0) for worker in workers if worker.exitcode not in expected), default=0)
 
 
 def _work(settings: Settings) -> None:
-    os.setpgrp()  # a Ctrl-C reaches the parent alone, which passes it on once: twice would end the grace time
+    # Ctrl-C signals the whole process group. In a group of its own, a worker gets only the supervisor's signal; two
+    # signals would end its grace time.
+    os.setpgrp()
     uvloop.run(_serve(settings, print))

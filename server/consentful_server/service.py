@@ -1,4 +1,4 @@
-"""One process's parts, put together once; every edge gets what it needs from here."""
+"""The parts of one server process, constructed once. Routes and commands reach them through `Service`."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ _LOOKED_UP_AT_ONCE: Final = 10_000
 
 
 class Service:
-    """What one process runs on."""
+    """The parts of one server process."""
 
     def __init__(
         self, settings: Settings, store: Store, keys: Roots, masters: Masters, deployment: bytes, clock: Clock
@@ -122,19 +122,19 @@ class Service:
         return NoAuthentication() if settings.access == "none" else self.api_keys
 
     async def flush(self) -> None:
-        """Put on record what is counted in memory meanwhile: how dialogs ended, and which keys were used."""
+        """Write the counts held in memory to the store: how dialogs ended, and when each key was last used."""
         await self.statistics.flush()
         await self.api_keys.flush()
 
 
 @asynccontextmanager
 async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Service]:
-    """Open the store and the keys, and see that they fit each other; close them afterwards.
+    """Open the store and the keys, check that they belong together, and close the store afterwards.
 
     Raises:
-        BadSetting: If the keys would lie among the data, or the database is of no known kind.
-        BadKeys: If the keys are missing, exposed or another store's; nothing is overwritten.
-        BadDatabase: If the schema is newer than this program, or the database cannot be trusted with data.
+        BadSetting: If the keys directory is inside the data directory, or the database URL is not supported.
+        BadKeys: If the keys are missing, exposed or of another store. Nothing is overwritten.
+        BadDatabase: If the schema is newer than this program, or this SQLite version can corrupt the database.
     """
     clock = clock or SystemClock()
     backend = backend_of(settings.database, settings.data_dir)
@@ -158,21 +158,21 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
 
 
 def _keep_apart(settings: Settings, backend: Backend) -> None:
-    """See that a copy of the data never holds its keys."""
+    """Refuse a keys directory inside the data directory: a copy of the data must not contain its keys."""
     keys = settings.keys_dir.resolve()
     for folder in backend.folders:
         if keys == folder.resolve() or folder.resolve() in keys.parents:
             raise BadSetting(
-                "keys_dir", "a folder outside the data directory, so that a copy of the data never holds its keys"
+                "keys_dir", "must be outside the data directory, so that a copy of the data never contains its keys"
             )
 
 
 async def _erase_again(service: Service, erasures: Ledger) -> None:
-    """Erase what is in the ledger and yet stored: a crash came between, or an older backup was restored."""
+    """Erase dialogs that the ledger lists but the store still has, after a crash or the restore of an older backup."""
     entries = iter(erasures)
     while some := list(islice(entries, _LOOKED_UP_AT_ONCE)):
         reasons: dict[str, Reason] = {entry.dialog_id: entry.reason for entry in some}
         stored = await service.store.dialogs.still_stored(list(reasons))
         await asyncio.gather(*(service.archive.erase(dialog_id, reasons[dialog_id]) for dialog_id in stored))
         if stored:
-            _log.warning("erased again", extra={"dialogs": len(stored)})
+            _log.warning("repeated erasures from the ledger", extra={"dialogs": len(stored)})

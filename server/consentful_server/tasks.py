@@ -1,4 +1,4 @@
-"""Small tasks that nobody awaits, kept from the garbage collector until they end."""
+"""Background tasks that no caller awaits. The set keeps them from the garbage collector until they finish."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,12 +14,13 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run the coroutine as a task. `finish` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def finish(self) -> None:
-        """Wait for all of them."""
+        """Wait until no task is running."""
         while self._running:
             await asyncio.wait(self._running)

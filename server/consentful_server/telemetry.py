@@ -1,4 +1,4 @@
-"""What is measured and logged: counts, times, ids of routes. Never words, customers or tokens."""
+"""Metrics and logging: counts, durations and route patterns. Never message text, customer ids or tokens."""
 
 import logging
 import math
@@ -19,25 +19,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.live = Gauge("consentful_dialogs_live", "Dialogs held in memory now.", registry=self.registry)
+        self.live = Gauge("consentful_dialogs_live", "Live dialogs, held in memory.", registry=self.registry)
         self.memory = Gauge(
-            "consentful_dialogs_bytes", "Memory counted for live dialogs, in bytes.", registry=self.registry
+            "consentful_dialogs_bytes", "Memory accounted to live dialogs, in bytes.", registry=self.registry
         )
         self.opened = Counter("consentful_dialogs_opened", "Dialogs opened.", registry=self.registry)
         self.ended = Counter(
             "consentful_dialogs_ended",
-            "Dialogs that ended, by how: stored, discarded, or the code of what ended them.",
+            "Dialogs that ended, by outcome: stored, discarded, dropped, or the code of the error that ended them.",
             ["outcome"],
             registry=self.registry,
         )
-        self.messages = Counter("consentful_messages", "Messages of dialogs that ended.", registry=self.registry)
+        self.messages = Counter("consentful_messages", "Messages in dialogs that ended.", registry=self.registry)
         self.refused = Counter("consentful_refusals", "Refusals, by code.", ["code"], registry=self.registry)
         self.consent = Histogram(
-            "consentful_consent_seconds", "From a granted consent to `stored`.", registry=self.registry, buckets=_FAST
+            "consentful_consent_seconds",
+            "Time from a granted consent to `stored`.",
+            registry=self.registry,
+            buckets=_FAST,
         )
         self.pending = Gauge(
             "consentful_privacy_requests_pending",
-            "Privacy requests that were not carried out to the end yet.",
+            "Privacy requests that are not completed yet.",
             registry=self.registry,
         )
         self.due = Gauge(
@@ -49,17 +52,17 @@ class Metrics:
         self.epoch = Gauge("consentful_epoch_age_seconds", "Age of the master key's epoch.", registry=self.registry)
         self.rewrapping = Gauge(
             "consentful_epoch_keys_left",
-            "Keys that are still wrapped under an earlier master.",
+            "Dialog keys that are still wrapped under an earlier master key.",
             registry=self.registry,
         )
         self.incomplete = Gauge(
             "consentful_erasures_incomplete",
-            "Erasures that an earlier copy of the key could undo, until its master key is destroyed.",
+            "Erasures whose dialog keys could still be unwrapped from an earlier copy; 0 when its master key is gone.",
             registry=self.registry,
         )
         self.halted = Gauge(
             "consentful_retention_halted",
-            "1 if nothing is purged because the clock jumped.",
+            "1 if the retention purge is halted because the clock jumped.",
             registry=self.registry,
         )
         self.chore_failures = Counter(
@@ -76,18 +79,18 @@ class Metrics:
         )
         self.untold = Gauge(
             "consentful_erasure_untold_seconds",
-            "Age of the oldest erasure that somebody who was handed the dialog has not read in the feed; 0 if none.",
+            "Age of the oldest erasure that a recipient of the dialog has not read in the feed; 0 if there is none.",
             registry=self.registry,
         )
         self.reserve = Gauge(
             "consentful_disk_reserve",
-            "1 while the room that is kept for erasing is there; 0: the disk is full, and nothing is stored.",
+            "1 while the disk space for erasures is reserved; 0 if the disk is full and no dialog is stored.",
             registry=self.registry,
         )
-        self.logged = Gauge("consentful_access_log_entries", "Entries of the access log.", registry=self.registry)
+        self.logged = Gauge("consentful_access_log_entries", "Entries in the access log.", registry=self.registry)
         self.requests = Histogram(
             "consentful_request_seconds",
-            "HTTP requests, by method, route and status.",
+            "Duration of HTTP requests, by method, route and status.",
             ["method", "route", "status"],
             registry=self.registry,
             buckets=_FAST,
@@ -95,7 +98,10 @@ class Metrics:
 
 
 def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
-    """Send every logger to stderr, in one form. Libraries that would show what was sent are held back."""
+    """Send all log records to stderr in one format.
+
+    asyncio and aiohttp never log at `debug`: their debug records quote what clients sent.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -124,7 +130,7 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
 
 
 def without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Reduce an exception to its kind and place: its message, and the values around it, may hold what was said."""
+    """Reduce an exception to its type and the places it passed: its message and its local variables may hold text."""
     exc_info: object = event.pop("exc_info", None)
     if isinstance(exc_info, tuple) and isinstance(exc_info[1], BaseException):
         event.update(where(exc_info[1]))
@@ -132,7 +138,7 @@ def without_words(_logger: object, _method: str, event: structlog.typing.EventDi
 
 
 def on_one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Spell control characters out: whoever could send one would forge a line, or command a terminal."""
+    """Escape control characters, so that no client can forge a log line or send commands to a terminal (CWE-117)."""
     return {
         name: repr(value)[1:-1] if isinstance(value, str) and not value.isprintable() else value
         for name, value in event.items()
@@ -140,7 +146,7 @@ def on_one_line(_logger: object, _method: str, event: structlog.typing.EventDict
 
 
 def where(error: BaseException) -> dict[str, object]:
-    """Return what may be logged of an exception: its kind, and the functions and lines that it came through."""
+    """Return what may be logged of an exception: its type, and the functions and lines of its traceback."""
     places: list[str] = []
     trace = error.__traceback__
     while trace is not None:

@@ -1,10 +1,10 @@
-"""The real service inside a test: on a free port, with a store of its own that is gone afterwards.
+"""The real service for tests: on a free port, with a temporary store.
 
     async with consentful_server.testing.serve() as service:
         async with consentful.open_dialog(service.url, customer_id="c-1") as dialog:
             ...
 
-Nothing is faked but, if you ask for it, the clock.
+Only the clock can be faked: pass `clock=FakeClock()`.
 """
 
 import tempfile
@@ -27,20 +27,20 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class Served:
-    """A running service. `service` reaches its parts."""
+    """A running service. `service` gives access to its parts."""
 
     url: str
     service: Service
     folder: Path
-    """Holds `data` and `keys`."""
+    """The folder of `data` and `keys`."""
 
     async def create_key(self, *scopes: Scope, name: str = "test", purposes: tuple[str, ...] | None = None) -> str:
-        """Return a new API key, with every scope if none is named; for a service started with `auth="keys"`."""
+        """Return a new API key, with every scope if none is given; for a service started with `auth="keys"`."""
         return await self.service.api_keys.create(name, scopes or SCOPES, purposes)
 
 
 class FakeClock:
-    """A clock that moves only when it is told to."""
+    """A clock that only `advance` moves."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
@@ -59,9 +59,9 @@ class FakeClock:
 
 @asynccontextmanager
 async def serve(*, folder: Path | None = None, clock: Clock | None = None, **settings: Any) -> AsyncGenerator[Served]:
-    """Run the service until the block ends; `settings` are those of `consentful serve`.
+    """Run the service until the block ends. `settings` are those of `consentful serve`.
 
-    With a `folder` of yours the store outlives the block, and a second one finds what the first one kept.
+    With a `folder` the store outlives the block, so that a second block reads what the first one stored.
     """
     with tempfile.TemporaryDirectory(prefix="consentful-") as temporary:
         home = folder or Path(temporary)

@@ -331,7 +331,7 @@ def assert_not_blind(trace: bytes, home: Path, stored: list[str]) -> None:
     assert any(dialog_id.encode() in in_files for dialog_id in stored)
     pwrites = b"".join(line for line in trace.splitlines() if b" pwrite64(" in line)
     assert any(dialog_id.encode() in pwrites for dialog_id in stored)
-    assert b"There was no API key yet" in trace  # a plain line of log
+    assert b"Created the first API key" in trace  # a plain line of log
     shared = [call["shared"] for line in trace.splitlines() if (call := WRITES.search(line))]
     assert any(path and path.endswith(b"-shm") for path in shared)
 

@@ -156,7 +156,7 @@ def test_its_steps_build_a_service_that_writes_nothing_but_its_volumes(tmp_path:
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read()
 
     assert b"<title>" in page
-    assert "This one may do everything, and is shown only now:\ncfl_" in said.read_text()
+    assert "It has every scope and is shown only once:\ncfl_" in said.read_text()
     assert snapshot(there["/opt/consentful"]) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "keys", "opt", "said", "shim", "src"]
 
