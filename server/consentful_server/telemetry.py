@@ -57,7 +57,7 @@ class Metrics:
         )
         self.incomplete = Gauge(
             "consentful_erasures_incomplete",
-            "Erasures whose dialog keys could still be unwrapped from an earlier copy; 0 when its master key is gone.",
+            "Erasures whose dialog key an earlier copy may still hold, under a master key that still exists.",
             registry=self.registry,
         )
         self.halted = Gauge(

@@ -1,1 +1,1 @@
-"""HTTP: what every request goes through, and how requests and answers are written."""
+"""HTTP: the middleware of every request, parsing of requests, and writing of responses."""

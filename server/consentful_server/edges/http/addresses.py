@@ -1,4 +1,4 @@
-"""Whose address a request comes from: the peer's, or the one that trusted proxies name."""
+"""The client's address: the peer's, or the one in the X-Forwarded-For headers of trusted proxies."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _SEPARATOR: Final = ","
 
 
 def client_address(request: web.Request) -> str | None:
-    """Return the address that the request comes from, past the proxies of `--trusted-proxy`."""
+    """Return the client's address, skipping the proxies of `--trusted-proxy`."""
     trusted = request.app[SERVICE].settings.trusted_networks
     if not trusted:
         return request.remote
@@ -22,27 +22,27 @@ def client_address(request: web.Request) -> str | None:
     return past_proxies(request.remote, header.split(_SEPARATOR), trusted)
 
 
-def past_proxies(peer: str | None, named: Iterable[str], trusted: Iterable[Network]) -> str | None:
-    """Return the first address, from the right, that is no trusted proxy's.
+def past_proxies(peer: str | None, forwarded: Iterable[str], trusted: Iterable[Network]) -> str | None:
+    """Return the first address, from the right, that is not a trusted proxy's.
 
-    Each proxy appends the address that it was called from. So only what trusted ones appended is true: whatever is
-    left of it, the client wrote itself.
+    Each proxy appends the address of its own client. So only entries that trusted proxies appended are reliable; a
+    client can write anything to the left of them.
     """
     networks = tuple(trusted)
     address = peer
-    for hop in reversed(tuple(named)):
+    for hop in reversed(tuple(forwarded)):
         ip = _parsed(address)
         if ip is None or not any(ip in network for network in networks):
             break
-        before = _parsed(hop)
-        if before is None:  # a proxy that does not say: then it is the client
+        client = _parsed(hop)
+        if client is None:  # the proxy names no address: treat the proxy as the client
             break
-        address = str(before)
+        address = str(client)
     return address
 
 
 def _parsed(address: str | None) -> _Address | None:
-    """Return the address without its port and zone; None if it is none."""
+    """Return the address without port and zone; None if it is not an IP address."""
     bare = (address or "").strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

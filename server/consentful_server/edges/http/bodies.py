@@ -1,6 +1,6 @@
-"""Bodies of requests, always read into memory: aiohttp's own reader of forms would spill an upload to disk.
+"""Request bodies, always read into memory: aiohttp's form reader would write uploads to a temporary file.
 
-They are counted there while they come in, like all else that is held, and they have to come in within bounds.
+Bodies count against the memory budget while they are received, and have limits in size and time.
 """
 
 import asyncio
@@ -18,35 +18,35 @@ FORM: Final = "application/x-www-form-urlencoded"
 TEXT: Final = "text/plain"
 
 BODY_S: Final = 30.0
-"""How long a client may take over a body."""
+"""Seconds within which a body must be received."""
 
 CODE_BYTES: Final = 4096
-"""What a body may have that anybody may send, when all it holds is a code."""
+"""Maximum size of a body that holds only a withdrawal code; unauthenticated clients may send it."""
 
 _MOST_FIELDS: Final = 10
 
 
 async def object_of(request: web.Request, most: int | None = None) -> dict[str, Any]:
-    """Return the fields of a JSON body.
+    """Return the fields of a JSON body of at most `most` bytes.
 
     Raises:
-        BadRequest: If it is no JSON object.
-        WrongMediaType: If it does not say that it is JSON.
+        BadRequest: If the body is not a JSON object.
+        WrongMediaType: If its Content-Type is not JSON.
     """
     if request.content_type != JSON:
         raise WrongMediaType(JSON)
     try:
         return msgspec.json.decode(await _read(request, most), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "a JSON object") from None
+        raise BadRequest("body", "must be a JSON object") from None
 
 
 async def form_of(request: web.Request, most: int | None = None) -> dict[str, str]:
-    """Return the fields of a form.
+    """Return the fields of a form body of at most `most` bytes.
 
     Raises:
-        BadRequest: If it is malformed, or a field is there twice.
-        WrongMediaType: If it does not say that it is a form.
+        BadRequest: If the form is malformed, or repeats a field.
+        WrongMediaType: If its Content-Type is not that of a form.
     """
     if request.content_type != FORM:
         raise WrongMediaType(FORM)
@@ -54,10 +54,10 @@ async def form_of(request: web.Request, most: int | None = None) -> dict[str, st
 
 
 async def of_either(request: web.Request) -> bytes:
-    """Return a body that may be JSON or a form; `text/plain` and no type at all are taken as JSON.
+    """Return a body that may be JSON or a form. `text/plain` and a missing Content-Type count as JSON.
 
     Raises:
-        WrongMediaType: If it says that it is something else.
+        WrongMediaType: If its Content-Type is another one.
     """
     if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (JSON, FORM, TEXT):
         raise WrongMediaType(f"{JSON}, {FORM}")
@@ -65,10 +65,10 @@ async def of_either(request: web.Request) -> bytes:
 
 
 async def _read(request: web.Request, most: int | None = None) -> bytes:
-    """Return the body.
+    """Return the body of at most `most` bytes.
 
     Raises:
-        Overloaded: If there is no room for it now.
+        Overloaded: If the memory budget has no room for it.
     """
     if most is not None:
         request = request.clone(client_max_size=most)
@@ -86,29 +86,29 @@ async def _read(request: web.Request, most: int | None = None) -> bytes:
 
 
 def decode_json(body: bytes) -> object:
-    """Return whatever JSON the body holds.
+    """Return the value of a JSON body.
 
     Raises:
-        BadRequest: If it holds none.
+        BadRequest: If the body is not valid JSON.
     """
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "not well-formed JSON in UTF-8") from None
+        raise BadRequest("body", "must be valid JSON in UTF-8") from None
 
 
 def decode_form(body: bytes) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
-        BadRequest: If it is malformed, or a field is there twice.
+        BadRequest: If the form is malformed, or repeats a field.
     """
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
         )
     except ValueError:
-        raise BadRequest("body", "not a well-formed form in UTF-8") from None
+        raise BadRequest("body", "must be a valid form in UTF-8") from None
     if len(dict(pairs)) != len(pairs):
-        raise BadRequest("body", "a field is given twice; give it once")
+        raise BadRequest("body", "repeats a field; send each field once")
     return dict(pairs)

@@ -1,7 +1,7 @@
-"""What pages of other origins may do: those of `--allow-origin` may call every route and read its answers.
+"""CORS (Fetch standard, §3.3): pages of the origins in `--allow-origin` may call every route and read the responses.
 
-The other side of the same list is `upgrade`: a browser asks nobody before it opens a WebSocket. Credentials that a
-browser would add by itself are never allowed; there are none, a page sends its token (Fetch standard, §3.3).
+Browsers send no preflight for WebSockets, so `websocket/upgrade.py` checks the same list itself. Responses never allow
+credentials that a browser adds by itself: the service has no cookies, and a page sends its token.
 """
 
 from collections.abc import Collection
@@ -23,35 +23,35 @@ EXPOSED: Final = (
     hdrs.RETRY_AFTER,
     hdrs.WWW_AUTHENTICATE,
 )
-"""The headers of ours that tell a page something."""
+"""The response headers that pages of other origins may read."""
 
 _SENT: Final = "Authorization, Content-Type"
 _REMEMBERED_S: Final = "600"
 
 
 def refuse_foreign(request: web.Request, allowed: Collection[str]) -> None:
-    """Let in pages of this server and of the allowed origins; programs send no Origin (RFC 6455 §10.2).
+    """Allow pages of this server and of the allowed origins; programs send no Origin (RFC 6455 §10.2).
 
     Raises:
-        Forbidden: If the page's origin is another.
+        Forbidden: If the page is of another origin.
     """
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin not in allowed and _netloc(origin) != request.host.lower():
-        raise Forbidden("an allowed origin; start the server with --allow-origin to let this page in")
+        raise Forbidden("an allowed origin; add the page's origin to --allow-origin")
 
 
 def preflight(request: web.Request, allowed: Collection[str]) -> web.Response | None:
-    """Return the answer to a browser that asks first (Fetch standard, §3.3.5); None if the request is another.
+    """Return the response to a CORS preflight (Fetch standard, §3.3.5); None if the request is not a preflight.
 
     Raises:
-        Forbidden: If it asks for a page of elsewhere.
+        Forbidden: If the page's origin is not allowed.
     """
     if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
         return None
     refuse_foreign(request, allowed)
     unserved = request.match_info.http_exception
     if not isinstance(unserved, web.HTTPMethodNotAllowed):
-        return None  # there is no such route
+        return None  # the route does not exist: 404, as for any other request
     return web.Response(
         status=204,
         headers={
@@ -63,9 +63,9 @@ def preflight(request: web.Request, allowed: Collection[str]) -> web.Response | 
 
 
 def share(request: web.BaseRequest, response: web.StreamResponse, allowed: Collection[str]) -> None:
-    """Let a page of an allowed origin read the answer. A cache must not hand it to a page of another.
+    """Let a page of an allowed origin read the response; `Vary` keeps caches from serving it to another origin.
 
-    What is everybody's, as the public keys are, stays everybody's.
+    A response that every origin may read, as the public keys are, is left unchanged.
     """
     if not allowed or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
         return
@@ -80,5 +80,5 @@ def share(request: web.BaseRequest, response: web.StreamResponse, allowed: Colle
 def _netloc(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc.lower()
-    except ValueError:  # a bracket that nothing closes
+    except ValueError:  # an IPv6 address with an unclosed bracket
         return None

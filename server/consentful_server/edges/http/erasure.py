@@ -1,4 +1,4 @@
-"""An erasure's outcome, as every route that erases answers it."""
+"""The outcome of an erasure, as returned by every route that erases."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -14,9 +14,11 @@ from .route import Answer
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """An erasure's outcome: `unreadable` once no copy of the key is left here, `pending` until a reader lets go.
+    """The outcome of an erasure.
 
-    `complete` once no master key is left that opens an earlier copy of it.
+    `pending`: the key is overwritten, but the write-ahead log may still hold an earlier copy; repeat the request.
+    `unreadable`: no copy of the key is left in this service's files. `complete`: the master key that earlier copies of
+    the key were wrapped with is destroyed as well.
     """
 
     dialog_id: str
@@ -32,6 +34,7 @@ def erased(erasure: ErasureOutcome) -> web.Response:
 
 
 ERASED: Final = (Answer({JSON: Erased}), Answer({JSON: Erased}, 202))
-
+"""The responses of a route that erases."""
 
 WRITING: Final = (errors.NotFound, errors.StorageFailed, errors.OutcomeUnknown)
+"""The refusals of a route that erases."""

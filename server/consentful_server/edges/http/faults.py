@@ -1,4 +1,4 @@
-"""One map from what went wrong to what the client is told: HTTP status, close code, whether the dialog lives on."""
+"""The HTTP status and the WebSocket close code of each refusal, in one table."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,7 +13,11 @@ from ...errors import Refusal
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """How a refusal leaves the server. `close` None: the dialog goes on. `close` below 4500: connect again, replay."""
+    """How a refusal is sent.
+
+    `close` None: the dialog stays open. `close` below 4500: the client reconnects and replays. `retry` True: the same
+    frame or request can succeed later.
+    """
 
     status: int
     close: int | None = None
@@ -60,17 +64,17 @@ CLOSED_BAD_TEXT: Final = 1007
 CLOSED_FAULT: Final = 1011
 
 CLOSES: Final = {"open": CLOSED_NOT_OPENED, "idle": CLOSED_IDLE, "duration": CLOSED_TOO_LONG}
-"""The close code of each deadline."""
+"""The close code of each deadline of a dialog."""
 
 
 def fault_of(refusal: Refusal) -> Fault:
-    """Return how the refusal is told; every code has an entry, a test sees to that."""
+    """Return the refusal's status and close code. A test checks that the table has every code."""
     return FAULTS[refusal.code]
 
 
 def to_wire(refusal: Refusal, seq: int | None = None) -> wire.Error:
     """Return the `error` frame of a refusal."""
-    if isinstance(refusal, errors.BadRequest):  # on a socket there are no parameters, only frames
+    if isinstance(refusal, errors.BadRequest):  # a WebSocket has frames with JSON paths, not parameters
         return wire.Error("frame", f"$.{refusal.parameter}: {refusal.expectation}", seq=seq)
     return wire.Error(
         refusal.code,

@@ -1,4 +1,4 @@
-"""The names of our own headers; those of RFCs are in `aiohttp.hdrs`."""
+"""The names of this service's own headers. `aiohttp.hdrs` has those of the RFCs."""
 
 from typing import Final
 

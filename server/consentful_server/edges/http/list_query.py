@@ -1,4 +1,4 @@
-"""From parameters to a query: filters, order, limit and cursor, out of a URL or a JSON body."""
+"""The parameters of a list: filters, order, limit and cursor, from a URL's query or a JSON body."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
@@ -25,67 +25,78 @@ DEFAULT_LIMIT: Final = 100
 
 Range = Annotated[
     str,
-    Meta(min_length=1, max_length=100, description="BCP 47 range, in any case: `en` finds `en-GB`, `*` every language"),
+    Meta(
+        min_length=1,
+        max_length=100,
+        description="BCP 47 language range, case-insensitive: `en` matches `en-GB`, `*` matches every language",
+    ),
 ]
-Since = Annotated[datetime, Meta(tz=True, description="received at or after; RFC 3339 with an offset")]
-Until = Annotated[datetime, Meta(tz=True, description="received before; RFC 3339 with an offset")]
+Since = Annotated[datetime, Meta(tz=True, description="received at or after this time; RFC 3339 with an offset")]
+Until = Annotated[datetime, Meta(tz=True, description="received before this time; RFC 3339 with an offset")]
 _FORMAT: Final = Meta(
-    description="stands in for an Accept header; what is not offered is a 406",
+    description="the response format; replaces the Accept header; an unavailable format is a 406",
     extra_json_schema={"enum": ["json", *MEDIA]},
 )
 _AFTER: Final = (
-    "goes on with a stream that was cut short, after the last row that arrived: `seq@dialog_id`, or a dialog's id"
-    " alone; with `order=stored`"
+    "resume an interrupted stream after the last complete row: `seq@dialog_id` of a message, or a dialog's id alone;"
+    " requires `order=stored`"
 )
-Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="pseudonym")]
-Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="how many a page has at most")]
+Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="the customer's pseudonym")]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="maximum number of items on a page")]
 Cursor = Annotated[
-    str, Meta(min_length=1, max_length=500, description="`next` of the page before, for the same filters")
+    str, Meta(min_length=1, max_length=500, description="`next` of the previous page, with the same filters")
 ]
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a list may be asked for in its URL."""
+    """The filters and paging parameters of a list."""
 
     language: Range | None = None
     customer: Pseudonym | None = None
     dialog_id: wire.DialogId | None = None
     role: wire.Role | None = None
-    bot: Annotated[str, Meta(min_length=1, max_length=200, description="which chatbot spoke")] | None = None
+    bot: Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's name")] | None = None
     purpose: wire.Label | None = None
     since: Since | None = None
     until: Until | None = None
-    order: Annotated[Order, Meta(description="by receipt, newest first; or by commit, oldest first")] = "newest"
+    order: Annotated[
+        Order, Meta(description="`newest`: by `received_at`, newest first; `stored`: by commit, oldest first")
+    ] = "newest"
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
 class StreamQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The same for what also streams in other formats."""
+    """The parameters of a list that can also be streamed in other formats."""
 
     format: Annotated[str, _FORMAT] | None = None
 
 
 class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What dialogs may be asked for."""
+    """The parameters of a list of dialogs."""
 
 
 class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What messages may be asked for."""
+    """The parameters of a list of messages."""
 
     shape: Annotated[
         Literal["messages", "chat"],
-        Meta(description="a row for each message; or for each dialog, with `messages` of `role` and `content`"),
+        Meta(description="`messages`: one row per message; `chat`: one row per dialog, with its `messages`"),
     ] = "messages"
     after: Annotated[str, Meta(pattern=r"^(\d{1,9}@)?[A-Za-z0-9._~:-]{1,200}$(?!\n)", description=_AFTER)] | None = None
 
 
 class Search(MessageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be asked for in a body only, because URLs are logged."""
+    """The parameters of a search, which come in the body. `q` and `customer_id` are never in a URL: URLs are logged."""
 
-    q: Annotated[str, Meta(min_length=1, max_length=1000, description="part of the text, in any case")] | None = None
+    q: (
+        Annotated[
+            str, Meta(min_length=1, max_length=1000, description="text that the message contains, case-insensitive")
+        ]
+        | None
+    ) = None
     customer_id: wire.CustomerId | None = None
-    """Needs the scope `data:identify`."""
+    """Requires the scope `data:identify`."""
 
     def __repr__(self) -> str:
         return "Search(…)"
@@ -95,33 +106,33 @@ _ONLY_IN_A_BODY: Final = frozenset({"q", "customer_id"})
 
 
 def from_url(request: web.Request, kind: type[Q]) -> Q:
-    """Return the query in the URL.
+    """Return the parameters of the URL.
 
     Raises:
-        BadRequest: If a parameter is unknown, malformed or there twice; it is named.
+        BadRequest: If a parameter is unknown, malformed or repeated. The error names it.
     """
     values = single(request)
     for name in _ONLY_IN_A_BODY.intersection(values):
-        raise BadRequest(name, "URLs are logged, so this is taken only in the body of POST /v1/messages/search")
+        raise BadRequest(name, "not accepted in a URL, because URLs are logged; use POST /v1/messages/search")
     return convert(values, kind)
 
 
 async def from_body(request: web.Request) -> Search:
-    """Return the query in a JSON body.
+    """Return the parameters of a JSON body.
 
     Raises:
-        BadRequest: If a field is unknown or malformed; it is named.
+        BadRequest: If a field is unknown or malformed. The error names it.
         WrongMediaType: If the body is not JSON.
     """
     return convert(await bodies.object_of(request), Search, spelt=())
 
 
 def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filter:
-    """Return what the rows must be.
+    """Return the filter that the rows must match. A `customer_id` becomes its pseudonym.
 
     Raises:
-        Forbidden: If it names a customer by id and the caller may not know ids.
-        BadRequest: If the language is not a range.
+        Forbidden: If the query has a `customer_id` and the caller lacks the scope `data:identify`.
+        BadRequest: If the language is not a language range, or `customer` and `customer_id` differ.
     """
     customer = query.customer
     text = None
@@ -129,10 +140,10 @@ def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filte
         text = query.q
         if query.customer_id is not None:
             if not principal.may("data:identify"):
-                raise Forbidden("the scope data:identify to look for a customer_id; use the pseudonym instead")
+                raise Forbidden("the scope data:identify to filter by customer_id; filter by the pseudonym instead")
             pseudonym = archive.pseudonym(query.customer_id)
             if customer not in (None, pseudonym):
-                raise BadRequest("customer_id", "is another customer than `customer`")
+                raise BadRequest("customer_id", "must be the same customer as `customer`; send one of the two")
             customer = pseudonym
     return Filter(
         language=None if query.language is None else language_range(query.language),

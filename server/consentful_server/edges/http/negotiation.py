@@ -1,7 +1,7 @@
-"""What an answer is written in: the media type (RFC 9110 §12.5.1) and the content coding (§12.5.3).
+"""Content negotiation: the media type (RFC 9110 §12.5.1) and the content coding (§12.5.3) of a response.
 
-mimeparse finds the most specific media range that a media type fits, and with it the weight. It reads a malformed
-weight as 1, and its time grows with the square of the header's length: so weights are checked here, and the length.
+mimeparse finds the most specific media range that matches a media type, and its weight. It takes a malformed weight as
+1, and its run time is quadratic in the length of the header; so this module checks the weights and limits the length.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,11 +24,11 @@ _parse: Final = cast("Callable[[str], MediaRange]", mimeparse.parse_mime_type)  
 _quality: Final = cast("Callable[[str, Sequence[MediaRange]], float]", mimeparse.quality_parsed)  # pyright: ignore[reportUnknownMemberType]
 
 _LONGEST: Final = 2048
-"""Of one of these headers; a browser sends about a hundred characters."""
+"""Maximum length of each header. Browsers send about a hundred characters."""
 
 
 class Offer(NamedTuple):
-    """One way to answer: a stream in a format, or None for pages of JSON."""
+    """An available response format. `form` None is a page of JSON, any other a stream."""
 
     name: str
     media: str
@@ -36,26 +36,27 @@ class Offer(NamedTuple):
 
 
 def format_of(request: web.Request, query: StreamQuery) -> Format | None:
-    """Return the format to stream in, `?format=` before `Accept`; None stands for a page of JSON, which is the default.
+    """Return the format to stream in; None for a page of JSON, the default. `?format=` overrides `Accept`.
 
     Raises:
-        NotAcceptable: If none that is offered was asked for.
+        NotAcceptable: If none of the requested formats is available.
         BadRequest: If the header is too long, or has a malformed weight.
     """
     offers = [Offer("json", JSON, None), *(Offer(name, media, name) for name, media in offered().items())]
     if query.format is not None:
-        fitting = [offer for offer in offers if offer.name == query.format]
+        acceptable = [offer for offer in offers if offer.name == query.format]
     else:
-        fitting = _by_weight(offers, _media_ranges(_elements(request, hdrs.ACCEPT) or ["*/*"]))
-    if not fitting:
+        acceptable = _by_weight(offers, _media_ranges(_elements(request, hdrs.ACCEPT) or ["*/*"]))
+    if not acceptable:
         raise NotAcceptable(", ".join(offer.media for offer in offers))
-    return fitting[0].form
+    return acceptable[0].form
 
 
 def coding_of(request: web.Request) -> Coding | None:
-    """Return how to compress a stream, unless the client would rather have it as it is (`identity`).
+    """Return the content coding of a stream; None if the client prefers `identity`.
 
-    It also gets it as it is if it refuses that and takes none of our codings: then the header is disregarded (§12.4.1).
+    If the client accepts neither `identity` nor one of our codings, the header is disregarded and the stream is sent
+    uncompressed (RFC 9110 §12.4.1).
 
     Raises:
         BadRequest: If the header is too long, or has a malformed weight.
@@ -70,13 +71,13 @@ def coding_of(request: web.Request) -> Coding | None:
 
 
 def _by_weight(offers: Iterable[Offer], ranges: Sequence[MediaRange]) -> list[Offer]:
-    """Return the offers that are accepted, the greatest weight first, equal ones in the order that we prefer."""
-    weighed = [(_quality(offer.media, ranges), offer) for offer in offers]
-    return [offer for weight, offer in sorted(weighed, key=lambda pair: -pair[0]) if weight > 0]
+    """Return the acceptable offers, highest weight first; offers of equal weight keep their order."""
+    weighted = [(_quality(offer.media, ranges), offer) for offer in offers]
+    return [offer for weight, offer in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]
 
 
 def _media_ranges(elements: Iterable[str]) -> list[MediaRange]:
-    """Return the media ranges among these elements. What is none is passed over: nothing that is offered fits it."""
+    """Return the media ranges among these elements, without malformed ones: no offer would match them."""
     ranges: list[MediaRange] = []
     for element in elements:
         try:
@@ -88,27 +89,27 @@ def _media_ranges(elements: Iterable[str]) -> list[MediaRange]:
 
 
 def _elements(request: web.Request, header: str) -> list[str]:
-    """Return the elements of a list (RFC 9110 §5.6.1), in lower case.
+    """Return the elements of a list header (RFC 9110 §5.6.1), in lower case.
 
     Raises:
-        BadRequest: If it is too long.
+        BadRequest: If the header is too long.
     """
     text = ",".join(request.headers.getall(header, [])).lower()
     if len(text) > _LONGEST:
-        raise BadRequest(header, f"at most {_LONGEST:,} characters")
+        raise BadRequest(header, f"must have at most {_LONGEST:,} characters")
     return [element.strip() for element in text.split(",") if element.strip()]
 
 
 def _weight(header: str, text: str) -> float:
-    """Return a weight (RFC 9110 §12.4.2); `.5` is one too, since Java writes it so.
+    """Return a weight (RFC 9110 §12.4.2). `.5` is accepted as well, because Java clients send it.
 
     Raises:
-        BadRequest: If it is none.
+        BadRequest: If the weight is malformed.
     """
     try:
         weight = float(text)
     except ValueError:
         weight = -1.0
     if not 0 <= weight <= 1:
-        raise BadRequest(header, "a list whose weights are numbers from 0 to 1, as in `q=0.5`")
+        raise BadRequest(header, "must have weights from 0 to 1, as in `q=0.5`")
     return weight

@@ -1,4 +1,4 @@
-"""A page of a list: its cursor in the body, and linked in a header (RFC 8288)."""
+"""A page of a list: the next page's cursor is in the body, and in a `Link` header (RFC 8288)."""
 
 from typing import Any, Generic, TypeVar
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Paged(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next` is the cursor of the one after it, null at the end.
+    """One page of a list. `next` is the cursor of the next page, null at the end.
 
-    With `order=stored` it is always there, to continue with what is stored later, and `more` tells whether that is now.
-    `damaged` are the ids of dialogs that belong here and do not open: an officer restores or erases them.
+    With `order=stored`, `next` is always present and continues with dialogs stored later; `more` is true if there are
+    some already. `damaged` lists dialogs that fail their integrity check: restore them from a backup, or erase them.
     """
 
     items: list[T]
@@ -27,16 +27,16 @@ class Paged(msgspec.Struct, Generic[T], frozen=True):
 
 
 def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Response:
-    """Return a page; in a URL's list the next one is linked as well."""
+    """Return a page as JSON. The response to a GET links the next page as well."""
     more = page.more if query.order == "stored" else msgspec.UNSET
     body = Paged(page.items, page.next, more, page.damaged or msgspec.UNSET)
-    # In commit order there is always a next page: a client that follows links would never come to an end.
+    # In commit order `next` is never null. The last page has no link, or a client that follows links would never stop.
     is_linked = page.more and page.next is not None and request.method != hdrs.METH_POST
     return json(body, headers=next_link(request, cursor=page.next or "") if is_linked else {})
 
 
 def next_link(request: web.Request, **changed: str) -> dict[str, str]:
-    """Return the header that leads to the next page (RFC 8288): this URL, with these parameters changed."""
+    """Return the `Link` header of the next page (RFC 8288): this URL, with these parameters changed."""
     query = MultiDict(request.query)
     query.update(changed)
     return {hdrs.LINK: f'<{request.rel_url.with_query(query)}>; rel="next"'}

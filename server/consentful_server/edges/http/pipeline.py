@@ -1,4 +1,14 @@
-"""What every HTTP request goes through: scopes are checked, refusals become problem documents, headers protect."""
+"""The pipeline of every HTTP request.
+
+    answer (middleware)      refuses foreign pages without authentication, answers CORS preflights,
+      └─ guarded handler     authenticates the caller and checks the route's scopes
+           └─ handler        raises a Refusal, or returns a response
+    answer                   turns exceptions into problem documents (RFC 9457) and observes the duration
+    protect (on prepare)     adds the request id, security headers and CORS headers to every response
+
+A response that has started cannot become a problem document: `answer` closes the connection instead, so that the client
+sees an incomplete response.
+"""
 
 import logging
 import time
@@ -34,10 +44,11 @@ _log: Final = logging.getLogger("consentful.http")
 
 
 _HTTPS_ALONE: Final = "max-age=31536000"
-"""For a year (RFC 6797 §6.1); never for a laptop's own name, which other programs serve as well."""
+"""One year (RFC 6797 §6.1). Not sent for loopback names: other programs on the machine use them without HTTPS."""
 
 
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    """Register the routes, with HEAD for each GET that allows it."""
     for route in routes:
         handler = _guarded(route)
         app.router.add_route(route.method, route.path, handler, expect_handler=_expect)
@@ -46,7 +57,7 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
 
 
 def _guarded(route: Route) -> Handler:
-    """Return the handler behind its scopes."""
+    """Return the handler, preceded by authentication and the check of the route's scopes."""
     if not route.scopes:
         return route.handler
 
@@ -60,14 +71,14 @@ def _guarded(route: Route) -> Handler:
 
 
 def id_of(request: web.Request) -> str:
-    """Return the request's id, made when it is first asked for: the access log names it, and so does the answer."""
+    """Return the request's id, created at the first call. The access log and the `Request-Id` header carry it."""
     if _REQUEST_ID not in request:
         request[_REQUEST_ID] = str(uuid7())
     return request[_REQUEST_ID]
 
 
 def by_customer(request: web.Request) -> Actor:
-    """Return the customer who came with a code."""
+    """Return the actor of a request that is authorised by a withdrawal code."""
     return msgspec.structs.replace(CUSTOMER, request=id_of(request))
 
 
@@ -79,7 +90,7 @@ def bearer(request: web.Request) -> str | None:
 
 @web.middleware
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document."""
+    """Turn exceptions of the handler into problem documents."""
     began = time.perf_counter()
     try:
         _refuse_foreign(request)
@@ -89,12 +100,13 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         response = as_problem(error)
     except (ConnectionError, TimeoutError):
-        raise  # nobody is there to be answered
-    except Exception as error:  # noqa: BLE001 - a fault of ours must not reach the client as a traceback
+        raise  # the client has disconnected: there is no one to send a response to
+    except Exception as error:  # noqa: BLE001 - an internal error must not reach the client as a traceback
         _log.error("request failed", extra={"route": route_of(request), "request": id_of(request)} | where(error))
         response = respond(described(500, *INTERNAL))
     if request.writer.output_size and not response.prepared and request.transport is not None:
-        request.transport.close()  # a stream broke off in the middle: nothing may follow it and make it look whole
+        # The handler failed after it had sent part of a response. Sending more could make that part look complete.
+        request.transport.close()
     request.app[SERVICE].metrics.requests.labels(request.method, route_of(request), response.status).observe(
         time.perf_counter() - began
     )
@@ -102,7 +114,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
-    """Before any answer leaves: see that a browser can do no harm with it, and that it can be found in the log."""
+    """Add the request id, the security headers and the CORS headers to a response, before its head is sent."""
     if _REQUEST_ID in request:
         response.headers[REQUEST_ID] = request[_REQUEST_ID]
     for name, value in PROTECTION.items():
@@ -113,13 +125,13 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def route_of(request: web.Request) -> str:
-    """Return the route's pattern: paths hold ids, and ids are not for logs and metrics."""
+    """Return the route's pattern. Paths contain ids, which must not be in logs and metrics."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "unmatched"
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Answer `Expect: 100-continue` (RFC 9110 §10.1.1); anything else that is expected is refused, and not shown."""
+    """Answer `Expect: 100-continue` (RFC 9110 §10.1.1). Refuse other expectations, without quoting them."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
         return respond(described(417, *HTTP_PROBLEMS[417]))
     if request.version >= HttpVersion11:
@@ -129,7 +141,7 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
 
 
 def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return a value of ours as JSON. It is one caller's, so nothing in between may keep it."""
+    """Return a value as JSON, with `Cache-Control: no-store`: the response is for this caller only."""
     return web.Response(
         status=status,
         body=msgspec.json.encode(value),
@@ -140,10 +152,10 @@ def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None
 
 
 def _refuse_foreign(request: web.Request) -> None:
-    """With no authentication, let no name in but this machine's own, and no page of elsewhere change anything.
+    """With `--auth none`, accept loopback names in `Host` only, and no changes from pages of other sites.
 
-    A page could have its name resolve to 127.0.0.1 (DNS rebinding) and pass for the same origin, or post a form here,
-    which asks nobody; browsers tell where a request comes from (Fetch Metadata).
+    The first check stops DNS rebinding: a page whose name resolves to 127.0.0.1 would count as same-origin. The second
+    stops cross-site form posts, for which browsers send no preflight; `Sec-Fetch-Site` says where a request comes from.
     """
     settings = request.app[SERVICE].settings
     if settings.access != "none":
@@ -153,7 +165,7 @@ def _refuse_foreign(request: web.Request) -> None:
         and request.headers.get("Sec-Fetch-Site") in _ELSEWHERE
         and request.headers.get(hdrs.ORIGIN) not in settings.allow_origin
     ):
-        raise Forbidden("a page of this server's own, because `--auth none` asks nobody for a token")
+        raise Forbidden("a page of this server, because `--auth none` checks no token")
     if not is_loopback(_host_without_port(request.host.lower())):
         raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
 

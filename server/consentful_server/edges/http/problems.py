@@ -1,4 +1,4 @@
-"""Refusals as problem documents (RFC 9457), for handlers, for aiohttp's own refusals and for what is no request."""
+"""Problem documents (RFC 9457): for refusals of handlers, for aiohttp's own errors, and for malformed requests."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -18,7 +18,7 @@ PROBLEM: Final = "application/problem+json"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal (RFC 9457). `code` is stable, `detail` says what to do next, `parameter` names what was malformed."""
+    """A problem document (RFC 9457). `code` is stable; `detail` says what to do next; `parameter` names the bad one."""
 
     type: str = "about:blank"
     title: str
@@ -29,17 +29,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
-    404: ("not_found", "there is no such route; /docs lists them"),
-    405: ("method_not_allowed", "this route does not know the method; see the Allow header"),
-    408: ("too_slow", "the request did not come to its end in time; send it at once"),
-    413: ("too_large", "the body is too large"),
-    417: ("bad_request", "expect 100-continue or nothing"),
-    431: ("too_large", "the head is too large"),
+    404: ("not_found", "no such route; /docs lists all routes"),
+    405: ("method_not_allowed", "the route does not allow this method; see the Allow header"),
+    408: ("too_slow", "the request was not received in time; send it without pauses"),
+    413: ("too_large", "the request body is too large; send less data"),
+    417: ("bad_request", "unknown expectation; send `Expect: 100-continue`, or no Expect header"),
+    431: ("too_large", "the request headers are too large; send fewer or shorter headers"),
 }
-"""What is refused before a handler has a say: code and detail by status."""
+"""Code and detail of errors that precede the handler, by status."""
 
 
-INTERNAL: Final = ("internal", "something went wrong here; try again, or look into the server's log")
+INTERNAL: Final = ("internal", "internal server error; retry, or look for the Request-Id in the server's log")
 
 
 def problem(refusal: Refusal) -> web.Response:
@@ -47,46 +47,52 @@ def problem(refusal: Refusal) -> web.Response:
     headers: dict[str, str] = {}
     if isinstance(refusal, Overloaded):
         headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
-    said = problem_of(refusal)
-    if said.status == 401:
+    document = problem_of(refusal)
+    if document.status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="consentful"'
-    return respond(said, headers)
+    return respond(document, headers)
 
 
 def problem_of(refusal: Refusal) -> Problem:
-    """Return what is said of a refusal."""
+    """Return a refusal's problem document."""
     parameter = refusal.parameter if isinstance(refusal, BadRequest) else msgspec.UNSET
     return described(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
 
 
 def described(status: int, code: str, detail: str, parameter: str | msgspec.UnsetType = msgspec.UNSET) -> Problem:
+    """Return a problem document with the standard title of the status."""
     return Problem(title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter)
 
 
 def as_problem(error: web.HTTPException) -> web.Response:
-    """Return what aiohttp refuses as a problem document, without its text, which quotes."""
+    """Return the problem document of an error that aiohttp raised, without its text, which quotes the request."""
     if error.status < 400:
         raise error
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    code, detail = HTTP_PROBLEMS.get(error.status, ("bad_request", "the request is malformed"))
+    code, detail = HTTP_PROBLEMS.get(error.status, ("bad_request", "the request is malformed; see /docs"))
     return respond(described(error.status, code, detail), allow)
 
 
-def respond(said: Problem, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:
-    return web.Response(status=said.status, body=msgspec.json.encode(said), content_type=PROBLEM, headers=headers)
+def respond(document: Problem, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:
+    """Return a problem document as a response."""
+    body = msgspec.json.encode(document)
+    return web.Response(status=document.status, body=body, content_type=PROBLEM, headers=headers)
 
 
 def broken(status: int) -> web.Response:
-    """Return the answer to what never became a request, which no middleware sees."""
+    """Return the response to a request that could not be parsed; the middleware does not see it."""
     if status >= 500:
-        return respond(described(status, "internal", "the request broke off here; try again"), PROTECTION)
-    return respond(described(status, "bad_request", "not a well-formed HTTP request"), PROTECTION)
+        return respond(described(status, "internal", "the server could not read the request; retry"), PROTECTION)
+    return respond(described(status, "bad_request", "not a valid HTTP request (RFC 9112)"), PROTECTION)
 
 
 def cut_short(status: int) -> bytes:
-    """Return the whole answer to a head that never ended, or that nobody has a hand free for: there is no request."""
-    said = described(status, *HTTP_PROBLEMS.get(status, (Overloaded.code, Overloaded().detail)))
-    body = msgspec.json.encode(said)
+    """Return a complete HTTP/1.1 response as bytes, for a connection without a request object.
+
+    It answers a head that was not received in time (408), that is too large (431), or a connection over capacity (503).
+    """
+    document = described(status, *HTTP_PROBLEMS.get(status, (Overloaded.code, Overloaded().detail)))
+    body = msgspec.json.encode(document)
     fields = {
         hdrs.CONTENT_TYPE: PROBLEM,
         hdrs.CONTENT_LENGTH: str(len(body)),
@@ -94,7 +100,7 @@ def cut_short(status: int) -> bytes:
         **({hdrs.RETRY_AFTER: str(Overloaded().retry_after_s)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}),
     }
     head = [
-        f"HTTP/1.1 {said.status} {said.title}",
+        f"HTTP/1.1 {document.status} {document.title}",
         *(f"{name}: {value}" for name, value in (fields | PROTECTION).items()),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

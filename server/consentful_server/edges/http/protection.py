@@ -1,4 +1,4 @@
-"""Headers that keep a browser from doing harm with an answer."""
+"""Security headers of every response, which restrict what a browser does with it."""
 
 from typing import Final
 

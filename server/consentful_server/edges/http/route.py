@@ -1,4 +1,4 @@
-"""A route: its scopes, what it takes and what it gives. The OpenAPI document is made of routes."""
+"""A route: its handler, its scopes, its parameters, its responses. The OpenAPI document is generated from routes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -18,7 +18,7 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Answer(NamedTuple):
-    """One answer of a route: the type of its body by media type, its status, and the headers that tell something."""
+    """One response of a route: the type of its body by media type, its status, and its documented headers."""
 
     content: Mapping[str, Any]
     status: int = 200
@@ -26,10 +26,10 @@ class Answer(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One route, the scopes of which a caller needs one, and what it takes and gives. Without scopes anyone may come.
+    """One route. A caller needs one of its `scopes`; a route without scopes needs no token.
 
-    What can be got can be asked for with HEAD as well (RFC 9110 §9.1), but for an upgrade. The rest is what the
-    OpenAPI document is made of: what scopes, parameters and bodies refuse by themselves is not repeated in `refusals`.
+    `head` False: a GET that does not allow HEAD (RFC 9110 §9.1), such as an upgrade. The other fields describe the
+    route in the OpenAPI document. `refusals` omits those that follow from scopes, parameters and bodies.
     """
 
     method: str

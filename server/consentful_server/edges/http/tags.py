@@ -1,4 +1,4 @@
-"""The groups of the OpenAPI document. They are public names, so they do not follow files."""
+"""The tags of the OpenAPI document. They are public names, so they do not follow file names."""
 
 from typing import Final, NamedTuple
 
@@ -10,17 +10,17 @@ class Tag(NamedTuple):
     description: str
 
 
-DATA: Final = Tag("Kept dialogs", "Messages and dialogs that customers agreed to keep: pages, streams, text search.")
-STATISTICS: Final = Tag("Statistics", "How much is kept, of what, and how dialogs ended.")
+DATA: Final = Tag("Kept dialogs", "Messages and dialogs that were stored with consent: pages, streams, text search.")
+STATISTICS: Final = Tag("Statistics", "Counts of stored dialogs and messages, and outcomes of dialogs.")
 EXPORTS: Final = Tag("Exports and erasures", "Manifests of exports, and the feed of erased dialogs (GDPR art. 19).")
-WITHDRAWAL: Final = Tag("Withdrawal and keys", "Withdraw a consent, and the keys that verify receipts.")
+WITHDRAWAL: Final = Tag("Withdrawal and keys", "Withdrawal of a consent, and the public keys that verify receipts.")
 PRIVACY: Final = Tag("Privacy requests", "Access, portability and erasure of one customer (GDPR art. 15, 20, 17).")
 ACCESS_LOG: Final = Tag("Access log", "Who read, erased or changed what, and when (GDPR art. 32, 33).")
-WITHDRAWAL_PAGE: Final = Tag("Withdrawal page", "Withdraw a consent without a login or a script (GDPR art. 7(3)).")
-ORIGINAL: Final = Tag("Original contract", "For chatbots that speak plain HTTP.")
+WITHDRAWAL_PAGE: Final = Tag("Withdrawal page", "Withdrawal without a login or JavaScript (GDPR art. 7(3)).")
+ORIGINAL: Final = Tag("Original contract", "The HTTP contract for chatbots without WebSockets.")
 LIVE: Final = Tag("Live dialog", "The WebSocket of a dialog; `/asyncapi.json` describes its frames.")
-EXPLORER: Final = Tag("Explorer", "The page over the stored data, and the plotting library that it uses.")
-DOCUMENTS: Final = Tag("Documents", "The service's own description, for machines and people.")
+EXPLORER: Final = Tag("Explorer", "The web page that shows the stored data, and its plotting library.")
+DOCUMENTS: Final = Tag("Documents", "The API descriptions, for programs and for people.")
 PAGES: Final = Tag("Pages and operations", "The bundled pages, health checks and metrics.")
 
 ALL: Final = (
@@ -37,4 +37,4 @@ ALL: Final = (
     DOCUMENTS,
     PAGES,
 )
-"""In the order of reading."""
+"""All tags, in the order of the document."""
