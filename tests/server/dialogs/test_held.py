@@ -15,6 +15,7 @@ from consentful_server.dialogs.registry import DIALOG_BYTES, Registry
 from consentful_server.errors import BadRequest, Conflict, Empty, Gap, Incomplete, Overloaded, Refusal
 from consentful_server.telemetry import Metrics
 from consentful_server.testing import FakeClock
+from kept import eventually
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORDING = Wording(
@@ -425,8 +426,7 @@ class TestDraining:
         self, process: Process, held: HeldDialog, client: Client
     ) -> None:
         stopping = asyncio.ensure_future(process.registry.drain(0))
-        while len(client.told) < 2:  # noqa: ASYNC110 - turns of the loop, not time
-            await asyncio.sleep(0)
+        await eventually(lambda: len(client.told) == 2)
         assert client.told == [("draining", 0), "draining"]
         assert process.registry.bytes_used == 0
         assert not stopping.done()
