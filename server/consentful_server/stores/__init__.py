@@ -1,1 +1,1 @@
-"""Where what is kept is kept: implementations of the protocols that the domain folders state."""
+"""Stores: implementations of the protocols that each domain folder states in its `store.py`."""

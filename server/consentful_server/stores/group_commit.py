@@ -1,30 +1,41 @@
-"""Group commit: whatever waits is committed in one transaction, so that one fsync serves many.
+"""Group commit: all jobs that wait are committed in one transaction, so that one fsync serves many dialogs.
 
-A job waits (in `_waiting`), is under way (in the batch that `_run` holds), and is settled (its future has the outcome).
-`_waiting` is touched on the event loop only; the batch belongs to `commit`, which may run on another thread, until it
-returns. There is no timer: while a batch commits, the next one gathers, so a lone job waits for nobody.
+    waiting ──_run takes a batch──► committing ──commit returns──► settled
+    (in `_waiting`)                 (in `batch`)                   (the future has its outcome)
+
+`_waiting`, `_closing` and `_wake` belong to the event loop's thread. A batch belongs to `commit`, which may use another
+thread, until `commit` returns. There is no timer: while one batch commits, the next one gathers, so a single job never
+waits for company.
 
 Races, and the line that closes each:
 
-(R1) A job arrives while a batch commits: it stays in `_waiting`, and the loop in `_run` does not sleep before it.
-(R2) Whoever waits for a job is cancelled: the commit goes on (`shield`), because its outcome may be asked for again.
-(R3) The store closes while jobs wait: `_run` ends only once nothing waits, and a later job is refused.
+(R1) A job arrives while a batch commits: `_run` cleared the event before the commit, so `run` sets it again.
+(R2) The task that waits for a job is cancelled: `shield` lets the commit go on, because a retry may ask for the
+     outcome.
+(R3) The store closes while jobs wait: `_run` ends only once `_waiting` is empty, and `run` refuses later jobs.
+(R4) `commit` raises, against its contract: the batch's outcome is unknown, and later batches still run. Without this
+     line the task would end, and every later job would wait forever.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from ..errors import StorageFailed
+from ..errors import OutcomeUnknown, StorageFailed
+from ..telemetry import where
 
 T = TypeVar("T")
 J = TypeVar("J", bound="Job[Any]")
 
+_log: Final = logging.getLogger("consentful.store")
+
 _MOST_AT_ONCE: Final = 500
+"""Jobs in one transaction at most: the first of them waits until the last has run."""
 
 
 class Job(Generic[T]):
-    """A piece of a transaction, and the future of its outcome."""
+    """A part of a transaction, with the future of its outcome. Create it on the event loop's thread."""
 
     __slots__ = ("future",)
 
@@ -33,14 +44,14 @@ class Job(Generic[T]):
 
 
 Outcome: TypeAlias = Any
-"""What a job's future is to give; an exception is raised by it."""
+"""The result of a job's future; an exception is raised from the future."""
 
 Commit: TypeAlias = Callable[[Sequence[J]], Awaitable[Sequence[Outcome]]]
-"""Commits jobs in one transaction and returns their outcomes, in order. It never raises; one job fails alone."""
+"""Commits jobs in one transaction and returns an outcome for each, in order. It does not raise; a job fails alone."""
 
 
 class GroupCommit(Generic[J]):
-    """Hands jobs to `commit` in the order in which they came."""
+    """Passes jobs to `commit` in the order of their arrival."""
 
     def __init__(self, commit: Commit[J]) -> None:
         self._commit = commit
@@ -50,31 +61,39 @@ class GroupCommit(Generic[J]):
         self._task = asyncio.create_task(self._run(), name="consentful-group-commit")
 
     async def run(self, job: J) -> Outcome:
-        """Return the job's outcome, once it is committed.
+        """Return the job's outcome once its transaction has ended.
 
         Raises:
-            StorageFailed: If this is closed.
+            StorageFailed: If `close` was called before.
+            OutcomeUnknown: If `commit` broke its contract.
         """
         if self._closing:
             raise StorageFailed
         self._waiting.append(job)
         self._wake.set()
-        return await asyncio.shield(job.future)  # R2
+        return await asyncio.shield(job.future)  # (R2)
 
     async def close(self) -> None:
-        """Commit what waits; take nothing more."""
+        """Commit all waiting jobs; later jobs are refused."""
         self._closing = True
         self._wake.set()
         await self._task
 
     async def _run(self) -> None:
-        while self._waiting or not self._closing:  # R3
+        while self._waiting or not self._closing:  # (R3)
             await self._wake.wait()
             batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-            if not self._waiting and not self._closing:  # R1: what came meanwhile keeps it awake
+            if not self._waiting and not self._closing:  # (R1) before the commit, never after it
                 self._wake.clear()
             if batch:
-                _settle(batch, await self._commit(batch))
+                _settle(batch, await self._outcomes_of(batch))
+
+    async def _outcomes_of(self, batch: Sequence[J]) -> Sequence[Outcome]:
+        try:
+            return await self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - (R4) whatever it was, nobody knows how much was committed
+            _log.error("group commit raised", extra={"jobs": len(batch)} | where(error))
+            return [OutcomeUnknown() for _ in batch]
 
 
 def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[Outcome]) -> None:
@@ -83,6 +102,6 @@ def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[Outcome]) -> None:
             continue
         if isinstance(outcome, Exception):
             job.future.set_exception(outcome)
-            job.future.exception()  # whoever waited may be gone; that is no unhandled error
+            job.future.exception()  # marks it as retrieved: after a cancellation nobody else reads it
         else:
             job.future.set_result(outcome)

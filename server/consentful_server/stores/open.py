@@ -1,4 +1,4 @@
-"""From a URL to a store. Nothing else in the program knows which kinds of store there are."""
+"""Choose the store by its URL. No other module knows which kinds of store exist."""
 
 from pathlib import Path
 from typing import Final
@@ -11,10 +11,10 @@ _FILE: Final = "consentful.db"
 
 
 def backend_of(database: str, data_dir: Path) -> Backend:
-    """Return where the store is that `--database` names; without one it is a file in the data directory.
+    """Return the backend for the URL of `--database`; without a URL, a file in the data directory.
 
     Raises:
-        BadSetting: If no kind of store has such URLs.
+        BadSetting: If no kind of store has such a URL.
     """
     if not database:
         return SQLiteBackend(data_dir / _FILE)

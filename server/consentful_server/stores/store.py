@@ -1,13 +1,13 @@
-"""A store as a whole: one part for each domain's protocol, and what is done with all of them at once.
+"""A store as a whole: one part for the protocol of each domain, and operations on all parts together.
 
-Each part's promises stand beside its domain (`archive/store.py`, `keys/store.py` …). What they share:
+Each protocol stands beside its domain (`archive/store.py`, `keys/store.py`, …). All of them promise:
 
-- What writes returns once it is durable. It raises `StorageFailed` where nothing was done, and `OutcomeUnknown` where
-  nobody can tell; a store that does not know an outcome is not ready until it does.
-- An entry of the access log that a method takes as a note is written in the method's own transaction.
+- A method that writes returns once the write is durable. It raises `StorageFailed` if nothing was written, and
+  `OutcomeUnknown` if that cannot be told. A store with an unknown outcome is not ready until it is resolved.
+- An access-log entry that a method takes as `note` is written in the method's own transaction.
 - Times come from the `Clock` that the store was opened with, or as arguments; never from the database.
 
-Another kind of store implements `Backend` and `Store`, and has a line in `stores/open.py`.
+Another kind of store implements `Backend` and `Store`, and gets a line in `stores/open.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from ..statistics.store import CounterStore
 
 
 class Store(Protocol):
-    """What one deployment keeps."""
+    """All stored data of one deployment."""
 
     @property
     def dialogs(self) -> DialogStore: ...
@@ -63,64 +63,68 @@ class Store(Protocol):
     def counters(self) -> CounterStore: ...
 
     async def probe(self) -> None:
-        """Return if a write succeeded at most 5 s ago, trying one if need be."""
+        """Return if a write succeeded in the last 5 s; if none did, write now.
+
+        Raises:
+            StorageFailed, OutcomeUnknown: If the store cannot write.
+        """
         ...
 
     async def hold_reserve(self) -> bool:
-        """Hold room back for erasing, from now on; whether all of it is held.
+        """Allocate the disk reserve for erasures; return whether all of it is allocated.
 
-        Where what stores this has no disk of its own to hold room on, that is always so.
+        A store without a disk of its own returns True.
         """
         ...
 
     async def snapshot(self, data: Path, keys: Path) -> None:
-        """Write all that is stored at one moment: the dialogs' wrapped keys to one new file, the rest to another."""
+        """Write all data as of one moment to two new files: the dialogs' wrapped keys to `keys`, the rest to `data`."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way, and let go of everything."""
+        """Finish pending writes, then close every connection and file."""
         ...
 
 
 class Step(NamedTuple):
-    """One step of the schema."""
+    """One migration of the schema."""
 
     number: int
     name: str
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What a snapshot's data say of the keys that fit them: the facts, and the epochs whose masters may be gone."""
+    """What a snapshot's data state about its keys: the facts, and the epochs whose masters may be destroyed."""
 
     facts: Mapping[str, bytes]
     emptied: Sequence[int]
 
 
 class Backend(Protocol):
-    """One place where a store is, or will be, whether or not it is open."""
+    """The location of a store, opened or not."""
 
     @property
     def name(self) -> str:
-        """How operators call it: a path, or an address without its password."""
+        """The name for messages to operators: a path, or an address without its password."""
         ...
 
     @property
     def folders(self) -> Sequence[Path]:
-        """The folders of this machine that hold what is stored; none if another machine has it."""
+        """The folders on this machine that hold the data; empty if another machine does."""
         ...
 
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> Store:
-        """Return the store, at this program's schema. Every erasure is in the ledger before it is done.
+        """Return the store, migrated to this program's schema. Each erasure is in the ledger before it commits.
 
-        The ledger is the store's from now on, to write to and to close. What erases may use the reserve (bytes).
+        The store writes to the ledger and closes it. Erasures may use the reserve (bytes).
 
         Raises:
-            BadDatabase: If its schema is newer, it is no store of ours, or it cannot be trusted with data.
+            BadDatabase: If the schema is newer, the file is not a store, or it cannot be trusted with data.
         """
         ...
 
     def migrate(self) -> Sequence[Step]:
-        """Bring the store to this program's schema, making it if there is none; return the steps that this took.
+        """Bring the store to this program's schema, creating it if needed; return the steps that were applied.
 
         Raises:
             BadDatabase: As `open` does.
@@ -128,17 +132,21 @@ class Backend(Protocol):
         ...
 
     def exists(self) -> bool:
-        """Whether anything is stored there."""
+        """Return whether the location holds a store."""
         ...
 
     def contents(self, data: Path) -> Contents:
-        """Look into the data of a snapshot, and leave them as they are.
+        """Read the facts and epochs from a snapshot's data, without changing the file.
 
         Raises:
-            BadDatabase: If they are none that this program reads.
+            BadDatabase: If this program cannot read it.
         """
         ...
 
     def restore(self, data: Path, keys: Path) -> None:
-        """Put a snapshot where nothing is stored, whole or not at all."""
+        """Join a snapshot's two files into a new store, completely or not at all.
+
+        Raises:
+            FileExistsError: If the location holds a store.
+        """
         ...

@@ -119,11 +119,11 @@ def test_a_reserve_is_taken_whole_or_not_at_all(disk: Path) -> None:
     reserve = Reserve({disk / "one": RESERVE, disk / "two": DISK})
     assert not reserve.is_short
 
-    assert not reserve.take()
+    assert not reserve.allocate()
 
     assert reserve.is_short
     assert sorted(path.name for path in disk.iterdir()) == ["one"]
     assert os.stat(disk / "one").st_blocks * 512 >= RESERVE
-    assert reserve.give()
-    assert not reserve.give()
+    assert reserve.release()
+    assert not reserve.release()
     assert list(disk.iterdir()) == []

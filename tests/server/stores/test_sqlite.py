@@ -77,7 +77,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.db").write_bytes(b"not a database " * 500)
 
-    with pytest.raises(BadDatabase, match="no SQLite database"):
+    with pytest.raises(BadDatabase, match="not an SQLite database"):
         SQLiteBackend(tmp_path / "test.db").migrate()
 
 

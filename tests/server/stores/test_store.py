@@ -560,7 +560,7 @@ async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store:
 
     await store.dialogs.erase("d-1", "withdrawn")
     erased = [logged.sealed for logged in await store.access_log.links(0, 10)]
-    await store.access_log.forget(PSEUDONYMS.of("c-2"))
+    await store.access_log.erase_values(PSEUDONYMS.of("c-2"))
     forgotten = [logged.sealed for logged in await store.access_log.links(0, 10)]
 
     assert erased == [None, b"sealed"]

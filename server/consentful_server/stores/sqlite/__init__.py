@@ -1,1 +1,1 @@
-"""The store on SQLite."""
+"""The store on SQLite, in one file with a write-ahead log."""

@@ -1,4 +1,8 @@
-"""The access log, as rows."""
+"""The access log as rows; `access_log.chain` decides how an entry follows the last one.
+
+An entry is numbered and chained inside the writer's transaction. Nobody else can write then, so two entries never get
+the same number or follow the same link, whichever processes write them.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +16,7 @@ from .database import Database
 if TYPE_CHECKING:
     import sqlite3
 
-_BETWEEN: Final = ","
+_SEPARATOR: Final = ","
 _SELECT: Final = (
     "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
     " l.link, v.sealed FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
@@ -20,7 +24,7 @@ _SELECT: Final = (
 
 
 class SQLiteAccessLog:
-    """The `AccessLog` of an SQLite database."""
+    """The `AccessLogStore` of an SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,12 +60,12 @@ class SQLiteAccessLog:
         )
         return await self._database.read(lambda db: [Seen(*row) for row in db.execute(sql, (json.dumps(numbers),))])
 
-    async def forget(self, customer: str) -> None:
-        await self._database.writer.erase(lambda db: forget(db, customer))
+    async def erase_values(self, customer: str) -> None:
+        await self._database.writer.erase(lambda db: erase_values(db, customer))
 
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
-    """Write an entry after the last one; whoever else writes waits for this transaction."""
+    """Append an entry to the log, inside a transaction that has the write lock."""
     claimed = _head(db)
     linked, head = note.follow(claimed, next_number(claimed, _last(db)))
     entry = linked.entry
@@ -75,7 +79,7 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
             entry.action,
             entry.request,
             entry.subject,
-            _BETWEEN.join(entry.filters),
+            _SEPARATOR.join(entry.filters),
             entry.commitment,
             entry.rows,
             entry.dialogs,
@@ -89,11 +93,13 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
 
 
 def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:
+    """Return the entries about a subject, such as an export, oldest first."""
     sql = f"{_SELECT} WHERE l.subject = ? ORDER BY l.number"
     return [_from_row(row) for row in db.execute(sql, (subject,))]
 
 
-def forget(db: "sqlite3.Connection", customer: str) -> None:
+def erase_values(db: "sqlite3.Connection", customer: str) -> None:
+    """Delete the sealed filter values that name a customer; the entries and their commitments stay."""
     db.execute("DELETE FROM access_values WHERE customer = ?", (customer,))
 
 
@@ -125,5 +131,5 @@ def _conditions(trace: Trace, before: int | None) -> tuple[list[str], list[Any]]
 def _from_row(row: Sequence[Any]) -> Logged:
     *fields, link, sealed = row
     named: dict[str, Any] = dict(zip(Entry.__struct_fields__, fields, strict=True))
-    named["filters"] = tuple(named["filters"].split(_BETWEEN)) if named["filters"] else ()
+    named["filters"] = tuple(named["filters"].split(_SEPARATOR)) if named["filters"] else ()
     return Logged(Link(Entry(**named), link), sealed)

@@ -1,4 +1,4 @@
-"""An SQLite database by its path: it is opened, migrated, and put together from a snapshot."""
+"""An SQLite database by its path: opened, migrated, or restored from a snapshot."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from .reserve import Reserve
 from .store import SQLiteStore
 
 _RESERVE: Final = "reserve"
-_BESIDE_THE_LEDGER: Final = 64 * 1024
-"""Bytes: a ledger's entry has some hundred."""
+_LEDGER_RESERVE: Final = 64 * 1024
+"""Bytes reserved beside the erasure ledger, whose entries have some hundred bytes each."""
 
 
 class SQLiteBackend:
@@ -40,7 +40,7 @@ class SQLiteBackend:
         await asyncio.to_thread(self.migrate)
         sizes = {
             self.path.with_name(_RESERVE): reserve,
-            ledger.path.with_name(_RESERVE): min(reserve, _BESIDE_THE_LEDGER),
+            ledger.path.with_name(_RESERVE): min(reserve, _LEDGER_RESERVE),  # the keys may lie on another disk
         }
         room = Reserve(sizes)
         return SQLiteStore(self.path, await Database.open(self.path, clock, ledger.sync, room), clock, ledger, room)
@@ -52,10 +52,10 @@ class SQLiteBackend:
                 return migrate(db)
         except sqlite3.OperationalError as error:
             raise BadDatabase(
-                f"{self.path} cannot be opened ({error}); see that its folder exists and can be written"
+                f"{self.path} cannot be opened ({error}); check that its folder exists and is writable"
             ) from None
         except sqlite3.DatabaseError:
-            raise BadDatabase(f"{self.path} is no SQLite database; name another file with --database") from None
+            raise BadDatabase(f"{self.path} is not an SQLite database; name another file with --database") from None
 
     def exists(self) -> bool:
         return self.path.exists()

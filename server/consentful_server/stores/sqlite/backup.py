@@ -1,4 +1,8 @@
-"""Copies of a database: the dialogs' keys in one file, everything else in another, and both as one again."""
+"""Snapshots of a database: the dialogs' keys in one file, everything else in another, and the way back.
+
+The two files are separate so that a backup of the data can be kept for years and opens nothing: only the keys beside
+it, which live for one epoch, make it readable.
+"""
 
 import os
 import shutil
@@ -14,7 +18,10 @@ _KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB
 
 
 def copy(source: Path, data: Path, keys: Path) -> None:
-    """Copy a database of this program's schema as it is at one moment; erasures meanwhile are pending until the end."""
+    """Copy the database as of one moment, with its schema, into two new files.
+
+    The copy holds a read transaction: erasures meanwhile commit, but are answered as not clean until it ends.
+    """
     with closing(connect(data)) as db:
         migrate(db)
     with closing(connect(source)) as db:
@@ -33,22 +40,27 @@ def copy(source: Path, data: Path, keys: Path) -> None:
 
 
 def contents(data: Path) -> Contents:
-    """Look into a copy of the data, and leave it as it is.
+    """Read the facts and epochs from a copy of the data, without changing the file.
 
     Raises:
-        BadDatabase: If it is not one that this program reads.
+        BadDatabase: If this program cannot read it.
     """
     try:
+        # `immutable`: opening it otherwise would create a write-ahead log beside the backup.
         with closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
             facts = dict(db.execute("SELECT name, value FROM facts"))
             emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
     except sqlite3.DatabaseError:
-        raise BadDatabase(f"{data} is no copy of the data that this program reads; nothing was changed") from None
+        raise BadDatabase(f"{data} is not a data backup that this program reads; nothing was changed") from None
     return Contents(facts, emptied)
 
 
 def put_together(data: Path, keys: Path, target: Path) -> None:
-    """Make one database of both copies, whole or not at all."""
+    """Join both files into one new database at `target`, completely or not at all.
+
+    Raises:
+        FileExistsError: If `target` exists.
+    """
     fresh = target.with_name(f".{target.name}.restoring")
     fresh.unlink(missing_ok=True)
     shutil.copyfile(data, fresh)
@@ -58,7 +70,7 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
         db.execute("INSERT INTO main.dialog_keys SELECT * FROM keys.dialog_keys")
         db.execute("COMMIT")
     _finish(fresh)
-    os.link(fresh, target)  # fails, where a rename would overwrite
+    os.link(fresh, target)  # fails if the target exists; a rename would overwrite it
     fresh.unlink()
 
 
@@ -68,7 +80,7 @@ def _tables(db: "sqlite3.Connection") -> list[str]:
 
 
 def _finish(path: Path) -> None:
-    """Leave one file, durable, with no log beside it."""
+    """Leave the copy as a single file, on disk, without a write-ahead log beside it."""
     with closing(connect(path)) as db:
         db.execute("PRAGMA journal_mode = DELETE")
     descriptor = os.open(path, os.O_RDONLY)

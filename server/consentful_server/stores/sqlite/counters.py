@@ -1,4 +1,4 @@
-"""Counters, as rows: what is counted goes in with its dialog's transaction, and out with its erasure's."""
+"""Counters as rows. They change in the transaction that stores or erases a dialog, so they agree with the rows."""
 
 import json
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from .languages import in_range
 if TYPE_CHECKING:
     import sqlite3
 
+# The least number of messages of the dialog's length class, as in `statistics.store.LENGTHS`.
 _LENGTH: Final = "CASE " + "".join(f"WHEN d.messages >= {least} THEN {least} " for least in reversed(LENGTHS)) + "END"
 _COUNT_DIALOG: Final = (
     "INSERT INTO dialog_counts SELECT date(d.stored_at / 1000000, 'unixepoch'), coalesce(d.language, ''),"
@@ -31,7 +32,7 @@ _ADD_OUTCOMES: Final = (
 
 
 class SQLiteCounters:
-    """The `Counters` of an SQLite database."""
+    """The `CounterStore` of an SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +57,7 @@ class SQLiteCounters:
 
 
 def count(db: "sqlite3.Connection", number: int, sign: int) -> None:
-    """Count the dialog in (1), or out (-1) as long as its rows are there."""
+    """Add the dialog to the counters (`sign` 1), or take it out (-1), while its rows exist."""
     db.execute(_COUNT_DIALOG, (number, sign))
     db.execute(_COUNT_MESSAGES, (number, sign))
 

@@ -1,4 +1,4 @@
-"""API keys, as rows."""
+"""API keys as rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM credentials"
 
 
 class SQLiteCredentials:
-    """The `Credentials` of an SQLite database."""
+    """The `CredentialStore` of an SQLite database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -39,6 +39,7 @@ class SQLiteCredentials:
         return await self._database.writer.write(lambda db: _revoke(db, key_id, now, note))
 
     async def used(self, when: Mapping[str, int]) -> None:
+        # The later time wins: several processes report uses of one key, in any order.
         sql = "UPDATE credentials SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?"
         values = [(at, key_id) for key_id, at in when.items()]
         await self._database.writer.write(lambda db: db.executemany(sql, values))

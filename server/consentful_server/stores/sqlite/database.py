@@ -1,4 +1,19 @@
-"""One SQLite database: a writer that commits in groups, and readers with connections of their own."""
+"""One SQLite database: one writer that commits in groups, and four readers with a connection and a thread each.
+
+A reader's connection is in one of two places: in `_idle`, or taken by one call of `read`. The queue is LIFO, so that
+the connection whose page cache is warm is taken first. `read` runs BEGIN, the work and ROLLBACK as one piece of work on
+the connection's thread: no transaction is open while the event loop runs other tasks.
+
+Races, and the line that closes each:
+
+(R1) A writer commits while a reader works: the reader's transaction is a snapshot, so everything it reads was stored at
+     one moment.
+(R2) An erasure wants to truncate the write-ahead log while a reader uses it: a read lasts as long as one page or block,
+     then its ROLLBACK frees the log. Until then the erasure is answered as not clean.
+(R3) The task that reads is cancelled while the connection's thread still works: the connection goes back to `_idle` at
+     once, and the next read queues behind the work. They never run at the same time, because the thread has one queue.
+(R4) `close` while reads are queued: each connection finishes its queue first. The caller has stopped serving before.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,7 +31,7 @@ READERS: Final = 4
 
 
 class Database:
-    """Runs work on the right connection; a read's transaction ends with the call."""
+    """Runs each piece of work on a suitable connection."""
 
     def __init__(self, writer: Writer, readers: Sequence[SQLiteConnection]) -> None:
         self.writer = writer
@@ -29,27 +44,29 @@ class Database:
     async def open(
         cls, path: Path, clock: Clock, before_commit: Callable[[], None], reserve: Reserve | None
     ) -> "Database":
+        """Open the writer and the readers; `before_commit` and `reserve` are the writer's."""
         writer = await Writer.open(path, clock, before_commit, reserve)
         return cls(writer, [await open_connection(path, read_only=True) for _ in range(READERS)])
 
     async def close(self) -> None:
+        """Commit the waiting jobs, finish the queued reads, and close every connection."""
         await self.writer.close()
         for connection in self._readers:
-            await connection.close()
+            await connection.close()  # (R4)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what the work returned; all that it read was there at one moment."""
+        """Return what `work` returns; all that it reads was stored at one moment."""
         connection = await self._idle.get()
         try:
             return await connection.run(lambda db: _in_snapshot(db, work))
         finally:
-            self._idle.put_nowait(connection)
+            self._idle.put_nowait(connection)  # (R3) even if its thread is not done yet
 
 
 def _in_snapshot(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Run reads that must agree with each other; the transaction ends with the call, and holds up no truncation."""
-    db.execute("BEGIN")
+    """Run the work in a read transaction, which ends with the call."""
+    db.execute("BEGIN")  # (R1) the snapshot is taken by the first statement after it
     try:
         return work(db)
     finally:
-        db.execute("ROLLBACK")
+        db.execute("ROLLBACK")  # (R2)

@@ -1,4 +1,9 @@
-"""Dialogs as rows: in, out, narrowed and shredded."""
+"""Dialogs as rows: inserted, read, narrowed and shredded.
+
+A dialog has one row in each of `dialogs`, `dialog_keys` and `seals`, and one in `messages` for each message. The row in
+`dialog_keys` outlives an erasure: its 64 bytes are overwritten with zeros in place. Rows of this table are never
+deleted, so SQLite never moves one to another page and leaves a copy behind.
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +27,7 @@ _LISTED_COLUMNS: Final = (
     "d.id, d.stored_at, d.language, d.messages, d.opened_at, d.received_at, k.wrapped, s.texts, s.customer, s.metadata"
 )
 _PROOF_COLUMNS: Final = "d.receipt, d.withdrawal_hash, d.content"
-"""What lists do without: the receipt alone is half of a row, and each column takes a while."""
+"""Columns that lists leave out: the receipt alone is half of a row, and decoding each column takes time."""
 
 _FROM: Final = " FROM dialogs d JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
 SELECT_LISTED: Final = f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS}{_FROM}"
@@ -32,12 +37,12 @@ _SELECT_BY_NUMBERS: Final = SELECT_LISTED + " WHERE d.id IN (SELECT value FROM j
 
 @lru_cache(maxsize=1_000)
 def _purposes(text: str) -> tuple[str, ...]:
-    """Return what a column of purposes says; a deployment has few different ones."""
+    """Decode a column of purposes. A deployment has few different ones, so they are cached."""
     return tuple(json.loads(text))
 
 
 def listed(row: Sequence[Any]) -> ListedDialog:
-    """Return what the columns of `SELECT_LISTED` say."""
+    """Return the row of `SELECT_LISTED` as a `ListedDialog`, without its message heads."""
     return ListedDialog(**_fields(row))
 
 
@@ -81,22 +86,25 @@ def _fields(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def find(db: "sqlite3.Connection", dialog_id: str) -> StoredDialog | None:
+    """Return the stored dialog with this id, without its message heads; None if it is not stored."""
     row = db.execute(f"{_SELECT_STORED} WHERE d.dialog_id = ?", (dialog_id,)).fetchone()
     return _stored(row) if row else None
 
 
 def by_numbers(db: "sqlite3.Connection", numbers: Sequence[int]) -> dict[int, ListedDialog]:
+    """Return the stored dialogs with these internal numbers, by number. One that was erased is absent."""
     found = map(listed, db.execute(_SELECT_BY_NUMBERS, (json.dumps(numbers),)))
     return {dialog.number: dialog for dialog in found}
 
 
 def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:
+    """Return the heads of a dialog's messages, in the order of their seq."""
     rows = db.execute("SELECT role, language, received_at FROM messages WHERE dialog = ? ORDER BY seq", (number,))
     return tuple(MessageHead(*row) for row in rows)
 
 
 def with_heads(db: "sqlite3.Connection", dialogs: Sequence[ListedDialog]) -> list[ListedDialog]:
-    """Return the dialogs with the heads of their messages."""
+    """Return the dialogs with the heads of their messages, from one statement."""
     found: dict[int, list[MessageHead]] = {dialog.number: [] for dialog in dialogs}
     sql = (
         "SELECT dialog, role, language, received_at FROM messages WHERE dialog IN (SELECT value FROM json_each(?))"
@@ -108,6 +116,10 @@ def with_heads(db: "sqlite3.Connection", dialogs: Sequence[ListedDialog]) -> lis
 
 
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
+    """Return the tombstone of an erased or retracted dialog; None if its id was never used.
+
+    It is `complete` if the master key of the epoch in which it was erased is destroyed, and with it all before.
+    """
     row = db.execute(
         "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
         f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
@@ -123,16 +135,17 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
 
 
 def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> None:
+    """Insert a tombstone and, if the dialog was stored, its entry in the feed of erasures."""
     fields = msgspec.structs.asdict(tombstone) | {"purposes": json.dumps(tombstone.purposes)}
-    *values, _ = fields.values()
+    *values, _ = fields.values()  # without `complete`, which is computed from the epochs
     epoch = LATEST if tombstone.number is not None else "NULL"
     db.execute(f"INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {epoch})", values)
-    if tombstone.number is not None:  # it was stored, so somebody may have read it
+    if tombstone.number is not None:  # it was stored, so recipients may hold a copy (GDPR art. 19)
         db.execute("INSERT INTO erasures (dialog_id) VALUES (?)", (tombstone.dialog_id,))
 
 
 def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
-    """Return the id of the dialog, stored or erased, whose withdrawal code has this hash."""
+    """Return the id of the dialog, stored or erased, whose withdrawal code has this hash; None if there is none."""
     row = db.execute(
         "SELECT dialog_id FROM dialogs WHERE withdrawal_hash = ?1"
         " UNION ALL SELECT dialog_id FROM tombstones WHERE withdrawal_hash = ?1",
@@ -142,7 +155,7 @@ def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | Non
 
 
 def insert(db: "sqlite3.Connection", dialog: SealedDialog, stored_at: int) -> StoredDialog:
-    """Insert the dialog, and return it as it is stored."""
+    """Insert a dialog with its key, seals and message heads; return it as it is stored."""
     record = dialog.record
     number: int = db.execute(
         "INSERT INTO dialogs (dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
@@ -182,7 +195,9 @@ def insert(db: "sqlite3.Connection", dialog: SealedDialog, stored_at: int) -> St
 
 
 def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
-    """Put a dialog in the place of itself under a narrower consent, sealed anew with the same key."""
+    """Replace a stored dialog by itself under a narrower consent: sealed again with the same key, bound to the new
+    record.
+    """
     record = dialog.record
     db.execute(
         "UPDATE dialogs SET purposes = ?, given_by = ?, decided_at = ?, expires_at = ?, receipt = ? WHERE id = ?",
@@ -202,7 +217,8 @@ def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
 
 
 def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
-    """Overwrite the dialog's key where it stands, and remove its rows."""
+    """Overwrite the dialog's key in place with `nothing`, which has the same length, and delete its rows."""
+    # At equal length in a rowid table, SQLite rewrites the cell where it stands: no freed page holds the old bytes.
     db.execute("UPDATE dialog_keys SET wrapped = ? WHERE dialog = ?", (nothing, number))
     db.execute("DELETE FROM seals WHERE dialog = ?", (number,))
     db.execute("DELETE FROM messages WHERE dialog = ?", (number,))
@@ -210,7 +226,7 @@ def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
 
 
 def keys_and_rows_left(db: "sqlite3.Connection", dialog_id: str, nothing: bytes) -> tuple[int, int]:
-    """Return how many keys and rows of an erased dialog are there that should not be."""
+    """Return how many keys of an erased dialog are not overwritten, and how many of its rows still exist."""
     keys = db.execute(
         "SELECT count(*) FROM tombstones t JOIN dialog_keys k ON k.dialog = t.number"
         " WHERE t.dialog_id = ? AND k.wrapped != ?",

@@ -1,4 +1,30 @@
-"""Dialogs in an SQLite database: what the rules ask for is loaded, and their plan is applied."""
+"""Dialogs in an SQLite database: load what a rule needs, ask the rule, apply its plan.
+
+`archive.rules` decides; nothing here does. A dialog's states, and what moves it:
+
+    never stored ──keep──► stored ──keep, fewer purposes──► stored (narrowed)
+         │                   │
+         │ retract           │ erase, withdraw, retract
+         ▼                   ▼
+    tombstone without    tombstone with a number; key overwritten, rows deleted, entry in the feed of erasures
+    a number
+
+Threads: the methods run on the event loop; what they pass to the writer or to `read` runs on a connection's thread. The
+candidate of `keep` is used on the writer's thread while its connection waits for the outcome, so its dialog does not
+change meanwhile. An opener runs on a reader's thread inside the read transaction.
+
+Races, and the line that closes each:
+
+(R1) The same dialog is stored twice at the same time, by two nodes after a reconnect: look-up, comparison and insert
+     are one job of the writer, whose transaction holds the write lock; the second finds the first's row.
+(R2) A new epoch of the master key begins while a dialog waits to be stored: the epoch is read in the storing
+     transaction, and the candidate wraps its key again if it was wrapped under an earlier one.
+(R3) The process crashes during an erasure: the ledger's entry is written first, and its fsync comes before COMMIT
+     (`writer`, R2). A job that fails afterwards leaves an entry, so the next start erases the dialog after all.
+(R4) A dialog is erased between two pages: readers hold no transaction between calls, so the next page does not have it.
+(R5) The newest dialog is erased between two walks in commit order: the horizon comes from AUTOINCREMENT's own counter,
+     which never goes back, so no later dialog gets a number below it.
+"""
 
 import asyncio
 import json
@@ -91,7 +117,7 @@ class SQLiteDialogs:
         return await self._database.read(lambda db: db.execute(sql, (at,)).fetchone()[0])
 
     async def horizon(self) -> Horizon:
-        # Not the greatest number that is there: the last dialog may have been erased since a reader came past it.
+        # (R5) Not max(id): if the last dialog was erased, that would lie before the place a reader has reached.
         sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'dialogs'"
         return await self._database.read(lambda db: Horizon(db.execute(sql).fetchone()[0]))
 
@@ -100,29 +126,29 @@ class SQLiteDialogs:
             found = pages.messages(db, selection)
             return opener(found, rows.by_numbers(db, sorted({row.dialog for row in found})))
 
-        return await self._database.read(page)
+        return await self._database.read(page)  # (R4) its transaction ends with this page
 
     async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
         def page(db: sqlite3.Connection) -> T:
             found = pages.dialogs(db, selection)
             return opener(rows.with_heads(db, found) if heads else found)
 
-        return await self._database.read(page)
+        return await self._database.read(page)  # (R4) its transaction ends with this page
 
     async def _erasing(self, work: Callable[[sqlite3.Connection], Tombstone | None]) -> ErasureOutcome | None:
         tombstone, truncated = await self._database.writer.erase(work)
         return ErasureOutcome(tombstone, truncated) if tombstone else None
 
     def _keep(self, db: sqlite3.Connection, candidate: Candidate) -> StoredDialog:
-        stored, tombstone = _found(db, candidate.sealed.record.dialog_id, heads=True)
-        match rules.on_keep(stored, tombstone, candidate, epochs.current(db), self._now()):
+        stored, tombstone = _found(db, candidate.sealed.record.dialog_id, heads=True)  # (R1)
+        match rules.on_keep(stored, tombstone, candidate, epochs.current(db), self._now()):  # (R2)
             case rules.Insert(wrapped, stored_at):
                 dialog = rows.insert(db, msgspec.structs.replace(candidate.sealed, wrapped=wrapped), stored_at)
                 counters.count(db, dialog.number, 1)
             case rules.Keep(dialog):
                 pass
             case rules.Narrow(dialog):
-                counters.count(db, dialog.number, -1)
+                counters.count(db, dialog.number, -1)  # the counters are kept by purposes, which change here
                 rows.narrow(db, dialog)
                 counters.count(db, dialog.number, 1)
         return dialog
@@ -150,11 +176,11 @@ class SQLiteDialogs:
     ) -> Tombstone | None:
         match plan:
             case rules.Shred(number, customer, tombstone):
-                self._ledger.add(LedgerEntry(tombstone.dialog_id, tombstone.reason, tombstone.erased_at))
-                counters.count(db, number, -1)
+                self._ledger.add(LedgerEntry(tombstone.dialog_id, tombstone.reason, tombstone.erased_at))  # (R3)
+                counters.count(db, number, -1)  # it reads the rows, so before they are deleted
                 rows.shred(db, number, SHREDDED)
                 rows.insert_tombstone(db, tombstone)
-                access_log.forget(db, customer)
+                access_log.erase_values(db, customer)
                 if note is not None:
                     access_log.append(db, note.about(number))
                 return tombstone
@@ -178,12 +204,12 @@ def _load(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> StoredDialo
 
 
 def _found(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> tuple[StoredDialog | None, Tombstone | None]:
-    """Return what the rules ask for: the stored dialog, or else the tombstone."""
+    """Return the stored dialog or its tombstone, at most one of them, as the rules take them."""
     found = _load(db, dialog_id, heads=heads)
     return (None, found) if isinstance(found, Tombstone) else (found, None)
 
 
 def _residue(path: Path, dialog_ids: Sequence[str], truncated: bool) -> Residue:
-    with closing(connect(path, read_only=True)) as db:
+    with closing(connect(path, read_only=True)) as db:  # a fresh connection: an old one might answer from its cache
         left = [rows.keys_and_rows_left(db, dialog_id, SHREDDED) for dialog_id in dialog_ids]
     return Residue(sum(keys for keys, _ in left), sum(count for _, count in left), not truncated)

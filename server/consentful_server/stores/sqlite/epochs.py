@@ -1,4 +1,4 @@
-"""The epochs of the master key, as rows, and the wrapped keys in their places."""
+"""The epochs of the master key as rows, and the wrapped keys in place. `keys.rotation` explains the steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 DESTROYED: Final = "(SELECT coalesce(max(number), 0) FROM epochs WHERE destroyed_at IS NOT NULL)"
 LATEST: Final = "(SELECT coalesce(max(number), 1) FROM epochs)"
 
-# A wrapped key begins with its epoch, in four bytes that sort as the number does; a shredded one with zeros.
+# A wrapped key begins with its epoch in four bytes, big-endian, which sort as the numbers do; a shredded one with 0.
 _EARLIER: Final = "substr(wrapped, 1, 4) BETWEEN x'00000001' AND ?"
 
 
 class SQLiteEpochs:
-    """The `Epochs` of an SQLite database."""
+    """The `EpochStore` of an SQLite database.
+
+    Every write here may use the disk reserve: an erasure is complete only when its epoch has ended.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,6 +45,7 @@ class SQLiteEpochs:
         return await self._database.read(lambda db: [WrappedKey(*row) for row in db.execute(sql, values)])
 
     async def rewrap(self, keys: Sequence[Rewrapped]) -> None:
+        # Compare and swap: a key that was erased or rewrapped since it was read no longer matches.
         sql = "UPDATE dialog_keys SET wrapped = ? WHERE dialog = ? AND wrapped = ?"
         values = [(key.after, key.dialog, key.before) for key in keys]
         await self._database.writer.write(lambda db: db.executemany(sql, values), erases=True)
@@ -50,6 +54,7 @@ class SQLiteEpochs:
         return await self._database.read(lambda db: _left(db, epoch))
 
     async def empty(self, epoch: int, at: int) -> bool:
+        # No key can appear under an earlier epoch after the count; the truncation removes the page images from before.
         if await self.left(epoch) or not await self._database.writer.truncate():
             return False
         sql = "UPDATE epochs SET emptied_at = ? WHERE number < ? AND emptied_at IS NULL"
@@ -66,7 +71,7 @@ class SQLiteEpochs:
 
 
 def current(db: "sqlite3.Connection") -> int:
-    """Return the epoch that keys are wrapped under now, 0 before the first."""
+    """Return the epoch in which keys are wrapped now; 0 before the first one begins."""
     return db.execute("SELECT coalesce(max(number), 0) FROM epochs").fetchone()[0]
 
 

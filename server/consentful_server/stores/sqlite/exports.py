@@ -1,4 +1,4 @@
-"""Exports and the feed of erasures, as rows."""
+"""Exports and the feed of erasures as rows."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SQLiteExports:
-    """The `Exports` of an SQLite database."""
+    """The `ExportStore` of an SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,6 +38,7 @@ class SQLiteExports:
         return await self._database.read(lambda db: db.execute(sql).fetchone()[0])
 
     async def follow(self, who: str, place: int, at: int) -> None:
+        # The place only grows: two requests of one recipient may arrive in either order.
         sql = (
             "INSERT INTO feed_readers VALUES (?, ?, ?) ON CONFLICT (who) DO UPDATE"
             " SET place = excluded.place, read_at = excluded.read_at WHERE excluded.place > place"

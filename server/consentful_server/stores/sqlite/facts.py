@@ -1,4 +1,4 @@
-"""The facts of a database, as rows."""
+"""The facts of a database as rows."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from .database import Database
 
 
 class SQLiteFacts:
-    """The `Facts` of an SQLite database."""
+    """The `FactStore` of an SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

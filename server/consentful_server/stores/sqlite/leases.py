@@ -1,4 +1,4 @@
-"""Leases, as rows."""
+"""Leases as rows."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,13 +8,13 @@ from .database import Database
 
 _TAKE: Final = (
     "INSERT INTO leases VALUES (?1, ?2, ?3 + ?4) ON CONFLICT (name) DO UPDATE SET holder = ?2, until = ?3 + ?4"
-    " WHERE holder = ?2 OR until <= ?3 OR until > ?3 + ?4"  # the last: taken before the clock was set back
+    " WHERE holder = ?2 OR until <= ?3 OR until > ?3 + ?4"  # the last: from before the clock was set back
 )
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class SQLiteLeases:
-    """The `Leases` of an SQLite database."""
+    """The `Leases` of an SQLite database. Taking one is a single statement, so two processes cannot both succeed."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

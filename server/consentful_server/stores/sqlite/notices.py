@@ -1,4 +1,4 @@
-"""Notices, as rows: one a language."""
+"""Notices as rows, one for each language."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SQLiteNotices:
-    """The `Notices` of an SQLite database."""
+    """The `NoticeStore` of an SQLite database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

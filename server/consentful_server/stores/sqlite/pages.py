@@ -1,4 +1,4 @@
-"""A selection as a statement: one page of messages or of dialogs, by keys and never by counting."""
+"""A selection as one SQL statement: a keyset page of messages or dialogs. OFFSET serves the original contract alone."""
 
 import json
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ _decode_rows: Final = msgspec.json.Decoder(list[MessageRow]).decode
 
 
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
+    """Return one page of message rows, at most `limit`, in the order of the selection."""
     where, values = _conditions(selection.filter, selection.purposes)
     where.insert(0, "m.dialog <= ?")
     values.insert(0, selection.horizon)
@@ -35,7 +36,7 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
         if after is not None:
             where.append("(m.dialog, m.seq) > (?, ?)")
             values += [after.dialog, after.seq]
-    # As one row: a cursor gives the interpreter away at every step, and under load each takes a while to come back.
+    # The page comes as one row: sqlite3 releases the GIL at every step, and under load each wait for it takes long.
     sql = (
         "SELECT json_group_array(json_array(dialog, seq, role, language, received_at)) FROM ("
         f"SELECT m.dialog, m.seq, m.role, m.language, m.received_at FROM {_message_tables(selection)}"
@@ -45,6 +46,7 @@ def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]
 
 
 def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[ListedDialog]:
+    """Return one page of dialogs, at most `limit`, in the order of the selection, without their message heads."""
     where, values = _dialog_conditions(selection.filter, selection.purposes)
     on_messages, message_values = _message_conditions(selection.filter)
     if on_messages:
@@ -72,10 +74,10 @@ def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[ListedDialog
 
 
 def _message_tables(selection: Selection) -> str:
-    """Name the tables so that SQLite walks the one that narrows most.
+    """Return the FROM clause in which SQLite begins with the table that narrows most.
 
-    CROSS JOIN keeps the order: a customer's or one dialog's messages are found from their dialogs, everything else by
-    walking the messages in order, which needs no sort at any depth.
+    CROSS JOIN fixes the order: the messages of a customer or of one dialog are found through `dialogs`; all others by
+    walking `messages` in the order of an index, which needs no sort at any depth.
     """
     wanted = selection.filter
     if wanted.customer is not None or wanted.dialog_id is not None:

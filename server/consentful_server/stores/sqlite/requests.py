@@ -1,4 +1,4 @@
-"""Privacy requests, as rows."""
+"""Privacy requests as rows."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _HAS_ENDED: Final = f"kind = 'erasure' AND status = 'unreadable' AND epoch <= {DESTROYED}"
-"""From then on it is complete, whether or not that is signed yet."""
+"""The epoch of the erasure has ended: it is complete from then on, even before its new report is signed."""
 
 _COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace(
     "status", f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END", 1
@@ -24,7 +24,7 @@ _COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace(
 
 
 class SQLiteRequests:
-    """The `Requests` of an SQLite database."""
+    """The `RequestStore` of an SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

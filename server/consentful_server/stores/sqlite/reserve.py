@@ -1,8 +1,11 @@
-"""Room on the disk that is kept for forgetting: where a disk is full nothing more is stored, and erasing goes on.
+"""Disk space reserved for erasures: on a full disk nothing more is stored, and erasures still succeed.
 
-A server that starts takes it, as files beside the database and beside the ledger. What erases and finds no room gives
-it to the disk, and while it is given nothing else writes. It is taken again as soon as there is room. The files are the
-state, so several processes agree.
+At its start a server allocates files beside the database and beside the erasure ledger. An erasure that fails with a
+full disk deletes them and uses their space. While they are missing, nothing but erasures is written; they are allocated
+again as soon as there is space. The files are the state: several processes on one database agree through them.
+
+Threads: the writer's thread and a housekeeping thread use one `Reserve`. Each file is created with `O_EXCL` and deleted
+by `unlink`, so a race between them has one winner, and both see the result.
 """
 
 import errno
@@ -12,49 +15,49 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Reserve:
-    """Files of these sizes, in bytes."""
+    """Files of these sizes in bytes; a size of 0 means no file."""
 
     def __init__(self, sizes: Mapping[Path, int]) -> None:
         self._sizes = {path: size for path, size in sizes.items() if size}
-        self._is_wanted = False
+        self._is_enabled = False
 
-    def take(self) -> bool:
-        """Have the room from now on; whether all of it is there."""
-        self._is_wanted = True
+    def allocate(self) -> bool:
+        """Create the missing files; return whether all of them exist now."""
+        self._is_enabled = True
         return all(_allocate(path, size) for path, size in self._sizes.items())
 
     @property
     def is_short(self) -> bool:
-        """Whether some of what was taken is not there."""
-        return self._is_wanted and not all(path.exists() for path in self._sizes)
+        """Whether a file that was allocated is missing; False before the first `allocate`."""
+        return self._is_enabled and not all(path.exists() for path in self._sizes)
 
-    def give(self) -> bool:
-        """Give the room to the disk; whether there was any."""
+    def release(self) -> bool:
+        """Delete the files; return whether any existed."""
         removed = [_remove(path) for path in self._sizes]
         return any(removed)
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether this is an error of the operating system that says that there is no room."""
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
+    """Return whether the operating system reports a full disk or an exceeded quota."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
 def _allocate(path: Path, size: int) -> bool:
-    """Whether the file is there, with all its blocks."""
+    """Create the file with all its blocks; return whether it exists."""
     if path.exists():
         return True
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        return isinstance(error, FileExistsError)  # another process was first
+        return isinstance(error, FileExistsError)  # another process created it first
     try:
         _fill(descriptor, size)
     except OSError:
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # all or nothing: a short reserve would pass for a whole one
         return False
     finally:
         os.close(descriptor)
@@ -62,7 +65,7 @@ def _allocate(path: Path, size: int) -> bool:
 
 
 def _fill(descriptor: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
+    if hasattr(os, "posix_fallocate"):  # a sparse file would reserve nothing
         os.posix_fallocate(descriptor, 0, size)
     else:  # macOS
         os.pwrite(descriptor, bytes(size), 0)

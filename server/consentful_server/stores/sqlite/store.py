@@ -1,6 +1,6 @@
-"""The store on SQLite: a laptop's, and one machine's.
+"""The store on SQLite, for one machine.
 
-One writer commits in groups; readers have connections of their own and read in short transactions.
+One writer commits in groups; readers have their own connections and read in short transactions.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .requests import SQLiteRequests
 from .reserve import Reserve
 
 _FRESH_S: Final = 5.0
-"""How old the last write may be for the store to count as ready."""
+"""Age of the last successful write up to which the store counts as ready."""
 
 
 class SQLiteStore:
@@ -54,7 +54,7 @@ class SQLiteStore:
             await writer.write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,)))
 
     async def hold_reserve(self) -> bool:
-        return await asyncio.to_thread(self._reserve.take)
+        return await asyncio.to_thread(self._reserve.allocate)
 
     async def snapshot(self, data: Path, keys: Path) -> None:
         await asyncio.to_thread(backup.copy, self._path, data, keys)

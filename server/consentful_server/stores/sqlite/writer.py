@@ -1,11 +1,40 @@
-"""The one writer of an SQLite database: everything that waits is committed in one transaction (group commit).
+"""The only writer of an SQLite database in this process: group commit, one fsync for a batch of jobs.
 
-A job that refuses has written nothing, so its neighbours go on. What breaks unexpectedly rolls the batch back, and
-each job is tried again alone. A COMMIT that fails leaves a doubt: the row seems absent on every connection and can
-come back after a restart (measured with a failing fsync). Truncating the write-ahead log removes it, so nothing is
-answered before that has succeeded; where it cannot, the outcome is unknown and the writer is not ready.
+A batch is one transaction: BEGIN IMMEDIATE, each job's work, `before_commit` (fsync of the erasure ledger), COMMIT. If
+a job asks for it, the write-ahead log (WAL) is truncated afterwards. The outcomes:
 
-On a full disk what erases is given the reserve (see `reserve`), and everything else is refused until that is back.
+    a job raises a Refusal        it has written nothing; it is refused, and the batch goes on
+    any other error in the batch  ROLLBACK; each job is retried alone, so that only the faulty one fails
+    COMMIT fails                  in doubt, see below
+    the disk is full              the reserve is released for the jobs that erase; the others get StorageFailed
+
+The writer's states, which can overlap:
+
+- In doubt (`_in_doubt`): a COMMIT failed. No connection sees its rows, yet its frames are in the WAL, and a restart
+  would recover them (measured with a failing fsync). Truncating the WAL removes them: then its jobs get StorageFailed.
+  If the truncation fails too, its jobs get OutcomeUnknown, later jobs StorageFailed, and the store is not ready.
+- Untruncated (`_untruncated`): an erasure is committed, but the WAL may hold an earlier copy of its key. Each later
+  batch tries the truncation again; until it succeeds, erasures are answered as not clean.
+- Short (`_reserve.is_short`): the reserve was released. Each batch first tries to allocate it again; while that fails,
+  only jobs that erase run.
+
+Threads: `_run_batch` and everything below it run on the connection's thread, one batch at a time. The event loop's
+thread creates jobs and awaits them; besides, `SQLiteStore.probe` reads `in_doubt` and `last_success` there. A stale
+value costs one write too many, nothing else.
+
+Races, and the line that closes each:
+
+(R1) Another process writes at the same time: BEGIN IMMEDIATE waits up to 5 s for its transaction to end. From then on
+     nobody else writes, so what a job reads stays true until its COMMIT.
+(R2) The process crashes between the ledger's fsync and COMMIT: the next start reads the ledger and erases again.
+(R3) COMMIT fails and a crash follows: until the WAL is truncated, nothing else is committed, and no job of that COMMIT
+     is answered with StorageFailed.
+(R4) A reader, here or in another process, still uses the WAL: the truncation reports busy after 250 ms. The erasure is
+     committed all the same, and answered as not clean.
+(R5) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
+     anew.
+(R6) Another thread or process allocates the reserve again just after it was released: the erasure fails once more with
+     a full disk, and releases it once more.
 """
 
 import logging
@@ -25,16 +54,17 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("consentful.store")
 
 _TRUNCATE_BUSY_MS: Final = 250
-"""How long an erasure waits for readers before it answers that copies may be left in the log."""
+"""How long an erasure waits for readers of the WAL before it is answered as not clean."""
 
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+"""SQLite's names for a full disk: of the database or the WAL, and of the WAL's shared-memory index."""
 
 
 class WriteJob(Job[tuple[T, bool]], Generic[T]):
-    """Work for the writer's transaction. Its outcome is what the work returned, and whether the log is clean since.
+    """Work for the writer's transaction. Its outcome: the work's return value, and whether the WAL is clean.
 
-    `work` raises a `Refusal` before it writes anything, or writes. `truncate` asks for the log to be truncated after.
-    What `erases`, or belongs to that, may use the reserve.
+    `work` raises a `Refusal` before its first write, or none at all. `truncate` requests the truncation of the WAL
+    afterwards. `erases` lets the job run on the disk reserve; jobs that complete an erasure set it too.
     """
 
     __slots__ = ("erases", "truncate", "work")
@@ -47,7 +77,7 @@ class WriteJob(Job[tuple[T, bool]], Generic[T]):
 
 
 class _Doubt(Exception):  # noqa: N818
-    """A COMMIT failed: the transaction may come back unless the log is truncated."""
+    """A COMMIT failed: a restart may recover the transaction unless the WAL is truncated first."""
 
 
 _Outcome: TypeAlias = tuple[Any, bool] | Exception
@@ -55,7 +85,7 @@ _Batch: TypeAlias = Sequence[WriteJob[Any]]
 
 
 class Writer:
-    """Commits jobs in the order they come; `write` returns once the job is durable."""
+    """Commits jobs in the order of their arrival; each method returns once its job is durable."""
 
     def __init__(
         self, connection: SQLiteConnection, clock: Clock, before_commit: Callable[[], None], reserve: Reserve
@@ -73,39 +103,35 @@ class Writer:
     async def open(
         cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None, reserve: Reserve | None = None
     ) -> "Writer":
-        """Return a writer; what `before_commit` does is done, or the transaction is not committed."""
+        """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
         return cls(await open_connection(path), clock, before_commit, reserve or Reserve({}))
 
     @property
-    def connection(self) -> SQLiteConnection:
-        return self._connection
-
-    @property
     def in_doubt(self) -> bool:
-        """Whether a failed commit has not been cleared away yet."""
+        """Whether a failed COMMIT may still be recovered by a restart."""
         return self._in_doubt
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> T:
-        """Return what the work returned, durably. What belongs to an erasure may use the reserve.
+        """Return the work's return value once it is durable. With `erases`, the job may use the disk reserve.
 
         Raises:
-            StorageFailed: If it was rolled back and cannot come back.
-            OutcomeUnknown: If nobody can tell.
+            StorageFailed: If it was rolled back for good.
+            OutcomeUnknown: If a restart may still recover it.
         """
         outcome, _ = await self._commits.run(WriteJob(work, erases=erases, truncate=False))
         return outcome
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
-        """Return what the work returned, and whether no earlier copy of what it overwrote is left in the log."""
+        """Return the work's return value, and whether no earlier copy of an overwritten key is left in the WAL."""
         return await self._commits.run(WriteJob(work, erases=True, truncate=True))
 
     async def truncate(self) -> bool:
-        """Return whether the log holds no earlier copy of anything that was overwritten."""
+        """Truncate the WAL; return whether no earlier copy of an overwritten key is left in it."""
         _, clean = await self._commits.run(WriteJob(lambda _: None, erases=True, truncate=True))
         return clean
 
     async def close(self) -> None:
-        """Commit what waits, and close the connection."""
+        """Commit the waiting jobs, then close the connection."""
         await self._commits.close()
         await self._connection.close()
 
@@ -113,32 +139,33 @@ class Writer:
         return await self._connection.run(lambda db: self._run_batch(db, batch))
 
     def _run_batch(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
-        """Run what there is room for, on the connection's thread; never raises."""
-        if self._reserve.is_short and not self._reserve.take():
-            return self._erase_alone(db, batch)
+        """Run the batch on the connection's thread; without the reserve, only its erasures. Never raises."""
+        if self._reserve.is_short and not self._reserve.allocate():  # another process may have released it
+            return self._commit_erasures(db, batch)
         return self._commit(db, batch)
 
-    def _erase_alone(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
-        """Run what erases, and refuse everything else."""
+    def _commit_erasures(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
+        """Run the jobs that erase; the others get StorageFailed."""
         erasing = [job for job in batch if job.erases]
         outcomes = dict(zip(erasing, self._commit(db, erasing) if erasing else [], strict=True))
         return [outcomes[job] if job in outcomes else StorageFailed() for job in batch]
 
     def _commit(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
-        if self._in_doubt and not self._clear_doubt(db):
+        if self._in_doubt and not self._clear_doubt(db):  # (R3) a COMMIT now could make the failed one durable
             return [StorageFailed() for _ in batch]
         try:
             outcomes = _transact(db, batch, self._before_commit)
         except _Doubt as doubt:
-            cleared = self._clear_doubt(db)
-            _log.error("commit failed", extra={"jobs": len(batch), "cleared": cleared, "error": _name(doubt.__cause__)})
-            if cleared and self._gives_way(doubt.__cause__, batch):
-                return self._erase_alone(db, batch)
+            cleared = self._clear_doubt(db)  # (R3)
+            details = {"jobs": len(batch), "cleared": cleared, "error": _error_name(doubt.__cause__)}
+            _log.error("commit failed", extra=details)
+            if cleared and self._frees_space(doubt.__cause__, batch):
+                return self._commit_erasures(db, batch)
             return [StorageFailed() if cleared else OutcomeUnknown() for _ in batch]
-        except Exception as error:  # noqa: BLE001 - whatever it was, it was rolled back; the culprit is found alone
-            _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": _name(error)})
-            if self._gives_way(error, batch):
-                return self._erase_alone(db, batch)
+        except Exception as error:  # noqa: BLE001 - (R5) rolled back, whatever it was; a retry finds the faulty job
+            _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": _error_name(error)})
+            if self._frees_space(error, batch):
+                return self._commit_erasures(db, batch)  # (R6) may come here again; each time a reserve is released
             return self._one_by_one(db, batch)
         self.last_success = self._clock.monotonic()
         return self._truncated(db, batch, outcomes)
@@ -148,14 +175,14 @@ class Writer:
             return [StorageFailed()]
         return [outcome for job in batch for outcome in self._commit(db, [job])]
 
-    def _gives_way(self, error: BaseException | None, batch: _Batch) -> bool:
-        """Whether the disk is full, something is to be erased, and there was a reserve for it."""
-        return any(job.erases for job in batch) and self._gives(error)
+    def _frees_space(self, error: BaseException | None, batch: _Batch) -> bool:
+        """Release the reserve if the disk is full and the batch erases something; return whether space was freed."""
+        return any(job.erases for job in batch) and self._releases_reserve(error)
 
-    def _gives(self, error: BaseException | None) -> bool:
-        if not _is_full(error) or not self._reserve.give():
+    def _releases_reserve(self, error: BaseException | None) -> bool:
+        if not _is_full(error) or not self._reserve.release():
             return False
-        _log.error("the disk is full: what erases goes on, nothing more is stored until there is room")
+        _log.error("the disk is full; erasures use the reserve, and nothing else is stored until there is space again")
         return True
 
     def _clear_doubt(self, db: sqlite3.Connection) -> bool:
@@ -163,11 +190,11 @@ class Writer:
         return not self._in_doubt
 
     def _truncate(self, db: sqlite3.Connection, busy_ms: int) -> bool:
-        """Move the log into the database and cut it to nothing, with the reserve if need be; whether it succeeded."""
+        """Truncate the WAL, on the reserve if the disk is full; return whether it succeeded."""
         try:
             return _truncate(db, busy_ms)
         except sqlite3.Error as error:
-            if not self._gives(error):
+            if not self._releases_reserve(error):  # the checkpoint itself may need space: it extends the database
                 return False
         with suppress(sqlite3.Error):
             return _truncate(db, busy_ms)
@@ -175,42 +202,42 @@ class Writer:
 
     def _truncated(self, db: sqlite3.Connection, batch: _Batch, outcomes: list[_Outcome]) -> list[_Outcome]:
         if self._untruncated or any(job.truncate for job in batch):
-            self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS)
+            self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS)  # (R4)
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
 
 def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: Callable[[], None]) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
-    db.execute("BEGIN IMMEDIATE")
+    db.execute("BEGIN IMMEDIATE")  # (R1) a deferred transaction could fail with SQLITE_BUSY at its first write
     try:
         for job in batch:
             try:
                 outcomes.append((job.work(db), True))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        before_commit()
+        before_commit()  # (R2) after every job, because each adds its entry; before COMMIT, or a crash forgets it
     except BaseException:
         _roll_back(db)
         raise
     try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        with suppress(sqlite3.Error):  # the doubt is the same, whether or not this worked
+        with suppress(sqlite3.Error):  # the doubt stays, whether or not this succeeds
             _roll_back(db)
         raise _Doubt from error
     return outcomes
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
-    if db.in_transaction:  # some errors have rolled back already
+    if db.in_transaction:  # SQLite itself rolls back after some errors, SQLITE_FULL and SQLITE_IOERR among them
         db.execute("ROLLBACK")
 
 
 def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
-    """Move the whole log into the database and cut it to nothing; False if a reader is in it.
+    """Copy the whole WAL into the database and truncate it to zero bytes; return False if a reader uses it.
 
-    SQLite says that it is busy in the row that it returns, without an error.
+    SQLite reports "busy" in the row that it returns, not as an error.
     """
     db.execute(f"PRAGMA busy_timeout = {busy_ms}")
     try:
@@ -221,9 +248,9 @@ def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    return _name(error) in _FULL or is_full(error)
+    return _error_name(error) in _FULL or is_full(error)  # the second for the ledger, which is no database
 
 
-def _name(error: BaseException | None) -> str:
-    """Return what may be logged of an error: SQLite's own name for it, or its class."""
+def _error_name(error: BaseException | None) -> str:
+    """Return SQLite's name of the error, or its class: its text could quote a value, so it is not logged."""
     return getattr(error, "sqlite_errorname", None) or type(error).__name__

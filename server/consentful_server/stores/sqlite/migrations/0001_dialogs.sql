@@ -1,10 +1,10 @@
--- What the database knows of itself: its deployment's id, check values of its keys. Nothing here is secret.
+-- Facts about the database: the deployment's id, check values of its keys, the last probe. None is secret.
 CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Every wording that was ever on offer, so that it can be shown again from its hash (GDPR art. 7(1)).
+-- Every wording that customers were ever shown, found again by its hash (GDPR art. 7(1)).
 CREATE TABLE notices (
     notice TEXT NOT NULL,
     language TEXT NOT NULL,
@@ -20,8 +20,8 @@ CREATE TABLE notices (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX notices_by_hash ON notices (sha256);
 
--- One row a dialog, with its consent record. AUTOINCREMENT: a number is never given twice, even after the last
--- dialog was erased, so a cursor in commit order never skips. Times are microseconds since the epoch, UTC.
+-- One row for each dialog, with its consent record. AUTOINCREMENT: a number is never used twice, even after the last
+-- dialog was erased, so a cursor in commit order never skips a dialog. Times are microseconds since the epoch, UTC.
 CREATE TABLE dialogs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     dialog_id TEXT NOT NULL UNIQUE,
@@ -50,8 +50,8 @@ CREATE INDEX dialogs_by_customer ON dialogs (customer, id);
 CREATE INDEX dialogs_by_expiry ON dialogs (expires_at);
 CREATE UNIQUE INDEX dialogs_by_withdrawal ON dialogs (withdrawal_hash);
 
--- Rows are appended and overwritten in place at equal length, never deleted or moved: an erased dialog's key becomes
--- zeros where it stood.
+-- Rows are appended, and overwritten in place at equal length; they are never deleted or moved. The key of an erased
+-- dialog is overwritten with zeros.
 CREATE TABLE dialog_keys (
     dialog INTEGER PRIMARY KEY,
     wrapped BLOB NOT NULL CHECK (length(wrapped) = 64)
@@ -61,7 +61,7 @@ CREATE TABLE seals (
     dialog INTEGER PRIMARY KEY,
     customer BLOB NOT NULL,
     metadata BLOB,
-    texts BLOB NOT NULL              -- the texts of the whole dialog as one
+    texts BLOB NOT NULL              -- all texts of the dialog, sealed together
 ) STRICT;
 
 CREATE TABLE messages (
@@ -74,7 +74,7 @@ CREATE TABLE messages (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX messages_by_receipt ON messages (received_at, dialog, seq);
 
--- What is left of an erased dialog, and what stops a retracted one.
+-- The remains of an erased dialog (GDPR art. 7(1), 17(3)(e)), and the id of a retracted one, which it blocks.
 CREATE TABLE tombstones (
     dialog_id TEXT PRIMARY KEY,
     owner TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- What was asked for on behalf of a customer (GDPR art. 15, 17, 20), and what came of it. No customer, no pseudonym.
+-- Privacy requests (GDPR art. 15, 17, 20) and their outcomes, without the customer or the pseudonym.
 CREATE TABLE privacy_requests (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -9,6 +9,6 @@ CREATE TABLE privacy_requests (
     dialogs INTEGER NOT NULL,
     messages INTEGER NOT NULL,
     report TEXT,                     -- JWS over an erasure's verification
-    repeat_key BLOB                  -- hash of the Idempotency-Key and who sent it
+    repeat_key BLOB                  -- hash of the Idempotency-Key and the credential
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX privacy_requests_by_repeat ON privacy_requests (repeat_key, received_at);

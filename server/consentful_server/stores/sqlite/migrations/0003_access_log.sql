@@ -1,4 +1,4 @@
--- Who saw, erased or changed what (GDPR art. 32, 33). Times are microseconds since the epoch, UTC.
+-- The access log: who read, erased or changed what (GDPR art. 32, 33). Times are microseconds since the epoch, UTC.
 CREATE TABLE access_log (
     number INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -7,8 +7,8 @@ CREATE TABLE access_log (
     action TEXT NOT NULL,
     request TEXT,
     subject TEXT,
-    filters TEXT NOT NULL,           -- names, with commas between
-    commitment BLOB,                 -- binds their values, which it does not tell
+    filters TEXT NOT NULL,           -- names, separated by commas
+    commitment BLOB,                 -- binds the filters' values without revealing them
     rows INTEGER NOT NULL,
     dialogs BLOB,                    -- compressed bitmap of internal numbers
     link BLOB NOT NULL CHECK (length(link) = 32)
@@ -18,7 +18,7 @@ CREATE INDEX access_log_by_time ON access_log (at);
 CREATE TRIGGER access_log_stays BEFORE DELETE ON access_log BEGIN SELECT RAISE(ABORT, 'the access log only grows'); END;
 CREATE TRIGGER access_log_holds BEFORE UPDATE ON access_log BEGIN SELECT RAISE(ABORT, 'the access log only grows'); END;
 
--- What the filters looked for, sealed; erased with the customer whom they name.
+-- The filters' values, sealed; deleted with the customer whom they name.
 CREATE TABLE access_values (
     number INTEGER PRIMARY KEY,
     customer TEXT,                   -- pseudonym
@@ -26,7 +26,7 @@ CREATE TABLE access_values (
 ) STRICT;
 CREATE INDEX access_values_by_customer ON access_values (customer) WHERE customer IS NOT NULL;
 
--- Where the chain ends; one row, sealed.
+-- The head of the chain: one row, with a MAC.
 CREATE TABLE access_head (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     number INTEGER NOT NULL,

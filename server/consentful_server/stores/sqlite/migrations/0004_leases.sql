@@ -1,4 +1,4 @@
--- Which process does a piece of work that only one of them should do. Times are microseconds since the epoch, UTC.
+-- Leases: which process does a piece of work that only one should do. Times are microseconds since the epoch, UTC.
 CREATE TABLE leases (
     name TEXT PRIMARY KEY,
     holder TEXT NOT NULL,

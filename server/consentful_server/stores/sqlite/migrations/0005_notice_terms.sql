@@ -1,2 +1,2 @@
--- What GDPR art. 13 asks a notice to tell beside its words, for machines and receipts: JSON, what is left out is as usual.
+-- The information of GDPR art. 13 beside the notice's text, for machines and receipts: JSON; absent members are default.
 ALTER TABLE notices ADD COLUMN terms TEXT NOT NULL DEFAULT '{}';

@@ -1,19 +1,19 @@
--- What was sent as one stream. Which dialogs were in it, the access log knows. Times are microseconds since the epoch.
+-- Exports, one for each stream. The access log lists their dialogs. Times are microseconds since the epoch.
 CREATE TABLE exports (
     id TEXT PRIMARY KEY,
     who TEXT NOT NULL,
     shape TEXT NOT NULL,
     media TEXT NOT NULL,
-    place INTEGER NOT NULL,          -- in the feed of erasures, when it began
+    place INTEGER NOT NULL,          -- of the feed of erasures when the export began
     rows INTEGER NOT NULL,
     size INTEGER NOT NULL,           -- bytes
     sha256 BLOB NOT NULL,
     complete INTEGER NOT NULL,
-    damaged INTEGER NOT NULL         -- dialogs that did not open
+    damaged INTEGER NOT NULL         -- dialogs that could not be opened
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX access_log_by_subject ON access_log (subject) WHERE subject IS NOT NULL;
 
--- The feed of erasures (GDPR art. 19), in the order of commit. AUTOINCREMENT: a place is never given twice.
+-- The feed of erasures (GDPR art. 19), in commit order. AUTOINCREMENT: a place is never used twice.
 CREATE TABLE erasures (
     place INTEGER PRIMARY KEY AUTOINCREMENT,
     dialog_id TEXT NOT NULL UNIQUE

@@ -1,10 +1,10 @@
--- What is kept, counted in the transactions that keep and erase it: statistics need no scan. Empty text stands for none.
+-- Counts of stored data, changed in the transactions that store and erase it: statistics need no scan. '' means none.
 CREATE TABLE dialog_counts (
-    day TEXT NOT NULL,               -- on which it was stored, UTC
+    day TEXT NOT NULL,               -- when it was stored, UTC
     language TEXT NOT NULL,
     bot TEXT NOT NULL,
     purposes TEXT NOT NULL,          -- JSON array
-    length INTEGER NOT NULL,         -- the least number of messages of its class of lengths
+    length INTEGER NOT NULL,         -- the least number of messages in its length class
     dialogs INTEGER NOT NULL,
     messages INTEGER NOT NULL,
     PRIMARY KEY (day, language, bot, purposes, length)
@@ -18,7 +18,7 @@ INSERT INTO dialog_counts
 
 CREATE TABLE message_counts (
     day TEXT NOT NULL,
-    language TEXT NOT NULL,          -- the message's own
+    language TEXT NOT NULL,          -- of the message
     bot TEXT NOT NULL,
     role TEXT NOT NULL,
     purposes TEXT NOT NULL,
@@ -33,7 +33,7 @@ INSERT INTO message_counts
         count(*)
     FROM messages m JOIN dialogs d ON d.id = m.dialog GROUP BY 1, 2, 3, 4, 5, 6;
 
--- How dialogs ended, of which most left nothing else behind.
+-- How dialogs ended; most of them leave no other trace.
 CREATE TABLE outcome_counts (
     day TEXT NOT NULL,
     bot TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Which dialogs were erased for a privacy request. Before, only its signed report told.
+-- Which dialogs were erased for a privacy request. Before, only its signed report listed them.
 CREATE TABLE privacy_request_dialogs (
     request TEXT NOT NULL,
     dialog_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""Numbered SQL files that bring a database to this program's schema, each in a transaction of its own."""
+"""Numbered SQL files that bring a database to this program's schema, each in its own transaction."""
 
 import base64
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def migrations() -> list[Migration]:
 
 
 def migrate(db: sqlite3.Connection) -> list[Step]:
-    """Bring an SQLite database to this program's schema; return the steps that this took.
+    """Bring the database to this program's schema; return the steps that were applied.
 
     Raises:
         BadDatabase: If the schema is newer than this program; nothing is changed.
@@ -40,7 +40,7 @@ def migrate(db: sqlite3.Connection) -> list[Step]:
     done = version(db)
     if done > steps[-1].number:
         raise BadDatabase(
-            f"the database has schema {done}, this program knows {steps[-1].number}; "
+            f"the database has schema {done}, but this program supports {steps[-1].number}; "
             "install the version of consentful that wrote it, or a later one"
         )
     pending = [step for step in steps if step.number > done]
@@ -50,15 +50,15 @@ def migrate(db: sqlite3.Connection) -> list[Step]:
 
 
 def version(db: sqlite3.Connection) -> int:
-    """Return the number of the last step that was taken, 0 before the first."""
+    """Return the number of the last step that was applied; 0 before the first."""
     return db.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()[0]
 
 
 def _apply(db: sqlite3.Connection, step: Migration) -> None:
-    """Take a step, unless another process was first."""
+    """Apply a step, unless another process has applied it."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        if version(db) < step.number:
+        if version(db) < step.number:  # asked again under the write lock: two processes may start at the same time
             for statement in statements(step.sql):
                 db.execute(statement)
             db.execute(
@@ -72,7 +72,7 @@ def _apply(db: sqlite3.Connection, step: Migration) -> None:
 
 
 def statements(sql: str) -> Iterator[str]:
-    """Yield the statements of a file without comments; SQLite knows where one ends, triggers included."""
+    """Yield the statements of a file without their comments. SQLite finds where one ends, triggers included."""
     statement = ""
     for line in sql.splitlines():
         statement += line.partition("--")[0].rstrip() + "\n"
@@ -80,10 +80,10 @@ def statements(sql: str) -> Iterator[str]:
             yield statement.strip()
             statement = ""
     if statement.strip():
-        raise ValueError("a migration's last statement has no end")
+        raise ValueError("the last statement of a migration has no semicolon")
 
 
 def _claims(token: str) -> str:
-    """Return the claims of a compact JWS as JSON; whether it is genuine is not looked at."""
+    """Return the claims of a compact JWS (RFC 7515) as JSON, without verifying its signature."""
     payload = token.split(".")[1]
     return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
