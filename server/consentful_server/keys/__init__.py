@@ -1,1 +1,1 @@
-"""Secrets and what is done with them: root keys, one key for each dialog, signatures, pseudonyms, rotation."""
+"""Keys: the root keys, one key for each dialog, pseudonyms, signatures, and the rotation of the master key."""

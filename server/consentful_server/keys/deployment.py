@@ -1,4 +1,13 @@
-"""Which keys belong to which store: a deployment's keys are made once, and known again at every start."""
+"""The keys of a deployment: created once with a new store, and verified against it at every start.
+
+    store new, folder new          create the keys, record their check values
+    store known, keys match        load them
+    store known, keys missing      BadKeys: new keys could not open the stored dialogs
+    store known, other keys        BadKeys
+
+Nothing is ever overwritten. Several processes may start at the same time: each file is created by one of them
+(`files.write_new`), and the first recorded deployment id and check values count (`FactStore.state`).
+"""
 
 import asyncio
 from pathlib import Path
@@ -14,21 +23,21 @@ from .store import EpochStore, FactStore
 async def load_keys(
     facts: FactStore, epochs: EpochStore, folder: Path, *, store: str, clock: Clock
 ) -> tuple[Roots, bytes]:
-    """Return the root keys and the deployment's id; make them if both the store and the folder are new.
+    """Return the root keys and the deployment's id; create both if the store is new.
 
-    `store` is how operators call the store.
+    `store` is the store's name for messages to operators.
 
     Raises:
-        BadKeys: If keys are missing, exposed or another store's; nothing is overwritten.
+        BadKeys: If keys are missing, readable by others, or belong to another store; nothing is overwritten.
     """
     known = await facts.all()
     if roots.DEPLOYMENT not in known:
         await asyncio.to_thread(roots.create, folder)
-        known = await _found(facts, folder)
+        known = await _record(facts, folder)
     elif not roots.exist(folder):
         raise BadKeys(
             f"{store} was written with keys that are not in {folder}; "
-            "name their folder with --keys-dir, or put them back from their own backup; nothing was changed"
+            "name their folder with --keys-dir, or restore them from the keys backup; nothing was changed"
         )
     await epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})
     begun = await epochs.all()
@@ -39,16 +48,19 @@ async def load_keys(
 
 
 async def replace_signing_key(facts: FactStore, folder: Path, deployment: bytes, signer: Signer) -> None:
-    """Sign with a new key from now on. What the present one signed can still be verified; it signs nothing more."""
+    """Sign with a new key from now on, and destroy the private half of the present one.
+
+    Earlier signatures still verify: the public half is kept. A crash at any step leaves a key that signs.
+    """
     keys = await asyncio.to_thread(signing.replace, folder)
     value = roots.check_value(keys.key.private_bytes_raw(), deployment)
-    await facts.state({roots.CHECK + keys.name: value})
+    await facts.state({roots.CHECK + keys.name: value})  # before the old key is destroyed, or nothing vouches for it
     await asyncio.to_thread(signing.retire, folder)
     signer.renew(keys)
 
 
-async def _found(facts: FactStore, folder: Path) -> dict[str, bytes]:
-    """Give a new store its deployment's id and the check values of its keys; whoever is first decides."""
+async def _record(facts: FactStore, folder: Path) -> dict[str, bytes]:
+    """Record the deployment's id and the check values of its keys; return the facts, perhaps another process's."""
     deployment = roots.new_deployment()
     checks = roots.load(folder).checks(deployment)
     await facts.state({roots.DEPLOYMENT: deployment} | {roots.CHECK + name: value for name, value in checks.items()})

@@ -1,4 +1,4 @@
-"""Files that hold keys: written once, readable by their owner only, and destroyed where they stand."""
+"""Key files: created once, readable by their owner only, and overwritten before they are removed."""
 
 import base64
 import os
@@ -10,37 +10,45 @@ from typing import Final
 from ..errors import BadKeys
 
 SECRET_BYTES: Final = 32
+_BLOCK_BYTES: Final = 1024 * 1024
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Create the file whole or not at all; an existing one is left as it is."""
+    """Create the file with mode 0600, completely or not at all; an existing file stays as it is.
+
+    Its content is durable when this returns; call `sync_folder` to make its name durable too.
+
+    Raises:
+        OSError: If the disk is full or fails; nothing is left behind.
+    """
     if path.exists():
         return
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(fresh, path)  # fails, where a rename would overwrite
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)  # buffered: on a full disk `os.write` would return after a part
+            file.flush()
+            os.fsync(descriptor)
+        os.link(fresh, path)  # fails if the file exists; a rename would overwrite it
     except FileExistsError:
-        pass  # another process was first, and its key counts
+        pass  # another process created it first, and its key counts
     finally:
         os.unlink(fresh)
 
 
 def destroy_file(path: Path) -> None:
-    """Overwrite a file where it stands, and remove it, each durably: a crash between leaves nothing to read."""
+    """Overwrite a file with zeros in place, then remove it; each step is durable. A missing file is no error."""
     try:
         descriptor = os.open(path, os.O_WRONLY)
     except FileNotFoundError:
         return
     try:
-        os.write(descriptor, bytes(os.fstat(descriptor).st_size))
-        os.fsync(descriptor)
+        left = os.fstat(descriptor).st_size
+        while left:
+            left -= os.write(descriptor, bytes(min(left, _BLOCK_BYTES)))  # a write may be cut short
+        os.fsync(descriptor)  # before the name goes: a crash between must not leave the content in freed blocks
     finally:
         os.close(descriptor)
     path.unlink(missing_ok=True)
@@ -48,7 +56,7 @@ def destroy_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make durable which files are in the folder."""
+    """Make the names of the files in the folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -57,7 +65,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_secret(path: Path) -> None:
-    """Make a key of `SECRET_BYTES`; one that is there already stays."""
+    """Create a key of `SECRET_BYTES` random bytes in base64; an existing one stays."""
     write_new(path, base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
 
 
@@ -65,7 +73,7 @@ def read_secret(path: Path) -> bytes:
     """Return the 32 bytes of a key file.
 
     Raises:
-        BadKeys: If it is missing, malformed or readable by anyone but its owner.
+        BadKeys: If it is missing, malformed, or readable by others than its owner.
     """
     content = read_private(path)
     try:
@@ -73,21 +81,21 @@ def read_secret(path: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) != SECRET_BYTES:
-        raise BadKeys(f"{path} is not a key of {SECRET_BYTES} bytes in base64; put it back from the backup of the keys")
+        raise BadKeys(f"{path} is not a key of {SECRET_BYTES} bytes in base64; restore it from the keys backup")
     return secret
 
 
 def read_private(path: Path) -> bytes:
-    """Return what is in a key file.
+    """Return the content of a key file.
 
     Raises:
-        BadKeys: If it is missing, or readable by anyone but its owner.
+        BadKeys: If it is missing, or readable by others than its owner.
     """
     try:
         mode = path.stat().st_mode
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BadKeys(f"{path} is missing; put it back from the backup of the keys; nothing was changed") from None
+        raise BadKeys(f"{path} is missing; restore it from the keys backup; nothing was changed") from None
     except OSError as error:
         raise BadKeys(f"{path} cannot be read ({error.strerror}); run the server as the owner of the keys") from None
     if mode & _OTHERS:

@@ -1,12 +1,12 @@
-"""Compact JWS (RFC 7515): what joserfc is told, and the checks that stay around it.
+"""Compact JWS (RFC 7515) through joserfc, with the checks that joserfc leaves to its caller.
 
-joserfc verifies the signature, and that the key has the type, the curve, the `use` and the `alg` that the algorithm
-needs. It is told which algorithms are allowed. These stay here, because it leaves them open:
+joserfc verifies the signature, that the algorithm is one of the allowed ones, and that the key has the type, the curve,
+the `use` and the `alg` that the algorithm needs. This module adds:
 
-- A header that is no JSON object, or is nested too deeply, is malformed; joserfc raises TypeError or RecursionError.
-- Header parameters that are unknown are ignored (RFC 7515 §4), and their size is for the caller to limit; joserfc
-  refuses the unknown ones, headers over 512 bytes, and payloads over 128 kB, which a signed report may exceed.
-- `EdDSA` is verified and signed without a warning: RFC 9864 deprecates the name, but receipts outlive names.
+- A header that is not a JSON object, or is nested too deeply, is malformed; joserfc raises TypeError or RecursionError.
+- Unknown header parameters are ignored (RFC 7515 §4); the caller limits their size. joserfc would refuse them, headers
+  over 512 bytes, and payloads over 128 kB, which a signed report may exceed.
+- `EdDSA` is accepted without a warning: RFC 9864 deprecates the name, but receipts outlive names.
 """
 
 import sys
@@ -23,7 +23,7 @@ _UNLIMITED: Final = sys.maxsize
 
 
 class Algorithms(JWSRegistry):
-    """The algorithms that are allowed by name, and no others."""
+    """The allowed algorithms, by name."""
 
     max_header_length = max_payload_length = max_signature_length = _UNLIMITED
 
@@ -38,12 +38,12 @@ class Algorithms(JWSRegistry):
 
     def check_header(self, header: Any) -> None:
         if not isinstance(header, dict):
-            raise DecodeError("the header is no JSON object")
+            raise DecodeError("the header is not a JSON object")
         super().check_header(header)  # pyright: ignore[reportUnknownArgumentType] - the members are checked there
 
 
 def header(token: str, algorithms: Algorithms) -> Mapping[str, Any]:
-    """Return the header of a token that is not verified yet; its algorithm is an allowed one.
+    """Return the header of a token whose signature is not verified yet; its algorithm is allowed.
 
     Raises:
         JoseError: If the token is malformed, or its algorithm is not allowed.
@@ -56,10 +56,10 @@ def header(token: str, algorithms: Algorithms) -> Mapping[str, Any]:
 
 
 def verified(token: str, key: Key | KeySet, algorithms: Algorithms) -> dict[str, Any]:
-    """Return the claims of a token that was signed with this key, or with the key of the set that it names.
+    """Return the claims of a token that was signed with this key, or with the key of the set that its `kid` names.
 
     Raises:
-        JoseError: If the token is malformed, its algorithm is not allowed, or the signature does not verify.
+        JoseError: If the token is malformed, its algorithm is not allowed, or the signature is wrong.
     """
     with _malformed_is_refused():
         return jwt.decode(token, key, registry=algorithms).claims

@@ -1,7 +1,7 @@
-"""Who holds the master keys that the dialogs' keys are wrapped under. The only holder is a folder of files.
+"""The master keys, under which the dialogs' keys are wrapped; one for each epoch. Here they are files.
 
-Another one (a key management service, a hardware module) makes, gives out and destroys 32 bytes for each epoch; it
-implements `Masters`, and `service.open_service` is where it goes.
+Another holder (a key management service, a hardware module) creates, returns and destroys 32 bytes for each epoch:
+implement `Masters`, and pass it in `service.open_service`.
 """
 
 import re
@@ -17,27 +17,27 @@ _NAME: Final = re.compile(r"wrapping-(\d+)\.key")
 
 
 class Masters(Protocol):
-    """Holds one master for each epoch that has not ended."""
+    """Holds one master key for each epoch that has not ended."""
 
     def all(self) -> Mapping[int, bytes]:
-        """Return the masters by epoch.
+        """Return the master keys by epoch.
 
         Raises:
-            BadKeys: If one is malformed, or readable by anyone but its owner.
+            BadKeys: If one is malformed, or readable by others than its owner.
         """
         ...
 
     def make(self, epoch: int) -> None:
-        """Make a master, durably; one that is there already stays."""
+        """Create the master key of an epoch, durably; an existing one stays."""
         ...
 
     def destroy(self, epoch: int) -> None:
-        """Destroy a master, durably, with every copy that this holder has; one that is gone already is no error."""
+        """Destroy the master key of an epoch with every copy of this holder, durably; a missing one is no error."""
         ...
 
 
 class FileMasters:
-    """Masters as files, beside the other roots."""
+    """Master keys as files, beside the other root keys."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Pseudonyms: what data scientists see instead of a customer id (GDPR art. 4(5))."""
+"""Pseudonyms: what readers see instead of a customer id (GDPR art. 4(5))."""
 
 import base64
 import hmac
@@ -6,18 +6,18 @@ from typing import Final
 
 PREFIX: Final = "cus_"
 PATTERN: Final = rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)"
-"""A pseudonym as a regular expression."""
+"""The regular expression of a pseudonym. `$` alone would allow a trailing line feed."""
 
 _BYTES: Final = 16
 
 
 class Pseudonyms:
-    """Names customers by a keyed hash (HMAC-SHA-256): the same customer, the same name; no way back without the key."""
+    """Maps customer ids to pseudonyms by a keyed hash (HMAC-SHA-256). Without the key there is no way back."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def of(self, customer_id: str) -> str:
-        """Return `cus_` and 26 letters and digits (128 bits, base32)."""
+        """Return `cus_` and 26 letters and digits (128 bits in base32), always the same for one customer."""
         digest = hmac.digest(self._key, customer_id.encode(), "sha256")[:_BYTES]
         return PREFIX + base64.b32encode(digest).decode().rstrip("=").lower()

@@ -1,12 +1,12 @@
-"""The root keys: four independent secrets in a folder of their own, outside the data directory.
+"""The root keys: four independent secrets in their own folder, outside the data directory.
 
-    wrapping-0001.key   wraps the dialogs' keys; its number is its epoch (see `rotation`)
-    index.key           makes pseudonyms and the hashes of API keys
+    wrapping-0001.key   wraps the dialogs' keys; the number is its epoch (see `rotation`)
+    index.key           derives pseudonyms, the hashes of API keys, and the keys of the access log
     cursor.key          authenticates paging cursors
-    signing.pem         signs receipts (Ed25519; see `signing`)
+    signing.pem         signs receipts and reports (Ed25519; see `signing`)
 
-They are made with mode 0600 on the first start. The database keeps a check value of each, so that keys that do not
-fit it are refused before anything is written, and nothing is ever overwritten.
+The first start creates them with mode 0600. The database stores a check value of each key, so that a start with other
+keys is refused before anything is written.
 """
 
 import hmac
@@ -25,14 +25,14 @@ from .signing import SigningKeys
 _DEPLOYMENT_BYTES: Final = 16
 FIRST_EPOCH: Final = 1
 DEPLOYMENT: Final = "deployment"
-"""How the fact is called that names the deployment."""
+"""The name of the fact that identifies the deployment."""
 
 CHECK: Final = "check "
-"""What the name of a check value among the facts begins with."""
+"""The prefix of the facts that are check values."""
 
 
 class Roots(msgspec.Struct, frozen=True):
-    """The secrets, as they were read."""
+    """The secrets, as they were read from the folder."""
 
     wrapping: Mapping[int, bytes]
     index: bytes
@@ -43,16 +43,16 @@ class Roots(msgspec.Struct, frozen=True):
         return f"Roots(epochs={sorted(self.wrapping)})"
 
     def of(self, epochs: Container[int]) -> "Roots":
-        """Return the roots with the masters of these epochs only: one that a crash left behind is not in use."""
+        """Return the roots with the masters of these epochs only: a master that a crash left behind is not in use."""
         wrapping = {epoch: key for epoch, key in self.wrapping.items() if epoch in epochs}
         return msgspec.structs.replace(self, wrapping=wrapping)
 
     def derive(self, use: str) -> bytes:
-        """Return 32 bytes of the index root for one use only."""
+        """Return a 32-byte subkey of the index root for one use (HKDF-Expand with a single block, RFC 5869 §2.3)."""
         return hmac.digest(self.index, b"consentful/1/" + use.encode() + b"\x01", "sha256")
 
     def checks(self, deployment: bytes) -> dict[str, bytes]:
-        """Return a value for each root that tells whether it is the same one, and nothing else."""
+        """Return the check value of each root by its name."""
         signs = {self.signing.name: self.signing.key.private_bytes_raw()}
         secret = {"index": self.index, "cursor": self.cursor} | signs
         secret |= {wrapping_name(epoch): key for epoch, key in self.wrapping.items()}
@@ -60,12 +60,12 @@ class Roots(msgspec.Struct, frozen=True):
 
 
 def new_deployment() -> bytes:
-    """Return an id for a new database; seals are bound to it."""
+    """Return a random id for a new deployment; every seal is bound to it."""
     return secrets.token_bytes(_DEPLOYMENT_BYTES)
 
 
 def create(folder: Path) -> None:
-    """Make the roots that are not there yet, each readable by its owner only and on disk before this returns."""
+    """Create the missing roots, durably and readable by their owner only."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
         write_secret(folder / name)
@@ -74,7 +74,7 @@ def create(folder: Path) -> None:
 
 
 def exist(folder: Path) -> bool:
-    """Whether any root is there."""
+    """Return whether the folder holds any root."""
     return folder.is_dir() and any(_key_files(folder))
 
 
@@ -82,11 +82,11 @@ def load(folder: Path) -> Roots:
     """Return the roots.
 
     Raises:
-        BadKeys: If one is missing, malformed or readable by anyone but its owner.
+        BadKeys: If one is missing, malformed, or readable by others than its owner.
     """
     wrapping = {int(path.stem.rpartition("-")[2]): read_secret(path) for path in sorted(folder.glob("wrapping-*.key"))}
     if not wrapping:
-        raise BadKeys(f"{folder}: no wrapping-*.key; put the keys of this database back, from their own backup")
+        raise BadKeys(f"{folder} has no wrapping-*.key; restore the keys of this database from the keys backup")
     return Roots(
         wrapping,
         read_secret(folder / "index.key"),
@@ -96,7 +96,9 @@ def load(folder: Path) -> Roots:
 
 
 def stated(facts: Mapping[str, bytes], emptied: Iterable[int], roots: Roots) -> dict[str, bytes]:
-    """Return the check values among the facts, without those of keys that may be gone: of ended epochs, or retired."""
+    """Return the check values among the facts, except those of keys that may be destroyed: of emptied epochs, or
+    retired.
+    """
     gone = {wrapping_name(epoch) for epoch in emptied}
     values = {name.removeprefix(CHECK): value for name, value in facts.items() if name.startswith(CHECK)}
     return {
@@ -107,32 +109,32 @@ def stated(facts: Mapping[str, bytes], emptied: Iterable[int], roots: Roots) -> 
 
 
 def check(roots: Roots, deployment: bytes, stored: Mapping[str, bytes]) -> None:
-    """See that these roots are the ones this database was written with.
+    """Check that these roots are the ones that the database was written with.
 
     Raises:
-        BadKeys: If one is not.
+        BadKeys: If one differs or is missing.
     """
     actual = roots.checks(deployment)
     for name, value in stored.items():
         if not hmac.compare_digest(actual.get(name, b""), value):
             raise BadKeys(
-                f"the key `{name}` is not the one this database was written with; "
-                "put the right keys into --keys-dir, or name another --database; nothing was changed"
+                f"the key `{name}` is not the one that this database was written with; "
+                "put the matching keys into --keys-dir, or name another --database; nothing was changed"
             )
 
 
 def wrapping_check(epoch: int, master: bytes, deployment: bytes) -> dict[str, bytes]:
-    """Return the fact by which a master is known again."""
+    """Return the fact that identifies the master of an epoch."""
     return {CHECK + wrapping_name(epoch): check_value(master, deployment)}
 
 
 def check_value(secret: bytes, deployment: bytes) -> bytes:
-    """Return what tells whether a secret is the same one, and nothing else of it."""
+    """Return a value that identifies the secret and reveals nothing of it (HMAC-SHA-256)."""
     return hmac.digest(secret, b"consentful/1/check/" + deployment, "sha256")
 
 
 def wrapping_name(epoch: int) -> str:
-    """Return how the master of an epoch is called, in the folder and among the facts."""
+    """Return the name of an epoch's master, as a file and among the facts."""
     return f"wrapping-{epoch:04d}"
 
 

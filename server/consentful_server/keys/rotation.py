@@ -1,14 +1,37 @@
-"""Rotation: the master key has epochs, and when one has ended, no earlier copy of an erased key opens anywhere.
+"""Rotation of the master key in epochs: when an epoch ends, no earlier copy of an erased key can be opened any more.
 
-    make      the next master, durably               a crash leaves a file that nothing knows of, for the next time
-    begin     the epoch, with its check value        from here on no key is kept under an earlier master
-    rewrap    every live key, a batch at each step   in place, at equal length; a crash leaves some for the next step
-    empty     the log, and put that on record        from here on the old master may be missing at a start
-    destroy   the old master                         done again after a crash: what is gone is gone
-    end       the epoch, on record                   the erasures that were made under it are complete
+Erasing overwrites a dialog's wrapped key. Copies of it in backups, replicas or freed blocks remain, and the master key
+could open them. So every few days a new master is created, all live keys are wrapped under it, and the old master is
+destroyed. The states of an epoch, and what a crash after each step leaves:
 
-Each step looks at the store for what is next, so another process can go on wherever one died. Every step may be done
-twice. Of many processes one rotates; the others look a master up when they meet a key under it.
+    step      state afterwards                                        after a crash
+    make      a master key file; the epoch has not begun              the file is not in use; the next `make` keeps it
+    begin     begun: keys are stored under this epoch or a later one  the next `tick` rewraps the earlier keys
+    rewrap    fewer keys are wrapped under earlier epochs             the next `tick` rewraps the rest
+    empty     no copy of an earlier key is left in the store's files  a start works without the earlier masters
+    destroy   the earlier masters are destroyed                       destroyed again; a missing file is no error
+    end       ended: the erasures of those epochs are complete        nothing is left to do
+
+Every step reads the state from the store, does one thing, and can be repeated. So any process can go on where another
+one stopped.
+
+Threads: everything runs on the event loop; key files are read and written in worker threads. The vault is shared with
+the threads of the store (see `vault`).
+
+Races, and the line that closes each:
+
+(R1) Several processes are due at the same time: one takes the lease. `turn`, the operator's command, does not ask for
+     it, so two may still work at once; R2, R3 and R7 make that harmless.
+(R2) Two processes begin the same epoch: both compute the same number, `make` creates one file, both read that file, and
+     the store keeps the first row.
+(R3) A key is erased or rewrapped between reading and rewrapping it: the store replaces only the bytes that were read.
+(R4) Another process stores a dialog after the epoch has begun, and has only the old master: the storing transaction
+     reads the epoch, and the vault looks the new master up. It finds it, because `make` is durable before `begin`.
+(R5) Another process reads a dialog whose key was just rewrapped: its vault looks the new master up, too (`vault`, R1).
+(R6) Another process still has a destroyed master in memory: its housekeeping calls `renew` every 30 s. Until then an
+     earlier copy of a key could be opened there.
+(R7) The lease expires while a slow process works: all its steps are conditional or idempotent. It can destroy only the
+     masters of epochs that it saw beside a later one, and whose keys are all rewrapped, since `empty` succeeded.
 """
 
 import asyncio
@@ -25,7 +48,7 @@ from .store import Epoch, EpochStore, Rewrapped, WrappedKey
 from .vault import Unopenable, Vault
 
 _AT_ONCE: Final = 2_000
-"""Keys that one step rewraps: about 20 ms of the writer, once a second."""
+"""Keys that one step rewraps: about 20 ms of the writer's time, once a second."""
 
 _LEASE: Final = "rotation"
 _LEASE_LENGTH: Final = timedelta(minutes=5)
@@ -35,7 +58,7 @@ _log: Final = logging.getLogger("consentful.rotation")
 
 
 class RotationStatus(NamedTuple):
-    """How the rotation stands: the latest epoch, its age, and the keys that are wrapped under earlier ones."""
+    """The latest epoch, its age, the keys wrapped under earlier epochs, and the erasures that are not complete."""
 
     epoch: int
     age: timedelta
@@ -44,7 +67,7 @@ class RotationStatus(NamedTuple):
 
 
 class Rotation:
-    """Ends epochs when their time is over, a step at a time."""
+    """Ends epochs after `length`, one step at a time."""
 
     def __init__(
         self,
@@ -67,11 +90,11 @@ class Rotation:
         self._passed = 0
 
     async def tick(self) -> bool:
-        """Do what is next, if anything is; whether something was done."""
+        """Take the next step if one is due; return whether one was taken."""
         living = await self._living()
         if len(living) == 1 and self._age(living[0]) < self._length:
             return False
-        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):
+        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
             return False
         if len(living) == 1:
             await self.begin()
@@ -79,7 +102,9 @@ class Rotation:
         return await self._go_on(living)
 
     async def turn(self) -> bool:
-        """End the present epoch now; False if something holds it up, and a running server will go on."""
+        """End the present epoch now, with all steps; return False if a reader holds it up, so that a later `tick` must
+        finish.
+        """
         await self.begin()
         while len(living := await self._living()) > 1:
             if not await self._go_on(living):
@@ -89,8 +114,8 @@ class Rotation:
     async def begin(self) -> None:
         """Begin the next epoch."""
         number = (await self._store.all())[-1].number + 1
-        await asyncio.to_thread(self._masters.make, number)
-        masters = await asyncio.to_thread(self._masters.all)
+        await asyncio.to_thread(self._masters.make, number)  # (R4) durable before the epoch begins
+        masters = await asyncio.to_thread(self._masters.all)  # (R2) read back: another process may have created it
         check = wrapping_check(number, masters[number], self._deployment)
         await self._store.begin(number, to_micros(self._clock.now()), check)
         self._vault.renew(masters)
@@ -98,16 +123,16 @@ class Rotation:
         _log.info("epoch begun", extra={"epoch": number})
 
     async def renew(self) -> None:
-        """Take up the masters that there are now, and let go of those that were destroyed."""
+        """Load the masters of all epochs that have begun, and drop those that were destroyed."""
         known = {epoch.number for epoch in await self._store.all()}
         masters = await asyncio.to_thread(self._masters.all)
         self._vault.renew({number: master for number, master in masters.items() if number in known})
 
     async def status(self) -> RotationStatus:
-        """Return how the rotation stands."""
+        """Return the state of the rotation."""
         living = await self._living()
         latest = living[-1]
-        # Counting looks at every key; once the earlier masters are destroyed there is none to count.
+        # Counting scans every key, so it is left out when no earlier epoch is left.
         left = await self._store.left(latest.number) if len(living) > 1 else 0
         return RotationStatus(latest.number, self._age(latest), left, await self._store.incomplete())
 
@@ -119,24 +144,24 @@ class Rotation:
         keys = await self._store.keys_before(latest, self._passed, _AT_ONCE)
         if keys:
             rewrapped = [self._rewrapped(key, latest) for key in keys]
-            await self._store.rewrap([key for key in rewrapped if key is not None])
+            await self._store.rewrap([key for key in rewrapped if key is not None])  # (R3)
             self._passed = keys[-1].dialog
             return True
-        self._passed = 0
-        if not await self._store.empty(latest, to_micros(self._clock.now())):
+        self._passed = 0  # if keys are left, the next round starts from the first
+        if not await self._store.empty(latest, to_micros(self._clock.now())):  # (R7)
             return False
         for epoch in living[:-1]:
             await asyncio.to_thread(self._masters.destroy, epoch.number)
         await self._store.end(latest, to_micros(self._clock.now()))
-        await self.renew()
+        await self.renew()  # (R6)
         _log.info("epoch ended", extra={"epoch": latest - 1})
         return True
 
     def _rewrapped(self, key: WrappedKey, epoch: int) -> Rewrapped | None:
         try:
             return Rewrapped(key.dialog, key.wrapped, self._vault.rewrap(key.wrapped, key.dialog_id, epoch))
-        except Unopenable:  # it was altered; with its master a backup could still mend it, so the operator decides
-            _log.error("a key cannot be rewrapped; restore it, or erase", extra={"dialog": key.dialog_id})
+        except Unopenable:  # it was altered; the old master stays, because a backup of the key may still open with it
+            _log.error("key cannot be rewrapped; restore or erase the dialog", extra={"dialog": key.dialog_id})
             return None
 
     def _age(self, epoch: Epoch) -> timedelta:

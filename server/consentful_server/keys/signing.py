@@ -1,10 +1,22 @@
-"""The keys that receipts and reports are signed with. The latest signs; those before it can still be verified with.
+"""The keys that sign receipts and reports. The latest one signs; signatures of earlier ones can still be verified.
 
-    signing.pem, signing-0002.pem …     private (Ed25519); only the latest is there
-    signing.jwk, signing-0002.jwk …     the public halves of those that signed before it
+    signing.pem, signing-0002.pem …     private keys (Ed25519); only the latest one exists
+    signing.jwk, signing-0002.jwk …     the public halves of earlier ones
 
-They lie among the other roots. Replacing one writes what is new before it destroys what is old, so that a crash at any
-point leaves a key to sign with, and none that could no longer be verified with.
+They lie among the other roots. Replacing the key, and what a crash after each step leaves:
+
+    1. write the public half of the present key      the present key still signs
+    2. create the next private key                   both exist; the later one signs
+    3. record its check value (`deployment`)         the same, and a start accepts it
+    4. destroy the earlier private key               done
+
+So there is always a key that signs, and none whose signatures cannot be verified. Other processes load the new key
+within 30 s (housekeeping); until then they sign with the earlier one.
+
+Threads: `Signer.sign` is called on the event loop and on the store's writer thread, `renew` on the event loop.
+
+(R1) A key is replaced while another thread signs: the key and the header that names it are one tuple, read once, so a
+     signature never carries the `kid` of another key.
 """
 
 import re
@@ -26,13 +38,13 @@ from .files import destroy_file, read_private, sync_folder, write_new
 _FIRST: Final = "signing"
 _NAME: Final = re.compile(r"signing(?:-(\d+))?")
 _EDDSA: Final = jws.Algorithms("EdDSA")
-"""Also of what is signed from now on: those who verify receipts may not know its name of RFC 9864, `Ed25519`, yet."""
+"""`EdDSA` also in new signatures: verifiers of receipts may not know the name of RFC 9864, `Ed25519`, yet."""
 
 Jwk = dict[str, Any]
 
 
 class SigningKeys(msgspec.Struct, frozen=True):
-    """The key that signs, its number, and the public halves of those before it."""
+    """The key that signs, its number, and the public halves of earlier ones."""
 
     number: int
     key: Ed25519PrivateKey
@@ -43,29 +55,32 @@ class SigningKeys(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """How the key is called, in the folder and among the facts."""
+        """The key's name, as a file and among the facts."""
         return _name(self.number)
 
 
 class Signer:
-    """Signs as compact JWS (RFC 7515, EdDSA of RFC 8037), and publishes the keys to verify it with."""
+    """Signs compact JWS (RFC 7515, EdDSA of RFC 8037), and publishes the public keys (RFC 7517)."""
 
     def __init__(self, keys: SigningKeys) -> None:
         self.renew(keys)
 
     def renew(self, keys: SigningKeys) -> None:
-        """Sign with this key from now on, and publish those before it."""
+        """Sign with this key from now on; publish it, and earlier ones."""
         self.jwk: Jwk = _public(keys.key.public_key())
         self.jwks: Sequence[Jwk] = (self.jwk, *keys.retired)
-        self._key = OKPKey(keys.key, self.jwk)  # told its public JWK, so that joserfc makes none of the private key
-        self._published = KeySet([OKPKey.import_key(jwk) for jwk in self.jwks])
-        self._header = {"alg": "EdDSA", "kid": self.jwk["kid"], "typ": "consent-receipt+jwt"}
+        self._published = KeySet([OKPKey.import_key(jwk) for jwk in self.jwks])  # before anything is signed with it
+        header = {"alg": "EdDSA", "kid": self.jwk["kid"], "typ": "consent-receipt+jwt"}
+        # Given its public JWK, joserfc does not make a JWK of the private key.
+        self._signing = header, OKPKey(keys.key, self.jwk)  # (R1)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(self._header, dict(claims), self._key, registry=_EDDSA)
+        """Return the claims as a compact JWS, signed with the latest key."""
+        header, key = self._signing  # (R1)
+        return jwt.encode(header, dict(claims), key, registry=_EDDSA)
 
     def verified(self, token: str) -> dict[str, Any]:
-        """Return what was signed, by this key or one before it.
+        """Return the claims of a token that this key or an earlier one signed.
 
         Raises:
             JoseError: If it is malformed, or none of them signed it.
@@ -74,7 +89,7 @@ class Signer:
 
 
 def create(folder: Path) -> None:
-    """Make the first key, unless there is one."""
+    """Create the first key, unless one exists."""
     if not any(_numbered(folder, "pem")):
         _make(folder, 1)
 
@@ -83,7 +98,7 @@ def load(folder: Path) -> SigningKeys:
     """Return the keys.
 
     Raises:
-        BadKeys: If there is none to sign with, or one is malformed or readable by anyone but its owner.
+        BadKeys: If there is no private key, or one is malformed or readable by others than its owner.
     """
     number, path = max(_numbered(folder, "pem"), default=(1, folder / f"{_FIRST}.pem"))
     before = sorted(_numbered(folder, "jwk"), reverse=True)
@@ -91,7 +106,7 @@ def load(folder: Path) -> SigningKeys:
 
 
 def replace(folder: Path) -> SigningKeys:
-    """Make the next key, and keep of the present one its public half; its private half is there until `retire`.
+    """Create the next key, and keep the public half of the present one; its private half stays until `retire`.
 
     Raises:
         BadKeys: As `load` does.
@@ -104,19 +119,19 @@ def replace(folder: Path) -> SigningKeys:
 
 
 def retire(folder: Path) -> None:
-    """Destroy the private half of every key but the latest."""
+    """Destroy the private half of every key except the latest."""
     *earlier, _ = sorted(_numbered(folder, "pem"))
     for _, path in earlier:
         destroy_file(path)
 
 
 def is_retired(path: Path) -> bool:
-    """Whether this is a private key whose place was taken by another in its folder."""
+    """Return whether the path names a private key that another one in its folder has replaced."""
     return path.suffix == ".pem" and path.with_suffix(".jwk").exists()
 
 
 def is_earlier(name: str, number: int) -> bool:
-    """Whether a name among the facts is that of a key before this number."""
+    """Return whether the name is that of a signing key with a lower number."""
     match = _NAME.fullmatch(name)
     return match is not None and int(match[1] or 1) < number
 
@@ -144,7 +159,7 @@ def _private(path: Path) -> Ed25519PrivateKey:
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadKeys(f"{path} is not an Ed25519 key in PKCS#8 PEM; put it back from the backup of the keys")
+        raise BadKeys(f"{path} is not an Ed25519 key in PKCS#8 PEM; restore it from the keys backup")
     return key
 
 
@@ -154,11 +169,11 @@ def _retired(path: Path) -> Jwk:
     except (ValueError, TypeError, KeyError, JoseError):
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise BadKeys(f"{path} is not an Ed25519 public key as a JWK; put it back from the backup of the keys")
+        raise BadKeys(f"{path} is not an Ed25519 public key as a JWK; restore it from the keys backup")
     return _public(key)
 
 
 def _public(key: Ed25519PublicKey) -> Jwk:
-    """Return the public key as a JWK (RFC 7517), named by its thumbprint (RFC 7638)."""
+    """Return the public key as a JWK (RFC 7517) whose `kid` is its thumbprint (RFC 7638)."""
     jwk = OKPKey.import_key(key)
     return dict(jwk.as_dict(kid=jwk.thumbprint(), use="sig", alg="EdDSA"))

@@ -1,8 +1,10 @@
-"""What a store keeps of keys: facts that identify the root keys, and the epochs of the master key. Nothing is secret.
+"""What a store keeps about keys: facts that identify the root keys, and the epochs of the master key. None is secret.
 
-Promises of the epochs. Once an epoch has begun, no key is kept under an earlier one. Once one is empty, neither the
-database nor its log holds a key under it or any before it, ever again. Once one has ended, the erasures made under it
-are complete.
+Promises of the epochs:
+
+- After `begin`, no key is stored under an earlier epoch.
+- After `empty`, neither the database nor its log ever again holds a key under an earlier epoch.
+- After `end`, the erasures of earlier epochs are complete.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ import msgspec
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """One epoch. Times are microseconds since the epoch."""
+    """One epoch. Times are microseconds since the epoch (UTC)."""
 
     number: int
     begun_at: int
@@ -21,7 +23,7 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class WrappedKey(NamedTuple):
-    """The key of a stored dialog, as it is stored."""
+    """The key of a stored dialog: its internal number, its id, and the wrapped key."""
 
     dialog: int
     dialog_id: str
@@ -29,7 +31,7 @@ class WrappedKey(NamedTuple):
 
 
 class Rewrapped(NamedTuple):
-    """A dialog's key as it was, and under a later master."""
+    """A dialog's key as it was stored, and wrapped under a later master."""
 
     dialog: int
     before: bytes
@@ -40,43 +42,45 @@ class EpochStore(Protocol):
     """The store's epochs."""
 
     async def all(self) -> list[Epoch]:
-        """Return every epoch, the first at first."""
+        """Return every epoch, oldest first."""
         ...
 
     async def begin(self, number: int, at: int, facts: Mapping[str, bytes]) -> None:
-        """Begin an epoch, and state the facts with which its master can be checked; one that has begun goes on."""
+        """Record that an epoch has begun, with the facts that identify its master. Recorded ones stay as they are."""
         ...
 
     async def keys_before(self, epoch: int, after: int, limit: int) -> list[WrappedKey]:
-        """Return keys that are wrapped under an earlier epoch, of dialogs whose internal number is above `after`."""
+        """Return keys that are wrapped under earlier epochs, of dialogs with a number above `after`, in ascending
+        order.
+        """
         ...
 
     async def rewrap(self, keys: Sequence[Rewrapped]) -> None:
-        """Overwrite these keys in place; one that was erased or rewrapped meanwhile stays as it is."""
+        """Overwrite these keys in place; one that was erased or rewrapped since it was read stays as it is."""
         ...
 
     async def left(self, epoch: int) -> int:
-        """Return how many keys are wrapped under an earlier epoch than this."""
+        """Return how many keys are wrapped under earlier epochs."""
         ...
 
     async def empty(self, epoch: int, at: int) -> bool:
-        """Whether no key, nor a copy of one in the log, is left of earlier epochs than this; then that is on record."""
+        """Remove the copies of earlier keys from the store's log, and record that; return False if one may be left."""
         ...
 
     async def end(self, epoch: int, at: int) -> None:
-        """Put on record that the masters of earlier epochs than this are gone: what was erased is complete."""
+        """Record that the masters of earlier epochs are destroyed: their erasures are complete."""
         ...
 
     async def incomplete(self) -> int:
-        """Return how many erasures an earlier copy of the key could undo, together with a master that is there."""
+        """Return how many erased dialogs could be opened with an earlier copy of their key and an existing master."""
         ...
 
 
 class FactStore(Protocol):
-    """The store's facts. One that was stated is never changed."""
+    """The store's facts. A recorded fact is never changed."""
 
     async def all(self) -> dict[str, bytes]: ...
 
     async def state(self, facts: Mapping[str, bytes]) -> None:
-        """Add facts; one that is known already stays as it is."""
+        """Record facts; one whose name is known stays as it is."""
         ...

@@ -1,9 +1,27 @@
-"""The vault: every dialog is sealed under a key of its own, so destroying the key erases the dialog.
+"""The vault: every dialog is sealed under its own key, so destroying that key erases the dialog.
 
-AES-256-GCM throughout. A dialog's random key never encrypts anything itself: HKDF-Expand (RFC 5869 §2.3; the
-key is uniform already, §3.3) gives one subkey for each use. The key is stored wrapped under a master key.
-Everything sealed is bound (associated data) to the format's version, the deployment, the field, the dialog's id
-and the digest of its consent record: rows cannot be swapped, nor purposes edited.
+    master key of an epoch ──wraps──► the dialog's key ──HKDF──► subkeys: texts, customer, metadata, content, withdrawal
+
+Seals and wrapped keys are AES-256-GCM with a random 96-bit nonce. A dialog's key is random and encrypts nothing itself:
+HKDF-Expand derives one subkey for each use (RFC 5869 §2.3; without Extract, because the key is uniform, §3.3). The
+associated data of a seal are the format's version, the deployment, the field, the dialog's id and the digest of its
+consent record, so rows cannot be swapped and purposes cannot be edited.
+
+    wrapped key (64 bytes)   epoch (4, big-endian) | nonce (12) | key (32) | tag (16); zeros once the key is destroyed
+    seal                     nonce (12) | ciphertext | tag (16)
+
+State: the masters by epoch, and the latest epoch, under which new keys are wrapped.
+
+Threads: `renew` runs on the event loop; all other methods run on the event loop, the writer's thread and the readers'
+threads at the same time. There is no lock: `renew` replaces the dict `_masters`, and `_master` adds one item to it,
+which is atomic under the GIL.
+
+(R1) Another process has begun an epoch: a key under a later epoch than the latest makes `_master` look the masters up
+     again. A key under an earlier, destroyed one does not.
+(R2) `renew` replaces the dict while another thread looks a master up: that thread adds to the old dict and uses it for
+     its own call. It cannot bring a dropped master back; at worst, the same master is looked up once more.
+(R3) `renew` is interrupted between its two assignments: `wrap` takes at least the epoch that the store demands, so it
+     never uses an epoch whose master is gone.
 """
 
 import base64
@@ -24,22 +42,22 @@ KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _EPOCH_BYTES: Final = 4
 WRAPPED_BYTES: Final = _EPOCH_BYTES + _NONCE_BYTES + KEY_BYTES + 16
-"""Length of every wrapped key: epoch, nonce, key, tag. It never changes, so that a key is overwritten in place."""
+"""Length of every wrapped key. It never changes, so that a key can be overwritten in place."""
 
 SHREDDED: Final = bytes(WRAPPED_BYTES)
-"""What is left of a key that was destroyed."""
+"""A destroyed key."""
 
 Random: TypeAlias = Callable[[int], bytes]
 Masters: TypeAlias = Callable[[], Mapping[int, bytes]]
-"""Returns every master that there is now."""
+"""Returns all masters that exist now, by epoch."""
 
 
 class Unopenable(Exception):  # noqa: N818 - named for what it says of the seal
-    """The key was destroyed, or what is sealed, its record or its place was altered."""
+    """The key was destroyed; or the seal, the consent record or the dialog's id was altered."""
 
 
 class DialogKey:
-    """One dialog's key. It lives as long as the call that needs it."""
+    """The key of one dialog. Discard it after the call that needs it."""
 
     __slots__ = ("_key",)
 
@@ -50,35 +68,35 @@ class DialogKey:
         return "DialogKey(…)"
 
     def subkey(self, use: str) -> bytes:
-        """Return 32 bytes for one use only (HKDF-Expand with a single block)."""
+        """Return the 32-byte subkey for one use (HKDF-Expand with a single block)."""
         return hmac.digest(self._key, b"consentful/1/" + use.encode() + b"\x01", "sha256")
 
     def digest(self, content: bytes) -> bytes:
-        """Return the keyed digest of the content: comparable while the key lives, meaningless after."""
+        """Return the keyed digest of the content: comparable while the key exists, meaningless afterwards."""
         return hmac.digest(self.subkey("content"), content, "sha256")
 
     def withdrawal_code(self) -> str:
-        """Return the customer's code: 128 bits in base32 (RFC 4648 §6), in groups that can be read aloud."""
+        """Return the customer's withdrawal code: 128 bits in base32 (RFC 4648 §6), in groups of five."""
         code = base64.b32encode(self.subkey("withdrawal")[:16]).decode().rstrip("=")
         return "-".join(code[start : start + 5] for start in range(0, len(code), 5))
 
 
 def withdrawal_hash(code: str) -> bytes:
-    """Return what is stored of a withdrawal code. Spaces, hyphens and case do not matter."""
+    """Return the hash of a withdrawal code, as stored. Spaces, hyphens and case are ignored."""
     letters = "".join(code.split()).replace("-", "").upper()
     return hashlib.sha256(b"consentful/1/withdrawal-code/" + letters.encode()).digest()
 
 
 def epoch_of(wrapped: bytes) -> int:
-    """Return the epoch that a key is wrapped under."""
+    """Return the epoch under which a key is wrapped; 0 for a destroyed key."""
     return int.from_bytes(wrapped[:_EPOCH_BYTES], "big")
 
 
 class Vault:
-    """Makes, wraps and unwraps dialog keys, and seals and opens with them.
+    """Creates, wraps and unwraps dialog keys; seals and opens fields with them.
 
-    `masters` maps an epoch to its 32-byte wrapping key; new keys are wrapped under the latest. A key under an unknown
-    one makes it `look` again: another process may have begun an epoch.
+    `masters` maps an epoch to its 32-byte master key. `look` returns the masters that exist now; it is called for a key
+    under a later epoch.
     """
 
     def __init__(
@@ -94,18 +112,19 @@ class Vault:
         self.renew(masters)
 
     def renew(self, masters: Mapping[int, bytes]) -> None:
-        """Have these masters from now on, and no others."""
+        """Use exactly these masters from now on."""
         self._masters = {epoch: AESGCM(master) for epoch, master in masters.items()}
-        self._epoch = max(masters)
+        self._epoch = max(masters)  # (R3)
 
     def new_key(self) -> DialogKey:
+        """Return a new random key for a dialog."""
         return DialogKey(self._random(KEY_BYTES))
 
     def wrap(self, key: DialogKey, dialog_id: str, least: int = 0) -> bytes:
-        """Return the key as it is stored: `WRAPPED_BYTES` long, readable only with the master.
+        """Return the key wrapped under the latest epoch, or `least` if that is later: `WRAPPED_BYTES` long.
 
         Raises:
-            Unopenable: If it must be under the master of `least` at least, and there is none.
+            Unopenable: If the epoch has no master.
         """
         epoch = max(self._epoch, least)
         master = self._master(epoch)
@@ -116,7 +135,7 @@ class Vault:
         return prefix + nonce + master.encrypt(nonce, key._key, self._bound("key", dialog_id, prefix))  # pyright: ignore[reportPrivateUsage]
 
     def rewrap(self, wrapped: bytes, dialog_id: str, epoch: int) -> bytes:
-        """Return the same key under the master of this epoch or a later one, at the same length.
+        """Return the key wrapped under this epoch or a later one, at the same length.
 
         Raises:
             Unopenable: As `unwrap` does.
@@ -127,7 +146,7 @@ class Vault:
         """Return the dialog's key.
 
         Raises:
-            Unopenable: If it was destroyed, its master is gone, or it belongs to another dialog.
+            Unopenable: If it was destroyed, its master was destroyed, or it belongs to another dialog.
         """
         epoch, sealed = wrapped[:_EPOCH_BYTES], wrapped[_EPOCH_BYTES:]
         master = None if wrapped == SHREDDED else self._master(epoch_of(wrapped))
@@ -136,23 +155,24 @@ class Vault:
         return DialogKey(_open(master, sealed, self._bound("key", dialog_id, epoch)))
 
     def seal(self, key: DialogKey, field: Field, plain: bytes, dialog_id: str, record: bytes) -> bytes:
-        """Return the bytes sealed for this field of this dialog under this consent record (its digest)."""
+        """Return the plaintext sealed for this field of this dialog; `record` is the digest of its consent record."""
         nonce = self._random(_NONCE_BYTES)
         return nonce + AESGCM(key.subkey(field)).encrypt(nonce, plain, self._bound(field, dialog_id, record))
 
     def open(self, key: DialogKey, field: Field, sealed: bytes, dialog_id: str, record: bytes) -> bytes:
-        """Return what was sealed.
+        """Return the plaintext of a seal.
 
         Raises:
-            Unopenable: If the seal, the dialog's id or its consent record is not what it was.
+            Unopenable: If the seal, the dialog's id or its consent record was altered.
         """
         return _open(AESGCM(key.subkey(field)), sealed, self._bound(field, dialog_id, record))
 
     def _master(self, epoch: int) -> AESGCM | None:
-        """Return the master of an epoch; one later than all that are known is looked for."""
-        if epoch > self._epoch and epoch in (masters := self._look()):
-            self._masters = self._masters | {epoch: AESGCM(masters[epoch])}
-        return self._masters.get(epoch)
+        """Return the master of an epoch; None if it does not exist."""
+        known = self._masters
+        if epoch > self._epoch and epoch not in known and epoch in (masters := self._look()):  # (R1)
+            known[epoch] = AESGCM(masters[epoch])  # (R2)
+        return known.get(epoch)
 
     def _bound(self, field: str, dialog_id: str, record: bytes) -> bytes:
         return _encode([VERSION, self._deployment, field, dialog_id, record])

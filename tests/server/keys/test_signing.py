@@ -5,9 +5,11 @@ import json
 import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 
 from consentful_server.errors import BadKeys
 from consentful_server.keys import signing
@@ -52,6 +54,22 @@ def test_a_receipt_is_verified_with_the_published_key_alone(folder: Path) -> Non
     assert verified(receipt, signer.jwk) == {"sub": "cus_x"}
     assert header_of(receipt) == {"alg": "EdDSA", "kid": signer.jwk["kid"], "typ": "consent-receipt+jwt"}
     assert not any("d" in jwk for jwk in signer.jwks)
+
+
+def test_a_token_that_is_signed_while_the_key_is_replaced_names_the_key_that_signed_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = Signer(signing.load(folder))
+    signed: list[str] = []
+
+    def key_set(keys: list[Any]) -> KeySet:
+        signed.append(signer.sign({"sub": "cus_x"}))  # as the writer's thread may, between two lines of `renew`
+        return KeySet(keys)
+
+    monkeypatch.setattr(signing, "KeySet", key_set)
+    signer.renew(signing.replace(folder))
+
+    assert [verified(token, *signer.jwks) for token in signed] == [{"sub": "cus_x"}]
 
 
 _OLD_KEY = {

@@ -110,3 +110,39 @@ def test_a_withdrawal_code_can_be_read_aloud_and_typed_back() -> None:
 
 def test_no_repr_shows_a_key() -> None:
     assert repr(DialogKey(MASTER)) == "DialogKey(…)"
+
+
+def test_the_master_of_a_later_epoch_is_looked_up_once() -> None:
+    looked: list[int] = []
+
+    def look() -> dict[int, bytes]:
+        looked.append(len(looked))
+        return {1: MASTER, 2: MASTER[::-1]}
+
+    later = Vault(b"deployment", {1: MASTER, 2: MASTER[::-1]})
+    wrapped = [later.wrap(later.new_key(), dialog_id) for dialog_id in ("d-1", "d-2", "d-3")]
+    vault = Vault(b"deployment", {1: MASTER}, look=look)
+
+    for dialog_id, key in zip(("d-1", "d-2", "d-3"), wrapped, strict=True):
+        vault.unwrap(key, dialog_id)
+
+    assert looked == [0]
+
+
+def test_a_look_up_while_the_masters_are_renewed_brings_no_dropped_master_back() -> None:
+    old, middle, new = ({epoch: bytes([epoch]) * 32} for epoch in (1, 2, 3))
+    earlier = Vault(b"deployment", old)
+    dropped = earlier.wrap(earlier.new_key(), "d-1")
+    between = Vault(b"deployment", middle)
+    wrapped = between.wrap(between.new_key(), "d-2")
+
+    def look() -> dict[int, bytes]:
+        vault.renew(middle | new)  # as the event loop does while this thread reads the files
+        return old | middle
+
+    vault = Vault(b"deployment", old, look=look)
+    vault.unwrap(wrapped, "d-2")
+
+    with pytest.raises(Unopenable):
+        vault.unwrap(dropped, "d-1")
+    assert len(vault.wrap(vault.new_key(), "d-3")) == WRAPPED_BYTES
