@@ -1,1 +1,1 @@
-"""Who read, exported, erased or changed what, and when: a log that only grows (GDPR art. 32, 33)."""
+"""The access log: who read, exported, erased or changed what, and when. It is append-only (GDPR art. 32, 33)."""

@@ -1,8 +1,24 @@
-"""The access log's entries, and the chain that they are links of. Pure.
+"""The access log's entries, and the hash chain that makes changes to them visible. Pure.
 
-Each entry carries a MAC over itself and the link before it, under a key that is not in the database: none can be
-changed, removed, inserted or moved without breaking every later one. The head, sealed apart, tells where the chain
-ends. What a filter looked for is only committed to; the values lie in a table beside the log, and can be erased.
+    FIRST_LINK ◄── link 1 ◄── link 2 ◄── … ◄── link n ◄── head (number n, link n, seal)
+
+    link i = HMAC(key, entry i, link i-1)        seal = HMAC(key, n, link n)        the key is not in the database
+
+Whoever can write to the database, but has no key, can do the following, and `AccessLog.check` finds it:
+
+    change, remove, insert or move an entry    the next link does not follow
+    remove the last entries                    the head names an entry that does not exist, or its seal is wrong
+    alter or delete the head                   its seal is wrong; the next entry follows `_NOTHING` instead
+    append with SQL                            there is an entry after the head, or the link is wrong
+
+They can also put back an older copy of the whole log with its own head: that passes, unless the head was recorded
+elsewhere. The server therefore writes the head into its own log every hour (`Housekeeping.anchor`), and `check` takes
+such a head as its anchor.
+
+What a filter looked for is not in the entry, only a commitment to it (`commitments`). The values stand beside the log
+and are erased with the customer, which breaks no link.
+
+A store computes `follow` inside the transaction that inserts the entry, so two writers cannot follow the same link.
 """
 
 import hmac
@@ -39,28 +55,32 @@ Action: TypeAlias = Literal[
 ]
 """`….streamed` is written before the first byte of a stream, `….sent` after the last, with its dialogs.
 
-`dialog.…` but for `dialog.read` is an erasure, for that reason.
+`dialog.…` is an erasure for that reason, except `dialog.read`.
 """
 
 BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed"})
+"""A stream has begun; its `SENT` entry has the same subject."""
 SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent"})
 HANDED_OUT: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
-"""Entries whose dialogs somebody got to see."""
+"""Entries whose dialogs were disclosed to a reader."""
 
 _MAC: Final = "sha256"
 FIRST_LINK: Final = bytes(32)
-"""What the first entry follows."""
+"""The link before the first entry."""
 
 _NOTHING: Final = bytes([255]) * 32
+"""The link before an entry whose predecessor cannot be trusted. No chain produces it, so `breaks` reports the entry."""
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who does something: a credential, a customer with a code, an operator at the command line, the service itself."""
+    """Who acts: a credential, a customer with a withdrawal code, an operator at the command line, or the service
+    itself.
+    """
 
     name: str
     kind: Kind = "credential"
     request: str | None = None
-    """The id of the HTTP request, which its answer carried as `Request-Id`."""
+    """The id of the HTTP request, as in the response's `Request-Id` header."""
 
 
 CUSTOMER: Final = Actor("customer", "customer")
@@ -69,10 +89,11 @@ SERVICE: Final = Actor("service", "service")
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """One thing that was done with what is kept. `at` is microseconds since the epoch.
+    """One event. `at` is in microseconds since the epoch.
 
-    `dialogs` are the internal numbers of the dialogs that it was done with, as `pack` makes them; `subject` is the id
-    of the stream, privacy request, key or notice that it is about. `filters` are names; `commitment` binds the values.
+    `dialogs` are the internal numbers of the dialogs concerned, as `pack` encodes them. `subject` is the id of the
+    stream, privacy request, key or notice. `filters` are the filters' names; `commitment` binds their values. `rows`
+    counts messages or dialogs.
     """
 
     number: int
@@ -89,14 +110,14 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """An entry in its place."""
+    """An entry with its link."""
 
     entry: Entry
     link: bytes
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The last link. Written down elsewhere, `12:9f…` proves later that nothing up to there was altered since."""
+    """The end of the chain. Recorded elsewhere as `12:9f…`, it later proves that no entry up to there was altered."""
 
     number: int = 0
     link: bytes = FIRST_LINK
@@ -107,34 +128,34 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def next_number(claimed: Head, last: int) -> int:
-    """Return the number of the next entry, where the head claims one and the last entry has this number.
+    """Return the number of the next entry, given the head's number and the number of the last entry.
 
-    A head that somebody altered stops nobody, least of all an erasure: the entry gets the next free number.
+    An altered head must not stop an erasure, so the entry gets the next free number, and `check` reports the head.
     """
     return max(claimed.number, last) + 1
 
 
 def actual_head(claimed: Head, last: int) -> Head:
-    """Return the head, or one that nobody sealed, at the entry that is the last one instead."""
+    """Return the head if it names the last entry; else an unsealed head at the last entry."""
     return claimed if claimed.number == last else Head(last)
 
 
 class Chain:
-    """Makes and checks links."""
+    """Computes and verifies links with one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def follow(self, head: Head, entry: Entry) -> tuple[Link, Head]:
-        """Return the entry as the next link, and the head that it makes.
+        """Return the entry as the next link, and the new head.
 
-        After a head that is not ours there is no going on: the entry follows nothing, which every check finds.
+        If the head's seal is wrong, the entry follows `_NOTHING`: it is written, and every check reports it.
         """
         link = self._mac(b"link", head.link if self.made(head) else _NOTHING, _encode(entry))
         return Link(entry, link), Head(entry.number, link, self._seal(entry.number, link))
 
     def breaks(self, head: Head, links: Iterable[Link]) -> tuple[Head, int | None]:
-        """Return where the links lead from the head, and the number of the first that does not follow, if any."""
+        """Return the head after the links, and the number of the first link that does not follow; None if all do."""
         for link in links:
             expected, after = self.follow(head, link.entry)
             if link.entry.number != head.number + 1 or not hmac.compare_digest(expected.link, link.link):
@@ -143,7 +164,7 @@ class Chain:
         return head, None
 
     def made(self, head: Head) -> bool:
-        """Whether this chain made the head; the one of an empty log needs no making."""
+        """Return whether this chain sealed the head. The head of an empty log needs no seal."""
         return head.link == FIRST_LINK if not head.number else hmac.compare_digest(head.seal, self._seal_of(head))
 
     def _seal_of(self, head: Head) -> bytes:
@@ -165,4 +186,5 @@ def pack(numbers: Iterable[int]) -> bytes:
 
 
 def unpack(packed: bytes) -> BitMap:
+    """Return the bitmap that `pack` encoded."""
     return BitMap.deserialize(packed)

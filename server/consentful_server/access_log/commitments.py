@@ -1,7 +1,13 @@
-"""Commitments: values are bound now, and told for as long as they are wanted. Pure.
+"""Commitments to filter values: they bind a log entry to its values, and the values can be erased later. Pure.
 
-A random salt keys the commitment and lies sealed with the values: once those are erased, not even the root keys tell
-whether a guess is right.
+    commitment = HMAC-SHA-256(salt, values)                       in the entry, and so in the chain; stays
+    sealed     = AES-256-GCM(key, salt and values, commitment)    beside the log; erased with the customer
+
+The salt is random, and only `sealed` contains it. Without `sealed`, a commitment cannot be tested against a guess, even
+by someone who has the key. Without the key, `sealed` cannot be read. While both exist, `open` proves that the values
+are those of the entry: the commitment is the associated data, and is computed again.
+
+Each call creates its own salt and nonce, so calls from several threads need no lock.
 """
 
 import hmac
@@ -18,7 +24,7 @@ _NONCE_BYTES: Final = 12
 
 
 class Commitments:
-    """Commits to values, and seals them apart."""
+    """Commits to values, and seals them with one key."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -31,7 +37,7 @@ class Commitments:
         return commitment, nonce + self._cipher.encrypt(nonce, salt + plain, commitment)
 
     def open(self, commitment: bytes, sealed: bytes) -> dict[str, Any] | None:
-        """Return the values, or None if they are not those that were committed to."""
+        """Return the values; None if they are not those of the commitment."""
         try:
             opened = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], commitment)
         except (InvalidTag, ValueError):

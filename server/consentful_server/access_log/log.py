@@ -1,4 +1,25 @@
-"""The access log: what is done with what is kept is written down, read back, and held against its chain."""
+"""The access log: events are recorded, searched, and verified against the chain.
+
+An event takes one of two ways into the log:
+
+    write    disclosures: the entry is durable before the reader gets the data
+    note     changes: the store inserts the entry in the transaction that makes the change (GDPR art. 5(2))
+
+So nothing is disclosed or changed without an entry. An entry without a disclosure is possible: the reader's connection
+was lost, or the server died between the two.
+
+All methods run on the event loop; the store's transactions order the entries, also those of other processes.
+
+Races, and the line that closes each:
+
+(R1) Entries are appended while a search walks from newest to oldest: each block continues before the last number seen,
+     so new entries change neither the page nor its cursor.
+(R2) Entries are appended while `check` walks: it reads the head first, and ignores entries after it.
+(R3) A stream ends while `seen` walks: its `….sent` entry may be missed, its `….streamed` entry is not. The stream is
+     then reported as unfinished, so the answer errs towards more (GDPR art. 33).
+One race stays open: a customer is erased while somebody searches for that customer. The entry of the search may be
+written after the erasure; its sealed values then stay until the customer's next erasure.
+"""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, Final
@@ -14,14 +35,14 @@ from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
 from .views import LogEntry, Recipient, SeenDialog
 
 _BLOCK: Final = 2_000
-_BEFORE_ALL: Final = -(2**63)
-"""Before any number, also those that only a forger gives."""
-_LOOKED_AT: Final = 20_000
-"""How many entries one page of a search looks at before it answers with what it found so far."""
+_LOWEST_NUMBER: Final = -(2**63)
+"""Lower than every number, also than those that only a forger would use."""
+_MOST_EXAMINED: Final = 20_000
+"""Entries that one page of a search examines before it returns what it has found."""
 
 
 class _Draft(msgspec.Struct, frozen=True):
-    """An entry without its number. Satisfies `store.Note`."""
+    """An entry that has no number yet. Satisfies `store.Note`."""
 
     entry: Entry
     values: Values | None
@@ -35,14 +56,15 @@ class _Draft(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Entries, newest first, and the number before which to go on; None at the end."""
+    """Entries, newest first, and the number before which the next page begins; None at the end."""
 
     items: list[LogEntry]
     before: int | None
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """Dialogs that were seen, and the ids of streams that may have shown more: they run, or a crash cut them off.
+    """Disclosed dialogs, and the ids of unfinished streams, which may have disclosed more: they run, or a crash ended
+    them.
 
     `after` is where the next page begins; None at the end.
     """
@@ -53,7 +75,9 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What holding the log against its chain showed: how many entries hold, their head, and what does not."""
+    """The result of a verification: how many entries are intact, their head, and the first fault; None if there is
+    none.
+    """
 
     entries: int
     head: Head
@@ -61,7 +85,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class AccessLog:
-    """One deployment's access log."""
+    """The access log of one deployment."""
 
     def __init__(self, store: AccessLogStore, chain: Chain, commitments: Commitments, clock: Clock) -> None:
         self._store = store
@@ -79,7 +103,7 @@ class AccessLog:
         dialogs: Iterable[int] | None = None,
         subject: str | None = None,
     ) -> Note:
-        """Return an entry that is yet to be written. `wanted` are the filters and what they look for."""
+        """Return an entry that a store inserts with the change it records. `wanted` maps filters to their values."""
         commitment, sealed = self._commitments.make(wanted) if wanted else (None, b"")
         entry = Entry(
             number=0,
@@ -106,33 +130,34 @@ class AccessLog:
         dialogs: Iterable[int] | None = None,
         subject: str | None = None,
     ) -> None:
-        """Write an entry, durably: what it tells of is done only afterwards."""
+        """Record an event durably. Call this before the event takes effect."""
         note = self.note(by, action, wanted=wanted, rows=rows, dialogs=dialogs, subject=subject)
         await self._store.add(note)
 
-    async def forget(self, customer: str) -> None:
-        """Erase what filters looked for, of every entry that named the customer (pseudonym)."""
-        await self._store.forget(customer)
+    async def erase_values(self, customer: str) -> None:
+        """Erase the filter values of every entry that names the customer (pseudonym)."""
+        await self._store.erase_values(customer)
 
     async def head(self) -> Head:
-        """Return the last link, which proves later that nothing up to here was altered."""
+        """Return the head of the chain, which later proves that no entry up to here was altered."""
         return await self._store.head()
 
     async def search(
         self, trace: Trace, *, limit: int, before: int | None = None, about: BitMap | None = None
     ) -> Found:
-        """Return entries that fit, newest first; `about` names dialogs of which an entry must have one.
+        """Return matching entries, newest first; with `about`, only entries that concern one of these dialogs.
 
-        It may be fewer than the limit, even none, and still go on: a look at so many entries is enough for one page.
+        A page may hold fewer entries than `limit`, even none, and still have a next one: each page examines a bounded
+        number.
         """
         items: list[LogEntry] = []
-        looked_at = 0
-        while len(items) < limit and looked_at < _LOOKED_AT:
+        examined = 0
+        while len(items) < limit and examined < _MOST_EXAMINED:
             length = _BLOCK if about is not None else limit
             block = await self._store.newest(trace, before, length)
             for logged in block:
-                looked_at += 1
-                before = logged.link.entry.number
+                examined += 1
+                before = logged.link.entry.number  # (R1)
                 if about is None or _is_about(logged.link.entry, about):
                     items.append(self._shown(logged))
                 if len(items) == limit:
@@ -146,7 +171,10 @@ class AccessLog:
         return BitMap(await self._store.numbers_of(customer, dialog_id))
 
     async def seen(self, trace: Trace, *, after: int, limit: int) -> Sighting:
-        """Return the dialogs that entries which fit tell of, by internal number (GDPR art. 33)."""
+        """Return the dialogs that matching entries disclosed, by internal number (GDPR art. 33).
+
+        A stream counts if it began before `until`, even if it was sent later.
+        """
         dialogs, unfinished = BitMap(), list[str]()
         sent: dict[str, BitMap] = {}
         until = None if trace.until is None else to_micros(trace.until)
@@ -157,9 +185,9 @@ class AccessLog:
             if until is not None and entry.at >= until:
                 continue
             dialogs |= numbers
-            if entry.subject is not None and entry.action in BEGUN:  # and perhaps sent after `until`
+            if entry.subject is not None and entry.action in BEGUN:
                 dialogs |= sent.get(entry.subject, BitMap())
-                if entry.subject not in sent:
+                if entry.subject not in sent:  # (R3)
                     unfinished.append(entry.subject)
         numbers = [number for number in dialogs if number > after][:limit]
         seen = await self._store.seen(numbers)
@@ -167,7 +195,7 @@ class AccessLog:
         return Sighting([_seen(it) for it in seen], following, unfinished)
 
     async def recipients(self, dialogs: BitMap) -> list[Recipient]:
-        """Return which credentials saw something of these dialogs (GDPR art. 15(1)(c)), by name."""
+        """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name."""
         seen: dict[str, tuple[int, int, BitMap]] = {}
         async for entry in self._newest(Trace()):
             if entry.kind == "credential" and entry.action in HANDED_OUT and _is_about(entry, dialogs):
@@ -180,21 +208,23 @@ class AccessLog:
         ]
 
     async def check(self, anchor: Head | None = None) -> Check:
-        """Hold every entry against the chain, the values against their commitments, and all against the anchor."""
-        end = await self.head()
+        """Verify every entry against the chain, the stored values against their commitments, and all of it against the
+        anchor.
+        """
+        end = await self.head()  # (R2)
         at = Head()
         async for block in self._blocks(end.number):
             after, broken = self._chain.breaks(at, [logged.link for logged in block])
             at = after
             if broken is not None:
-                return Check(at.number, at, f"entry {broken} is not the one that was written there")
+                return Check(at.number, at, f"entry {broken} was altered, removed or inserted")
             if altered := next((it.link.entry.number for it in block if not self._holds(it)), None):
-                return Check(at.number, at, f"what entry {altered} looked for was altered")
+                return Check(at.number, at, f"the filter values of entry {altered} were altered")
             if fault := _misses(anchor, block):
                 return Check(at.number, at, fault)
         if not self._chain.made(end) or (at.number, at.link) != (end.number, end.link):
             return Check(
-                at.number, at, f"the log does not end with entry {at.number}: entries are gone, or are not ours"
+                at.number, at, f"the log should not end with entry {at.number}: entries were removed or forged"
             )
         if anchor is not None and anchor.number > at.number:
             return Check(at.number, at, f"the log ends before entry {anchor.number}")
@@ -208,22 +238,22 @@ class AccessLog:
             before = block[-1].link.entry.number
 
     async def _blocks(self, end: int) -> AsyncGenerator[list[Logged]]:
-        after = _BEFORE_ALL
+        after = _LOWEST_NUMBER
         while block := await self._store.links(after, _BLOCK):
             after = block[-1].link.entry.number
-            yield [logged for logged in block if logged.link.entry.number <= end]  # what came since, others check
+            yield [logged for logged in block if logged.link.entry.number <= end]  # (R2)
             if after >= end:
                 return
 
     def _holds(self, logged: Logged) -> bool:
-        """Whether the values are those that were committed to; values that were erased cannot be wrong."""
+        """Return whether the values are those of the entry's commitment; True if they were erased."""
         commitment = logged.link.entry.commitment
         if logged.sealed is None:
             return True
         return commitment is not None and self._commitments.open(commitment, logged.sealed) is not None
 
     def values_of(self, logged: Logged) -> dict[str, Any] | None:
-        """Return what an entry looked for, unless that was erased with the customer whom it named."""
+        """Return an entry's filter values; None if they were erased with the customer whom they named."""
         commitment = logged.link.entry.commitment
         if logged.sealed is None or commitment is None:
             return None
@@ -248,10 +278,10 @@ class AccessLog:
 
 
 def read_head(text: str) -> Head:
-    """Return a head that was written down as `number:hash`.
+    """Parse a head from `number:hash`.
 
     Raises:
-        BadRequest: If it is not one.
+        BadRequest: If the text is not a head.
     """
     number, separator, link = text.strip().partition(":")
     try:
@@ -268,11 +298,11 @@ def _is_about(entry: Entry, dialogs: BitMap) -> bool:
 
 
 def _misses(anchor: Head | None, block: list[Logged]) -> str | None:
-    """Return what is wrong if the anchor is in this block and another entry stands there."""
+    """Return the fault if the anchor's number is in this block and another entry has it."""
     if anchor is None or not block or not block[0].link.entry.number <= anchor.number <= block[-1].link.entry.number:
         return None
     there = block[anchor.number - block[0].link.entry.number].link
-    return None if there.link == anchor.link else f"entry {anchor.number} is another one than was anchored"
+    return None if there.link == anchor.link else f"entry {anchor.number} differs from the anchor"
 
 
 def _seen(dialog: Seen) -> SeenDialog:

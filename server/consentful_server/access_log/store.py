@@ -1,4 +1,4 @@
-"""Who saw, erased or changed what (GDPR art. 32, 33): a log that only grows, each entry chained to the one before."""
+"""The access log as a store keeps it: who read, erased or changed what (GDPR art. 32, 33), append-only and chained."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,29 +10,31 @@ from .chain import Head, Link
 
 
 class Values(msgspec.Struct, frozen=True):
-    """What the filters of an entry looked for, sealed. It is forgotten with the customer (pseudonym) that it names."""
+    """The filter values of an entry, sealed. They are erased with the customer (pseudonym) whom they name."""
 
     sealed: bytes
     customer: str | None
 
 
 class Note(Protocol):
-    """An entry on its way in, which finds its place inside the store's transaction."""
+    """An entry that is not written yet; the store numbers and chains it inside its transaction."""
 
     @property
-    def values(self) -> Values | None: ...
+    def values(self) -> Values | None:
+        """The sealed filter values; None if the event had no filter."""
+        ...
 
     def about(self, dialog: int) -> "Note":
-        """Return the note about the dialog of this internal number."""
+        """Return the note about the dialog with this internal number."""
         ...
 
     def follow(self, head: Head, number: int) -> tuple[Link, Head]:
-        """Return it as the next link, of this number, and the head that it makes."""
+        """Return the note as the next link, with this number, and the new head."""
         ...
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """What is looked for in the log: all of it must be true. Times are half-open."""
+    """A search of the log; an entry must match all fields. Times are half-open."""
 
     who: str | None = None
     action: str | None = None
@@ -41,14 +43,14 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """One entry as it is kept; `sealed` are its filters' values, unless they were erased."""
+    """One entry as it is stored; `sealed` are its filter values, None if there are none any more."""
 
     link: Link
     sealed: bytes | None
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A dialog by its internal number: whose it is (pseudonym), or that it was erased. Microseconds."""
+    """A dialog by its internal number: its customer (pseudonym), or None and when it was erased (microseconds)."""
 
     number: int
     dialog_id: str
@@ -57,35 +59,35 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class AccessLogStore(Protocol):
-    """The store's access log. What erases or changes something takes a note, and writes it in the same transaction."""
+    """The store's access log. Methods of other parts that take a `note` write it in their own transaction."""
 
     async def add(self, note: Note) -> None:
-        """Write an entry, durably."""
+        """Append an entry, durably."""
         ...
 
     async def head(self) -> Head:
-        """Return the last link.
+        """Return the head of the chain.
 
-        Where it is not the last entry's, the number is: somebody wrote past the store.
+        If somebody wrote to the log past the store, this is an unsealed head at the last entry (`chain.actual_head`).
         """
         ...
 
     async def links(self, after: int, limit: int) -> list[Logged]:
-        """Return entries in their order, after that number."""
+        """Return up to `limit` entries after this number, in ascending order."""
         ...
 
     async def newest(self, trace: Trace, before: int | None, limit: int) -> list[Logged]:
-        """Return entries that fit, from the newest to the oldest, before that number."""
+        """Return up to `limit` matching entries before this number, newest first."""
         ...
 
     async def numbers_of(self, customer: str | None, dialog_id: str | None) -> list[int]:
-        """Return the internal numbers of the dialogs of a customer (pseudonym), or of one dialog, stored or erased."""
+        """Return the internal numbers of a customer's (pseudonym) dialogs, or of one dialog, stored or erased."""
         ...
 
     async def seen(self, numbers: Sequence[int]) -> list[Seen]:
-        """Return what is known of dialogs by their internal numbers, in their order."""
+        """Return the stored and the erased dialogs with these internal numbers, in ascending order."""
         ...
 
-    async def forget(self, customer: str) -> None:
-        """Erase the values of every filter that named the customer; the commitments to them stay, and tell nothing."""
+    async def erase_values(self, customer: str) -> None:
+        """Erase the filter values that name the customer (pseudonym); the commitments stay and reveal nothing."""
         ...

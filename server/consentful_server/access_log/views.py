@@ -1,4 +1,4 @@
-"""What readers of the access log get."""
+"""The access log as its readers see it."""
 
 from datetime import datetime
 from typing import Any
@@ -7,10 +7,10 @@ import msgspec
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the access log: who did what, when.
+    """One entry of the access log: who did what, and when.
 
-    `filters` are what was asked for; `values`, what they looked for, is null once it was erased with the customer whom
-    it named. `dialogs` tells how many dialogs it was about; `link` chains it to the entry before.
+    `filters` are the names of the filters; `values` maps them to their values, and is null once these were erased with
+    the customer whom they named. `dialogs` counts the dialogs concerned; `link` chains the entry to the one before.
     """
 
     number: int
@@ -31,7 +31,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential that saw something of a customer (GDPR art. 15(1)(c)): first, last, of how many dialogs."""
+    """A credential that was shown data of a customer (GDPR art. 15(1)(c)): first and last time, and of how many
+    dialogs.
+    """
 
     who: str
     first_at: datetime
@@ -40,7 +42,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """A dialog that was seen. Of an erased one nobody knows any more whose it was."""
+    """A disclosed dialog. Once it is erased, `customer` is null: nothing stored tells whose it was."""
 
     dialog_id: str
     customer: str | None
