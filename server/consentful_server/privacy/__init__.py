@@ -1,1 +1,1 @@
-"""What the law asks for: requests of customers, retention, the ledger of erasures, the record of processing."""
+"""Rights of the data subject: access, portability, erasure (GDPR art. 15, 17, 20); retention; processing record."""

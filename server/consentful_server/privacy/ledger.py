@@ -1,8 +1,24 @@
-"""The ledger of erasures: a list, kept beside the keys, of every dialog that must not come back (GDPR art. 17).
+"""The erasure ledger: every dialog that was erased and must not come back (GDPR art. 17), in a file beside the keys.
 
-An erasure is written down, durably, before its transaction commits. At a start every entry is held against the
-database, before anything is served: what a crash left undone is finished, and what a restore from an older backup
-brought back is erased again. Entries need no closing mark: looking is cheap, and a mark could lie.
+    an erasure      ledger.add ──► ledger.sync (fdatasync) ──► COMMIT
+    every start     for each entry: is the dialog stored? erase it ──► serve
+
+The ledger is written before the database, so whatever stops an erasure, the next start completes it before anything is
+served: a crash between the two, a failed COMMIT, or a restored backup in which the dialog is still stored. It lies
+beside the keys because a backup of the data must not replace it. An entry is never marked as done: looking a dialog up
+is cheap, and a mark could be wrong after a restore.
+
+Threads: `add` and `sync` run on the store's writer thread. `open`, `close` and iteration run before and after it
+serves.
+
+Races, and the line that closes each:
+
+(R1) Several processes append: with O_APPEND, each entry is one `write` call, which other appends cannot split.
+(R2) A crash or a full disk cuts an entry short: its transaction did not commit. The entry is skipped when the ledger is
+     read, and the newline before the next entry keeps it apart.
+(R3) A job adds an entry and fails: the entry stays. A later start erases a dialog whose erasure was requested and
+     refused with an error; the client was told to retry it anyway.
+(R4) The ledger's first entry is written, and the power fails: `open` syncs the folder, so the file itself is durable.
 """
 
 import errno
@@ -15,12 +31,14 @@ import msgspec
 
 from ..archive.store import Reason
 from ..errors import BadKeys
+from ..keys.files import sync_folder
 
 NAME: Final = "erasures.ledger"
+"""The file's name in the keys folder."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """One erasure. `at` is microseconds since the epoch."""
+    """One erasure. `at` is in microseconds since the epoch."""
 
     dialog_id: str
     reason: Reason
@@ -28,7 +46,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """An append-only file of JSON lines. Several processes may append: each line is one write."""
+    """An append-only file of JSON objects, one a line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +54,7 @@ class Ledger:
         self._unsynced = False
 
     def open(self) -> None:
-        """Make ready for writing, making the file if there is none.
+        """Open the file for appending; create it, durably, if it does not exist.
 
         Raises:
             BadKeys: If it cannot be written.
@@ -45,38 +63,39 @@ class Ledger:
             self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
         except OSError as error:
             raise BadKeys(
-                f"{self.path} cannot be written ({error.strerror}); erasures are written down there before they are "
-                "done, so let the server's user write to --keys-dir"
+                f"{self.path} cannot be written ({error.strerror}); each erasure is recorded there first, so let the "
+                "server's user write to --keys-dir"
             ) from None
+        sync_folder(self.path.parent)  # (R4)
 
     def add(self, entry: LedgerEntry) -> None:
-        """Write an erasure down. It is durable after `sync`.
+        """Append an entry. It is durable after `sync`.
 
         Raises:
-            OSError: If the disk is full, or fails.
+            OSError: If the disk is full or fails.
         """
         if self._file is None:
             raise RuntimeError("open the ledger before anything is erased")
-        line = b"\n" + _encode(entry) + b"\n"  # whatever a full disk cut short before it is a line of its own
-        if self._file.write(line) != len(line):
+        line = b"\n" + _encode(entry) + b"\n"  # (R2) the first newline ends an entry that was cut short
+        if self._file.write(line) != len(line):  # (R1) unbuffered: one system call
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._unsynced = True
 
     def sync(self) -> None:
-        """Make durable what was added; without anything added this costs nothing."""
+        """Make the added entries durable. Without new entries this does nothing."""
         if self._unsynced and self._file is not None:
             os.fdatasync(self._file.fileno())
-            self._unsynced = False
+            self._unsynced = False  # not if it raises: then the next transaction tries again
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
     def __iter__(self) -> Iterator[LedgerEntry]:
-        """Yield every entry; one that a crash or a full disk cut short was never committed upon, and is passed over."""
+        """Yield every entry; skip those that were cut short, whose transactions never committed."""
         with self.path.open("rb") as lines:
             for line in lines:
-                if line.endswith(b"}\n"):
+                if line.endswith(b"}\n"):  # (R2)
                     yield _decode(line)
 
 

@@ -1,4 +1,4 @@
-"""The record of processing activities (GDPR art. 30), made from what is configured and on offer."""
+"""The record of processing activities (GDPR art. 30), from the settings and the notices on offer."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from ..settings import Settings
 
 
 def processing_record(settings: Settings, wordings: Sequence[Wording]) -> str:
-    """Return the record as Markdown. It names what the service does; who the people are, the notices tell."""
+    """Return the record as Markdown: what the service does. Controller and contact come from the notices."""
     offered = [wording for wording in wordings if wording.retired_at is None]
     return "\n".join(
         [
@@ -63,5 +63,7 @@ def _rows(*rows: tuple[str, str]) -> list[str]:
 
 
 def _each(values: Iterable[str]) -> str:
-    """Return what is said, once each, in the order in which it is said; a cell's border is not for values."""
+    """Return the distinct values in their order, separated by semicolons; `|` would end a table cell, so it is
+    replaced.
+    """
     return "; ".join(dict.fromkeys(value.replace("|", "/") for value in values))

@@ -1,4 +1,33 @@
-"""What a customer may ask for: all that is held (GDPR art. 15, 20), and that it be erased (art. 17), provably."""
+"""A data subject's requests: access and portability (GDPR art. 15, 20), and erasure with a signed report (art. 17).
+
+The states of an erasure request:
+
+    pending      keys are overwritten, but the store's own files may hold an earlier copy of one; retried every 30 s
+      │ `residue` finds nothing
+      ▼
+    unreadable   no copy of a key is left in the store's files; a backup may hold one
+      │ the epoch of the erasure ends: its master key is destroyed (`keys.rotation`)
+      ▼
+    complete     no copy of a key can be opened anywhere
+
+Each state has its own signed report. The status changes with the epoch, in the store; the report of `complete` is
+signed by the next `retry`. Access and portability requests are `complete` when they are recorded.
+
+Everything runs on the event loop. The order of an erasure: erase the dialogs, erase the filter values that name the
+customer, read the store back (`residue`), sign, record. A crash before the last step leaves erased dialogs and no
+request: the caller got no answer and sends it again.
+
+Races, and the line that closes each:
+
+(R1) A dialog of the customer is stored while the others are erased: `_erase_all` looks again until there is none.
+(R2) Another request or a withdrawal erases the same dialog at the same time: erasing is idempotent, and each request
+     counts it.
+(R3) A dialog is erased while `disclose` sends the customer's data: it is left out.
+(R4) Two processes retry the same request: both read the store back and sign what they see; the later report replaces
+     the earlier one, and both are true.
+(R5) Two requests with one idempotency key arrive at the same time: both run, see R2. Only a request that arrives after
+     the first was recorded gets its outcome.
+"""
 
 import asyncio
 import hashlib
@@ -27,12 +56,13 @@ from ..reading.pages import Pages
 from .store import Disclosure, PrivacyRequest, RequestStore, Status
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
+"""How long an idempotency key returns the earlier outcome, in microseconds."""
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
 _EVERYTHING: Final = ReadScope(identify=True)
 
 
 class PrivacyRequests:
-    """Carries out privacy requests over the archive."""
+    """Executes privacy requests over the archive, and records each of them."""
 
     def __init__(
         self,
@@ -60,25 +90,25 @@ class PrivacyRequests:
         self._due_within = due_within // timedelta(microseconds=1)
 
     async def erase(self, customer_id: str, *, by: Actor, repeat_key: str | None = None) -> PrivacyRequest:
-        """Erase everything of one customer, look whether it is gone, and sign what was seen.
+        """Erase all dialogs of one customer, read the store back, and sign the result.
 
-        An unknown customer is no error: the outcome says that nothing was found. The same `repeat_key` of the same
-        credential within 24 hours gets the earlier outcome; without one every request runs anew.
+        An unknown customer is not an error: the outcome counts no dialogs. The same `repeat_key` from the same
+        credential within 24 hours returns the earlier outcome; without one, every request is executed.
         """
         key = None if repeat_key is None else hashlib.sha256(f"{by.name}\0{repeat_key}".encode()).digest()
         now = to_micros(self._clock.now())
-        if key is not None and (earlier := await self._store.repeated(key, now - _REPEATABLE_FOR)):
+        if key is not None and (earlier := await self._store.repeated(key, now - _REPEATABLE_FOR)):  # (R5)
             return earlier
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by)
-        await self._access_log.forget(customer)
+        await self._access_log.erase_values(customer)
         return await self._conclude(erased, by, now, key)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
-        """Erase one dialog, whoever's, look whether it is gone, and sign what was seen.
+        """Erase one dialog of any owner, read the store back, and sign the result.
 
         Raises:
-            NotFound: If there is none.
+            NotFound: If the dialog does not exist.
         """
         erasure = await self._archive.erase(dialog_id, "requested", by=by)
         return await self._conclude({dialog_id: erasure.tombstone.messages}, by, to_micros(self._clock.now()), None)
@@ -86,7 +116,10 @@ class PrivacyRequests:
     async def disclose(
         self, customer_id: str, kind: Disclosure, *, by: Actor
     ) -> tuple[PrivacyRequest, list[Recipient], AsyncGenerator[KeptDialog]]:
-        """Return the request for one customer's data, on record, who saw some of it, and all of it by dialog."""
+        """Record the request, and return it with its recipients (GDPR art. 15(1)(c)) and all dialogs of the customer.
+
+        The dialogs are read one at a time while they are iterated over.
+        """
         held = await self._dialogs.of_customer(self._archive.pseudonym(customer_id))
         now = to_micros(self._clock.now())
         request = PrivacyRequest(
@@ -107,7 +140,7 @@ class PrivacyRequests:
         return request, recipients, self._whole([dialog.dialog_id for dialog in held])
 
     async def notices(self, shown: Container[ShownNotice]) -> list[wire.Notice]:
-        """Return these notices as they were shown: purposes, retention, rights, and where to complain (art. 15(1))."""
+        """Return these notices: purposes, retention, rights, and where to complain (GDPR art. 15(1))."""
         return [
             wording.to_wire()
             for wording in await self._notices.all()
@@ -115,10 +148,10 @@ class PrivacyRequests:
         ]
 
     async def request(self, request_id: str, *, by: Actor) -> PrivacyRequest:
-        """Return a request and what came of it.
+        """Return a request with its outcome.
 
         Raises:
-            NotFound: If there is none of this id.
+            NotFound: If no request has this id.
         """
         request = await self._store.find(request_id)
         if request is None:
@@ -127,26 +160,27 @@ class PrivacyRequests:
         return request
 
     async def retry(self) -> list[PrivacyRequest]:
-        """Look again at what is still pending (GDPR art. 12(3)); return what still is, the first due at first.
+        """Read the store back for every pending request (GDPR art. 12(3)); return those that still are, the first due
+        first.
 
-        What became complete since is looked at once more, and signed as that.
+        Requests that became complete since are verified once more, and signed as complete.
         """
         for request in await self._store.ended():
             await self._settle(request)
         return [request for request in await self._store.pending() if not await self._settle(request)]
 
     async def _settle(self, request: PrivacyRequest) -> bool:
-        """Whether nothing is left of what was erased; then that is signed, and on record."""
+        """Verify a request; if no residue is left, sign and record that. Return whether it was settled."""
         dialog_ids = await self._store.erased_for(request.id)
         seen = await self._dialogs.residue(dialog_ids)
         if seen.is_none:
             status: Status = "complete" if request.status == "complete" else "unreadable"
-            report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))
+            report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))  # (R4)
             await self._store.settle(request.id, status, report)
         return seen.is_none
 
     async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
-        """Verify what was erased, sign what was seen, and put the request on record."""
+        """Read the store back, sign the result, and record the request."""
         seen = await self._dialogs.residue(list(erased))
         request_id = str(uuid7())
         status: Status = "unreadable" if seen.is_none else "pending"
@@ -170,22 +204,22 @@ class PrivacyRequests:
         return request
 
     async def _erase_all(self, customer: str, by: Actor) -> dict[str, int]:
-        """Erase until nothing is left, even if more is stored meanwhile; return the dialogs and their messages."""
+        """Erase until no dialog of the customer is stored; return the number of messages of each dialog by its id."""
         erased: dict[str, int] = {}
-        while held := await self._dialogs.of_customer(customer):
+        while held := await self._dialogs.of_customer(customer):  # (R1)
             note = self._access_log.note(by, "dialog.requested")
             await asyncio.gather(*(self._dialogs.erase(it.dialog_id, "requested", note=note) for it in held))
-            erased |= {dialog.dialog_id: dialog.messages for dialog in held}
+            erased |= {dialog.dialog_id: dialog.messages for dialog in held}  # (R2) also those that others erased
         return erased
 
     async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
         for dialog_id in dialog_ids:
-            with suppress(Erased, NotFound):  # meanwhile
+            with suppress(Erased, NotFound):  # (R3)
                 _, dialog = await self._pages.whole(dialog_id, _EVERYTHING)
                 yield dialog
 
     def _report(self, request_id: str, status: Status, dialog_ids: list[str], seen: Residue) -> dict[str, Any]:
-        """Return what is signed: which dialogs, and what a reading of the files showed afterwards."""
+        """Return the claims of the report: which dialogs were erased, and what reading the store back found."""
         return {
             "iss": self._issuer,
             "iat": to_micros(self._clock.now()) // 1_000_000,

@@ -1,4 +1,4 @@
-"""What was asked for on behalf of customers (GDPR art. 15, 17, 20), and what came of it."""
+"""Privacy requests as a store keeps them (GDPR art. 15, 17, 20)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ Disclosure: TypeAlias = Literal["access", "portability"]
 
 
 class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on behalf of a customer, and what came of it; it does not tell of whom.
+    """A privacy request and its outcome. It does not name the customer.
 
-    `report` is a compact JWS over an erasure's verification. Times are microseconds since the epoch.
+    `report` is a compact JWS (RFC 7515) over an erasure's verification. Times are microseconds since the epoch.
     """
 
     id: str
@@ -40,10 +40,10 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestStore(Protocol):
-    """The store's record of privacy requests."""
+    """The store's privacy requests."""
 
     async def add(self, request: PrivacyRequest, erased: Sequence[str] = (), note: Note | None = None) -> None:
-        """Put a request on record, with the ids of the dialogs that were erased for it, and in the access log."""
+        """Record a request, the ids of the dialogs that were erased for it, and the access-log entry."""
         ...
 
     async def find(self, request_id: str) -> PrivacyRequest | None: ...
@@ -53,17 +53,19 @@ class RequestStore(Protocol):
         ...
 
     async def pending(self) -> list[PrivacyRequest]:
-        """Return the requests that were not carried out to the end yet, the one that is due first at first."""
+        """Return the requests that are still pending, the first due first."""
         ...
 
     async def ended(self) -> list[PrivacyRequest]:
-        """Return the erasures that became complete with the end of their epoch, and were not settled as such yet."""
+        """Return the erasures whose epoch has ended, but whose report does not say so yet."""
         ...
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
-        """Put on record what has come of a request since."""
+        """Record a request's new status and report."""
         ...
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
-        """Return the request that was received with this key, if that was since then (microseconds)."""
+        """Return the request with this key that was received last, if it was received at or after `since`
+        (microseconds).
+        """
         ...

@@ -207,7 +207,7 @@ async def test_keys_that_are_gone_are_not_made_anew(settings: Settings) -> None:
     for path in settings.keys_dir.iterdir():
         path.unlink()
 
-    with pytest.raises(BadKeys, match="put them back"):
+    with pytest.raises(BadKeys, match="restore them"):
         async with open_service(settings):
             pass
 
@@ -220,7 +220,7 @@ async def test_another_databases_keys_are_refused(settings: Settings, tmp_path: 
     mixed = Settings(data_dir=settings.data_dir, keys_dir=tmp_path / "other")
     before = (settings.data_dir / "consentful.db").read_bytes()
 
-    with pytest.raises(BadKeys, match="not the one this database was written with"):
+    with pytest.raises(BadKeys, match="not the one that this database was written with"):
         async with open_service(mixed):
             pass
 

@@ -279,7 +279,7 @@ class TestMigrate:
         (somewhere / "data").mkdir()
         (somewhere / "data" / "x.db").write_bytes(b"not a database " * 500)
 
-        assert "no SQLite database" in refuses(capsys, "migrate", "--database", "sqlite:///data/x.db")
+        assert "not an SQLite database" in refuses(capsys, "migrate", "--database", "sqlite:///data/x.db")
 
 
 async def start(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:

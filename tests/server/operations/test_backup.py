@@ -119,7 +119,7 @@ async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_pat
     with pytest.raises(BadKeys, match="not the one this database was written with"):
         put_back(copies, made.name, there)
     (copies / "data" / f"{made.name}.db").write_bytes(b"nothing that SQLite knows" * 100)
-    with pytest.raises(BadDatabase, match="no copy of the data"):
+    with pytest.raises(BadDatabase, match="not a data backup"):
         put_back(copies, made.name, there)
 
     assert not there.data_dir.exists()

@@ -10,6 +10,7 @@ from consentful.wire import Consent
 from consentful_server.archive.store import StoredDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys, StorageFailed
+from consentful_server.privacy import ledger as ledger_module
 from consentful_server.privacy.ledger import NAME, Ledger, LedgerEntry
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
@@ -99,6 +100,23 @@ def test_a_line_that_a_crash_cut_short_is_passed_over(tmp_path: Path) -> None:
         file.write(b'{"dialog_id":"d-2","rea')
 
     assert [entry.dialog_id for entry in Ledger(tmp_path / NAME)] == ["d-1"]
+
+
+def test_a_new_ledger_is_a_durable_file_before_anything_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[Path, bool]] = []
+
+    def sync(folder: Path) -> None:
+        synced.append((folder, (folder / NAME).exists()))
+
+    monkeypatch.setattr(ledger_module, "sync_folder", sync)
+
+    ledger = Ledger(tmp_path / NAME)
+    ledger.open()
+    ledger.close()
+
+    assert synced == [(tmp_path, True)]
 
 
 def test_a_ledger_that_cannot_be_written_is_refused_with_the_remedy(tmp_path: Path) -> None:
