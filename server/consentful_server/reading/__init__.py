@@ -1,1 +1,1 @@
-"""How what is kept is read: as pages, and as streams of all of it."""
+"""Reading stored data: page by page, and as streams of everything that matches."""

@@ -1,4 +1,14 @@
-"""Cursors: opaque, unforgeable, of one query only. Pure."""
+"""Cursors: opaque, authenticated, and valid for one query only. Pure.
+
+    cursor = base64url(place | MAC)        MAC = HMAC-SHA-256(key, place, filters, purposes)[:16]
+
+`place` holds the kind of list, the order, the horizon and the last row; the filters and the caller's purposes are only
+in the MAC, so a cursor in a log reveals no filter value. A client that changes a filter, or uses another credential's
+purposes, gets `bad_request` instead of another query's place.
+
+A cursor has no expiry and no state at the server: it stays valid while the key exists, on every node with that key. It
+may name a row that was erased; a walk continues after the place where the row was.
+"""
 
 import base64
 import hmac
@@ -14,7 +24,7 @@ from .walk import Walk
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a walk stands. Cursors that were written before `since` was added have none, and stay good."""
+    """The place in a walk. Cursors that were written before `since` was added have none, and stay valid."""
 
     version: Literal[1]
     kind: Kind
@@ -28,21 +38,21 @@ _MAC_BYTES: Final = 16
 
 
 class Cursors:
-    """Writes and reads cursors: each holds a position and a MAC over it and the query, none of the query's values."""
+    """Writes and reads cursors with one key. They contain a place and a MAC, no filter value."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def write(self, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None, walk: Walk) -> str:
-        """Return a cursor of this query, which stands where the walk does."""
+        """Return a cursor for this query at the place of the walk."""
         place = _encode(_Place(1, kind, order, walk.horizon, walk.after, walk.since))
         return self._sealed(place, [place, wanted, purposes])
 
     def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None) -> Walk:
-        """Return where the walk of this very query stands.
+        """Return the walk at the place of the cursor.
 
         Raises:
-            BadRequest: If the cursor is malformed, or another query's.
+            BadRequest: If the cursor is malformed, or was written for another query.
         """
         place = self._opened(cursor, lambda place: [place, wanted, purposes])
         try:
@@ -54,15 +64,15 @@ class Cursors:
         return Walk(Horizon(where.horizon), where.after, None if where.since is None else Horizon(where.since))
 
     def mark(self, kind: str, query: Any, place: int) -> str:
-        """Return a cursor of a list of another kind, which stands at a number."""
+        """Return a cursor for a list whose place is a number, such as the feed of erasures."""
         at = place.to_bytes(8, "big")
         return self._sealed(at, [kind, query, at])
 
     def marked(self, cursor: str, kind: str, query: Any) -> int:
-        """Return the number at which the cursor of this very query stands.
+        """Return the number that `mark` wrote for this query.
 
         Raises:
-            BadRequest: If the cursor is malformed, or another query's.
+            BadRequest: If the cursor is malformed, or was written for another query.
         """
         return int.from_bytes(self._opened(cursor, lambda at: [kind, query, at]), "big")
 
@@ -70,13 +80,13 @@ class Cursors:
         return base64.urlsafe_b64encode(place + self._mac(bound)).decode().rstrip("=")
 
     def _opened(self, cursor: str, bound: Callable[[bytes], Any]) -> bytes:
-        """Return the place inside a cursor that is bound to this."""
+        """Return the place of a cursor, after checking its MAC."""
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except ValueError:
             raise _bad_cursor() from None
         place, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(bound(place))):
+        if not hmac.compare_digest(mac, self._mac(bound(place))):  # before the place is decoded
             raise _bad_cursor()
         return place
 
@@ -91,5 +101,5 @@ _decode_place: Final = msgspec.msgpack.Decoder(_Place).decode
 
 
 def _bad_cursor() -> BadRequest:
-    """Return a new one each time: an exception that is raised again keeps every frame that it ever came through."""
+    """Return a new error each time: an exception that is raised twice keeps the frames of both tracebacks alive."""
     return BadRequest("cursor", "not a cursor of this query; start again without it, with the same filters")

@@ -1,7 +1,24 @@
-"""Pages: what was kept comes out opened, for those who may read it, a page at a time.
+"""Pages: stored dialogs and messages, opened for one reader, one page at a time.
 
-Nobody holds a transaction between two reads. A walk goes below a horizon in short blocks, so that it sees what was
-stored when it began, less what is erased meanwhile.
+A page is made in three steps: read and open the rows (off the event loop, in one read transaction), record the
+disclosure in the access log, return the page. No transaction is open between two pages.
+
+    newest    by time of receipt, below the horizon of the first page; the walk ends
+    stored    in commit order, below a horizon that moves with each page; the walk never ends, it waits for more
+
+A text search (`q`) cannot use an index, because texts are sealed: a page opens blocks of messages until it is full or
+has examined 20,000. Then it is returned, perhaps empty, with a cursor.
+
+Races, and the line that closes each:
+
+(R1) Dialogs are stored while a walk runs: `newest` does not show them, because they lie beyond its horizon; so no page
+     shifts. `stored` shows them on a later page, because they come after every row so far.
+(R2) A dialog is erased between two pages: the next page does not have it. Keyset cursors name a place, not a row, so no
+     other row is skipped.
+(R3) A dialog is erased after it was read and before the page is returned: the reader gets it. The access log lists it
+     as disclosed, so the feed of erasures tells the reader to delete it (GDPR art. 19).
+(R4) The server dies between the access log and the answer: the log lists a disclosure that did not happen, never the
+     reverse.
 """
 
 import logging
@@ -27,11 +44,11 @@ _log: Final = logging.getLogger("consentful.reading")
 
 _SCAN_BLOCK: Final = 2_000
 _SCAN_MOST: Final = 20_000
-"""How many messages one page of a text search opens before it answers with what it found so far."""
+"""Messages that one page of a text search opens before it returns what it has found."""
 
 
 class Pages:
-    """Opens what this deployment keeps."""
+    """Reads stored data for readers, and records what it disclosed."""
 
     def __init__(self, store: DialogStore, vault: Vault, cursors: Cursors, access_log: AccessLog) -> None:
         self._store = store
@@ -40,22 +57,24 @@ class Pages:
         self._access_log = access_log
 
     async def dialog(self, dialog_id: str, scope: ReadScope) -> KeptDialog:
-        """Return one dialog with its messages, once that is in the access log.
+        """Return one dialog with its messages; the access log has recorded it.
 
         Raises:
-            NotFound: If there is none that the caller may see.
+            NotFound: If it does not exist, or not within the caller's scope.
             Erased: If it was erased.
+            Damaged: If it cannot be opened.
         """
         number, dialog = await self.whole(dialog_id, scope)
-        await self._access_log.write(scope.by, "dialog.read", rows=len(dialog.messages), dialogs=[number])
+        await self._access_log.write(scope.by, "dialog.read", rows=len(dialog.messages), dialogs=[number])  # (R3, R4)
         return dialog
 
     async def whole(self, dialog_id: str, scope: ReadScope) -> tuple[int, KeptDialog]:
-        """Return one dialog with its messages, and its internal number, for a caller who sees to the access log.
+        """Return one dialog with its internal number and its messages; the caller must record the disclosure.
 
         Raises:
-            NotFound: If there is none that the caller may see.
+            NotFound: If it does not exist, or not within the caller's scope.
             Erased: If it was erased.
+            Damaged: If it cannot be opened.
         """
         found = await self._store.find(dialog_id)
         if isinstance(found, Tombstone) and found.stored_at is not None and scope.covers(found.purposes):
@@ -67,9 +86,9 @@ class Pages:
     async def messages(
         self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
     ) -> Page[KeptMessage]:
-        """Return a page of messages, once that is in the access log.
+        """Return a page of messages; the access log has recorded it.
 
-        With `q` it may hold fewer than `limit`, even none, and still have a next one.
+        With `q` it may hold fewer than `limit` messages, even none, and still have a next page.
         """
         walk, opener = await self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
         items: list[KeptMessage] = []
@@ -84,15 +103,15 @@ class Pages:
             scanned += length
             more = block.more
             walk = walk.past(order, block.last if more else None)
-        await self._access_log.write(
+        await self._access_log.write(  # (R3, R4)
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
         )
-        return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _named(opener))
+        return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _damaged(opener))
 
     async def latest(
         self, wanted: Filter, scope: ReadScope, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
     ) -> list[T]:
-        """Return a view of each message, newest first, after leaving out `offset` of them."""
+        """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
         horizon = await self._store.horizon()
         selection = Selection(
             filter=wanted, order="newest", horizon=horizon, limit=limit, offset=offset, purposes=scope.purposes
@@ -105,14 +124,14 @@ class Pages:
             return [view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs], list(dialogs)
 
         items, dialogs = await self._store.list_messages(selection, page)
-        _named(opener)
+        _damaged(opener)
         await self._access_log.write(scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
         return items
 
     async def dialogs(
         self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
     ) -> Page[Summary]:
-        """Return a page of dialogs, without their messages, once that is in the access log."""
+        """Return a page of dialogs, without their messages; the access log has recorded it."""
 
         def view(opened: Opened) -> Summary:
             return opened.summary(scope)
@@ -122,7 +141,10 @@ class Pages:
     async def chats(
         self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
     ) -> Page[Chat]:
-        """Return a page of dialogs in the shape of chats. With `q` it may hold fewer than `limit`, as of messages."""
+        """Return a page of dialogs in the chat shape; the access log has recorded it.
+
+        With `q` it may hold fewer than `limit` dialogs, as `messages` does.
+        """
         needle = None if wanted.q is None else fold(wanted.q)
 
         def view(opened: Opened) -> Chat | None:
@@ -155,22 +177,22 @@ class Pages:
         found, last = await self._store.list_dialogs(selection, page, heads=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
-        await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)
+        await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)  # (R3, R4)
         more = last is not None
         after = self._cursor(kind, wanted, scope, order, walk.past(order, last), more)
-        return Page(items, after, more, _named(opener))
+        return Page(items, after, more, _damaged(opener))
 
     async def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
-        """Return where a walk goes on. Newest first it keeps its horizon; in commit order it sees what came since."""
+        """Return the walk at the cursor, or a new one below a new horizon."""
         walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else None
         if walk is None:
             return Walk(await self._store.horizon())
         if order == "stored":
             return Walk(await self._store.horizon(), walk.after, walk.since)
-        return walk
+        return walk  # (R1) below the horizon of its first page
 
     async def _block(self, selection: Selection, opener: Opener, room: int) -> "_Block":
-        """Return at most `room` of the messages that fit, from one short read."""
+        """Return at most `room` matching messages, from one short read."""
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
         def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> _Block:
@@ -181,28 +203,28 @@ class Pages:
                 if needle is None or needle in fold(message.text):
                     items.append(message)
                     seen.add(row.dialog)
-                if len(items) == room:
+                if len(items) == room:  # the next page begins here, in the middle of the block
                     return _Block(items, seen, row.position, row is not rows[-1])
             return _Block(items, seen, None if last is None else last.position, last is not None)
 
         return await self._store.list_messages(selection, block)
 
     def _cursor(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, walk: Walk, more: bool) -> str | None:
-        """Return where the next page begins. In commit order there is always one: of what is stored later."""
+        """Return the cursor of the next page. In commit order there always is one, for what will be stored later."""
         if not more and order == "newest":
             return None
         return self._cursors.write(kind, order, wanted, scope.purposes, walk)
 
 
-def _named(opener: Opener) -> tuple[str, ...]:
-    """Return the ids of what did not open, for the reader and for the operator's log."""
+def _damaged(opener: Opener) -> tuple[str, ...]:
+    """Log the dialogs that could not be opened; return their ids for the reader."""
     for dialog_id in opener.damaged:
         _log.error("damaged", extra={"dialog_id": dialog_id})
     return tuple(sorted(opener.damaged))
 
 
 class _Block(msgspec.Struct, frozen=True):
-    """What one read gave, of which dialogs, the last row that it looked at, and whether there are more after it."""
+    """The result of one read: matching messages, their dialogs, the last row examined, and whether more rows follow."""
 
     items: list[KeptMessage]
     dialogs: set[int]

@@ -1,7 +1,26 @@
-"""Streams: all that was stored when one began, less what is erased meanwhile, as bytes and in constant memory.
+"""Streams: everything that was stored when the stream began, less what is erased meanwhile, in constant memory.
 
-Reading, opening and encoding are one short piece of work off the event loop. Whoever takes the blocks slowly slows
-the walk, and nothing else: between two blocks nothing is held, so an erasure completes while a stream runs.
+    begun: entry `….streamed` ──► block ──► block ──► … ──► closing bytes ──► ended: export record and entry `….sent`
+                                    │ the reader disconnects, or the stream is cancelled
+                                    └──► ended: the same, but not `complete`
+
+A block is a page of rows, read, opened and encoded off the event loop in one read transaction. Between two blocks
+nothing is open: a slow reader delays neither the writes of others nor an erasure. The number of rows in a block
+follows its size in bytes.
+
+Threads: a `Stream` is used by the event loop and, for one block at a time, by a reader's thread.
+
+Races, and the line that closes each:
+
+(R1) A dialog is stored while the stream runs: it lies beyond the horizon, which is fixed before the first block.
+(R2) A dialog is erased while the stream runs: later blocks do not have it. Earlier ones may: the place in the feed of
+     erasures is taken before the first block, so the manifest reports every erasure since.
+(R3) The stream is cancelled while a thread encodes a block: the export record may count that block although it was not
+     sent. It errs towards more recipients, never towards fewer.
+(R4) The server dies during a stream: there is a `….streamed` entry without a `….sent` one, and the log reports the
+     stream as unfinished.
+(R5) Many streams run at the same time: `_turn` lets one block at a time be encoded, because all threads share the GIL,
+     and consents must not wait for it.
 """
 
 import asyncio
@@ -31,14 +50,14 @@ Rows: TypeAlias = Sequence[tuple[MessageRow, KeptMessage]]
 
 _MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200}
 _MOST_BYTES: Final = 1024 * 1024
-"""About how large a block is where rows are long."""
+"""A block that is larger makes the next one half as long."""
 
 _FEW_ROWS: Final = 100
-"""The first block has as many: how long rows are is not known yet."""
+"""Rows in the first block: the length of rows is not known yet."""
 
 
 class Stream:
-    """One stream. The access log has an entry before the first block, and one of what was sent after the last."""
+    """One stream: its query, its encoder, and what was encoded so far."""
 
     def __init__(self, form: Format, shape: Shape, wanted: Filter, scope: ReadScope, order: Order) -> None:
         self.id = str(uuid7())
@@ -56,12 +75,12 @@ class Stream:
         self._needle = None if wanted.q is None else fold(wanted.q)
 
     def fitting(self, found: Rows) -> Rows:
-        """Return those of the messages that hold what is looked for."""
+        """Return the messages that match the text search."""
         needle = self._needle
         return found if needle is None else [it for it in found if needle in fold(it[1].text)]
 
     def row_of(self, opened: Opened | None) -> Any:
-        """Return a dialog as a row; None if it does not fit, or did not open."""
+        """Return a dialog as a row; None if it does not match, or could not be opened."""
         if opened is None:
             return None
         if self.shape == "dialogs":
@@ -69,7 +88,7 @@ class Stream:
         return opened.chat(self.scope) if self._needle is None or opened.says(self._needle) else None
 
     def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
-        """Return the rows as bytes; the numbers are those of the dialogs that they are of."""
+        """Return the rows as bytes; `numbers` are the internal numbers of their dialogs."""
         if not rows:
             return b""
         self._rows += len(rows)
@@ -77,23 +96,25 @@ class Stream:
         return self._counted(self._encoder.block(rows))
 
     def finish(self) -> bytes:
+        """Return the bytes that end the format."""
         return self._counted(self._encoder.finish())
 
-    def arrived(self) -> None:
-        """The last byte was handed over: what was sent is the whole result."""
+    def mark_complete(self) -> None:
+        """Record that the reader took all bytes, the closing ones included."""
         self._is_complete = True
 
     @property
     def rows(self) -> int:
-        """How many rows were encoded so far."""
+        """Number of rows encoded so far."""
         return self._rows
 
     @property
     def sha256(self) -> bytes:
-        """The digest of all bytes so far."""
+        """Digest of all bytes so far, before any content coding."""
         return self._sha256.digest()
 
     def record(self, place: int, *, damaged: int) -> Export:
+        """Return the export's record; `place` is the place in the feed of erasures when the stream began."""
         return Export(
             id=self.id,
             who=self.scope.by.name,
@@ -114,30 +135,30 @@ class Stream:
 
 
 class Streams:
-    """Walks over what this deployment keeps."""
+    """Runs streams over the stored data of this deployment."""
 
     def __init__(self, store: DialogStore, exports: ExportStore, vault: Vault, access_log: AccessLog) -> None:
         self._store = store
         self._exports = exports
         self._vault = vault
         self._access_log = access_log
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Lock()  # (R5)
 
     async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
-        """Yield the stream, block by block, after a row if one is named; the last block closes the format.
+        """Yield the stream block by block, after a row if one is given. The last block ends the format.
 
-        What does not open is left out, and counted.
+        Dialogs that cannot be opened are left out and counted. Close the generator if the reader stops early.
         """
         opener = Opener(self._vault, stream.scope)
-        walk, place = Walk(await self._store.horizon(), after), await self._exports.place()
+        walk, place = Walk(await self._store.horizon(), after), await self._exports.place()  # (R1, R2)
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.horizon}
-        await self._access_log.write(stream.scope.by, begun, wanted=asked, subject=stream.id)
+        await self._access_log.write(stream.scope.by, begun, wanted=asked, subject=stream.id)  # (R4)
         try:
             async for data in self._walk(stream, walk, opener):
                 yield data
         finally:
-            record = stream.record(place, damaged=len(opener.damaged))
+            record = stream.record(place, damaged=len(opener.damaged))  # (R3)
             note = self._access_log.note(
                 stream.scope.by, sent, rows=record.rows, dialogs=stream.dialogs, subject=stream.id
             )
@@ -148,7 +169,7 @@ class Streams:
         more, length = True, _FEW_ROWS
         while more:
             selection = walk.select(stream.wanted, stream.scope.purposes, stream.order, length)
-            async with self._turn:  # streams share one thread's worth of the interpreter, however many there are
+            async with self._turn:  # (R5)
                 data, last = await read(stream, selection, opener)
             more = last is not None
             walk = walk.past(stream.order, last)
@@ -156,7 +177,7 @@ class Streams:
             if data:
                 yield data
         yield stream.finish()
-        stream.arrived()
+        stream.mark_complete()
 
     async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> tuple[bytes, Position | None]:
@@ -188,5 +209,5 @@ _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {
 
 
 def _length_after(data: bytes, length: int, most: int) -> int:
-    """Return how many rows the next block has, so that long rows take no more memory than short ones."""
+    """Return the number of rows of the next block, so that long rows take no more memory than short ones."""
     return max(1, length // 2) if len(data) > _MOST_BYTES else min(most, length * 2)

@@ -1,6 +1,11 @@
-"""A walk over what is kept, page by page: where it stands, and what its next page asks for. Pure.
+"""A walk over a list, page by page: its place, and the selection of its next page. Pure.
 
-Each page asks for one row more than it shows, which tells whether there is a next one.
+    Walk(horizon)                    at the beginning
+    Walk(horizon, after, since)      after a row
+    Walk(horizon, since=horizon)     at the end, in commit order: the next page shows what is stored later
+
+Each selection asks for one row more than the page shows: if that row exists, there is a next page. The row itself is
+read again there, so a page never depends on rows of the one before.
 """
 
 from collections.abc import Sequence
@@ -14,7 +19,7 @@ T = TypeVar("T")
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """Where a walk stands: after a row, or, in commit order, at the horizon where it ended the last time."""
+    """The place of a walk: after a row, or, in commit order, at the horizon where it last ended."""
 
     horizon: Horizon
     after: Position | None = None
@@ -33,13 +38,13 @@ class Walk(msgspec.Struct, frozen=True):
         )
 
     def past(self, order: Order, last: Position | None) -> "Walk":
-        """Return where the walk stands after `last`; None means at its end."""
+        """Return the walk after the row `last`; None means that it has reached its end."""
         if last is not None:
             return Walk(self.horizon, last, self.since)
         return Walk(self.horizon, since=self.horizon) if order == "stored" else self
 
 
 def shown(rows: Sequence[T], selection: Selection) -> tuple[Sequence[T], T | None]:
-    """Return the rows that the page shows, and the last of them if there are more after it."""
+    """Return the rows that the page shows, and the last of them if more rows follow."""
     length = selection.limit - 1
     return rows[:length], rows[length - 1] if len(rows) > length else None
