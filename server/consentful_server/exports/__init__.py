@@ -1,1 +1,1 @@
-"""Copies that are handed out: in which formats, to whom, and the feed that tells them what was erased since."""
+"""Exports: copies that recipients get, their formats and manifests, and the feed of erasures."""

@@ -1,4 +1,24 @@
-"""The feed of erasures: who was handed a dialog is told when it is erased (GDPR art. 19)."""
+"""The feed of erasures: a recipient reads which dialogs were erased, and deletes its copies (GDPR art. 19).
+
+    client                                        service
+    GET /v1/erasures                ──────────►   erasures after place 0, and a cursor to place 40
+    deletes its copies
+    GET …?cursor=<place 40>         ──────────►   records that the client has followed up to 40; the next erasures
+
+Delivery is at least once: reading a page records nothing, asking for the page after it does. A client that dies before
+it has deleted its copies asks again from the old place.
+
+The feed is in commit order, and a place is never used twice, so an erasure cannot appear before a place that was read.
+
+Races, and the line that closes each:
+
+(R1) A dialog is disclosed and erased while a page is made: the erasures are read first and the recipients are brought
+     up to date afterwards, so each erasure is told with every disclosure that was logged before it.
+(R2) A page of data is read before an erasure, and logged after the reader has read that erasure in the feed: `read` is
+     false there. A client that reads data first and the feed afterwards, as `consentful.Reader.sync` does, still
+     deletes it.
+(R3) One recipient's requests arrive out of order: the recorded place only grows (`ExportStore.follow`).
+"""
 
 from datetime import datetime
 from typing import Final
@@ -15,7 +35,7 @@ _BLOCK: Final = 1_000
 
 
 class FeedPage(msgspec.Struct, frozen=True):
-    """Erasures in the order in which they were committed, the place that they lead to, and whether there are more."""
+    """Erasures in commit order, the place after them, and whether more follow."""
 
     items: list[Erasure]
     place: int
@@ -23,7 +43,7 @@ class FeedPage(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """One deployment's feed of erasures."""
+    """The feed of erasures of one deployment."""
 
     def __init__(self, store: ExportStore, recipients: Recipients, clock: Clock) -> None:
         self._store = store
@@ -31,20 +51,20 @@ class Feed:
         self._clock = clock
 
     async def read(self, after: int, limit: int, scope: ReadScope, *, of_everyone: bool) -> FeedPage:
-        """Return what was erased after a place in the feed, with the caller's exports that held it, or everyone's.
+        """Return up to `limit` erasures after a place, with the caller's exports that held the dialog, or everyone's.
 
-        To ask from a place on is to have been told of all before it: that is recorded.
+        Asking for what follows a place confirms all erasures before it, which is recorded.
         """
         who = scope.by.name
         if after:
-            await self._store.follow(who, after, to_micros(self._clock.now()))
-        await self._recipients.refresh()
+            await self._store.follow(who, after, to_micros(self._clock.now()))  # (R3)
         erased = await self._store.erased(after, limit + 1)
+        await self._recipients.refresh()  # (R1) after the erasures were read
         items = [self._told(it, who, of_everyone) for it in erased[:limit] if scope.covers(it.purposes)]
         return FeedPage(items, erased[:limit][-1].place if erased else after, len(erased) > limit)
 
     async def untold_since(self) -> datetime | None:
-        """Return when the oldest erasure happened that a recipient was not told of yet; None if there is none."""
+        """Return when the oldest erasure happened that some recipient has not confirmed; None if all are confirmed."""
         await self._recipients.refresh()
         followed = await self._store.followed()
         waiting = {name: followed.get(name, 0) for name in self._recipients.names()}

@@ -1,4 +1,4 @@
-"""Manifests: what was sent as one stream, what was asked for, and what was erased of it since."""
+"""Manifests: what a stream contained, what was asked for, and which of its dialogs were erased since."""
 
 from ..access_log.log import AccessLog
 from ..access_log.store import Logged
@@ -20,17 +20,17 @@ class Manifests:
         self._recipients = recipients
 
     async def of(self, export_id: str, who: str | None) -> ShownExport:
-        """Return the manifest of an export of theirs; None means anyone's.
+        """Return the manifest of an export of this recipient, or of any if `who` is None.
 
         Raises:
-            NotFound: If there is none.
+            NotFound: If it does not exist, or is another recipient's.
         """
         entries = await self._store.entries(export_id)
         began = next((logged for logged in entries if logged.link.entry.action.endswith(".streamed")), None)
         if began is None or who not in (None, began.link.entry.who):
             raise NotFound
         record = await self._store.find(export_id)
-        if record is None:  # it runs, or the server died meanwhile
+        if record is None:  # the stream runs, or the server died during it
             return self._running(began)
         return self._ended(began, entries[-1], record, await self._erased_of(record))
 

@@ -1,7 +1,12 @@
-"""Recipients: who was handed which dialogs, by the access log (GDPR art. 15(1)(c), 19).
+"""Recipients: who was shown which dialogs, according to the access log (GDPR art. 15(1)(c), 19).
 
-The log is the record; this is an index over it in memory, which grows with the log and is never told anything else.
-Bitmaps of a million dialogs take about a hundred kilobytes each.
+The access log is the record. This is an index over it in memory, built by reading the log from its beginning and kept
+up to date by `refresh`; it is never written to otherwise, and a restart builds it again. A bitmap of a million dialogs
+takes about a hundred kilobytes.
+
+Everything runs on the event loop. Two `refresh` calls may overlap at their awaits: both read the same entries then, and
+taking an entry twice changes nothing. Entries are committed in the order of their numbers, so an entry that was not
+read yet has a higher number than all that were.
 """
 
 from collections import defaultdict
@@ -16,7 +21,7 @@ _BLOCK: Final = 2_000
 
 
 class Recipients:
-    """Knows who holds a copy of what."""
+    """An index of recipients and the dialogs that they were shown."""
 
     def __init__(self, store: AccessLogStore) -> None:
         self._store = store
@@ -25,30 +30,30 @@ class Recipients:
         self._pages: defaultdict[str, BitMap] = defaultdict(BitMap)
 
     async def refresh(self) -> None:
-        """Take in what was logged since the last time."""
+        """Read the entries that were logged since the last call."""
         while block := await self._store.links(self._read_up_to, _BLOCK):
             for logged in block:
-                self._take(logged.link.entry)
+                self._add(logged.link.entry)
             self._read_up_to = block[-1].link.entry.number
 
     def names(self) -> set[str]:
-        """Return everyone who was handed anything."""
+        """Return the names of all recipients."""
         return set(self._streams) | set(self._pages)
 
     def exports_with(self, dialog: int, who: str | None = None) -> list[str]:
-        """Return the ids of the streams that held the dialog, a recipient's or everyone's, oldest first."""
+        """Return the ids of the streams that held the dialog, of one recipient or of all, oldest first."""
         names = sorted(self._streams) if who is None else [who]
         return [stream for name in names for stream, held in self._streams[name].items() if dialog in held]
 
     def read(self, who: str, dialog: int) -> bool:
-        """Whether it was on a page of theirs."""
+        """Return whether a page that the recipient read held the dialog."""
         return dialog in self._pages[who]
 
     def holds(self, who: str, dialog: int) -> bool:
-        """Whether it was ever handed to them, in a stream or on a page."""
+        """Return whether the recipient was ever shown the dialog, in a stream or on a page."""
         return self.read(who, dialog) or any(dialog in held for held in self._streams[who].values())
 
-    def _take(self, entry: Entry) -> None:
+    def _add(self, entry: Entry) -> None:
         if entry.dialogs is None or entry.action not in HANDED_OUT:
             return
         dialogs = unpack(entry.dialogs)

@@ -1,4 +1,4 @@
-"""Exports, and the feed of erasures that those who made them read (GDPR art. 19)."""
+"""Exports as a store keeps them, and the feed of erasures for their recipients (GDPR art. 19)."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,10 +9,10 @@ from ..access_log.store import Logged, Note
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent as one stream; the access log knows of which dialogs. It is `complete` if nothing is missing.
+    """The record of one stream. The access log lists its dialogs. `complete` means that the reader took all of it.
 
-    `size` (bytes) and `sha256` are of the file, before any content coding; `place` is where the feed stood at first;
-    `damaged` is how many dialogs belonged in it and did not open.
+    `size` (bytes) and `sha256` are of the file before any content coding. `place` is the place in the feed of erasures
+    when the stream began. `damaged` counts dialogs that match and could not be opened.
     """
 
     id: str
@@ -28,7 +28,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasedDialog(msgspec.Struct, frozen=True):
-    """One entry of the feed: its place, the dialog by its id and by its internal number, when, and for what it was."""
+    """One entry of the feed: place, dialog id, internal number, time (microseconds), purposes of the consent."""
 
     place: int
     dialog_id: str
@@ -38,30 +38,30 @@ class ErasedDialog(msgspec.Struct, frozen=True):
 
 
 class ExportStore(Protocol):
-    """The store's exports, and its feed of erasures, in the order in which they were committed."""
+    """The store's exports, and its feed of erasures in commit order."""
 
     async def add(self, export: Export, note: Note) -> None:
-        """Put an export on record, and in the access log, once it was sent."""
+        """Record an export when its stream has ended, with its access-log entry."""
         ...
 
     async def find(self, export_id: str) -> Export | None: ...
 
     async def entries(self, export_id: str) -> list[Logged]:
-        """Return what the access log says of an export: that it began, and what was sent."""
+        """Return the access-log entries of an export: that it began, and what was sent."""
         ...
 
     async def erased(self, after: int, limit: int) -> list[ErasedDialog]:
-        """Return dialogs that were stored once and are erased, after a place in the feed."""
+        """Return up to `limit` erased dialogs after a place in the feed; only dialogs that had been stored."""
         ...
 
     async def place(self) -> int:
-        """Return the last place in the feed, 0 if there is none."""
+        """Return the last place in the feed; 0 if it is empty."""
         ...
 
     async def follow(self, who: str, place: int, at: int) -> None:
-        """Note how far a recipient has read the feed; it never goes back."""
+        """Record how far a recipient has read the feed (`at` in microseconds); a lower place changes nothing."""
         ...
 
     async def followed(self) -> Mapping[str, int]:
-        """Return how far each recipient has read."""
+        """Return how far each recipient has read, by name."""
         ...

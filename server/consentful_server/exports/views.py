@@ -1,4 +1,4 @@
-"""What recipients of exports get: what was sent to them, and what they must delete since."""
+"""Exports and erasures as their recipients see them."""
 
 from datetime import datetime
 from typing import Any
@@ -7,10 +7,10 @@ import msgspec
 
 
 class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
-    """One export. `bytes` and `sha256` are of the file, before any content coding.
+    """One export. `bytes` and `sha256` are of the file before any content coding.
 
-    It is not `complete` while it runs, and if it was cut short. It is `stale` once a dialog in it was erased. `filter`
-    is null once it was erased with the customer whom it named. `damaged` dialogs belonged in it and did not open.
+    It is not `complete` while it runs, or if it was cut short. It is `stale` once a dialog in it was erased. `filter`
+    is null once it was erased with the customer whom it named. `damaged` dialogs match and could not be opened.
     """
 
     id: str
@@ -30,9 +30,9 @@ class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """One dialog that was erased: delete your copies.
+    """One erased dialog: delete your copies.
 
-    `exports` are those of yours that held it; `read` tells whether one of your pages did.
+    `exports` are your exports that held it; `read` tells whether one of your pages did.
     """
 
     dialog_id: str

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from consentful_server.archive.views import Chat, ChatLine, KeptMessage
 from consentful_server.errors import NotAcceptable
 from consentful_server.exports.formats import Format, Shape, columns, encoder, offered
-from consentful_server.exports.formats.compression import CODINGS, Coding, squeezer
+from consentful_server.exports.formats.compression import CODINGS, Coding, compressor
 from consentful_server.exports.formats.csv import defused
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -194,7 +194,7 @@ def test_without_pyarrow_there_are_no_columns(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("coding", CODINGS)
 @given(parts=st.lists(st.binary(max_size=100), max_size=5))
 def test_what_was_squeezed_is_all_there(coding: Coding, parts: list[bytes]) -> None:
-    packer = squeezer(coding)
+    packer = compressor(coding)
 
     data = b"".join(packer.compress(part) for part in parts) + packer.flush()
 

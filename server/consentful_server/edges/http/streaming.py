@@ -18,7 +18,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from ...archive.query import LAST_SEQ, Position
 from ...errors import BadRequest
 from ...exports.formats import MEDIA, Format, Shape
-from ...exports.formats.compression import Coding, squeezer
+from ...exports.formats.compression import Coding, compressor
 from ...reading.streams import Stream
 from ..server.trailers import write_eof
 from . import list_query
@@ -47,7 +47,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response
-    compressor = None if coding is None else squeezer(coding)
+    compressor = None if coding is None else compressor(coding)
     async with aclosing(service.streams.run(export, after)) as blocks:
         block = await anext(blocks)  # raises every refusal, so that no head is sent before it
         await response.prepare(request)

@@ -1,6 +1,7 @@
-"""Formats: rows become bytes, a block at a time, in memory that does not grow with the number of rows.
+"""Formats: rows become bytes block by block, in memory that does not grow with the number of rows.
 
-An encoder is one stream's. It is called off the event loop, on whatever thread reads the rows.
+Each stream has its own encoder. It is called off the event loop, by the thread that reads the rows, one block at a
+time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from ...errors import NotAcceptable
 
 Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
-"""What a row is: a message, a dialog without its words, or a dialog as language models are trained on."""
+"""A row is a message, a dialog without its messages, or a dialog in the shape that language models are trained on."""
 
 Format: TypeAlias = Literal["ndjson", "csv", "parquet", "arrow"]
 
@@ -25,25 +26,25 @@ _COLUMNAR: Final = ("parquet", "arrow")
 
 
 class Encoder(Protocol):
-    """Writes one stream."""
+    """Encodes one stream."""
 
     def block(self, rows: Sequence[Any]) -> bytes:
-        """Return what can be sent of all rows so far; empty while a group of rows fills."""
+        """Return the bytes that are ready after these rows; empty while a row group fills."""
         ...
 
     def finish(self) -> bytes:
-        """Return the rest, and what closes the format."""
+        """Return the remaining bytes, which end the format."""
         ...
 
 
 def offered() -> dict[Format, str]:
-    """Return the formats that this installation streams in, with their media types."""
+    """Return the formats that this installation supports, with their media types."""
     has_columns = find_spec("pyarrow") is not None
     return {name: media for name, media in MEDIA.items() if has_columns or name not in _COLUMNAR}
 
 
 def encoder(form: Format, shape: Shape) -> Encoder:
-    """Return an encoder for one stream.
+    """Return a new encoder for one stream.
 
     Raises:
         NotAcceptable: If it needs pyarrow, which is not installed (extra `data`).
@@ -51,13 +52,13 @@ def encoder(form: Format, shape: Shape) -> Encoder:
     if form not in offered():
         raise NotAcceptable(", ".join(offered().values()))
     if form == "ndjson":
-        from .ndjson import Lines  # noqa: PLC0415
+        from .ndjson import NdjsonEncoder  # noqa: PLC0415
 
-        return Lines()
+        return NdjsonEncoder()
     if form == "csv":
-        from .csv import Sheet  # noqa: PLC0415
+        from .csv import CsvEncoder  # noqa: PLC0415
 
-        return Sheet(shape)
+        return CsvEncoder(shape)
     from .columns import ArrowStream, ParquetFile  # noqa: PLC0415 - pyarrow is an extra, and slow to load
 
     return ArrowStream(shape) if form == "arrow" else ParquetFile(shape)

@@ -1,6 +1,6 @@
-"""Columns: Arrow IPC streams and Parquet files, of one schema for each shape."""
+"""Arrow IPC streams and Parquet files, with one schema for each shape."""
 
-# pyarrow tells no types.
+# pyarrow has no type annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
 
@@ -16,7 +16,7 @@ from .fields import FIELDS, Field, Type
 
 _GROUP_ROWS: Final = 65_536
 _GROUP_BYTES: Final = 8 * 1024 * 1024
-"""A group of rows is closed at whichever comes first, so that a stream takes constant memory."""
+"""A row group is closed at the first of these limits, so that a stream takes constant memory."""
 
 _TIME: Final = pa.timestamp("us", "UTC")
 _LABEL: Final = pa.dictionary(pa.int32(), pa.string())
@@ -32,12 +32,12 @@ _TYPES: Final[Mapping[Type, pa.DataType]] = {
 
 
 def schema(shape: Shape) -> pa.Schema:
-    """Return the documented schema: times are microseconds in UTC, few-valued texts are dictionaries."""
+    """Return the documented schema: times are microseconds in UTC, texts with few values are dictionaries."""
     return pa.schema([pa.field(field.name, _TYPES[field.type], field.nullable) for field in FIELDS[shape]])
 
 
 class _Batches:
-    """Makes record batches. Dictionaries only ever grow, because not every reader knows deltas."""
+    """Makes record batches. Dictionaries only grow and are sent whole: not every reader supports delta dictionaries."""
 
     def __init__(self, shape: Shape) -> None:
         self.schema = schema(shape)
@@ -61,7 +61,7 @@ class _Batches:
 
 
 class _Sink(io.RawIOBase):
-    """A file that is emptied as it is written."""
+    """A file object that is emptied after each write."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -80,7 +80,7 @@ class _Sink(io.RawIOBase):
 
 
 class ArrowStream:
-    """An `Encoder` for the Arrow IPC streaming format: a batch for each block, and a mark at the end."""
+    """An `Encoder` for the Arrow IPC streaming format: a record batch for each block, then the end-of-stream marker."""
 
     def __init__(self, shape: Shape) -> None:
         self._batches = _Batches(shape)

@@ -1,4 +1,4 @@
-"""Content codings of streams (RFC 9110 §8.4): zstd (RFC 8878) and gzip, a block at a time."""
+"""Content codings of streams (RFC 9110 §8.4): zstd (RFC 8878) and gzip, block by block."""
 
 import sys
 import zlib
@@ -11,13 +11,14 @@ else:
 
 Coding: TypeAlias = Literal["zstd", "gzip"]
 CODINGS: Final[tuple[Coding, ...]] = ("zstd", "gzip")
-"""In the order in which we like them."""
+"""In order of preference."""
 
+# wbits of zlib: 16 for the gzip header, 15 for the largest window.
 _GZIP: Final = 31
 _GZIP_LEVEL: Final = 5
 
 
-class Squeezer(Protocol):
+class Compressor(Protocol):
     """Compresses one stream."""
 
     def compress(self, data: bytes, /) -> bytes: ...
@@ -25,7 +26,7 @@ class Squeezer(Protocol):
     def flush(self) -> bytes: ...
 
 
-def squeezer(coding: Coding) -> Squeezer:
+def compressor(coding: Coding) -> Compressor:
     """Return a compressor for one stream."""
     if coding == "zstd":
         return zstd.ZstdCompressor()

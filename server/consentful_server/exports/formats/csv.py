@@ -1,4 +1,4 @@
-"""CSV (RFC 4180): UTF-8, a header line, CRLF. What a spreadsheet would run as a formula is defused."""
+"""CSV (RFC 4180): UTF-8, a header line, CRLF. Cells that a spreadsheet would run as a formula are defused."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from .fields import FIELDS, Type
 _DANGEROUS: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 
-class Sheet:
+class CsvEncoder:
     """An `Encoder` for CSV."""
 
     def __init__(self, shape: Shape) -> None:
@@ -32,17 +32,16 @@ class Sheet:
 
 
 def defused(text: str | None) -> str:
-    """Return a text that no spreadsheet takes for a formula: an apostrophe goes before one that looks like it."""
+    """Return a text that no spreadsheet takes for a formula: one that could be gets an apostrophe in front."""
     if not text:
         return ""
     return f"'{text}" if text[0] in _DANGEROUS else text
 
 
 def cell(text: str | None) -> str:
-    """Return a cell with this text: defused, and quoted where it has to be.
+    """Return the text as a cell: defused, and quoted if it contains a quote, a comma or a line break.
 
-    The standard library's writer, which looks at each character of each cell on its own, took as long as all the rest
-    of an export.
+    The csv module examines every character in Python's C API and took as long as the rest of an export.
     """
     safe = defused(text)
     is_special = '"' in safe or "," in safe or "\n" in safe or "\r" in safe
@@ -67,7 +66,10 @@ def _lists(lists: Sequence[Sequence[str]]) -> Iterable[str]:
 
 
 def _times(moments: Sequence[datetime | None]) -> Iterable[str]:
-    """Spell times as JSON does (RFC 3339), but with microseconds always: parsers guess a column by its first cells."""
+    """Format times as JSON does (RFC 3339), but always with microseconds.
+
+    Parsers infer a column's type from its first cells.
+    """
     spelt: list[str | None] = msgspec.to_builtins(moments)
     return ["" if text is None else text if "." in text else f"{text[:-1]}.000000Z" for text in spelt]
 

@@ -1,4 +1,4 @@
-"""The columns of tables: one list for every format that has columns, so that CSV, Arrow and Parquet agree."""
+"""The columns of tables: one list for CSV, Arrow and Parquet, so that they agree."""
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
@@ -9,11 +9,11 @@ import msgspec
 from . import Shape
 
 Type: TypeAlias = Literal["text", "label", "labels", "number", "time", "lines"]
-"""`label` is a text of few values, `labels` a list of them, `lines` a list of role and content."""
+"""`label` is a text with few values, `labels` a list of such, `lines` a list of role and content."""
 
 
 class Field(NamedTuple):
-    """One column: its name, what is in it, whether it may be empty, and how a row gives it."""
+    """One column: its name, its type, whether it may be null, and how to get its value from a row."""
 
     name: str
     type: Type
@@ -26,7 +26,7 @@ def _own(name: str, kind: Type, *, nullable: bool = False) -> Field:
 
 
 def _customer_id(row: Any) -> str | None:
-    """Return the customer's id, or nothing for those who may not know it: the columns are the same for all."""
+    """Return the customer's id; None for readers without the scope: the columns are the same for all."""
     return None if row.customer_id is msgspec.UNSET else row.customer_id
 
 

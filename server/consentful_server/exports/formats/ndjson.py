@@ -1,4 +1,4 @@
-"""NDJSON: one JSON object a line. What a caller may not see is left out."""
+"""NDJSON: one JSON object a line. Fields that the caller may not see are left out."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,7 +8,7 @@ import msgspec
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
-class Lines:
+class NdjsonEncoder:
     """An `Encoder` for NDJSON."""
 
     def block(self, rows: Sequence[Any]) -> bytes:
