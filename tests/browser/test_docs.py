@@ -9,7 +9,8 @@ from playwright.async_api import Page, expect
 from consentful_server import testing
 from consentful_server.app import ROUTES
 from consentful_server.documents import asyncapi
-from looks import fits
+
+from .looks import fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 Scheme: TypeAlias = Literal["light", "dark"]

@@ -25,7 +25,8 @@ from playwright.async_api import Locator, Page, expect
 import consentful
 from consentful_server import testing
 from kept import keep
-from looks import CONTRAST, fits
+
+from .looks import CONTRAST, fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 

@@ -10,7 +10,8 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from consentful_server import testing
-from looks import CONTRAST, fits
+
+from .looks import CONTRAST, fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 

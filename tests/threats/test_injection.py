@@ -9,12 +9,12 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
+from all_routes import every_request, every_route
 from consentful_server.testing import Served, serve
 from kept import keep, texts
 from live import connect
 from logs import shipped
 from raw import request
-from routes import every_request, every_route
 
 SQL = [
     "' OR '1'='1",

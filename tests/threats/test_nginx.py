@@ -10,13 +10,14 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 
 import consentful
+from all_routes import filled
 from consentful_server.app import ROUTES
 from consentful_server.errors import Overloaded
 from consentful_server.testing import FakeClock, Served, serve
-from front import Front, configure, front
 from kept import bearer, texts
 from needs import need
-from routes import filled
+
+from .front import Front, configure, front
 
 MARKER = "contraband4711"
 

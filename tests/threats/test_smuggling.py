@@ -12,8 +12,9 @@ from typing import Final
 import pytest
 
 from consentful_server.testing import Served, serve
-from front import front
 from raw import exchange
+
+from .front import front
 
 HIDDEN: Final = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 END: Final = b"0\r\n\r\n"

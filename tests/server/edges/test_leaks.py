@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
+from all_routes import every_route
 from consentful import wire
 from consentful.wire import Consent, Message, Open
 from consentful_server import errors
@@ -25,7 +26,6 @@ from kept import bearer, eventually, messages
 from live import PATH, Live, connect
 from logs import shipped
 from raw import CLOSE, UPGRADE, exchange
-from routes import every_route
 
 MARKER = "contraband4711"
 MARK = MARKER.encode()

@@ -47,16 +47,16 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response
-    compressor = None if coding is None else compressor(coding)
+    packer = None if coding is None else compressor(coding)
     async with aclosing(service.streams.run(export, after)) as blocks:
         block = await anext(blocks)  # raises every refusal, so that no head is sent before it
         await response.prepare(request)
         with suppress(ConnectionError):  # the client disconnected: aclosing ends the stream and its access-log entry
             while block is not None:
-                await response.write(block if compressor is None else compressor.compress(block))
+                await response.write(block if packer is None else packer.compress(block))
                 block = await anext(blocks, None)
-            if compressor is not None:
-                await response.write(compressor.flush())
+            if packer is not None:
+                await response.write(packer.flush())
             await write_eof(response, {EXPORT_ROWS: str(export.rows), EXPORT_SHA256: export.sha256.hex()})
     return response
 

@@ -15,7 +15,7 @@ from certificates import Pair, make_pair
 from logs import until_written
 from needs import need
 
-CONF = Path(__file__).parent.parent / "deploy" / "nginx.conf"
+CONF = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 _LISTENS = b"event method"
 """nginx tells how it waits for events as soon as its sockets listen."""
 

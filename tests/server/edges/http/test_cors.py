@@ -3,11 +3,11 @@
 import pytest
 from aiohttp import ClientSession
 
+from all_routes import every_request, every_route
 from consentful_server.app import ROUTES
 from consentful_server.edges.http.cors import EXPOSED
 from consentful_server.testing import Served
 from kept import bearer, get, keep
-from routes import every_request, every_route
 
 CHAT = "https://chat.example"
 ELSEWHERE = [

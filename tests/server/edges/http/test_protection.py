@@ -7,13 +7,13 @@ import pytest
 from aiohttp import ClientSession
 from multidict import CIMultiDictProxy
 
+from all_routes import every_request
 from consentful_server.edges.http.protection import CONTENT_SECURITY_POLICY
 from consentful_server.settings import Settings
 from consentful_server.testing import Served
 from kept import bearer
 from live import PATH
 from raw import CLOSE, UPGRADE, exchange
-from routes import every_request
 
 PROTECTION = {
     "X-Content-Type-Options": "nosniff",
