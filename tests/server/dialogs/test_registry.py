@@ -244,21 +244,22 @@ class TestDrain:
 
     async def test_those_who_stay_are_closed_a_few_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry_module, "_CLOSED_AT_ONCE", 2)
-        monkeypatch.setattr(registry_module, "_BETWEEN_BATCHES_S", 0)
-        registry, at_once, most, closed = Registry(ROOM), 0, 0, 0
+        registry, events, turn = Registry(ROOM), list[str](), asyncio.sleep
 
         class Closing(Someone):
             async def close_draining(self) -> None:
-                nonlocal at_once, most, closed
-                at_once += 1
-                most = max(most, at_once)
-                await asyncio.sleep(0)
-                at_once -= 1
-                closed += 1
+                events.append("close")
+                await turn(0)
+                events.append("closed")
 
+        async def sleep(seconds: float) -> None:
+            events.append(f"wait {seconds}")
+
+        monkeypatch.setattr(asyncio, "sleep", sleep)
         for _ in range(5):
             registry.enter(Closing())
 
         await registry.drain(0)
 
-        assert (most, closed) == (2, 5)
+        two, pause = ["close", "close", "closed", "closed"], ["wait 0.5"]
+        assert events == [*two, *pause, *two, *pause, "close", "closed"]
