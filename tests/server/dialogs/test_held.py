@@ -1,6 +1,8 @@
 """One dialog in memory, without a socket or a store: what it takes, when it ends, and what is left of it."""
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -244,6 +246,23 @@ class TestEnding:
         held.announce_drain(30)
 
         assert client.told == ["idle"]
+
+    def test_after_it_has_left_nothing_refers_to_it(self, process: Process) -> None:
+        class Holding(Client):
+            held: HeldDialog
+
+        edge = Holding()
+        edge.held = opened(process, edge)
+        edge.held.end("idle")
+        edge.held.leave()
+        gone = weakref.ref(edge)
+
+        gc.disable()
+        try:
+            del edge
+            assert gone() is None, "only the cycle collector would free it"
+        finally:
+            gc.enable()
 
     def test_no_repr_shows_what_was_said(self, held: HeldDialog) -> None:
         say(held, "secret")
