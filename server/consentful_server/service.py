@@ -134,7 +134,7 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     Raises:
         BadSetting: If the keys directory is inside the data directory, or the database URL is not supported.
         BadKeys: If the keys are missing, exposed or of another store. Nothing is overwritten.
-        BadDatabase: If the schema is newer than this program, or this SQLite version can corrupt the database.
+        BadDatabase: If the schema is newer than this program, or the database cannot be trusted with data.
     """
     clock = clock or SystemClock()
     backend = backend_of(settings.database, settings.data_dir)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 from aiohttp import ClientSession
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from documented import served
@@ -69,6 +69,10 @@ async def is_well(url: str) -> bool:
         return response.status == 200
 
 
+NO_VERSION = SEEDS[-1].replace(b"Sec-WebSocket-Version: ", b"Sec-WebSocket-Version:\x86 ")
+
+
+@example(sent=NO_VERSION)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=spoilt())
 def test_whatever_is_sent_is_answered_within_http_and_nobody_else_notices(url: str, sent: bytes) -> None:

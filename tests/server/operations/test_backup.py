@@ -116,7 +116,7 @@ async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_pat
         put_back(copies, made.name, beside)
     shutil.rmtree(copies / "keys" / made.name)
     shutil.copytree(tmp_path / "elsewhere" / "copies" / "keys" / made.name, copies / "keys" / made.name)
-    with pytest.raises(BadKeys, match="not the one this database was written with"):
+    with pytest.raises(BadKeys, match="not the one that this database was written with"):
         put_back(copies, made.name, there)
     (copies / "data" / f"{made.name}.db").write_bytes(b"nothing that SQLite knows" * 100)
     with pytest.raises(BadDatabase, match="not a data backup"):

@@ -305,5 +305,5 @@ END;
     assert first == "CREATE TABLE a (b TEXT);"
     assert second.startswith("CREATE TRIGGER t")
     assert second.endswith("END;")
-    with pytest.raises(ValueError, match="no end"):
+    with pytest.raises(ValueError, match="no semicolon"):
         list(statements("CREATE TABLE a (b TEXT)"))

@@ -55,7 +55,7 @@ def problem(refusal: Refusal) -> web.Response:
 
 def problem_of(refusal: Refusal) -> Problem:
     """Return a refusal's problem document."""
-    parameter = refusal.parameter if isinstance(refusal, BadRequest) else msgspec.UNSET
+    parameter = str(refusal.parameter) if isinstance(refusal, BadRequest) else msgspec.UNSET
     return described(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
 
 

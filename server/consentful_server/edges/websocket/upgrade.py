@@ -23,11 +23,19 @@ from .socket import Socket
 SCOPE: Final[Scope] = "dialogs:write"
 
 _NOBODY: Final = Principal("", frozenset())
+_HANDSHAKE: Final = (
+    hdrs.CONNECTION,
+    hdrs.UPGRADE,
+    hdrs.SEC_WEBSOCKET_VERSION,
+    hdrs.SEC_WEBSOCKET_KEY,
+    hdrs.SEC_WEBSOCKET_EXTENSIONS,
+)
 
 
 async def live(request: web.Request) -> web.StreamResponse:
     """Serve one dialog. Refusals are HTTP, but a browser cannot read those: one with a token is told in a frame."""
     service = request.app[SERVICE]
+    _check_handshake(request)
     offered = _offered(request)
     token = next((name.removeprefix(wire.BEARER) for name in offered if name.startswith(wire.BEARER)), None)
     subprotocol = _subprotocol(offered)
@@ -61,6 +69,19 @@ async def live(request: web.Request) -> web.StreamResponse:
             connection.turn_away(refusal)
             await socket.serve(connection, protocol)
     return socket
+
+
+def _check_handshake(request: web.Request) -> None:
+    """See that the headers of the handshake (RFC 6455 §4.1) are text.
+
+    aiohttp quotes a version that it does not know, and cannot encode what was no UTF-8.
+
+    Raises:
+        BadRequest: If one of them has bytes outside ASCII.
+    """
+    for name in _HANDSHAKE:
+        if not all(value.isascii() for value in request.headers.getall(name, [])):
+            raise BadRequest(name, "ASCII characters only")
 
 
 def _offered(request: web.Request) -> list[str]:
