@@ -12,7 +12,9 @@ from consentful.close_codes import Lost, of_close, of_error, of_status
         (1002, Refused, "close_1002"),
         (1003, Refused, "close_1003"),
         (1007, Refused, "close_1007"),
+        (1008, Refused, "close_1008"),
         (1009, Refused, "close_1009"),
+        (1010, Refused, "close_1010"),
         (4500, Refused, "close_4500"),
         (4501, Unauthorised, "unauthenticated"),
         (4503, Forbidden, "forbidden"),
@@ -34,9 +36,12 @@ def test_a_final_close_is_a_typed_error(code: int, kind: type[ConsentfulError], 
     assert str(error)
 
 
-@given(st.sampled_from([None, 1000, 1001, 1006, 1011, 1012, 1013]) | st.integers(4000, 4499))
-def test_any_other_close_is_a_loss(code: int | None) -> None:
-    assert isinstance(of_close(code, None), Lost)
+@given(st.sampled_from([None, 1000, 1001, 1006, 1011, 1012, 1013, 5000]) | st.integers(4000, 4499))
+def test_any_other_close_is_a_loss_that_may_be_made_good_at_once(code: int | None) -> None:
+    lost = of_close(code, None)
+
+    assert isinstance(lost, Lost)
+    assert (lost.reason, lost.retry_after) == (f"closed with {code}", 0.0)
 
 
 def test_the_close_code_decides_and_the_error_before_it_lends_its_words() -> None:
@@ -48,6 +53,9 @@ def test_the_close_code_decides_and_the_error_before_it_lends_its_words() -> Non
     assert str(final) == "the token has expired"
     assert isinstance(passing, Lost)
     assert passing.retry_after == 2.5
+    silent = of_close(4003, wire.Error("overloaded", "later"))
+    assert isinstance(silent, Lost)
+    assert silent.retry_after == 0.0
 
 
 def test_a_final_close_that_is_not_known_takes_the_code_of_the_error() -> None:
@@ -62,7 +70,8 @@ def test_a_passing_status_is_a_loss(status: int) -> None:
     lost = of_status(status, 7.0)
 
     assert isinstance(lost, Lost)
-    assert lost.retry_after == 7.0
+    assert (lost.reason, lost.retry_after) == (f"HTTP {status}", 7.0)
+    assert str(lost) == lost.reason
 
 
 @pytest.mark.parametrize(
@@ -84,15 +93,17 @@ def test_any_other_status_is_a_typed_error(status: int, kind: type[ConsentfulErr
     assert error.code == code
 
 
-def test_an_error_that_may_be_retried_is_a_loss() -> None:
-    lost = of_error(wire.Error("overloaded", "later", retry=True, retry_after_s=5))
+@pytest.mark.parametrize(("asked", "wait_s"), [(5, 5.0), (None, 0.0)])
+def test_an_error_that_may_be_retried_is_a_loss(asked: float | None, wait_s: float) -> None:
+    lost = of_error(wire.Error("overloaded", "later", retry=True, retry_after_s=asked))
 
     assert isinstance(lost, Lost)
-    assert lost.retry_after == 5
+    assert (lost.reason, lost.retry_after) == ("error overloaded", wait_s)
 
 
-def test_an_error_that_a_close_follows_waits_for_it() -> None:
-    assert of_error(wire.Error("conflict", "taken")) is None
+@pytest.mark.parametrize("code", ["conflict", "erased", "unauthenticated", "forbidden"])
+def test_an_error_that_a_close_follows_waits_for_it(code: str) -> None:
+    assert of_error(wire.Error(code, "taken")) is None
 
 
 def test_any_other_error_ends_the_dialog() -> None:

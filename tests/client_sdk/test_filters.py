@@ -1,0 +1,88 @@
+"""What is asked for, and where: no word and no customer is in a URL, and what was not meant is not sent."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, get_type_hints
+
+import pytest
+
+from consentful import filters
+from consentful.filters import Asked
+
+MIDNIGHT = datetime(2026, 1, 31, tzinfo=timezone(timedelta(hours=1)))
+
+
+@pytest.mark.parametrize("name", get_type_hints(filters.DialogFilters))
+def test_filters_of_both_lists_go_into_the_url(name: str) -> None:
+    assert filters.messages({name: "x"}) == Asked("v1/messages", {name: "x"}, in_body=False)
+    assert filters.dialogs({name: "x"}) == Asked("v1/dialogs", {name: "x"}, in_body=False)
+
+
+@pytest.mark.parametrize("name", ["q", "customer_id"])
+def test_what_must_not_be_logged_goes_into_a_body_with_all_else(name: str) -> None:
+    asked = filters.messages({"role": "bot", name: "x"})
+
+    assert asked == Asked("v1/messages/search", {"role": "bot", name: "x"}, in_body=True)
+    assert repr(asked) == "Asked(path='v1/messages/search', in_body=True)"
+
+
+@pytest.mark.parametrize("name", ["q", "customer_id"])
+def test_dialogs_have_no_filter_of_words(name: str) -> None:
+    with pytest.raises(TypeError, match=f"no filter '{name}'; there are: language, customer, .*order"):
+        filters.dialogs({name: "x"})
+
+
+def test_a_filter_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(TypeError) as refusal:
+        filters.messages({"language": "en", "lang": "en"})
+
+    assert "'lang'" in str(refusal.value)
+    assert all(name in str(refusal.value) for name in get_type_hints(filters.MessageFilters))
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_times_are_spelt_with_their_offset(name: str) -> None:
+    assert filters.messages({name: MIDNIGHT}).values == {name: "2026-01-31T00:00:00+01:00"}
+    assert filters.dialogs({name: "2026-01-31T00:00:00Z"}).values == {name: "2026-01-31T00:00:00Z"}
+    with pytest.raises(ValueError, match=f"{name} has no offset"):
+        filters.messages({name: MIDNIGHT.replace(tzinfo=None)})
+
+
+def test_what_is_none_is_left_out() -> None:
+    assert filters.messages({"role": None, "q": None}) == Asked("v1/messages", {})
+    assert filters.dialogs({"bot": None}) == Asked("v1/dialogs", {})
+
+
+@pytest.mark.parametrize("in_body", [False, True])
+def test_other_parameters_come_beside_and_the_first_request_is_as_it_was(in_body: bool) -> None:
+    asked = Asked("v1/messages", {"role": "bot", "limit": 10}, in_body)
+
+    more = asked.but(limit=20, cursor="c", order=None)
+
+    assert more == Asked("v1/messages", {"role": "bot", "limit": 20, "cursor": "c"}, in_body)
+    assert asked.values == {"role": "bot", "limit": 10}
+
+
+def test_nothing_is_asked_beside_unless_it_is_said() -> None:
+    assert (Asked("v1/stats").values, Asked("v1/stats").in_body) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "asked"),
+    [
+        ("messages", {}, Asked("v1/messages", {"format": "arrow", "shape": "messages"})),
+        ("chat", {"bot": "b"}, Asked("v1/messages", {"bot": "b", "format": "arrow", "shape": "chat"})),
+        ("chat", {"q": "x"}, Asked("v1/messages/search", {"q": "x", "format": "arrow", "shape": "chat"}, in_body=True)),
+        (
+            "dialogs",
+            {"since": datetime(2026, 1, 1, tzinfo=UTC)},
+            Asked("v1/dialogs", {"since": "2026-01-01T00:00:00+00:00", "format": "arrow"}),
+        ),
+    ],
+)
+def test_a_table_is_one_stream_of_its_shape(shape: filters.Shape, given: dict[str, Any], asked: Asked) -> None:
+    assert filters.table(shape, given) == asked
+
+
+def test_a_shape_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match="messages, dialogs, chat"):
+        filters.table("square", {})  # pyright: ignore[reportArgumentType]
