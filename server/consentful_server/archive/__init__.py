@@ -1,1 +1,1 @@
-"""What is kept: how it is sealed and opened, what may happen to it, and how it is asked for."""
+"""Stored dialogs: sealed when they are granted, opened for readers, erased for good."""

@@ -1,6 +1,6 @@
-"""The archive: dialogs go in sealed once they are granted, and go for good once they are erased.
+"""The archive: a granted dialog is sealed and stored; an erased one is gone for good.
 
-It joins what is pure (consent, vault) with the store; edges call it and decide nothing.
+It joins the pure parts (consent, vault, rules) with the store. Edges call it and decide nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
 
 
 class Archive:
-    """What this deployment keeps."""
+    """The stored dialogs of this deployment."""
 
     def __init__(
         self,
@@ -46,16 +46,17 @@ class Archive:
         self._issuer = issuer
 
     def pseudonym(self, customer_id: str) -> str:
+        """Return the customer's pseudonym."""
         return self._pseudonyms.of(customer_id)
 
     async def keep(self, dialog: Dialog, granted: Granted, *, owner: str, channel: str) -> wire.Stored:
-        """Store a granted dialog, once, and return its proof; a replay gets the same.
+        """Store a granted dialog, once, and return its proof; a replay of the same dialog gets the same proof.
 
         Raises:
-            Conflict: If its id holds another dialog, or another customer's.
-            Erased: If it was erased or retracted.
-            StorageFailed: If it could not be written.
-            OutcomeUnknown: If nobody can tell whether it was.
+            Conflict: If the id belongs to another dialog, customer or credential.
+            Erased: If the id was erased or retracted.
+            StorageFailed: If nothing was stored.
+            OutcomeUnknown: If it cannot be told whether it was.
         """
         record = self._record(dialog, granted, owner, channel)
         sealer = Sealer(self._vault, dialog, record, self._signing(granted))
@@ -65,7 +66,11 @@ class Archive:
         )
 
     async def decline(self, dialog_id: str, customer_id: str, *, owner: str, retract: bool = False) -> None:
-        """See to it that nothing of the dialog is kept: a "no" to a stored dialog is a withdrawal (GDPR art. 7(3))."""
+        """Make sure that nothing of the dialog is stored: declining a stored dialog withdraws the consent (GDPR art.
+        7(3)).
+
+        With `retract`, a grant that is still in progress fails, too.
+        """
         customer, by = self.pseudonym(customer_id), Actor(owner)
         if retract:
             await self._store.retract(dialog_id, owner, customer, self._access_log.note(by, "dialog.retracted"))
@@ -76,10 +81,10 @@ class Archive:
     async def erase(
         self, dialog_id: str, reason: Reason, *, owner: str | None = None, by: Actor = SERVICE
     ) -> ErasureOutcome:
-        """Erase one dialog, durably; None as the owner means whoever's.
+        """Erase one dialog, durably; without `owner`, of any credential.
 
         Raises:
-            NotFound: If there is none, or it is not this owner's.
+            NotFound: If it does not exist, or belongs to another owner.
         """
         note = self._access_log.note(by, _ERASED[reason])
         erasure = await self._store.erase(dialog_id, reason, owner=owner, note=note)
@@ -88,10 +93,10 @@ class Archive:
         return erasure
 
     async def withdraw(self, code: str, by: Actor = CUSTOMER) -> ErasureOutcome:
-        """Erase the dialog whose customer was given this code, durably.
+        """Erase the dialog with this withdrawal code, durably (GDPR art. 7(3)).
 
         Raises:
-            NotFound: If it is nobody's code.
+            NotFound: If no dialog has this code.
         """
         note = self._access_log.note(by, "dialog.withdrawn")
         erasure = await self._store.withdraw(withdrawal_hash(code), note)
@@ -100,11 +105,15 @@ class Archive:
         return erasure
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
-        """Return the dialog, sealed, or what is left of it."""
+        """Return the stored dialog, sealed, or its tombstone; None if the id was never used."""
         return await self._store.find(dialog_id)
 
     def content_digest(self, sealed: StoredDialog) -> bytes:
-        """Return the keyed digest of a dialog's stored words, which a receipt states."""
+        """Return the keyed digest of a dialog's stored content, which its receipt states.
+
+        Raises:
+            Damaged: If it cannot be opened.
+        """
         return Opened(self._vault, sealed).content_digest()
 
     def _record(self, dialog: Dialog, granted: Granted, owner: str, channel: str) -> Record:

@@ -1,4 +1,4 @@
-"""What is inside the seals: the texts of a dialog as one, and its metadata, in MessagePack."""
+"""The plaintext of the seals, in MessagePack: all texts of a dialog together, and its metadata."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message inside the seal: text, microseconds of `sent_at`, the language as the chatbot spelt it."""
+    """One message inside the seal: its text, `sent_at` in microseconds, and the language tag as the chatbot sent it."""
 
     text: str
     sent_at: int | None

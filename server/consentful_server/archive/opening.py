@@ -1,4 +1,18 @@
-"""Opening: what the store keeps becomes words again, for one reader, as far as it is looked at."""
+"""Opening: sealed dialogs become text again, for one reader, as far as the reader's scope needs. Pure.
+
+    Opener.open(dialog) ──► Opened: the key is unwrapped at once, each field when it is first read
+                │ the key, a seal or the record does not fit
+                └──► the dialog is left out, and its id is in `damaged`; its neighbours are shown
+
+Threads: an `Opener` and its `Opened` belong to one page or block. They run on a reader's thread inside the read
+transaction; the event loop reads `damaged` after that thread has finished. Only the vault is shared (see `vault`).
+
+Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with the page.
+
+(R1) A key is read before it is rewrapped, and opened after its old master was destroyed: lists are opened inside the
+     read transaction, and the store ends no epoch while a transaction shows an earlier key. What `find` returns is
+     opened right after it; a process drops a master one second after the last rewrapping, at the earliest.
+"""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +37,7 @@ def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
     """Return the dialog's key.
 
     Raises:
-        Damaged: If what is stored of it was altered, or its master key is gone.
+        Damaged: If its stored form was altered, or its master key was destroyed.
     """
     try:
         return vault.unwrap(sealed.wrapped, sealed.record.dialog_id)
@@ -32,7 +46,7 @@ def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
 
 
 class Opened:
-    """One stored dialog, opened as far as it is looked at. It lives for one page."""
+    """One stored dialog; its fields are opened when they are read. Discard it after one page."""
 
     def __init__(self, vault: Vault, sealed: ListedDialog) -> None:
         self._vault = vault
@@ -45,10 +59,10 @@ class Opened:
         return f"Opened({self._sealed.record.dialog_id!r})"
 
     def look(self, scope: ReadScope, *, words: bool) -> None:
-        """Open now all that this scope will show.
+        """Open all fields that this scope will show, so that a damaged dialog is found before any of it is shown.
 
         Raises:
-            Damaged: If it does not open.
+            Damaged: If a field cannot be opened, or a message is missing.
         """
         if words and len(self.lines) != self._sealed.messages:
             raise Damaged(self.dialog_id)
@@ -57,11 +71,12 @@ class Opened:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """What is inside the seal of the texts, a line for each message."""
+        """The plaintext of the texts, one line for each message."""
         return decode_lines(self._open("texts", self._sealed.texts))
 
     @cached_property
     def customer_id(self) -> str:
+        """The customer's id; only for readers with the scope `data:identify`, and for the content digest."""
         return self._open("customer", self._sealed.customer).decode()
 
     @property
@@ -69,29 +84,33 @@ class Opened:
         return self._sealed.record.dialog_id
 
     def text(self, seq: int) -> str:
+        """Return the text of a message by its seq."""
         return self.lines[seq - 1].text
 
     def spelt(self, seq: int) -> str | None:
-        """Return a message's language as the chatbot wrote it, where that is not the canonical spelling."""
+        """Return a message's language tag as the chatbot sent it, if that differs from the canonical form."""
         return self.lines[seq - 1].spelt
 
     @property
     def metadata(self) -> dict[str, str] | None:
+        """The dialog's metadata; None if it has none."""
         sealed = self._sealed.metadata
         return None if sealed is None else decode_metadata(self._open("metadata", sealed))
 
     def content_digest(self) -> bytes:
-        """Return the keyed digest of what is stored, made from the words themselves; for a dialog with its heads."""
+        """Return the keyed digest of the stored content; the dialog must have its heads."""
         heads = enumerate(zip(self._sealed.heads, self.lines, strict=True), 1)
         said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
 
     def messages(self, rows: Iterable[MessageRow], scope: ReadScope) -> list[KeptMessage]:
+        """Return the messages of these rows, as far as the scope allows."""
         return [message for _, message in _messages([(row, self) for row in rows], scope)]
 
     def message(
         self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, scope: ReadScope
     ) -> KeptMessage:
+        """Return one message, made from its row, its line and its times."""
         record = self._sealed.record
         return KeptMessage(
             dialog_id=record.dialog_id,
@@ -108,6 +127,7 @@ class Opened:
         )
 
     def summary(self, scope: ReadScope) -> Summary:
+        """Return the dialog without its messages."""
         sealed, record = self._sealed, self._sealed.record
         return Summary(
             dialog_id=record.dialog_id,
@@ -126,6 +146,7 @@ class Opened:
         )
 
     def chat(self, scope: ReadScope) -> Chat:
+        """Return the dialog in the chat shape."""
         record = self._sealed.record
         return Chat(
             dialog_id=record.dialog_id,
@@ -140,7 +161,7 @@ class Opened:
         )
 
     def says(self, needle: str) -> bool:
-        """Whether any message holds the folded text."""
+        """Return whether any message contains the needle, which `fold` made."""
         return any(needle in fold(line.text) for line in self.lines)
 
     def _named(self, scope: ReadScope) -> str | UnsetType:
@@ -155,10 +176,10 @@ class Opened:
 
 
 def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
-    """Return all of a dialog.
+    """Return the dialog with its messages, metadata and receipt.
 
     Raises:
-        Damaged: If it does not open.
+        Damaged: If it cannot be opened.
     """
     opened = Opened(vault, stored)
     heads = enumerate(stored.heads, 1)
@@ -172,7 +193,7 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
 
 
 class Opener:
-    """Opens what one reader sees. What does not open is left out, and named: it takes no neighbours along."""
+    """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`."""
 
     def __init__(self, vault: Vault, scope: ReadScope) -> None:
         self._vault = vault
@@ -180,7 +201,7 @@ class Opener:
         self.damaged: set[str] = set()
 
     def open(self, sealed: ListedDialog, *, words: bool = True) -> Opened | None:
-        """Return the dialog, with or without its words; None if it is damaged."""
+        """Return the dialog, opened as far as the scope shows, with its texts if `words`; None if it is damaged."""
         try:
             opened = Opened(self._vault, sealed)
             opened.look(self._scope, words=words)
@@ -190,19 +211,20 @@ class Opener:
         return opened
 
     def open_all(self, sealed: Mapping[int, ListedDialog]) -> dict[int, Opened]:
+        """Return the dialogs that can be opened, by internal number."""
         found = ((number, self.open(dialog)) for number, dialog in sealed.items())
         return {number: opened for number, opened in found if opened is not None}
 
     def messages(
         self, rows: Iterable[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
-        """Return the message of each row whose dialog opens."""
+        """Return each row with its message, for the dialogs that can be opened."""
         dialogs = self.open_all(sealed)
         return _messages([(row, dialogs[row.dialog]) for row in rows if row.dialog in dialogs], self._scope)
 
 
 def _messages(rows: Sequence[tuple[MessageRow, Opened]], scope: ReadScope) -> list[tuple[MessageRow, KeptMessage]]:
-    """Return each row with its message. Times are made all at once, and not one by one, which takes far longer."""
+    """Return each row with its message. Times are converted together, which is much faster than one by one."""
     lines = [dialog.lines[row.seq - 1] for row, dialog in rows]
     received = all_from_micros(row.received_at for row, _ in rows)
     sent = iter(all_from_micros(line.sent_at for line in lines if line.sent_at is not None))
@@ -213,5 +235,5 @@ def _messages(rows: Sequence[tuple[MessageRow, Opened]], scope: ReadScope) -> li
 
 
 def fold(text: str) -> str:
-    """Return the text as a search sees it: composed (NFC), without case."""
+    """Return the text in the form in which a search compares it: composed (NFC) and without case."""
     return unicodedata.normalize("NFC", text).casefold()

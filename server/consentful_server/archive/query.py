@@ -1,7 +1,7 @@
-"""What is asked for: filters, and selections of rows. Pure.
+"""Queries: filters, and selections of rows. Pure.
 
-A list is read from newest to oldest (`newest`, by time of receipt) or in the order of commit, oldest first (`stored`).
-Both walk below a horizon, which is made when the walk begins, so that a page never shifts.
+A list is read from newest to oldest by time of receipt (`newest`), or in commit order, oldest first (`stored`). Both
+stay below a horizon that is fixed when the walk begins, so that its pages do not shift.
 """
 
 from datetime import datetime
@@ -18,17 +18,17 @@ Order: TypeAlias = Literal["newest", "stored"]
 Kind: TypeAlias = Literal["messages", "dialogs", "chat"]
 
 Horizon = NewType("Horizon", int)
-"""What a walk may see: all that was committed when it was made. Only a store makes one, or reads its number."""
+"""Limits a walk to what was committed when the horizon was made. Only a store makes one, and interprets it."""
 
 MAX_LIMIT: Final = 1000
 LAST_SEQ: Final = 2**31
-"""After every message of a dialog."""
+"""Greater than the seq of every message."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What must be true of every row; all of it. Times are half-open, on `received_at`.
+    """Conditions on each row, all of which must hold. Times are half-open, on `received_at`.
 
-    `q` is looked for in the opened text, whatever its case. `customer` is a pseudonym.
+    `q` is searched in the opened text, without case. `customer` is a pseudonym.
     """
 
     language: str | None = None
@@ -45,16 +45,16 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return f"Filter({', '.join(self.names())})"
 
     def asked(self) -> dict[str, Any]:
-        """Return which filters are set, and what they look for, as JSON has it. Not for logs and errors."""
+        """Return the filters that are set, with their values, as JSON types. Not for logs and errors."""
         return msgspec.to_builtins(self)
 
     def names(self) -> list[str]:
-        """Return which filters are set, without their values."""
+        """Return the names of the filters that are set."""
         return [field for field in self.__struct_fields__ if getattr(self, field) is not None]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """The last row that was looked at: microseconds of receipt, internal number of the dialog, number in it."""
+    """A row in a walk: microseconds of receipt, internal number of the dialog, seq of the message."""
 
     received_at: int
     dialog: int
@@ -64,7 +64,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a walk: `limit` rows after a position, below the horizon and, in commit order, beyond `since`.
 
-    `purposes` are those that the caller may see; None sees all.
+    `purposes` are those that the caller may read; None means all.
     """
 
     filter: Filter
@@ -78,10 +78,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def language_range(text: str) -> str | None:
-    """Return a basic language range (RFC 4647 §2.1) in canonical spelling; None for `*`, which any language fits.
+    """Return a basic language range (RFC 4647 §2.1) in canonical form; None for `*`, which matches every language.
 
     Raises:
-        BadRequest: If it is not one.
+        BadRequest: If it is not a language range.
     """
     if text == "*":
         return None

@@ -1,20 +1,22 @@
-"""What happens to a dialog that is to be stored, erased or retracted. Pure: a store loads, asks, and applies the plan.
+"""The rules for storing, erasing and retracting a dialog. Pure: a store loads the dialog, asks a rule, applies its
+plan.
 
-    keep      nothing there           insert it
-              the same dialog         keep what is there, or narrow its purposes
-              another dialog          Conflict, by the candidate
-              a tombstone             Erased
-    erase     stored, and the caller's    shred it
-              a tombstone, the caller's   the earlier outcome
-              anything else               nothing
-    repeat    the same purposes       keep the record
-              fewer purposes          narrow it, and otherwise keep it as it was given
-              any other purpose       Conflict
-              another content, customer or credential   Conflict
-    retract   stored, or a tombstone      as erase
-              nothing there               a tombstone, so that a grant that is still under way fails
+    keep      nothing stored                      Insert
+              the same dialog                     Keep it, or Narrow its purposes
+              another dialog                      Conflict, raised by the candidate
+              a tombstone                         Erased
+    repeat    the same purposes                   the stored record
+              fewer purposes                      the stored record with fewer purposes
+              any other purpose                   Conflict
+              other content, customer, credential Conflict
+    erase     stored, and the caller's            Shred
+              a tombstone, and the caller's       Done: the earlier outcome
+              anything else                       nothing
+    retract   stored, or a tombstone              as erase
+              nothing stored                      Block: a grant that is still in progress fails
 
-The tables above are the tests' tables (`tests/server/archive/test_rules.py`).
+A store calls a rule and applies its plan in one transaction that nobody else can write in, so what was loaded is still
+true. The tests use the same tables (`tests/server/archive/test_rules.py`).
 """
 
 import hashlib
@@ -28,26 +30,26 @@ from .store import Candidate, Reason, StoredDialog, Tombstone
 
 
 class Insert(msgspec.Struct, frozen=True):
-    """Store the candidate: its key wrapped like this, at this time (microseconds since the epoch)."""
+    """Store the candidate with this wrapped key at this time (microseconds since the epoch)."""
 
     wrapped: bytes
     stored_at: int
 
 
 class Keep(msgspec.Struct, frozen=True):
-    """Change nothing: this is the dialog, stored before."""
+    """Change nothing: the dialog is stored already."""
 
     dialog: StoredDialog
 
 
 class Narrow(msgspec.Struct, frozen=True):
-    """Put the same dialog, under a narrower consent, in the place of the one that is stored."""
+    """Replace the stored dialog by the same one under a narrower consent."""
 
     dialog: StoredDialog
 
 
 class Shred(msgspec.Struct, frozen=True):
-    """Overwrite the key of this number, remove the rows, forget the customer's filters, and leave the tombstone."""
+    """Overwrite the key with this number, delete the rows, erase the customer's filter values, insert the tombstone."""
 
     number: int
     customer: str
@@ -55,13 +57,13 @@ class Shred(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Change nothing: it was erased before."""
+    """Change nothing: the dialog was erased before."""
 
     tombstone: Tombstone
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Leave the tombstone of a dialog that was never stored."""
+    """Insert the tombstone of a dialog that was never stored."""
 
     tombstone: Tombstone
 
@@ -73,10 +75,10 @@ ErasePlan: TypeAlias = Shred | Done | None
 def on_keep(
     found: StoredDialog | None, tombstone: Tombstone | None, candidate: Candidate, epoch: int, now: int
 ) -> KeepPlan:
-    """Return what to do with a granted dialog; `epoch` is that of the master keys, `now` is in microseconds.
+    """Return the plan for a granted dialog. `epoch` is the master keys' current one, `now` in microseconds.
 
     Raises:
-        Conflict: If its id holds another dialog, or another customer's.
+        Conflict: If its id belongs to another dialog, customer or credential.
         Erased: If its id was erased or retracted.
     """
     if found is not None:
@@ -88,13 +90,13 @@ def on_keep(
 
 
 def on_repeat(mine: Record, stored: Record, *, is_same: bool) -> Record | None:
-    """Return the record to keep when a stored dialog is granted again; None if it is the one that is there.
+    """Return the record to store when a stored dialog is granted again; None to keep the stored one.
 
-    `is_same` tells whether the content is. A narrower consent restricts the one that was given: its times stay, because
-    a replay must not prolong what it restricts.
+    `is_same` tells whether the content is equal. A narrower consent keeps the times of the first one: a replay must not
+    prolong what it restricts.
 
     Raises:
-        Conflict: If it is another dialog, another customer's or another credential's, or would widen the consent.
+        Conflict: If it is another dialog, customer or credential, or would widen the consent.
     """
     if not is_same or (mine.customer, mine.owner) != (stored.customer, stored.owner):
         raise Conflict
@@ -114,9 +116,10 @@ def on_erase(
     customer: str | None,
     now: int,
 ) -> ErasePlan:
-    """Return what to do for a caller who may erase dialogs of this owner and customer; None means of anyone."""
+    """Return the plan for a caller who may erase dialogs of this owner and customer; None means any."""
     if found is not None:
         is_theirs = owner in (None, found.record.owner) and customer in (None, found.record.customer)
+        # None for a foreign dialog, as if it did not exist: the caller must not learn that it does.
         return Shred(found.number, found.record.customer, tombstone_of(found, reason, now)) if is_theirs else None
     if tombstone is not None and owner in (None, tombstone.owner):
         return Done(tombstone)
@@ -126,14 +129,14 @@ def on_erase(
 def on_retract(
     found: StoredDialog | None, tombstone: Tombstone | None, *, dialog_id: str, owner: str, customer: str, now: int
 ) -> ErasePlan | Block:
-    """Return what to do so that the dialog is not stored, now or later; another owner's or customer's is left alone."""
+    """Return the plan that prevents storing the dialog, now and later. A foreign dialog stays."""
     if found is None and tombstone is None:
         return Block(Tombstone(dialog_id=dialog_id, owner=owner, reason="retracted", erased_at=now))
     return on_erase(found, tombstone, reason="retracted", owner=owner, customer=customer, now=now)
 
 
 def tombstone_of(dialog: StoredDialog, reason: Reason, now: int) -> Tombstone:
-    """Return what is left of a dialog that is erased now."""
+    """Return the tombstone of a dialog that is erased now (GDPR art. 7(1), 17(3)(e))."""
     return Tombstone(
         dialog_id=dialog.record.dialog_id,
         owner=dialog.record.owner,

@@ -1,4 +1,20 @@
-"""Sealing: a granted dialog becomes what the store keeps. `opening` is the way back."""
+"""Sealing: a granted dialog becomes what the store keeps. `opening` is the way back. Pure.
+
+    Sealer(dialog, record)   on the event loop: a new key, all seals, the receipt
+    sealer.wrapped_since     on the writer's thread: the key once more, if an epoch has begun since
+    sealer.reconcile         on the writer's thread: if the dialog is stored already
+    sealer.code              on the event loop: the withdrawal code, once the outcome is known
+
+The dialog does not change meanwhile: it is decided, and accepts no more messages until its outcome is known.
+
+Every seal is bound to the digest of the consent record. If a replay narrows the purposes, the record changes, so all
+fields are sealed again with the same key, and the receipt is signed again; key, number and times stay.
+
+(R1) Two nodes store the same dialog, each with its own key: the store keeps the first. `reconcile` compares the
+     contents by the stored dialog's key, and `code` derives the withdrawal code from it, so both answers name the
+     stored dialog.
+(R2) An epoch of the master key begins after the key was wrapped: see `rotation`, R4.
+"""
 
 import hmac
 from collections.abc import Callable
@@ -16,14 +32,11 @@ from .opening import unwrap
 from .store import MessageHead, SealedDialog, StoredDialog
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]
-"""Makes the receipt of a consent record, a number of messages and the keyed digest of the content."""
+"""Returns the receipt for a consent record, a number of messages and the keyed digest of the content."""
 
 
 class Sealer:
-    """Seals one granted dialog; satisfies `store.Candidate`.
-
-    `sign` makes the receipt of a record and a keyed content digest.
-    """
+    """Seals one granted dialog; satisfies `store.Candidate`. `sign` makes the receipt."""
 
     def __init__(self, vault: Vault, dialog: Dialog, record: Record, sign: Sign) -> None:
         self._vault = vault
@@ -39,24 +52,25 @@ class Sealer:
         self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
 
     def code(self, stored: StoredDialog) -> str:
-        """Return the withdrawal code of what is stored: this dialog, or the same one that was there already."""
-        key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)
+        """Return the withdrawal code of the stored dialog, which is this one or the one stored before."""
+        key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)  # (R1)
         return key.withdrawal_code()
 
     def wrapped_since(self, epoch: int) -> bytes:
-        """Return the dialog's key under the master of this epoch, or a later one."""
+        """Return the dialog's key wrapped under the master of this epoch or a later one."""
         if epoch_of(self.sealed.wrapped) >= epoch:
             return self.sealed.wrapped
-        return self._vault.wrap(self._key, self._dialog.id, epoch)
+        return self._vault.wrap(self._key, self._dialog.id, epoch)  # (R2)
 
     def reconcile(self, stored: StoredDialog) -> StoredDialog:
-        """Return what is kept when this dialog is there already: the stored one, or it with narrower purposes.
+        """Return what to store when the id is taken: the stored dialog as it is, or with narrower purposes.
 
         Raises:
-            Conflict: If it is another dialog, another customer's or another credential's, or would widen the consent.
+            Conflict: If it is another dialog, customer or credential, or would widen the consent.
+            Damaged: If the stored dialog's key cannot be opened.
         """
         key = unwrap(self._vault, stored)
-        is_same = hmac.compare_digest(key.digest(self._content), stored.content)
+        is_same = hmac.compare_digest(key.digest(self._content), stored.content)  # (R1)
         record = rules.on_repeat(self._record, stored.record, is_same=is_same)
         if record is None:
             return stored

@@ -1,18 +1,18 @@
-"""Dialogs as a store keeps them, and what every store promises of them.
+"""Dialogs as a store keeps them, and what every store promises about them.
 
-A store knows nothing of words: all it gets is sealed, except for what filters need. A dialog is one of three things:
+A store handles no plaintext: everything is sealed except what filters need. A dialog has one of three types:
 
-    SealedDialog    on its way in; nothing numbers or dates it yet
-    StoredDialog    stored, with its number, its receipt, and all that proves what it is
-    ListedDialog    stored, as far as a list shows it
+    SealedDialog    before it is stored, without a number and a time of storing
+    StoredDialog    stored, complete
+    ListedDialog    stored, with the fields that lists show
 
-Promises. Every method but `keep`, `erase`, `withdraw` and `retract` only reads.
+Promises. All methods except `keep`, `erase`, `withdraw` and `retract` only read.
 
-- `keep` returns after one durable transaction, or raises and has left no trace. Look-up, comparison and insert are one
-  transaction, so a concurrent duplicate waits for the first. One bad dialog never fails its neighbours.
-- `erase` returns after the dialog's key was overwritten, durably, and its rows are gone.
+- `keep` returns after one durable transaction, or raises and leaves no trace. Look-up, comparison and insert are one
+  transaction, so a concurrent duplicate waits for the first. One refused dialog never fails others.
+- `erase` returns when the dialog's key is overwritten, durably, and its rows are deleted.
 - Readers hold no transaction between calls, and never see part of a dialog.
-- Numbers ascend in the order of commit: whatever is committed after a horizon was made lies beyond it.
+- Numbers ascend in commit order: everything committed after a horizon was made lies beyond it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ Reason: TypeAlias = Literal["withdrawn", "declined", "retracted", "requested", "
 
 
 class MessageHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What filters need of one message. `received_at` in microseconds since the epoch."""
+    """What filters need of one message. `received_at` is in microseconds since the epoch."""
 
     role: str
     language: str | None
@@ -41,10 +41,10 @@ class MessageHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class _Dialog(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed of a dialog, beside what filters need. Times are microseconds since the epoch.
+    """The seals of a dialog, and what filters need. Times are microseconds since the epoch.
 
-    `wrapped` is the dialog's key under the master; `texts`, `customer` and `metadata` are sealed under the dialog's
-    key and bound to the record. `received_at` is when the last message was received.
+    `wrapped` is the dialog's key under a master key. `texts`, `customer` and `metadata` are sealed under the dialog's
+    key and bound to the record. `received_at` is the time of receipt of the last message.
     """
 
     record: Record
@@ -62,7 +62,7 @@ class _Dialog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SealedDialog(_Dialog, frozen=True, kw_only=True):
-    """A granted dialog on its way into a store. `content` is the keyed digest that a replay is compared with."""
+    """A granted dialog before it is stored. `content` is the keyed digest that a replay is compared with."""
 
     receipt: str
     withdrawal_hash: bytes
@@ -72,16 +72,16 @@ class SealedDialog(_Dialog, frozen=True, kw_only=True):
 
 
 class ListedDialog(_Dialog, frozen=True, kw_only=True):
-    """A stored dialog, as far as lists show it. `heads` are there where the list was asked for with them."""
+    """A stored dialog with the fields that lists show. `heads` is empty unless the list was asked for with heads."""
 
     number: int
-    """The internal number, which no other dialog of this store ever gets."""
+    """The internal number, never used again in this store."""
     stored_at: int
     heads: tuple[MessageHead, ...] = ()
 
 
 class StoredDialog(ListedDialog, frozen=True, kw_only=True):
-    """A stored dialog, whole."""
+    """A stored dialog, complete."""
 
     receipt: str
     withdrawal_hash: bytes
@@ -89,7 +89,7 @@ class StoredDialog(ListedDialog, frozen=True, kw_only=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of an erased dialog (GDPR art. 7(1), 17(3)(e)): no text, no customer, no pseudonym."""
+    """The remains of an erased dialog (GDPR art. 7(1), 17(3)(e)): no text, no customer, no pseudonym."""
 
     dialog_id: str
     owner: str
@@ -102,10 +102,10 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     purposes: tuple[str, ...] = ()
     receipt_sha256: bytes | None = None
     number: int | None = None
-    """The internal number, under which its overwritten key still stands; None if it was never stored."""
+    """The internal number, under which the overwritten key remains; None if the dialog was never stored."""
     withdrawal_hash: bytes | None = None
     complete: bool = False
-    """Whether no master is left that opens an earlier copy of its key."""
+    """Whether no master key exists that could open an earlier copy of its key."""
 
     @property
     def moment(self) -> datetime:
@@ -114,15 +114,17 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureOutcome(msgspec.Struct, frozen=True):
-    """An erasure's outcome. Until it `is_unreadable`, an earlier copy of the key may be in the store's own files."""
+    """The outcome of an erasure. Unless `is_unreadable`, the store's own files may hold an earlier copy of the key."""
 
     tombstone: Tombstone
     is_unreadable: bool
 
 
 class Residue(msgspec.Struct, frozen=True):
-    """What is left of erased dialogs in the store's own files: keys not overwritten, rows not removed, and whether
-    earlier copies of what was overwritten may be there, as in a log that was not cut yet or in rows not reclaimed yet.
+    """What the store's own files still hold of erased dialogs.
+
+    `keys` counts keys that are not overwritten, `rows` rows that are not deleted. `earlier_copies` tells whether
+    earlier copies of overwritten keys may exist, for example in a log that could not be truncated.
     """
 
     keys: int
@@ -131,11 +133,12 @@ class Residue(msgspec.Struct, frozen=True):
 
     @property
     def is_none(self) -> bool:
+        """Whether nothing is left."""
         return self.keys == self.rows == 0 and not self.earlier_copies
 
 
 class CustomerDialog(msgspec.Struct, frozen=True):
-    """A stored dialog of a customer's: its internal number, its id, and how many messages it has."""
+    """A customer's stored dialog: its internal number, its id, and the number of its messages."""
 
     number: int
     dialog_id: str
@@ -143,7 +146,7 @@ class CustomerDialog(msgspec.Struct, frozen=True):
 
 
 class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message of a page: which dialog (internal number), which number in it, and its head."""
+    """One message of a page: internal number of its dialog, its seq, and its head."""
 
     dialog: int
     seq: int
@@ -153,45 +156,49 @@ class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def position(self) -> Position:
+        """The row's position in a walk."""
         return Position(self.received_at, self.dialog, self.seq)
 
 
 class Candidate(Protocol):
-    """A dialog on its way in, which can tell whether one that is there already is the same."""
+    """A dialog to be stored, which can tell whether a stored one is the same."""
 
     @property
-    def sealed(self) -> SealedDialog: ...
+    def sealed(self) -> SealedDialog:
+        """The sealed dialog."""
+        ...
 
     def wrapped_since(self, epoch: int) -> bytes:
-        """Return the dialog's key, wrapped in this epoch or a later one: an earlier one may be ending."""
+        """Return the dialog's key, wrapped in this epoch or a later one: an earlier epoch may be ending."""
         ...
 
     def reconcile(self, stored: StoredDialog) -> StoredDialog:
-        """Return what the store holds afterwards: `stored` itself, or the same dialog with narrower purposes.
+        """Return what the store holds afterwards: `stored` as it is, or the same dialog with narrower purposes.
 
         Raises:
-            Conflict: If it is another dialog, or another customer's.
+            Conflict: If it is another dialog, customer or credential, or would widen the consent.
         """
         ...
 
 
 MessagesOpener: TypeAlias = Callable[[Sequence[MessageRow], Mapping[int, ListedDialog]], T]
-"""Makes something of rows and of the dialogs that they belong to; one that was erased meanwhile is absent."""
+"""Makes a result of rows and their dialogs by internal number. A dialog that was erased meanwhile is absent."""
 
 DialogsOpener: TypeAlias = Callable[[Sequence[ListedDialog]], T]
+"""Makes a result of listed dialogs."""
 
 
 class DialogStore(Protocol):
-    """Keeps sealed dialogs; see the promises above.
+    """Stores sealed dialogs, with the promises above.
 
-    Every method raises `StorageFailed` where nothing was done, and `OutcomeUnknown` where nobody can tell.
+    Every method raises `StorageFailed` if nothing was done, and `OutcomeUnknown` if that cannot be told.
     """
 
     async def keep(self, candidate: Candidate) -> StoredDialog:
         """Store the dialog, once, and return what is stored (`rules.on_keep`).
 
         Raises:
-            Conflict: If its id holds another dialog, or another customer's.
+            Conflict: If its id belongs to another dialog, customer or credential.
             Erased: If its id was erased or retracted.
         """
         ...
@@ -205,11 +212,10 @@ class DialogStore(Protocol):
         customer: str | None = None,
         note: Note | None = None,
     ) -> ErasureOutcome | None:
-        """Erase the dialog, if it is this owner's and this customer's (pseudonym); None means whoever's.
+        """Erase the dialog of this owner and customer (pseudonym), None meaning any (`rules.on_erase`).
 
-        Returns the earlier outcome if it was erased before, and None if there is no such dialog (`rules.on_erase`).
-        What is erased now is noted in the access log, in the same transaction, and what the log's filters knew of the
-        customer is forgotten.
+        Returns the earlier outcome if it was erased before, and None if there is no such dialog. The note is written to
+        the access log, and the filter values that name the customer are erased, in the same transaction.
         """
         ...
 
@@ -218,15 +224,15 @@ class DialogStore(Protocol):
         ...
 
     async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
-        """See to it that the dialog is not stored, now or later (`rules.on_retract`)."""
+        """Keep the dialog from being stored, now or later (`rules.on_retract`)."""
         ...
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
-        """Return the dialog with its heads, or what is left of it."""
+        """Return the dialog with its heads, or its tombstone; None if the id was never used."""
         ...
 
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
-        """Return every dialog of a customer (pseudonym), the oldest first."""
+        """Return all dialogs of a customer (pseudonym), oldest first."""
         ...
 
     async def still_stored(self, dialog_ids: Sequence[str]) -> list[str]:
@@ -234,28 +240,28 @@ class DialogStore(Protocol):
         ...
 
     async def residue(self, dialog_ids: Sequence[str]) -> Residue:
-        """Return what is left of dialogs that were erased, read through a new connection that has cached nothing.
-
-        Whatever can still be cleared away is cleared away first.
-        """
+        """Remove what can be removed of erased dialogs, then return what is left, read through a new connection."""
         ...
 
     async def expired(self, at: int, limit: int) -> list[str]:
-        """Return the ids of dialogs whose retention ended by `at`, in microseconds; the longest past first."""
+        """Return the ids of up to `limit` dialogs that expired by `at` (microseconds), the earliest first."""
         ...
 
     async def count_expired(self, at: int) -> int:
-        """Return how many dialogs' retention ended by `at`, in microseconds."""
+        """Return how many stored dialogs expired by `at` (microseconds)."""
         ...
 
     async def horizon(self) -> Horizon:
-        """Return what a walk that begins now may see: all that is committed."""
+        """Return the horizon of a walk that begins now: everything that is committed."""
         ...
 
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
-        """Return what the opener makes of a page of messages. It is called off the event loop."""
+        """Return what the opener makes of a page of messages.
+
+        The opener runs off the event loop, inside the read transaction.
+        """
         ...
 
     async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
-        """Return what the opener makes of a page of dialogs, with their heads if asked for, off the event loop."""
+        """Return what the opener makes of a page of dialogs, with their heads if requested; see `list_messages`."""
         ...

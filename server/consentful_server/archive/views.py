@@ -1,4 +1,4 @@
-"""What readers get: messages, dialogs, chats, and pages of them."""
+"""Stored data as readers see it: messages, dialogs, chats, and pages of them."""
 
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message of a consented dialog. Times are UTC; `customer_id` is there with scope `data:identify` only."""
+    """One message of a consented dialog. Times are UTC; `customer_id` is only there with scope `data:identify`."""
 
     dialog_id: str
     seq: int
@@ -30,7 +30,7 @@ class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ShownNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which wording the customer agreed to; the hash finds it again."""
+    """The wording that the customer agreed to; the hash identifies it."""
 
     id: str
     language: str
@@ -38,7 +38,7 @@ class ShownNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One consented dialog, without its messages. `received_at` is when its last message came."""
+    """One consented dialog without its messages. `received_at` is the time of receipt of its last message."""
 
     dialog_id: str
     customer: str
@@ -59,7 +59,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """One consented dialog, whole."""
+    """One consented dialog, complete."""
 
     dialog_id: str
     customer: str
@@ -82,7 +82,7 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatLine(msgspec.Struct, frozen=True, gc=False):
-    """One message, in the words of those who train language models."""
+    """One message with the field names that language models are trained with."""
 
     role: str
     content: str
@@ -92,7 +92,7 @@ class ChatLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True):
-    """One consented dialog as one row, as `datasets` and TRL read it."""
+    """One consented dialog as a row, as `datasets` and TRL read it."""
 
     dialog_id: str
     customer: str
@@ -107,9 +107,9 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next` is the cursor of the one after it; in commit order it is always there.
+    """One page of a list. `next` is the cursor of the next page; in commit order there always is one.
 
-    `damaged` are the ids of dialogs that belong on it and do not open.
+    `damaged` are the ids of dialogs that belong on the page and could not be opened.
     """
 
     items: list[T]

@@ -124,6 +124,7 @@ class SQLiteDialogs:
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
         def page(db: sqlite3.Connection) -> T:
             found = pages.messages(db, selection)
+            # Opened in the transaction that read the keys: see `archive.opening`, R1.
             return opener(found, rows.by_numbers(db, sorted({row.dialog for row in found})))
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
