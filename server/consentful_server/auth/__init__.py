@@ -1,1 +1,1 @@
-"""Who may come in, and what for: API keys, tokens of an identity provider, or nobody is asked (loopback)."""
+"""Authentication and scopes: API keys, tokens of an identity provider, or none (loopback only)."""

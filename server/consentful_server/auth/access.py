@@ -1,4 +1,4 @@
-"""Who may do what: scopes, the principal that has them, and what tells who a token belongs to."""
+"""Scopes, the principal that has them, and the protocol that authenticates a token."""
 
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
@@ -13,10 +13,10 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who is asking. `id` owns the dialogs that it captures; `purposes` None reads dialogs of any purpose.
+    """An authenticated caller. `id` owns the dialogs that it captures; `purposes` None reads dialogs of every purpose.
 
-    `request` is the id of the HTTP request with which it asks. `credential` names the key that it came with, and
-    `until` is when its token ends, in microseconds since the epoch: whoever stays connected is looked at again.
+    `request` is the id of its HTTP request. `credential` is the id of its API key. `until` is when its token expires,
+    in microseconds since the epoch. Both serve `recheck` while a connection stays open.
     """
 
     id: str
@@ -27,52 +27,55 @@ class Principal(msgspec.Struct, frozen=True):
     until: int | None = None
 
     def may(self, *scopes: Scope) -> bool:
-        """Whether it has one of the scopes."""
+        """Return whether it has one of the scopes."""
         return not self.scopes.isdisjoint(scopes)
 
     def require(self, *scopes: Scope) -> None:
-        """See that it has one of the scopes.
+        """Check that it has one of the scopes.
 
         Raises:
-            Forbidden: If it has none.
+            Forbidden: If it has none of them.
         """
         if not self.may(*scopes):
             raise Forbidden("the scope " + " or ".join(scopes))
 
     @property
     def read_scope(self) -> ReadScope:
+        """What it may read."""
         return ReadScope(self.purposes, identify=self.may("data:identify"), by=self.actor)
 
     @property
     def actor(self) -> Actor:
+        """Its name in the access log."""
         return Actor(self.id, "credential", self.request)
 
 
 class Access(Protocol):
-    """Tells who a token belongs to."""
+    """Authenticates tokens."""
 
     async def authenticate(self, token: str | None) -> Principal:
-        """Return who is asking.
+        """Return the principal of a token.
 
         Raises:
             Unauthenticated: If the token is missing, unknown, expired or revoked.
+            ProviderDown: If the identity provider's keys are needed and cannot be fetched.
         """
         ...
 
     async def recheck(self, principal: Principal) -> None:
-        """See that the token, with which somebody came a while ago, is still good.
+        """Check that a token which was authenticated earlier is still valid.
 
         Raises:
-            TokenExpired: If it has ended or was revoked since.
+            TokenExpired: If it has expired or was revoked since.
         """
         ...
 
 
 class NoAuthentication:
-    """`--auth none`: whoever reaches the loopback interface may do everything."""
+    """`--auth none`: everyone who reaches the loopback interface has every scope."""
 
     async def authenticate(self, token: str | None) -> Principal:
         return Principal("local", frozenset(SCOPES))
 
     async def recheck(self, principal: Principal) -> None:
-        """Nobody who is in is put out."""
+        """Return: there is no token that could expire."""

@@ -1,4 +1,21 @@
-"""API keys: `--auth keys`. The database holds keyed hashes of them only."""
+"""API keys, for `--auth keys`. The database holds keyed hashes of them, never the keys.
+
+    cfl_<id>_<secret>     the id (48 bits) finds the row; HMAC(pepper, id and secret) is compared in constant time
+
+The pepper is derived from a root key outside the database, so a copy of the database does not help to test secrets
+(which have 256 bits).
+
+State, on the event loop only: a cache of looked-up keys for 5 s each, unknown ids included, and the times of use that
+`flush` has not written yet.
+
+Races, and the line that closes each:
+
+(R1) A key is revoked, here or by another process: the cache may accept it for 5 s more. Open dialogs are rechecked
+     before they store.
+(R2) Two requests look the same key up at the same time: both read the store, and the later result stays in the cache.
+(R3) A key is used while `flush` writes: the dict is replaced before the write, so the use goes into the next one.
+(R4) Requests with random ids would fill the cache: it is cleared when it is full.
+"""
 
 import hmac
 import secrets
@@ -13,10 +30,10 @@ from .access import Principal, Scope
 from .store import Credential, CredentialStore
 
 _PREFIX: Final = "cfl"
-"""By which scanners for leaked secrets recognise a key."""
+"""Scanners for leaked secrets recognise a key by it."""
 
 _RECHECK_S: Final = 5.0
-"""How long a key that was looked up is believed; a revocation takes that long."""
+"""How long a cached key is accepted; a revocation takes effect after that."""
 
 _CACHED_AT_MOST: Final = 10_000
 
@@ -25,10 +42,7 @@ _NO_HASH: Final = bytes(32)
 
 
 class ApiKeys:
-    """`--auth keys`: API keys, of which the database holds keyed hashes only.
-
-    A key reads `cfl_<id>_<secret>`: the id finds the row, the secret (256 bits) is compared in constant time.
-    """
+    """An `Access` for API keys; creates and revokes them."""
 
     def __init__(self, store: CredentialStore, access_log: AccessLog, pepper: bytes, clock: Clock) -> None:
         self._store = store
@@ -39,7 +53,7 @@ class ApiKeys:
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
-        if token is None or not token.isascii():  # bytes that are no text come as surrogates, which nothing encodes
+        if token is None or not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
             raise Unauthenticated
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
@@ -49,19 +63,19 @@ class ApiKeys:
         expected = credential.hash if credential else _NO_HASH
         if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
             raise Unauthenticated
-        if not self._is_good(credential):
+        if not self._is_valid(credential):
             raise Unauthenticated
         self._used[key_id] = to_micros(self._clock.now())
         return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
 
     async def recheck(self, principal: Principal) -> None:
         credential = await self._look_up(principal.credential or "")
-        if credential is None or not self._is_good(credential):
+        if credential is None or not self._is_valid(credential):
             raise TokenExpired
 
     async def flush(self) -> None:
-        """Put on record when keys were used since the last time."""
-        used, self._used = self._used, {}
+        """Record when keys were used since the last call. If the store fails, these times are lost."""
+        used, self._used = self._used, {}  # (R3)
         if used:
             await self._store.used(used)
 
@@ -74,7 +88,7 @@ class ApiKeys:
         *,
         by: Actor = SERVICE,
     ) -> str:
-        """Make a key and return it: the only time that it is seen."""
+        """Create a key and return it. It cannot be shown again."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         credential = Credential(
             id=key_id,
@@ -89,7 +103,7 @@ class ApiKeys:
         return f"{_PREFIX}_{key_id}_{secret}"
 
     async def revoke(self, key_id: str, *, by: Actor) -> bool:
-        """Revoke a key by its id, from now on; False if there is none."""
+        """Revoke a key by its id, durably; return False if it does not exist."""
         return await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
 
     async def _look_up(self, key_id: str) -> Credential | None:
@@ -98,13 +112,13 @@ class ApiKeys:
         if now >= until:
             credential = await self._store.find(key_id)
             if len(self._seen) >= _CACHED_AT_MOST:
-                self._seen.clear()
-            self._seen[key_id] = (now + _RECHECK_S, credential)
+                self._seen.clear()  # (R4)
+            self._seen[key_id] = (now + _RECHECK_S, credential)  # (R1, R2)
         return credential
 
     def _hash(self, key_id: str, secret: str) -> bytes:
         return hmac.digest(self._pepper, f"{key_id}_{secret}".encode(), "sha256")
 
-    def _is_good(self, credential: Credential) -> bool:
+    def _is_valid(self, credential: Credential) -> bool:
         is_over = credential.expires_at is not None and to_micros(self._clock.now()) >= credential.expires_at
         return credential.revoked_at is None and not is_over

@@ -1,10 +1,18 @@
-"""`--auth oidc`: access tokens of an identity provider, as signed JWTs (RFC 7519, RFC 8725, RFC 9068).
+"""Access tokens of an identity provider, for `--auth oidc`: signed JWTs (RFC 7519, RFC 8725, RFC 9068).
 
-    iss, aud     must be the configured ones            exp, nbf    by this server's clock, 30 s off at most
-    sub          who is asking, and owns dialogs        scope, scp  what they may do; scopes of others are passed over
-    purposes     reads dialogs granted for one of these; all if the claim is absent
+    exp, iss, aud, sub   required
+    iss, aud             must equal the configured ones
+    exp, nbf             by this server's clock, with 30 s tolerance; `nbf` may be absent, since most providers omit it
+    sub                  the principal's id, which owns the dialogs it captures
+    scope, scp           the scopes; unknown ones are ignored
+    purposes             reads dialogs granted for one of these; if absent, for any purpose
 
-`exp`, `iss`, `aud` and `sub` must be there; `nbf` counts where it is, since most providers set none.
+A token is checked in this order, and any failure is `unauthenticated` without a reason: size, header, algorithm, key,
+signature, claims. Nothing of an unverified token is used except `kid` and `alg`, which select the key among the
+provider's.
+
+State: none but the provider's keys (see `provider`). `recheck` needs no network: it compares the time with the token's
+`exp`. The provider cannot revoke a JWT before that.
 """
 
 from collections.abc import Mapping
@@ -27,17 +35,17 @@ _LONGEST_SUBJECT: Final = 255
 
 _ASYMMETRIC: Final = jws.Algorithms(*ALGORITHMS)
 _NAMES_A_KEY: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
-"""Headers that would say what to verify the token with, or how (RFC 7515 §4.1): neither is the token's to say."""
+"""Header parameters by which a token would choose its own key or rules (RFC 7515 §4.1): it is refused."""
 
 _TIMES: Final = frozenset({"exp", "nbf", "iat"})
-"""Looked at here, by the service's clock."""
+"""Claims that this module checks, by the service's clock instead of joserfc's."""
 
 _LATEST_S: Final = 2**53
-"""No NumericDate is later: what is greater is no integer in every JSON (RFC 8259 §6)."""
+"""Greater numbers are not integers in every JSON implementation (RFC 8259 §6)."""
 
 
 class Oidc:
-    """An `Access` for tokens of one issuer that are meant for one audience."""
+    """An `Access` for tokens of one issuer and one audience."""
 
     def __init__(self, provider: Provider, issuer: str, audience: str, clock: Clock) -> None:
         self._provider = provider
@@ -98,7 +106,7 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return our scopes among those of `scope` (RFC 8693 §4.2) and `scp`, which providers write in two ways."""
+    """Return the known scopes in `scope` (RFC 8693 §4.2) and `scp`, which providers use in its place."""
     return frozenset(SCOPES) & (_words(claims.get("scope")) | _words(claims.get("scp")))
 
 
@@ -112,5 +120,5 @@ def _words(claim: Any) -> frozenset[str]:
 
 
 def _purposes(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the purposes that the token is bound to. A claim that cannot be read binds to none, and widens nothing."""
+    """Return the purposes that the token is bound to; None without the claim. A malformed claim binds to no purpose."""
     return tuple(sorted(_words(claims["purposes"]))) if "purposes" in claims else None

@@ -1,8 +1,23 @@
-"""The keys of an identity provider, found by discovery (OpenID Connect Discovery 1.0 §4) and asked for nowhere else.
+"""The public keys of an identity provider, from its discovery document (OpenID Connect Discovery 1.0 §4).
 
-They are fetched again every ten minutes, and at once when a token names one that is not known, so that a provider can
-change its keys at any time; but never more often than every ten seconds, whatever tokens name. While the provider does
-not answer, the keys that are known go on, for a day.
+    age of the keys    a token names a known key      a token names an unknown key
+    up to 10 s         use it                         refuse the token
+    up to 10 min       use it                         fetch, then use or refuse it
+    up to 24 h         fetch, then use it             fetch, then use or refuse it
+    over 24 h, or no keys yet                         fetch, or ProviderDown
+
+A fetch that fails keeps the known keys, and no fetch begins within 10 s of the last one. So a provider can replace its
+keys at any time, and an attacker who invents key ids causes one request in 10 s.
+
+Everything runs on the event loop; `_lock` serialises the fetches.
+
+Races, and the line that closes each:
+
+(R1) Many requests need new keys at the same time: one fetches under the lock; the others wait, and then find the time
+     of its attempt.
+(R2) The provider does not answer: all requests wait up to 5 s for the attempt, once in 10 s, and go on with the known
+     keys.
+(R3) The provider replaces its keys between two requests: the second finds its key unknown, and fetches.
 """
 
 import asyncio
@@ -29,11 +44,11 @@ ALGORITHMS: Final = (
     *("ES256", "ES384", "ES512"),
     *("EdDSA", "Ed25519", "Ed448"),
 )
-"""All asymmetric. `EdDSA` is what RFC 9864 calls `Ed25519` or `Ed448`, after the curve."""
+"""All asymmetric. `EdDSA` is the name of RFC 8037 for `Ed25519` and `Ed448` of RFC 9864."""
 
 _TYPES: Final = ("RSA", "EC", "OKP")
 _MEMBERS: Final = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y")
-"""What is read of a key; the certificates that come with it need not be well-formed."""
+"""The JWK members that are read; certificates beside them need not be well-formed."""
 
 _SIGNING_CURVES: Final = ("Ed25519", "Ed448")
 _DISCOVERY: Final = "/.well-known/openid-configuration"
@@ -48,11 +63,11 @@ _log: Final = logging.getLogger("consentful.provider")
 
 
 class Unusable(Exception):  # noqa: N818 - named for what it says of the answer
-    """What the provider answered cannot be used; the reason may be logged."""
+    """The provider's response cannot be used; the reason may be logged."""
 
 
 class ProviderKey(NamedTuple):
-    """One public key, and the algorithms that it is for: those of its type and curve, or the only one it names."""
+    """One public key, and its algorithms: those of its type and curve, or the only one that it names."""
 
     kid: str | None
     algorithms: frozenset[str]
@@ -63,7 +78,7 @@ class ProviderKey(NamedTuple):
 
 
 class Provider:
-    """One identity provider, named by its issuer."""
+    """One identity provider, identified by its issuer."""
 
     def __init__(self, issuer: str, clock: Clock) -> None:
         self._issuer = issuer
@@ -73,12 +88,12 @@ class Provider:
         self._lock = asyncio.Lock()
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
-        """Return the public key that a token names, or the only one that it can be; None if there is none.
+        """Return the public key that the token names, or the only one that fits; None if there is none or several.
 
         Raises:
-            ProviderDown: If no keys are known, because the provider does not answer.
+            ProviderDown: If no keys are known, because the provider cannot be reached.
         """
-        for age in (_FRESH_S, _LEAST_S):
+        for age in (_FRESH_S, _LEAST_S):  # (R3)
             await self.renew(age)
             fitting = [key for key in self._keys if key.fits(kid, algorithm)]
             if len(fitting) == 1:
@@ -86,12 +101,12 @@ class Provider:
         return None
 
     async def renew(self, age: float = _FRESH_S) -> None:
-        """See to it that the keys are not older than this many seconds, as far as the provider answers.
+        """Fetch the keys if they are older than `age` seconds and no fetch was tried in the last 10 s.
 
         Raises:
-            ProviderDown: If none are known.
+            ProviderDown: If no keys are known, or they are older than a day.
         """
-        async with self._lock:
+        async with self._lock:  # (R1)
             if self._clock.monotonic() - max(self._fetched_at, self._tried_at) >= min(age, _LEAST_S):
                 await self._renew(age)
         if self._clock.monotonic() - self._fetched_at > _STALE_S:
@@ -101,79 +116,80 @@ class Provider:
         now = self._clock.monotonic()
         if now - self._fetched_at < age:
             return
-        self._tried_at = now
+        self._tried_at = now  # (R1, R2) before the attempt, so that it counts even if it fails or is cancelled
         try:
             self._keys = await self._fetch()
         except (Unusable, aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) if isinstance(error, Unusable) else type(error).__name__
-            _log.error("the identity provider's keys cannot be had", extra={"issuer": self._issuer, "reason": reason})
+            details = {"issuer": self._issuer, "reason": reason}
+            _log.error("cannot fetch the identity provider's keys; keeping the current ones", extra=details)
         else:
             self._fetched_at = now
 
     async def _fetch(self) -> list[ProviderKey]:
         about = await _get_json(self._issuer.rstrip("/") + _DISCOVERY)
         if about.get("issuer") != self._issuer:
-            raise Unusable("it says that it is another issuer")  # §4.3
+            raise Unusable("the discovery document names another issuer")  # §4.3
         address = about.get("jwks_uri")
         if not isinstance(address, str) or not self._may_ask(address):
-            raise Unusable("its jwks_uri is none that may be asked")
+            raise Unusable("jwks_uri is missing, or neither https nor on the issuer's own host")
         return list(_usable(await _get_json(address)))
 
     def _may_ask(self, address: str) -> bool:
-        """Whether keys may come from there: over TLS, or from this machine for an issuer on this machine."""
+        """Return whether keys may be fetched there: over TLS, or from the issuer's own host on this machine."""
         return is_safe(address) and (
             urlsplit(address).scheme == "https" or urlsplit(address).netloc == urlsplit(self._issuer).netloc
         )
 
 
 async def _get_json(address: str) -> dict[str, Any]:
-    """Return what is there; a redirect is not followed, and what is too much is not read."""
+    """Return the JSON object at the address. Redirects are not followed, and at most `_MOST_BYTES` are read."""
     body = bytearray()
     async with (
         aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session,
         session.get(address, allow_redirects=False, headers={"Accept": "application/json"}) as response,
     ):
         if response.status != 200:
-            raise Unusable(f"it answered {response.status}")
+            raise Unusable(f"HTTP status {response.status}")
         async for part in response.content.iter_chunked(64 * 1024):
             body += part
             if len(body) > _MOST_BYTES:
-                raise Unusable("it answered too much")
+                raise Unusable(f"response exceeds {_MOST_BYTES // 1024} KiB")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
-        raise Unusable("it answered something that is no JSON object") from None
+        raise Unusable("response is not a JSON object") from None
 
 
 class _Jwks(msgspec.Struct):
-    """A set of keys (RFC 7517 §5)."""
+    """A JWK set (RFC 7517 §5)."""
 
     keys: list[dict[str, Any]]
 
 
 def _usable(body: Mapping[str, Any]) -> Iterator[ProviderKey]:
-    """Yield the keys that tokens may be signed with; others are for somebody else."""
+    """Yield the keys that may sign tokens; a key set may hold others."""
     try:
         jwks = msgspec.convert(body, _Jwks)
     except msgspec.ValidationError:
-        raise Unusable("its keys are no JWK set") from None
+        raise Unusable("response is not a JWK set") from None
     for jwk in jwks.keys:
-        # Malformed, or of a curve that joserfc or OpenSSL does not know.
+        # A malformed key, or one of an unknown curve, must not make the others unusable.
         with suppress(JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
-            if _is_to_sign_with(jwk):
+            if _is_signing_key(jwk):
                 key = import_key({name: jwk[name] for name in _MEMBERS if name in jwk})
                 yield ProviderKey(key.kid, _algorithms(key), key)
 
 
-def _is_to_sign_with(jwk: Mapping[str, Any]) -> bool:
-    """Whether this is a public key, for signatures, and strong enough."""
+def _is_signing_key(jwk: Mapping[str, Any]) -> bool:
+    """Return whether this is a public key for signatures that is strong enough."""
     if jwk.get("kty") not in _TYPES or jwk.get("use", "sig") != "sig" or "d" in jwk:
         return False
-    # Before the key is made: joserfc makes a weak one too, and warns.
+    # Checked before the import: joserfc imports a weak key with a warning.
     return jwk["kty"] != "RSA" or base64_to_int(jwk["n"]).bit_length() >= _LEAST_RSA_BITS
 
 
 def _algorithms(key: Key) -> frozenset[str]:
     if isinstance(key, OKPKey) and key.curve_name not in _SIGNING_CURVES:
-        return frozenset()  # X25519 and X448 agree on keys; joserfc finds that out only when it verifies
+        return frozenset()  # X25519 and X448 are for key agreement; joserfc would notice only when it verifies
     return frozenset(algorithm.name for algorithm in JWSRegistry.filter_algorithms(key, list(ALGORITHMS)))

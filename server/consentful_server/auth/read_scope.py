@@ -1,4 +1,4 @@
-"""How much of what is kept a reader may see. Pure."""
+"""What a reader may see of the stored data. Pure."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ from ..access_log.chain import SERVICE, Actor
 
 
 class ReadScope(msgspec.Struct, frozen=True):
-    """How much a reader may see: dialogs granted for one of `purposes` (None: any), customer ids if `identify`.
+    """What a reader may see: dialogs granted for one of `purposes` (None: all), customer ids if `identify`.
 
-    Whoever reads (`by`) is in the access log.
+    `by` is the reader's name in the access log.
     """
 
     purposes: tuple[str, ...] | None = None
@@ -18,4 +18,5 @@ class ReadScope(msgspec.Struct, frozen=True):
     by: Actor = SERVICE
 
     def covers(self, granted: Iterable[str]) -> bool:
+        """Return whether the reader may see a dialog that was granted for these purposes."""
         return self.purposes is None or not set(self.purposes).isdisjoint(granted)

@@ -1,4 +1,4 @@
-"""API keys, as a store keeps them."""
+"""API keys as a store keeps them."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,7 +9,7 @@ from ..access_log.store import Note
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as it is stored: its keyed hash, never itself. `purposes` None reads dialogs of every purpose."""
+    """An API key's keyed hash and properties. `purposes` None means every purpose. Times are microseconds."""
 
     id: str
     name: str
@@ -20,14 +20,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     revoked_at: int | None = None
     last_used_at: int | None = None
-    """To the minute."""
+    """Accurate to the minute."""
 
 
 class CredentialStore(Protocol):
     """The store's API keys."""
 
     async def all(self) -> list[Credential]:
-        """Return every API key, revoked ones as well, oldest first."""
+        """Return every API key, also revoked ones, oldest first."""
         ...
 
     async def find(self, key_id: str) -> Credential | None: ...
@@ -35,9 +35,9 @@ class CredentialStore(Protocol):
     async def add(self, credential: Credential, note: Note | None = None) -> None: ...
 
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
-        """Revoke the key from now on; False if there is no such key. Revoking again changes nothing."""
+        """Revoke the key; return False if it does not exist. Revoking it again changes nothing."""
         ...
 
     async def used(self, when: Mapping[str, int]) -> None:
-        """Put on record when keys were last used, by their ids."""
+        """Record when keys were last used, by id, in microseconds; an earlier time changes nothing."""
         ...

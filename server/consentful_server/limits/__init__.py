@@ -1,1 +1,1 @@
-"""How much one client may take: rates, live dialogs, attempts at withdrawal codes."""
+"""Limits for each client: rates, live dialogs, attempts at withdrawal codes."""

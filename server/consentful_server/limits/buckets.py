@@ -1,7 +1,18 @@
-"""Token buckets: how much of something a client may have at once, and in the long run. Pure: told the time in seconds.
+"""Token buckets: how much a client may take at once, and in the long run. Pure; the caller passes the time in seconds.
 
-A bucket is the moment at which it will be full again, one number (the generic cell rate algorithm); so one that was
-full is like one that was never there, and can be forgotten.
+A bucket is one number, the time at which it will be full again (the generic cell rate algorithm, ITU-T I.371):
+
+    full_at = max(full_at, now) + amount / rate        tokens left = burst - (full_at - now) * rate
+
+    now                      full_at
+    │◄──────────────────────►│            take: refused if that would put full_at beyond now + burst / rate
+                                          charge: never refused; the caller waits until what it owes is paid back
+
+A bucket whose time has passed equals a new one, so it can be dropped without an effect. `Buckets` bounds their number:
+when it is full it drops full buckets, and if there are none, the oldest. A client can gain a full bucket that way, but
+only by as many addresses as the table has places; the limits for all clients together still hold.
+
+There is no lock and no race: everything runs on the event loop, and no method awaits.
 """
 
 import ipaddress
@@ -11,9 +22,9 @@ from typing import Final
 import msgspec
 
 _REMEMBERED: Final = 50_000
-_FORGOTTEN_PARTS: Final = 8
+_SWEEPS: Final = 8
 _IPV6_SITE_BITS: Final = 64
-"""One site has a whole /64 (RFC 6177): an address of it more costs nothing."""
+"""One site has a whole /64 (RFC 6177), so more addresses in it cost nothing."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -24,7 +35,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Bucket:
-    """What one client has left; full at first."""
+    """The bucket of one client; full at first."""
 
     __slots__ = ("_full_at", "_rate")
 
@@ -33,51 +44,48 @@ class Bucket:
         self._full_at = -math.inf
 
     def take(self, now: float, amount: float = 1.0) -> float:
-        """Take the amount and return 0, or take nothing and return after how many seconds to ask again.
+        """Take the amount and return 0, or take nothing and return the seconds to wait.
 
-        More than the burst is given too, by a full bucket; it is then empty for as long as that is worth.
+        An amount over the burst is granted by a full bucket, which is then empty for correspondingly longer.
         """
         rate = self._rate
         full_at = max(self._full_at, now)
         wait_s = full_at - now + (min(amount, rate.burst) - rate.burst) / rate.per_second
-        if wait_s > 1e-9:  # what rounding leaves
+        if wait_s > 1e-9:  # less is a rounding error
             return wait_s
         self._full_at = full_at + amount / rate.per_second
         return 0.0
 
     def charge(self, now: float, amount: float) -> float:
-        """Take the amount, even more than is left, and return after how many seconds nothing is owed any more."""
+        """Take the amount, even if less is left; return the seconds until the debt is paid back."""
         rate = self._rate
         self._full_at = max(self._full_at, now) + amount / rate.per_second
         owed_s = self._full_at - now - rate.burst / rate.per_second
         return owed_s if owed_s > 1e-9 else 0.0
 
     def is_full(self, now: float) -> bool:
+        """Return whether the bucket is full again."""
         return self._full_at <= now
 
 
 class Buckets:
-    """A bucket for each client that took something lately, by any name for it. Their number is bounded.
-
-    Where so many are in use that a place must be made, the client that came first gets a full bucket again: beside
-    a limit for each client there is one for all of them.
-    """
+    """One bucket for each client by name; at most `most` of them."""
 
     def __init__(self, rate: Rate, most: int = _REMEMBERED) -> None:
         self._rate = rate
         self._most = most
         self._buckets: dict[str, Bucket] = {}
-        self._until_forgetting = 0
+        self._until_sweep = 0
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, client: str, now: float, amount: float = 1.0) -> float:
-        """Take from the client's bucket, as `Bucket.take` does."""
+        """Take from the client's bucket; see `Bucket.take`."""
         return self._of(client, now).take(now, amount)
 
     def charge(self, client: str, now: float, amount: float) -> float:
-        """Take from the client's bucket, as `Bucket.charge` does."""
+        """Take from the client's bucket; see `Bucket.charge`."""
         return self._of(client, now).charge(now, amount)
 
     def _of(self, client: str, now: float) -> Bucket:
@@ -88,16 +96,16 @@ class Buckets:
         return bucket
 
     def _make_room(self, now: float) -> None:
-        if self._until_forgetting == 0:  # rarely: it looks at all of them
+        if self._until_sweep == 0:  # a sweep examines all buckets, so only every few thousand new clients
             self._buckets = {client: bucket for client, bucket in self._buckets.items() if not bucket.is_full(now)}
-            self._until_forgetting = max(1, self._most // _FORGOTTEN_PARTS)
-        self._until_forgetting -= 1
+            self._until_sweep = max(1, self._most // _SWEEPS)
+        self._until_sweep -= 1
         if len(self._buckets) >= self._most:
-            del self._buckets[next(iter(self._buckets))]
+            del self._buckets[next(iter(self._buckets))]  # the client that came first
 
 
 def client_of(address: str | None) -> str:
-    """Return what tells clients apart by their address: all of it, or an IPv6 site's first 64 bits."""
+    """Return the part of an address that identifies a client: all of it, or the first 64 bits of an IPv6 address."""
     try:
         ip = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:

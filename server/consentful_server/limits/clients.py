@@ -1,7 +1,16 @@
-"""What one client may take of this process: opens, frames, bytes, and dialogs at a time.
+"""Limits of one client in this process: opened connections, frames, bytes, and live dialogs.
 
-A client is known by two names, its address and its credential, and each of them has a share: a key that leaked cannot
-take more by coming from everywhere, nor an address by trying many keys.
+A client has two names, its address and its credential, each with its own limits: a leaked key cannot take more from
+many addresses, and an address cannot take more with many keys.
+
+    admit     before the upgrade     refused if it opened too many, owes frames or bytes, or holds too many dialogs
+    hold      while it is connected  counts the dialog; the `with` block ends with the connection, however that ends
+    charge    after each read        what was received is charged even if it is too much; then the client owes it
+
+All methods run on the event loop and do not await, but between `admit` and `hold` the edge authenticates the token.
+
+(R1) A client opens connections at the same time: all of them may pass `admit` before any is counted by `hold`. The rate
+     of opens bounds how many these can be.
 """
 
 import math
@@ -16,19 +25,21 @@ from ..settings import Settings
 from .buckets import Buckets, Rate, client_of
 
 _AT_ONCE_S: Final = 10
-"""A share may be taken ahead by so much: a deploy has every dialog come back, and say everything again."""
+"""Seconds of its rate that a client may use at once: after a deployment every dialog reconnects and replays."""
 
 
 def by_address(address: str | None) -> str:
+    """Return the name of a client by its address."""
     return f"address {client_of(address)}"
 
 
 def by_credential(owner: str) -> str:
+    """Return the name of a client by its credential."""
     return f"credential {owner}"
 
 
 class Clients:
-    """Keeps each client to its share."""
+    """The limits of all clients of this process."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock = clock
@@ -39,21 +50,21 @@ class Clients:
         self._dialogs = Counter[str]()
 
     def admit(self, client: str) -> None:
-        """See that the client may open a connection: not if it has opened too many, nor while it owes for others.
+        """Check that the client may open a connection.
 
         Raises:
-            TooOften: If it may not yet.
+            TooOften: If it opened too many, owes for what it sent, or holds too many dialogs.
         """
         now = self._clock.monotonic()
         wait_s = self._owed(client, now) or self._opens.take(client, now)
         if wait_s:
             raise TooOften(math.ceil(wait_s))
-        if self._dialogs[client] >= self._most_dialogs:
+        if self._dialogs[client] >= self._most_dialogs:  # (R1)
             raise TooOften
 
     @contextmanager
     def hold(self, *names: str) -> Generator[None]:
-        """Count a dialog of the client's until the block ends."""
+        """Count a dialog for these names until the block ends."""
         self._dialogs.update(names)
         try:
             yield
@@ -64,10 +75,10 @@ class Clients:
                     del self._dialogs[name]
 
     def charge(self, names: tuple[str, ...], frames: int, size: int) -> None:
-        """Take from the client's share what it has sent already.
+        """Charge these names for what they have sent.
 
         Raises:
-            TooOften: If that was more than it had; it owes the rest, and has to wait.
+            TooOften: If that is more than they had left; the client must wait until the debt is paid back.
         """
         now = self._clock.monotonic()
         wait_s = 0.0

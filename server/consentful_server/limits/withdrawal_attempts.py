@@ -1,4 +1,4 @@
-"""Withdrawal codes are anybody's to try, so that taking a consent back needs no account; but not without end."""
+"""Limits on attempts at withdrawal codes. Withdrawing needs no account (GDPR art. 7(3)), so everyone may try codes."""
 
 import math
 from typing import Final
@@ -8,14 +8,14 @@ from ..errors import TooOften
 from .buckets import Bucket, Buckets, Rate, client_of
 
 _EACH: Final = Rate(burst=60, per_second=1)
-"""Neither a household behind one address nor a chatbot that passes its customers' codes on meets this."""
+"""Enough for a household behind one address, and for a chatbot that passes on its customers' codes."""
 
 _ALL: Final = Rate(burst=1_000, per_second=100)
-"""Codes have 128 bits, which nobody guesses: this is for the store, which looks each of them up."""
+"""Codes have 128 bits, which nobody guesses: this protects the store, which looks up each of them."""
 
 
 class WithdrawalAttempts:
-    """Lets so many codes be tried, from one address and from all of them."""
+    """Limits attempts at withdrawal codes, from one address and from all of them together."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,7 +23,7 @@ class WithdrawalAttempts:
         self._all = Bucket(_ALL)
 
     def admit(self, address: str | None) -> None:
-        """See that one more code may be tried from this address.
+        """Check that one more code may be tried from this address.
 
         Raises:
             TooOften: If it may not yet.
