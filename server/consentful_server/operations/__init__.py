@@ -1,1 +1,1 @@
-"""What operators do with a service: back it up, verify it, harden its process."""
+"""Operating a service: backups, verification, hardening of the process, housekeeping."""

@@ -1,10 +1,23 @@
-"""Backups of a running service: the data without keys, and the keys apart, so that erasing reaches into both.
+"""Backups of a running service: the data without keys, and the keys apart, so that erasures reach into backups.
 
-    DIR/data/20260131T120000Z.db     everything but the dialogs' keys; opens nothing by itself
-    DIR/keys/20260131T120000Z/       the dialogs' keys, the roots with their masters, the ledger of erasures
+    DIR/data/20260131T120000Z.db     everything but the dialogs' keys; it opens nothing by itself
+    DIR/keys/20260131T120000Z/       the dialogs' keys, the roots with their master keys, the erasure ledger
 
-Copies of keys live for one epoch: a backup destroys those that hold a master which is destroyed here, and then the data
-that were copied with them open nowhere.
+The data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that hold a
+destroyed master, so what was erased in an ended epoch opens from no combination of copies.
+
+The roots are written after the snapshot, so a keys folder that has them is complete. A backup that was interrupted has
+none, and `restore` refuses it.
+
+Races, and the line that closes each:
+
+(R1) An epoch begins or ends during a backup: the masters are read before and after the snapshot. Whichever epoch a key
+     in the snapshot belongs to, its master is among them.
+(R2) An epoch ends during a backup: `prune` then deletes the new keys folder too, and `Made.pruned` names it. The data that
+     were copied open nowhere then; run the backup again.
+(R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in the ledger, which is read after
+     the snapshot, so a restore erases it again.
+(R4) Something is created where a restore puts a file: every file is created exclusively, and nothing is overwritten.
 """
 
 from datetime import datetime
@@ -25,43 +38,43 @@ _AT_ONCE: Final = 1_000
 
 
 class Made(NamedTuple):
-    """A backup: its name, and the copies of keys that were destroyed because their epoch has ended."""
+    """A backup's name, and the names of the keys folders that were deleted because their epoch has ended."""
 
     name: str
     pruned: list[str]
 
 
 class Proof(NamedTuple):
-    """What a restored service holds: dialogs that open to the last word, and those that do not."""
+    """The result of `prove`: dialogs that open and match their digest, and dialogs that do not."""
 
     opened: int
     damaged: int
 
 
 async def back_up(service: Service, folder: Path, at: datetime) -> Made:
-    """Copy the data and the keys, as they are at one moment, and destroy copies of keys from ended epochs.
+    """Copy the data and the keys as of one moment; delete the keys folders of ended epochs.
 
     Raises:
-        BadBackup: If there is a backup of this second already.
+        BadBackup: If a backup with this second exists.
     """
     name = f"{at:%Y%m%dT%H%M%SZ}"
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if data.exists() or keys.exists():
-        raise BadBackup(f"{data} is there already; nothing was changed")
+        raise BadBackup(f"{data} already exists; nothing was changed")
     for path in (data.parent, keys):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys_dir = service.settings.keys_dir
-    before = _roots(keys_dir)  # an epoch may end meanwhile: its master is looked for before and after
+    before = _roots(keys_dir)  # (R1)
     await service.store.snapshot(data, keys / _KEYS)
-    for file, content in (before | _roots(keys_dir)).items():
+    for file, content in (before | _roots(keys_dir)).items():  # (R1, R3) the later ledger replaces the earlier one
         write_new(keys / file, content)
     for path in (keys, keys.parent, data.parent):
         sync_folder(path)
-    return Made(name, await prune(service, folder))
+    return Made(name, await prune(service, folder))  # (R2)
 
 
 async def prune(service: Service, folder: Path) -> list[str]:
-    """Destroy the copies of keys that hold a master which is destroyed here; return their names."""
+    """Delete the keys folders that hold a destroyed master; return their names."""
     ended = {epoch.number for epoch in await service.store.epochs.all() if epoch.destroyed_at is not None}
     old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & set(FileMasters(keys).all())]
     for keys in old:
@@ -72,29 +85,30 @@ async def prune(service: Service, folder: Path) -> list[str]:
 
 
 def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> None:
-    """Put a backup in its place. Keys that are there already stay, with the ledger of what was erased since.
+    """Restore a backup. Keys that exist already stay, with their ledger of later erasures.
 
     Raises:
-        BadBackup: If there is no such backup, a database is there already, or other keys; nothing is overwritten.
-        BadKeys: If the backup's keys are not those of its data.
+        BadBackup: If the backup does not exist, a database exists, or the folder holds other keys; nothing is
+            overwritten.
+        BadKeys: If the backup's keys do not match its data.
         BadDatabase: If its data cannot be read.
     """
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if not data.is_file() or not (keys / _KEYS).is_file():
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
     if backend.exists():
-        raise BadBackup(f"{backend.name} is there already; name another --data-dir; nothing was changed")
+        raise BadBackup(f"{backend.name} already exists; name another --data-dir; nothing was changed")
     _check(backend.contents(data), keys, keys_dir)
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in _roots(keys).items():
-        if not signing.is_retired(keys_dir / file):
-            write_new(keys_dir / file, content)
+        if not signing.is_retired(keys_dir / file):  # a replaced signing key stays destroyed
+            write_new(keys_dir / file, content)  # (R4)
     sync_folder(keys_dir)
     backend.restore(data, keys / _KEYS)
 
 
 def _check(says: Contents, keys: Path, beside: Path) -> None:
-    """See that the keys fit the data, and those that are where they go to, before anything is put there."""
+    """Check that the keys match the data, and the keys that exist in the target folder, before anything is written."""
     copied = roots.load(keys)
     roots.check(copied, says.facts[roots.DEPLOYMENT], roots.stated(says.facts, says.emptied, copied))
     for name, content in _roots(keys).items():
@@ -104,7 +118,7 @@ def _check(says: Contents, keys: Path, beside: Path) -> None:
 
 
 async def prove(service: Service) -> Proof:
-    """Open every dialog, and hold its words against the digest that was made of them."""
+    """Open every dialog, and compare its content with the digest that was computed when it was stored."""
     opened = damaged = passed = 0
     every = (await service.store.epochs.all())[-1].number + 1
     while keys := await service.store.epochs.keys_before(every, passed, _AT_ONCE):
@@ -126,6 +140,6 @@ async def _is_whole(service: Service, dialog_id: str) -> bool:
 
 
 def _roots(folder: Path) -> dict[str, bytes]:
-    """Return the roots and the ledger by the names of their files."""
+    """Return the roots and the ledger by file name."""
     names = [*folder.glob("*.key"), *folder.glob("*.pem"), *folder.glob("*.jwk"), *folder.glob(LEDGER)]
     return {path.name: path.read_bytes() for path in names}

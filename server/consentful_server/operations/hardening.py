@@ -1,4 +1,4 @@
-"""What the process does so that its memory does not become a file: no core dump, no debugger, a warning about swap."""
+"""Hardening: the process's memory must not reach a file. No core dump, no debugger, a warning about swap."""
 
 import ctypes
 import logging
@@ -14,12 +14,12 @@ _log: Final = logging.getLogger("consentful.server")
 
 
 def keep_memory_private(swaps: Path = _SWAPS) -> None:
-    """Forbid core dumps, and reading this process's memory by others of its user; say so if swap may write it out."""
+    """Disable core dumps, and access to the memory by other processes of the same user; warn about swap."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        _log.warning("the process could not be made undumpable; see to it that nobody else runs as its user")
+        _log.warning("prctl(PR_SET_DUMPABLE) failed; run no other process as this user")
     if _has_swap(swaps):
-        _log.warning("swap is on: words in memory may be written to it; turn it off, or encrypt it")
+        _log.warning("swap is on: message text in memory may be written to it; turn it off, or encrypt it")
 
 
 def _has_swap(swaps: Path) -> bool:

@@ -1,16 +1,26 @@
-"""Housekeeping: what a running server does by itself, beside what it is asked for.
+"""Housekeeping: what a running server does in the background.
 
-Each chore has a task of its own, so one that fails or hangs holds up no other:
+    deadlines    every second        expire live dialogs that were idle or open for too long
+    retention    every second        purge expired dialogs, when an hour has passed
+    rotation     every 30 s          take the next step of a rotation; at once again while there are more
+    notices, counters, reserve, requests, feed, keys     every 30 s
+    anchor       every hour          write the access log's head into the server's log
 
-    waiting ──due──► working ──returns──────────────► waiting   failing_since = None
-                        └────raises, or takes longer than `within_s`──► waiting   failing_since = now, unless it is set
+Each chore has its own task, so one that fails or hangs delays no other:
 
-A chore that fails is logged by the kind and place of its error, counted, and tried again when it is due. Every chore
-may be cancelled and done again: its writes are transactions, and a commit under way is finished whoever waits.
-A chore that has failed for `PATIENCE_S` makes the server not ready: a server that cannot erase should not take in more.
-It is ready again as soon as the chore succeeds.
+    waiting ──due──► working ──returns──► waiting           failing_since = None
+                        └── raises, or exceeds `within_s` ──► waiting    failing_since = now, unless it is set
 
-Everything here runs on the event loop; `failing_since` is written by the chore's own task alone.
+A failure is counted and logged by its type and place, never its text, and the chore is tried again when it is due. Every
+chore may be cancelled and repeated: its writes are transactions, and a commit under way is finished whoever waits for it.
+A chore that has failed for `PATIENCE_S` makes the server not ready, because a server that cannot erase should not store
+more. It is ready again as soon as the chore succeeds.
+
+All processes of a deployment run all chores. Those that must not run twice take a lease (retention, rotation); the
+others are idempotent. Everything here runs on the event loop.
+
+(R1) A chore fails in an unforeseen way: it is caught in `do`, and for the deadlines in `_expire`. An exception that
+     left either would cancel all other chores, because they are one task group.
 """
 
 import asyncio
@@ -31,7 +41,7 @@ PATIENCE_S: Final = 300.0
 _TICK_S: Final = 1.0
 _ANCHOR_S: Final = 3600.0
 _REFRESH_S: Final = 30.0
-"""How long it takes until a notice that was added or retired on the command line counts."""
+"""How long it takes at most until a change by another process takes effect, such as a retired notice."""
 
 _WITHIN_S: Final = 60.0
 _PURGE_WITHIN_S: Final = 3600.0
@@ -49,7 +59,7 @@ class Chore(NamedTuple):
 
 
 class Housekeeping:
-    """The chores of one process."""
+    """The background work of one process."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -63,7 +73,7 @@ class Housekeeping:
         )
 
     async def run(self) -> None:
-        """Do every chore when it is due, until this is cancelled."""
+        """Run every chore when it is due, until this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._expire(), name="consentful-deadlines")
             for chore in self.chores:
@@ -85,7 +95,7 @@ class Housekeeping:
         try:
             async with asyncio.timeout(chore.within_s):
                 has_more = await chore.work() is True
-        except Exception as error:  # noqa: BLE001 - whatever it was, the chore is tried again
+        except Exception as error:  # noqa: BLE001 - (R1)
             self._failing_since.setdefault(chore.name, self._service.clock.monotonic())
             self._service.metrics.chore_failures.labels(chore.name).inc()
             _log.error("chore failed", extra={"chore": chore.name} | where(error))
@@ -95,12 +105,12 @@ class Housekeeping:
         return has_more
 
     async def refresh(self) -> None:
-        """Do once, now, what is otherwise done every half a minute."""
+        """Run once, now, every chore that is otherwise run each 30 s."""
         for chore in self._refreshing():
             await chore.work()
 
     async def anchor(self) -> None:
-        """Write the access log's head into the server's log, which is usually kept where this machine cannot write."""
+        """Write the access log's head into the server's log, which is usually kept on another machine."""
         _log.info("access log", extra={"head": str(await self._service.access_log.head())})
 
     def _refreshing(self) -> tuple[Chore, ...]:
@@ -110,16 +120,19 @@ class Housekeeping:
             "counters": service.flush,
             "reserve": self._hold_reserve,
             "requests": self._retry_requests,
-            "feed": self._look_at_feed,
+            "feed": self._measure_feed,
             "keys": self._renew_keys,
         }
         return tuple(Chore(name, _REFRESH_S, work) for name, work in works.items())
 
     async def _expire(self) -> None:
-        """Expire dialogs: a timer for each read would cost a third of all throughput."""
+        """Expire live dialogs. One task does it for all: a timer for each read would cost a third of the throughput."""
         while True:
             await asyncio.sleep(_TICK_S)
-            self._service.registry.tick(self._service.clock.monotonic())
+            try:
+                self._service.registry.tick(self._service.clock.monotonic())
+            except Exception as error:  # noqa: BLE001 - (R1)
+                _log.error("chore failed", extra={"chore": "deadlines"} | where(error))
 
     async def _keep_doing(self, chore: Chore) -> None:
         clock = self._service.clock
@@ -138,20 +151,20 @@ class Housekeeping:
         self._service.metrics.reserve.set(await self._service.store.hold_reserve())
 
     async def _retry_requests(self) -> None:
-        """Go on with privacy requests that are pending (GDPR art. 12(3)), and tell when the first is due."""
+        """Retry pending privacy requests (GDPR art. 12(3)), and publish when the first is due."""
         metrics, now = self._service.metrics, self._service.clock.now()
         pending = await self._service.privacy_requests.retry()
         metrics.pending.set(len(pending))
         metrics.due.set(min(((request.due - now).total_seconds() for request in pending), default=math.inf))
 
-    async def _look_at_feed(self) -> None:
+    async def _measure_feed(self) -> None:
         metrics, now = self._service.metrics, self._service.clock.now()
         untold = await self._service.feed.untold_since()
         metrics.untold.set(0 if untold is None else (now - untold).total_seconds())
         metrics.logged.set((await self._service.access_log.head()).number)
 
     async def _renew_keys(self) -> None:
-        """Take up what another process has changed among the keys."""
+        """Load keys that another process has replaced, and publish the state of the rotation."""
         service = self._service
         await service.rotation.renew()
         service.signer.renew(await asyncio.to_thread(signing.load, service.settings.keys_dir))

@@ -1,4 +1,4 @@
-"""`consentful verify`: see for yourself that a receipt is true, and that words are nowhere on the disk."""
+"""`consentful verify`: check that a receipt is genuine, and that a text is in no file."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ _SHORTEST_MARKER: Final = 6
 
 
 class BadReceipt(Refusal):
-    """The receipt is malformed, or none of the keys signed it."""
+    """The receipt is malformed, or was not signed with a key of this deployment."""
 
     code = "receipt"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a receipt turned out to be. The signature holds, or there would be no verdict."""
+    """The result for a receipt whose signature is valid."""
 
     claims: Mapping[str, Any]
     content: Literal["matches", "differs", "erased", "not here"]
@@ -30,14 +30,15 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def is_good(self) -> bool:
+        """Whether the stored content does not contradict the receipt."""
         return self.content != "differs"
 
 
 async def check_receipt(receipt: str, service: Service) -> Verdict:
-    """Check a receipt's signature, and the stored content against the digest that it states.
+    """Verify a receipt's signature, and compare the stored content with the digest that the receipt states.
 
     Raises:
-        BadReceipt: If it is malformed, or not signed with a key of this deployment.
+        BadReceipt: If it is malformed, or was not signed with a key of this deployment.
     """
     try:
         claims = service.signer.verified(receipt.strip())
@@ -48,20 +49,20 @@ async def check_receipt(receipt: str, service: Service) -> Verdict:
     if isinstance(found, Tombstone):
         return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
     if not isinstance(found, StoredDialog):
-        return Verdict(claims, "not here", "this database does not hold the dialog")
+        return Verdict(claims, "not here", "the dialog is not in this database")
     if service.archive.content_digest(found) != digest:
-        return Verdict(claims, "differs", "the stored words are not the ones that were consented to")
-    return Verdict(claims, "matches", "the stored words are exactly those that were consented to")
+        return Verdict(claims, "differs", "the stored content differs from the content that was consented to")
+    return Verdict(claims, "matches", "the stored content is exactly the content that was consented to")
 
 
 def search(folders: list[Path], marker: str) -> Iterator[Path]:
-    """Yield the files below the folders that hold the marker, byte for byte, as UTF-8 or UTF-16.
+    """Yield the files in the folders that contain the marker, as UTF-8 or UTF-16.
 
     Raises:
-        BadRequest: If the marker is so short that it would be found by chance.
+        BadRequest: If the marker is so short that it could occur by chance.
     """
     if len(marker) < _SHORTEST_MARKER:
-        raise BadRequest("disk", f"at least {_SHORTEST_MARKER} characters, or it is found by chance")
+        raise BadRequest("disk", f"needs at least {_SHORTEST_MARKER} characters; fewer could occur by chance")
     needles = [marker.encode(), marker.encode("utf-16-le"), marker.encode("utf-16-be")]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -70,7 +71,7 @@ def search(folders: list[Path], marker: str) -> Iterator[Path]:
 
 
 def _holds(path: Path, needles: list[bytes]) -> bool:
-    """Whether the file holds one of the needles, also across the borders of blocks."""
+    """Return whether the file contains one of the needles, also across the borders of blocks."""
     overlap = max(map(len, needles)) - 1
     tail = b""
     with path.open("rb") as file:

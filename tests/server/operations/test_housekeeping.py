@@ -1,7 +1,10 @@
 """Housekeeping: a chore that fails or hangs holds up no other, is told, and recovers by itself."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,10 @@ from aiohttp import ClientSession
 
 from consentful_server.errors import ChoresFailing, StorageFailed
 from consentful_server.keys.masters import FileMasters
+from consentful_server.operations import housekeeping as housekeeping_module
 from consentful_server.operations.housekeeping import PATIENCE_S, Chore, Housekeeping
+from consentful_server.service import open_service
+from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock, Served
 
 CHORES = ("retention", "rotation", "notices", "counters", "reserve", "requests", "feed", "keys", "anchor")
@@ -154,3 +160,31 @@ async def test_a_master_that_another_process_destroys_while_the_folder_is_read_i
     monkeypatch.setattr(masters, "read_secret", destroyed_first)
 
     assert set(holder.all()) == {2}
+
+
+async def test_deadlines_that_fail_once_are_tried_again_and_stop_no_other_chore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "_TICK_S", 0)
+    ticks: list[float] = []
+    ticked_again = asyncio.Event()
+
+    def tick(now: float) -> None:
+        ticks.append(now)
+        if len(ticks) == 1:
+            raise RuntimeError(MARKER)
+        ticked_again.set()
+
+    async with open_service(Settings(data_dir=tmp_path / "data", keys_dir=tmp_path / "keys")) as service:
+        monkeypatch.setattr(service.registry, "tick", tick)
+        with caplog.at_level(logging.ERROR, "consentful.housekeeping"):
+            running = asyncio.create_task(Housekeeping(service).run())
+            await ticked_again.wait()
+
+            assert not running.done()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    assert [record.__dict__["chore"] for record in caplog.records] == ["deadlines"]
+    assert MARKER not in caplog.text
