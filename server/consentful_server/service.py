@@ -1,4 +1,4 @@
-"""The parts of one server process, constructed once. Routes and commands reach them through `Service`."""
+"""The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ _LOOKED_UP_AT_ONCE: Final = 10_000
 
 
 class Service:
-    """The parts of one server process."""
+    """The parts of one process."""
 
     def __init__(
         self, settings: Settings, store: Store, keys: Roots, masters: Masters, deployment: bytes, clock: Clock
@@ -122,18 +122,20 @@ class Service:
         return NoAuthentication() if settings.access == "none" else self.api_keys
 
     async def flush(self) -> None:
-        """Write the counts held in memory to the store: how dialogs ended, and when each key was last used."""
+        """Write what is counted in memory: how dialogs ended, and when API keys were used."""
         await self.statistics.flush()
         await self.api_keys.flush()
 
 
 @asynccontextmanager
 async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Service]:
-    """Open the store and the keys, check that they belong together, and close the store afterwards.
+    """Open the store and the keys, and check that they match; close them afterwards.
+
+    Before the service is yielded, every erasure in the ledger is completed, so nothing that was erased is ever served.
 
     Raises:
-        BadSetting: If the keys directory is inside the data directory, or the database URL is not supported.
-        BadKeys: If the keys are missing, exposed or of another store. Nothing is overwritten.
+        BadSetting: If the keys folder is inside the data folder, or the database URL is of no known kind.
+        BadKeys: If the keys are missing, readable by others, or another store's; nothing is overwritten.
         BadDatabase: If the schema is newer than this program, or the database cannot be trusted with data.
     """
     clock = clock or SystemClock()
@@ -145,20 +147,20 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         keys, deployment = await load_keys(
             store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock
         )
-        erasures.open()
+        erasures.open()  # not before: the first start creates the keys folder
         service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock)
         if not await store.notices.all():
             await service.offer.add(default_notice())
         await service.offer.refresh()
         await _erase_again(service, erasures)
         yield service
-        await service.flush()
+        await service.flush()  # not after a failure: the store may be the reason
     finally:
         await store.close()
 
 
 def _keep_apart(settings: Settings, backend: Backend) -> None:
-    """Refuse a keys directory inside the data directory: a copy of the data must not contain its keys."""
+    """Check that a copy of the data folder never contains the keys."""
     keys = settings.keys_dir.resolve()
     for folder in backend.folders:
         if keys == folder.resolve() or folder.resolve() in keys.parents:
@@ -168,7 +170,7 @@ def _keep_apart(settings: Settings, backend: Backend) -> None:
 
 
 async def _erase_again(service: Service, erasures: Ledger) -> None:
-    """Erase dialogs that the ledger lists but the store still has, after a crash or the restore of an older backup."""
+    """Erase dialogs that are in the ledger and still stored, after a crash or the restore of an older backup."""
     entries = iter(erasures)
     while some := list(islice(entries, _LOOKED_UP_AT_ONCE)):
         reasons: dict[str, Reason] = {entry.dialog_id: entry.reason for entry in some}

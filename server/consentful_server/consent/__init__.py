@@ -1,1 +1,1 @@
-"""What was agreed to: notices, the consent record, its receipt; and the languages that all of them are in."""
+"""Consent: notices, the consent record, its receipt, and the languages of all of them."""

@@ -1,6 +1,6 @@
-"""Notices: the exact wordings that customers are shown, in each language, and which of them is shown now.
+"""Notices: the exact texts that customers are shown, in each language, and the choice of the one to show. Pure.
 
-Pure. The wording is shown before the first message (GDPR art. 13).
+A notice is shown before the first message (GDPR art. 13). Its text is never changed: a consent refers to it by hash.
 """
 
 import hashlib
@@ -21,23 +21,23 @@ _FALLBACK_LANGUAGE: Final = "en"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a notice tells beside its words and its controller (GDPR art. 13); what is left out is as usual here."""
+    """What a notice states beside its text and controller, for machines and receipts (GDPR art. 13); with defaults."""
 
     legal_basis: str = "consent (GDPR art. 6(1)(a))"
     recipients: tuple[str, ...] = ()
-    """Who gets the data beside the controller."""
+    """Who receives the data beside the controller (art. 13(1)(e))."""
     transfers: tuple[str, ...] = ()
-    """Third countries, with the safeguard (art. 13(1)(f))."""
+    """Third countries, each with its safeguard (art. 13(1)(f))."""
     rights: tuple[str, ...] = ("access", "rectification", "erasure", "restriction", "portability", "withdrawal")
     complaint: str = "any data protection authority"
     withdraw: str = "with the withdrawal code at /withdraw, or by asking the controller"
     jurisdiction: Annotated[str, Meta(pattern="^[A-Z]{2}$(?!\\n)")] | None = None
     special_categories: bool = False
-    """Whether the text asks explicitly for special categories (art. 9(2)(a))."""
+    """Whether the text asks explicitly for special categories of data (art. 9(2)(a))."""
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """One notice in one language: exactly what the customer is shown."""
+    """A notice in one language: exactly what the customer is shown."""
 
     id: str
     language: str
@@ -48,15 +48,16 @@ class Wording(msgspec.Struct, frozen=True):
     retention: timedelta
     terms: Terms = Terms()
     added_at: int = 0
-    """Microseconds since the epoch, like the next one."""
+    """Microseconds since the epoch, as is `retired_at`."""
     retired_at: int | None = None
 
     @property
     def sha256(self) -> str:
-        """The hex digest of the text as UTF-8, by which the wording is found again years later."""
+        """The hex digest of the UTF-8 text, which identifies the wording."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def to_wire(self) -> wire.Notice:
+        """Return the wording as frames and REST carry it."""
         terms = wire.Terms(
             controller=self.controller,
             contact=self.contact,
@@ -66,7 +67,7 @@ class Wording(msgspec.Struct, frozen=True):
         return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes), terms)
 
     def choose(self, purposes: Iterable[str] | None) -> tuple[str, ...]:
-        """Return the purposes that are granted, in the notice's order; all of them if none is named.
+        """Return the granted purposes in the notice's order; all of them if `purposes` is None.
 
         Raises:
             UnknownPurpose: If the notice does not name one of them, or the choice is empty.
@@ -80,9 +81,9 @@ class Wording(msgspec.Struct, frozen=True):
 
 
 class Catalogue:
-    """The notices on offer, oldest first. The youngest that is not retired is shown, in the dialog's language.
+    """The notices on offer, oldest first. The latest one that is not retired is shown, in the dialog's language.
 
-    A language that it has not gets its parent's (`de` for `de-AT`), then English, then whatever there is.
+    If it lacks that language it is shown in a less specific one (`de` for `de-AT`), else in English, else in any.
     """
 
     def __init__(self, wordings: Sequence[Wording]) -> None:
@@ -93,18 +94,19 @@ class Catalogue:
         self._to_wire = {wording: wording.to_wire() for wording in wordings}
 
     def for_language(self, language: str | None) -> Wording:
+        """Return the wording to show for a language tag."""
         wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE, *self._by_language)
         return next(self._by_language[tag] for tag in wanted if tag in self._by_language)
 
     def shown(self, wording: Wording) -> wire.Notice:
-        """Return the wording as `opened` carries it, made once."""
+        """Return the wording as the `opened` frame carries it; made once and shared."""
         return self._to_wire[wording]
 
     def find(self, notice_id: str, language: str) -> Wording:
-        """Return the notice of that id in the language that was shown.
+        """Return the wording that a consent refers to.
 
         Raises:
-            UnknownNotice: If there is none.
+            UnknownNotice: If it was not on offer.
         """
         wording = self._by_name.get((notice_id, language))
         if wording is None:
@@ -113,10 +115,10 @@ class Catalogue:
 
 
 def is_new(wordings: Iterable[Wording], known: Iterable[Wording]) -> bool:
-    """Whether a notice is to be added, where these wordings of its id are known. What was shown is never changed.
+    """Return whether a notice must be added, given the known wordings of its id. A known notice is never changed.
 
     Raises:
-        Conflict: If it was on offer with other words.
+        Conflict: If it is known with other texts or terms.
     """
     before, now = ({_without_times(it) for it in them} for them in (known, wordings))
     if before and before != now:
@@ -129,7 +131,7 @@ def _without_times(wording: Wording) -> Wording:
 
 
 class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A notice as it is written by hand, in TOML: one text for each language."""
+    """A notice file, in TOML: one text for each language."""
 
     id: wire.Label
     controller: Annotated[str, Meta(min_length=1)]
@@ -140,10 +142,10 @@ class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_notice(file: bytes) -> list[Wording]:
-    """Return a notice file's wordings, one for each language.
+    """Return the wordings of a notice file, one for each language.
 
     Raises:
-        BadRequest: If the file is not such a one; it says what is missing.
+        BadRequest: If the file is malformed; it names what is wrong.
     """
     try:
         notice = msgspec.toml.decode(file, type=NoticeFile)
@@ -169,5 +171,5 @@ def read_notice(file: bytes) -> list[Wording]:
 
 
 def default_notice() -> list[Wording]:
-    """Return the notice that ships with the server, in each of its languages."""
+    """Return the wordings of the notice that ships with the server."""
     return read_notice((resources.files("consentful_server.consent") / "default_notice.toml").read_bytes())

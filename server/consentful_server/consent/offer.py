@@ -1,4 +1,4 @@
-"""The notices on offer: they are added, retired, and looked up again, because other processes change them too."""
+"""The notices on offer: added, retired, and read again every 30 s, because other processes change them too."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ from .store import NoticeStore
 
 
 class Offer:
-    """What one deployment shows its customers. `catalogue` is what is on offer, as of the last `refresh`."""
+    """The notices of one deployment. `catalogue` holds those on offer at the last `refresh`."""
 
     def __init__(self, store: NoticeStore, access_log: AccessLog, clock: Clock, shown_for: timedelta) -> None:
         self._store = store
@@ -21,19 +21,19 @@ class Offer:
         self.catalogue = Catalogue(default_notice())
 
     async def add(self, wordings: Sequence[Wording], *, by: Actor = SERVICE) -> None:
-        """Put a notice on offer, in all its languages. Adding it again changes nothing.
+        """Put a notice on offer in all its languages. Adding it again changes nothing.
 
         Raises:
-            Conflict: If there is another notice of this id.
+            Conflict: If another notice has this id.
         """
         await self._store.add(wordings, self._access_log.note(by, "notice.added", subject=wordings[0].id))
 
     async def retire(self, notice_id: str, *, by: Actor) -> bool:
-        """Take a notice off offer; False if there is none."""
+        """Take a notice off offer; return False if it does not exist."""
         return await self._store.retire(notice_id, self._access_log.note(by, "notice.retired", subject=notice_id))
 
     async def refresh(self) -> None:
-        """See which notices are on offer now, and which a dialog may still have been shown before they were retired."""
+        """Read the notices again: those on offer, and retired ones that a live dialog may still show."""
         oldest = to_micros(self._clock.now() - self._shown_for)
         known = await self._store.all()
         self.catalogue = Catalogue([it for it in known if it.retired_at is None or it.retired_at > oldest])

@@ -1,4 +1,4 @@
-"""The receipt: what a customer is given as proof of a consent. Pure; `keys.signing` signs it."""
+"""The receipt: a customer's proof of a consent. Pure; `keys.signing` signs it."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,9 +12,10 @@ RECEIPT_SCHEMA: Final = "ISO/IEC TS 27560:2023"
 def receipt_claims(
     record: Record, wording: Wording, *, issuer: str, messages: int, content: bytes
 ) -> Mapping[str, Any]:
-    """Return what a receipt states, after ISO/IEC TS 27560 and Kantara's receipt v1.1, bound to the content.
+    """Return the claims of a receipt (ISO/IEC TS 27560, Kantara Consent Receipt 1.1), bound to the dialog's content.
 
-    A plain hash of a short text can be guessed; `content` is an HMAC under the dialog's key, and dies with it.
+    `content` is an HMAC under the dialog's key. A plain hash of a short text could be guessed; this one means nothing
+    once the key is destroyed.
     """
     return {
         "iss": issuer,

@@ -1,6 +1,6 @@
-"""The consent record: who agreed to what, when and how. It is stored in the dialog's own transaction (GDPR art. 7(1)).
+"""The consent record: who agreed to what, when and how (GDPR art. 7(1)). Pure.
 
-Pure. Everything that is sealed of the dialog is bound to the record's digest.
+It is stored in the dialog's own transaction, and every seal of the dialog is bound to its digest.
 """
 
 import hashlib
@@ -14,16 +14,13 @@ from .notices import Wording
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
-    """Who agreed to what, when and how (GDPR art. 7(1)). Its digest binds every seal of the dialog.
-
-    Times are microseconds since the epoch, as they are stored.
-    """
+    """Who agreed to what, when and how (GDPR art. 7(1)). Times are microseconds since the epoch."""
 
     dialog_id: str
     customer: str
-    """The pseudonym."""
+    """The customer's pseudonym."""
     owner: str
-    """The credential of the chatbot that asked."""
+    """The name of the chatbot's credential."""
     bot: str | None
     channel: str
     notice_id: str
@@ -35,7 +32,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     expires_at: int
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the canonical record (MessagePack, fields in this order)."""
+        """Return the SHA-256 of the record as MessagePack, with its fields in this order."""
         return hashlib.sha256(_encode(self)).digest()
 
 
@@ -43,13 +40,14 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def canonical_content(customer_id: str, notice_id: str, said: Iterable[tuple[int, str, str, str | None]]) -> bytes:
-    """Return what makes two dialogs the same: customer, notice and each message's seq, role, text and language.
+    """Return the bytes by which two dialogs are compared: customer, notice, and each message's seq, role, text and
+    language.
 
-    Purposes are compared apart, because a replay may narrow them. The bytes hold words: digest them at once.
+    Purposes are compared separately, because a replay may narrow them. The bytes contain text: digest them at once.
     """
     return _encode([1, customer_id, notice_id, list(said)])
 
 
 def expiry(decided_at: datetime, wording: Wording) -> datetime:
-    """Return when the dialog must be gone (GDPR art. 5(1)(e)); fixed at commit."""
+    """Return when the dialog expires (GDPR art. 5(1)(e)); it is fixed when the dialog is stored."""
     return decided_at + wording.retention

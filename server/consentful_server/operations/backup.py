@@ -13,8 +13,8 @@ Races, and the line that closes each:
 
 (R1) An epoch begins or ends during a backup: the masters are read before and after the snapshot. Whichever epoch a key
      in the snapshot belongs to, its master is among them.
-(R2) An epoch ends during a backup: `prune` then deletes the new keys folder too, and `Made.pruned` names it. The data that
-     were copied open nowhere then; run the backup again.
+(R2) An epoch ends during a backup: `prune` then deletes the new keys folder too, and `Made.pruned` names it. The copy
+     of the data opens nowhere then; run the backup again.
 (R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in the ledger, which is read after
      the snapshot, so a restore erases it again.
 (R4) Something is created where a restore puts a file: every file is created exclusively, and nothing is overwritten.

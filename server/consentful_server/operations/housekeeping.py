@@ -11,10 +11,10 @@ Each chore has its own task, so one that fails or hangs delays no other:
     waiting ──due──► working ──returns──► waiting           failing_since = None
                         └── raises, or exceeds `within_s` ──► waiting    failing_since = now, unless it is set
 
-A failure is counted and logged by its type and place, never its text, and the chore is tried again when it is due. Every
-chore may be cancelled and repeated: its writes are transactions, and a commit under way is finished whoever waits for it.
-A chore that has failed for `PATIENCE_S` makes the server not ready, because a server that cannot erase should not store
-more. It is ready again as soon as the chore succeeds.
+A failure is counted and logged by its type and place, never its text, and the chore is tried again when it is due.
+Every chore may be cancelled and repeated: its writes are transactions, and a commit under way is finished, whoever
+waits for it. A chore that has failed for `PATIENCE_S` makes the server not ready, because a server that cannot erase
+should not store more. It is ready again as soon as the chore succeeds.
 
 All processes of a deployment run all chores. Those that must not run twice take a lease (retention, rotation); the
 others are idempotent. Everything here runs on the event loop.

@@ -1,1 +1,1 @@
-"""How much is kept, of what, and how dialogs ended: counters, so that no question needs a scan."""
+"""Statistics: how much is stored, and how dialogs ended. Counters answer every question without a scan."""

@@ -1,4 +1,11 @@
-"""Statistics over what is kept, as far as a reader may see it; and how dialogs ended, which leaves no other trace."""
+"""Statistics over stored dialogs, within a reader's scope, and over how dialogs ended.
+
+How a dialog ended is counted in memory, because most dialogs leave nothing in the store, and written by `flush` every
+30 s. Everything runs on the event loop.
+
+(R1) A dialog ends while `flush` writes: the counter is replaced before the write, so the dialog counts in the next one.
+(R2) The write fails: its counts are added back. A crash loses what was not written.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,14 +22,14 @@ Value: TypeAlias = str | int | None
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """How much there is of something; `dialogs` is None where only messages can be told apart."""
+    """A count; `dialogs` is None if the query can only count messages."""
 
     dialogs: int | None
     messages: int
 
 
 class Statistics:
-    """Counts, and keeps count of the dialogs that ended in this process."""
+    """Answers statistical queries, and counts how dialogs of this process ended."""
 
     def __init__(self, store: CounterStore, clock: Clock) -> None:
         self._store = store
@@ -32,9 +39,10 @@ class Statistics:
     async def count(
         self, which: Which, by: Sequence[By], purpose: str | None, scope: ReadScope
     ) -> list[tuple[tuple[Value, ...], Numbers]]:
-        """Return numbers for each combination of values, in their order.
+        """Return numbers for each combination of values, sorted.
 
-        A dialog counts for each of its purposes. By language, dialogs count for their own and messages for theirs.
+        A dialog counts once for each of its purposes. By language, a dialog counts for its own, a message for the
+        message's.
         """
         columns: list[Dimension] = [name for name in by if name != "purpose"]
         dialogs: defaultdict[tuple[Value, ...], int] = defaultdict(int)
@@ -50,17 +58,17 @@ class Statistics:
         return [(key, Numbers(dialogs.get(key, 0) if counts_dialogs else None, messages.get(key, 0))) for key in keys]
 
     async def outcomes(self, which: Which) -> list[Outcomes]:
-        """Return how dialogs ended, a day and a chatbot each."""
+        """Return how dialogs ended, for each day and chatbot."""
         await self.flush()
         return await self._store.outcomes(which)
 
     def ended(self, bot: str | None, outcome: str) -> None:
-        """Count a dialog that ended just now; it is written down with the next `flush`."""
+        """Count a dialog that ended now; the next `flush` writes it."""
         self._ended[f"{self._clock.now():%Y-%m-%d}", bot, OUTCOMES.get(outcome, "dropped")] += 1
 
     async def flush(self) -> None:
-        """Write down how dialogs ended since the last time. A crash loses what was not written."""
-        ended, self._ended = self._ended, Counter()
+        """Write the counts since the last call."""
+        ended, self._ended = self._ended, Counter()  # (R1)
         if not ended:
             return
         rows = [
@@ -70,12 +78,12 @@ class Statistics:
         try:
             await self._store.add_outcomes(rows)
         except BaseException:
-            self._ended += ended
+            self._ended += ended  # (R2)
             raise
 
 
 def _seen(purposes: Sequence[str], wanted: str | None, scope: ReadScope) -> Sequence[str]:
-    """Return the purposes under which the reader sees the dialog; none if it is out of scope."""
+    """Return the purposes under which the reader sees the dialog; empty if it is out of scope."""
     if not scope.covers(purposes) or (wanted is not None and wanted not in purposes):
         return ()
     return [purpose for purpose in purposes if scope.covers([purpose]) and wanted in (None, purpose)]

@@ -1,4 +1,4 @@
-"""Counters: how much is kept, and how dialogs ended. They change in the transactions that change what they count."""
+"""Counters as a store keeps them. They change in the transaction that changes what they count."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
@@ -9,11 +9,11 @@ Dimension: TypeAlias = Literal["day", "language", "bot", "role", "length"]
 
 
 LENGTHS: Final = (1, 3, 6, 11, 21, 51)
-"""Classes of lengths, each by the least number of messages that a dialog of it has."""
+"""Length classes of dialogs, each by the least number of messages in it."""
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Numbers of what has these values of the dimensions and exactly these purposes. A value of None means none."""
+    """Counts of what has these values and exactly these purposes. None as a value means that there is none."""
 
     values: tuple[str | int | None, ...]
     purposes: tuple[str, ...]
@@ -22,7 +22,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Which(msgspec.Struct, frozen=True):
-    """What is counted: days half-open, ISO 8601; a language range as in filters."""
+    """What to count: days are half-open, ISO 8601; the language is a range, as in filters."""
 
     since: str | None = None
     until: str | None = None
@@ -31,7 +31,7 @@ class Which(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """How the dialogs of one day (UTC) and chatbot ended."""
+    """How the dialogs of one day (UTC) and one chatbot ended."""
 
     day: str
     bot: str | None
@@ -44,11 +44,11 @@ class CounterStore(Protocol):
     """The store's counters."""
 
     async def dialogs(self, which: Which, by: Sequence[Dimension]) -> list[Counted]:
-        """Count dialogs, by any dimension but the role."""
+        """Count dialogs, by any dimension except role."""
         ...
 
     async def messages(self, which: Which, by: Sequence[Dimension]) -> list[Counted]:
-        """Count messages, in their own languages, by any dimension."""
+        """Count messages by any dimension; the language is the message's."""
         ...
 
     async def outcomes(self, which: Which) -> list[Outcomes]: ...
@@ -57,4 +57,4 @@ class CounterStore(Protocol):
 
 
 OUTCOMES: Final[Mapping[str, str]] = {"stored": "granted", "discarded": "declined"}
-"""What the end of a dialog counts as; any other counts as dropped."""
+"""How a dialog's end is counted; all others count as dropped."""
