@@ -44,7 +44,7 @@ async def test_a_customer_takes_the_consent_back_and_is_told_what_was_erased(
     await page.get_by_label(LABEL).fill(stored.withdrawal_code.lower().replace("-", " "))
     await page.keyboard.press("Enter")
 
-    await expect(page.get_by_role("status")).to_contain_text("Your conversation is erased.")
+    await expect(page.get_by_role("status")).to_contain_text("Your conversation has been erased.")
     await expect(page.get_by_role("status")).to_contain_text("2 messages were made unreadable")
     await expect(page.get_by_label(LABEL)).to_be_hidden()
     assert await status_of(service, stored.dialog_id) == 410
@@ -67,7 +67,7 @@ async def test_a_wrong_code_erases_nothing_and_says_what_to_look_at(page: Page, 
     await page.get_by_label(LABEL).fill(code)
     await page.get_by_role("button").click()
 
-    await expect(page.get_by_role("status")).to_contain_text("This code is not known.")
+    await expect(page.get_by_role("status")).to_contain_text("This code is not valid.")
     assert "img" not in await page.get_by_role("status").inner_html()
     await expect(page.get_by_label(LABEL)).to_be_visible()
 

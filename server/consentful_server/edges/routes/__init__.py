@@ -1,1 +1,1 @@
-"""Routes, a file for each noun of the URL."""
+"""Routes, one module for each noun of the URL."""

@@ -1,4 +1,4 @@
-"""The access log: who read, erased or changed what, when, and whose data a credential saw (GDPR art. 32, 33)."""
+"""`/v1/access-log`: who read, erased or changed what, and when; and whose data a credential saw (GDPR art. 32, 33)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -22,12 +22,12 @@ _ENTRIES: Final = "access log"
 _DIALOGS: Final = "access log: dialogs"
 
 Who = Annotated[str, Meta(min_length=1, max_length=200, description="the name of a credential")]
-Since = Annotated[datetime, Meta(tz=True, description="done at or after; RFC 3339 with an offset")]
-Until = Annotated[datetime, Meta(tz=True, description="done before; RFC 3339 with an offset")]
+Since = Annotated[datetime, Meta(tz=True, description="logged at or after this time; RFC 3339 with an offset")]
+Until = Annotated[datetime, Meta(tz=True, description="logged before this time; RFC 3339 with an offset")]
 
 
 class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the dialogs that somebody saw may be asked for by."""
+    """The parameters of the list of dialogs that a credential saw."""
 
     who: Who | None = None
     since: Since | None = None
@@ -37,13 +37,13 @@ class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LogListing(Tracing, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the log may be asked for in its URL."""
+    """The parameters of the list of entries."""
 
-    action: Annotated[Action, Meta(description="what was done")] | None = None
+    action: Annotated[Action, Meta(description="the logged action")] | None = None
 
 
 class LogSearch(LogListing, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What it may be asked for in a body only, because URLs are logged: a customer's dialogs, or one dialog."""
+    """The parameters of a search by customer or dialog. They come in the body, because URLs are logged."""
 
     customer: list_query.Pseudonym | None = None
     customer_id: wire.CustomerId | None = None
@@ -54,7 +54,10 @@ class LogSearch(LogListing, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LogPage(msgspec.Struct, frozen=True):
-    """One page of the log, newest first. `head` proves later, with `consentful verify --log`, that nothing changed."""
+    """One page of the log, newest first.
+
+    `head` is the log's latest link. Save it: `consentful verify --head` later proves that no entry up to it changed.
+    """
 
     items: list[LogEntry]
     next: str | None
@@ -64,8 +67,8 @@ class LogPage(msgspec.Struct, frozen=True):
 class SeenDialogs(msgspec.Struct, frozen=True):
     """One page of the dialogs that were seen, in the order in which they were stored.
 
-    `unfinished` are streams that run or that a crash cut off: their entry in the log tells filter and watermark,
-    and so what they can have shown at most.
+    `unfinished` lists streams without a final entry, because they are running or a crash interrupted them. Their first
+    entry has the filter and the watermark, which bound the dialogs that they can have sent.
     """
 
     items: list[SeenDialog]
@@ -74,60 +77,60 @@ class SeenDialogs(msgspec.Struct, frozen=True):
 
 
 async def entries(request: web.Request) -> web.StreamResponse:
-    """List what was done, newest first."""
-    asked = parameters.convert(parameters.single(request), LogListing)
-    page = await _page(request, asked, {})
+    """List the entries of the access log, newest first."""
+    query = parameters.convert(parameters.single(request), LogListing)
+    page = await _page(request, query, {})
     headers = {} if page.next is None else paging.next_link(request, cursor=page.next)
     return json(page, headers=headers)
 
 
 async def search(request: web.Request) -> web.StreamResponse:
-    """List what was done with the dialogs of one customer, or with one dialog, newest first.
+    """List the entries about one customer's dialogs, or about one dialog, newest first.
 
-    A page may be empty while `next` is set: each looks at a bounded number of entries.
+    A page can be empty while `next` is set: each request examines a bounded number of entries.
     """
-    asked = parameters.convert(await bodies.object_of(request), LogSearch, spelt=())
-    customer = asked.customer
-    if asked.customer_id is not None:
-        customer = request.app[SERVICE].archive.pseudonym(asked.customer_id)
-        if asked.customer not in (None, customer):
-            raise BadRequest("customer_id", "is another customer than `customer`")
-    about = {"customer": customer, "dialog_id": asked.dialog_id}
-    return json(await _page(request, asked, {name: value for name, value in about.items() if value is not None}))
+    query = parameters.convert(await bodies.object_of(request), LogSearch, spelt=())
+    customer = query.customer
+    if query.customer_id is not None:
+        customer = request.app[SERVICE].archive.pseudonym(query.customer_id)
+        if query.customer not in (None, customer):
+            raise BadRequest("customer_id", "must be the same customer as `customer`; send one of the two")
+    about = {"customer": customer, "dialog_id": query.dialog_id}
+    return json(await _page(request, query, {name: value for name, value in about.items() if value is not None}))
 
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
-    """List the dialogs that were seen, by whom and when the parameters say: whose data a leaked key gave away."""
-    asked = parameters.convert(parameters.single(request), Tracing)
+    """List the dialogs that a credential saw between two times, for example with a key that was leaked."""
+    query = parameters.convert(parameters.single(request), Tracing)
     service, principal = request.app[SERVICE], request[PRINCIPAL]
-    wanted = _wanted(asked)
-    after = 0 if asked.cursor is None else service.cursors.marked(asked.cursor, _DIALOGS, wanted)
-    sighting = await service.access_log.seen(
-        Trace(asked.who, None, asked.since, asked.until), after=after, limit=asked.limit
+    filters = _filters(query)
+    after = 0 if query.cursor is None else service.cursors.marked(query.cursor, _DIALOGS, filters)
+    seen = await service.access_log.seen(
+        Trace(query.who, None, query.since, query.until), after=after, limit=query.limit
     )
-    await service.access_log.write(principal.actor, "log.read", wanted=wanted, rows=len(sighting.dialogs))
-    following = None if sighting.after is None else service.cursors.mark(_DIALOGS, wanted, sighting.after)
-    return json(SeenDialogs(sighting.dialogs, following, sighting.unfinished))
+    await service.access_log.write(principal.actor, "log.read", wanted=filters, rows=len(seen.dialogs))
+    following = None if seen.after is None else service.cursors.mark(_DIALOGS, filters, seen.after)
+    return json(SeenDialogs(seen.dialogs, following, seen.unfinished))
 
 
-async def _page(request: web.Request, asked: LogListing, about: dict[str, str]) -> LogPage:
+async def _page(request: web.Request, query: LogListing, about: dict[str, str]) -> LogPage:
     service, principal = request.app[SERVICE], request[PRINCIPAL]
-    wanted = _wanted(asked) | about
+    filters = _filters(query) | about
     access_log, cursors = service.access_log, service.cursors
     found = await access_log.search(
-        Trace(asked.who, asked.action, asked.since, asked.until),
-        limit=asked.limit,
-        before=None if asked.cursor is None else cursors.marked(asked.cursor, _ENTRIES, wanted),
+        Trace(query.who, query.action, query.since, query.until),
+        limit=query.limit,
+        before=None if query.cursor is None else cursors.marked(query.cursor, _ENTRIES, filters),
         about=await access_log.dialogs_of(about.get("customer"), about.get("dialog_id")) if about else None,
     )
-    await access_log.write(principal.actor, "log.read", wanted=wanted, rows=len(found.items))
-    after = None if found.before is None else cursors.mark(_ENTRIES, wanted, found.before)
+    await access_log.write(principal.actor, "log.read", wanted=filters, rows=len(found.items))
+    after = None if found.before is None else cursors.mark(_ENTRIES, filters, found.before)
     return LogPage(found.items, after, str(await access_log.head()))
 
 
-def _wanted(asked: Tracing) -> dict[str, Any]:
-    """Return what was asked for, without how much of it, and without a customer's id."""
-    given = msgspec.to_builtins(asked)
+def _filters(query: Tracing) -> dict[str, Any]:
+    """Return the filters that the cursor and the log's own entry record: no limit, no cursor, no customer id."""
+    given = msgspec.to_builtins(query)
     return {name: given[name] for name in ("who", "action", "since", "until") if given.get(name) is not None}
 
 

@@ -1,4 +1,4 @@
-"""`/v1/dialogs`: what was kept, by dialog; and one dialog, read or erased."""
+"""`/v1/dialogs`: the list of stored dialogs; and one dialog, read or erased."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ from ..http.streaming import STREAMED, stream
 
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
-    """Answer with a page of dialogs, without their messages, or stream all of them."""
+    """Return a page of dialogs without their messages, or stream all dialogs that match."""
     query = list_query.from_url(request, DialogQuery)
     form = format_of(request, query)
     if form is not None:
@@ -36,19 +36,19 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
 
 
 async def dialog(request: web.Request) -> web.StreamResponse:
-    """Answer with one dialog, whole. Missing and foreign look the same (404); an erased one is 410."""
+    """Return one dialog with its messages. 404: it does not exist, or is not accessible to you; 410: it was erased."""
     principal, reading = request[PRINCIPAL], request.app[SERVICE].pages
     return json(await reading.dialog(request.match_info["dialog_id"], principal.read_scope))
 
 
 async def erase(request: web.Request) -> web.StreamResponse:
-    """Erase one dialog: a chatbot its own, a privacy officer anyone's. Asked again, it answers the same."""
+    """Erase one dialog. A chatbot can erase its own dialogs, a privacy officer every dialog. Idempotent."""
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
-    may_any = principal.may("privacy")
+    is_officer = principal.may("privacy")
     erasure = await archive.erase(
         request.match_info["dialog_id"],
-        "requested" if may_any else "withdrawn",
-        owner=None if may_any else principal.id,
+        "requested" if is_officer else "withdrawn",
+        owner=None if is_officer else principal.id,
         by=principal.actor,
     )
     return erased(erasure)

@@ -1,4 +1,4 @@
-"""What developers read: the service's own description, for machines and for people."""
+"""The API documentation: the OpenAPI and AsyncAPI documents, and the pages that show them."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,42 +15,42 @@ from ..http.route import Answer, Route
 from .pages import file_of
 
 _VIEWER: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
-"""What of Swagger UI is needed; the rest of its folder is not served."""
+"""The files of Swagger UI that the page needs. The rest of the package is not served."""
 
 
 class Documents(msgspec.Struct, frozen=True):
-    """Both documents, as JSON."""
+    """Both documents, encoded as JSON."""
 
     openapi: bytes
     asyncapi: bytes
 
 
 DOCUMENTS: Final = web.AppKey[Callable[[], Documents]]("documents")
-"""Returns them; the first call makes them."""
+"""Returns both documents; the first call generates them."""
 
 
 async def openapi(request: web.Request) -> web.StreamResponse:
-    """Describe the REST side as OpenAPI 3.1."""
+    """Return the OpenAPI 3.1 document of the REST API."""
     return _document(request.app[DOCUMENTS]().openapi)
 
 
 async def asyncapi(request: web.Request) -> web.StreamResponse:
-    """Describe the live dialog as AsyncAPI 3.0."""
+    """Return the AsyncAPI 3.0 document of the live dialog."""
     return _document(request.app[DOCUMENTS]().asyncapi)
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """Serve the page that shows the REST side, and tries it out."""
+    """Return the REST API reference, a page that can also send requests."""
     return file_of(request.app[SERVICE].settings.static, "docs.html")
 
 
 async def live(request: web.Request) -> web.StreamResponse:
-    """Serve the page that shows the live dialog's frames, errors and close codes."""
+    """Return the live dialog reference, a page of its frames, errors and close codes."""
     return file_of(request.app[SERVICE].settings.static, "protocol.html")
 
 
 async def viewer(request: web.Request) -> web.StreamResponse:
-    """Serve a file of the viewer, out of its own package."""
+    """Return a file of Swagger UI, from the installed package."""
     name = request.match_info["name"]
     if name not in _VIEWER:
         raise NotFound

@@ -1,4 +1,4 @@
-"""`/v1/erasures`: the feed of erased dialogs, for those who keep copies (GDPR art. 19)."""
+"""`/v1/erasures`: the feed of erased dialogs, for recipients who keep copies (GDPR art. 19)."""
 
 from typing import Annotated, Final
 
@@ -16,14 +16,17 @@ _FEED: Final = "erasures"
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the feed is asked for."""
+    """The paging parameters of the feed."""
 
     limit: list_query.Limit = list_query.DEFAULT_LIMIT
-    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="`next` of the last read")] | None = None
+    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="`next` of the previous page")] | None = None
 
 
 class Erasures(msgspec.Struct, frozen=True):
-    """One page of the feed, oldest first. `next` is always there: keep it, and ask again with it."""
+    """One page of the feed, oldest first. `next` is always present: save it, and send it with the next request.
+
+    `more` is true if further erasures can be read now.
+    """
 
     items: list[Erasure]
     next: str
@@ -31,14 +34,14 @@ class Erasures(msgspec.Struct, frozen=True):
 
 
 async def erasures(request: web.Request) -> web.StreamResponse:
-    """List the dialogs that were erased, in the order in which they were: what you have of them must go.
+    """List erased dialogs, in the order of their erasure. Delete your copies of them.
 
-    To ask with a cursor says that everything before it has arrived.
+    Sending a cursor confirms that you have processed everything before it.
     """
-    asked = parameters.convert(parameters.single(request), Following)
+    query = parameters.convert(parameters.single(request), Following)
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    after = 0 if asked.cursor is None else service.cursors.marked(asked.cursor, _FEED, principal.purposes)
-    page = await service.feed.read(after, asked.limit, principal.read_scope, of_everyone=principal.may("privacy"))
+    after = 0 if query.cursor is None else service.cursors.marked(query.cursor, _FEED, principal.purposes)
+    page = await service.feed.read(after, query.limit, principal.read_scope, of_everyone=principal.may("privacy"))
     return json(Erasures(page.items, service.cursors.mark(_FEED, principal.purposes, page.place), page.more))
 
 

@@ -1,4 +1,4 @@
-"""The data scientist's page over what was kept, and the plotting library that it draws with."""
+"""`/explore`: the data scientist's page over the stored data, and its plotting library."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,16 +13,16 @@ from ..http.route import Answer, Route
 from .pages import file_of
 
 _LIBRARY: Final = "plotly.min.js"
-"""What of Plotly is needed: it lies in the Python package, so no page asks another server for it."""
+"""The file of Plotly that the page needs. It comes from the installed package, not from another server."""
 
 
 async def explore(request: web.Request) -> web.StreamResponse:
-    """Serve the page that filters, reads, plots and downloads what was kept. It holds no data itself."""
+    """Return the page that filters, shows, plots and exports the stored data. The page itself contains no data."""
     return file_of(request.app[SERVICE].settings.static, "explore.html")
 
 
 async def plotting(request: web.Request) -> web.StreamResponse:
-    """Serve the plotting library, out of its own package."""
+    """Return the plotting library, from the installed package."""
     folder = _plotly()
     if folder is None or request.match_info["name"] != _LIBRARY:
         raise NotFound
@@ -30,7 +30,7 @@ async def plotting(request: web.Request) -> web.StreamResponse:
 
 
 def _plotly() -> Path | None:
-    """Return the folder of the library; the package is not imported, it is large."""
+    """Return the library's folder, without importing the package: it is large."""
     found = find_spec("plotly")
     return Path(found.origin).parent / "package_data" if found is not None and found.origin is not None else None
 

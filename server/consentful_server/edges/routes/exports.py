@@ -1,4 +1,4 @@
-"""`/v1/exports`: the manifest of one export, and what was erased of it since."""
+"""`/v1/exports`: the manifest of one export, with the dialogs in it that were erased since."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from ..http.route import Answer, Route
 
 
 async def manifest(request: web.Request) -> web.StreamResponse:
-    """Tell of one export of yours, named by its `Export-Id`; a privacy officer sees everyone's."""
+    """Return the manifest of one of your exports, by its `Export-Id`. A privacy officer can read every manifest."""
     principal = request[PRINCIPAL]
     who = None if principal.may("privacy") else principal.id
     return json(await request.app[SERVICE].manifests.of(request.match_info["export_id"], who))

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: what load balancers and orchestrators ask."""
+"""`/healthz` and `/readyz`: liveness and readiness, for load balancers and orchestrators."""
 
 from typing import Final, Literal
 
@@ -17,18 +17,18 @@ HOUSEKEEPING: Final = web.AppKey("housekeeping", Housekeeping)
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the process is."""
+    """The state of the process."""
 
     status: Literal["ok", "ready"]
 
 
 async def healthz(_request: web.Request) -> web.StreamResponse:
-    """Say that the process answers."""
+    """Report that the process is alive."""
     return json(Health("ok"))
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
-    """Say whether new dialogs should come here: not while stopping, nor while the store cannot write."""
+    """Report whether the process accepts new dialogs: it is not shutting down, and the store can write."""
     service = request.app[SERVICE]
     if service.is_draining:
         raise Overloaded

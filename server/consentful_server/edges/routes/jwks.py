@@ -1,4 +1,4 @@
-"""`/.well-known/jwks.json`: the keys that receipts and reports are verified with."""
+"""`/.well-known/jwks.json`: the public keys that verify receipts and reports."""
 
 from typing import Final, Literal
 
@@ -24,13 +24,13 @@ class Jwk(msgspec.Struct, frozen=True):
 
 
 class Jwks(msgspec.Struct, frozen=True):
-    """The keys that receipts and reports are verified with: the one that signs, then those that signed before it."""
+    """The public keys that verify receipts and reports: the current signing key first, then earlier ones."""
 
     keys: list[Jwk]
 
 
 async def jwks(request: web.Request) -> web.StreamResponse:
-    """Publish the keys that receipts are verified with (RFC 7517)."""
+    """Return the public keys that verify receipts and reports, as a JWK set (RFC 7517)."""
     body = msgspec.json.encode(Jwks([Jwk(**jwk) for jwk in request.app[SERVICE].signer.jwks]))
     headers = {hdrs.CACHE_CONTROL: "public, max-age=300", hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*"}
     return web.Response(body=body, content_type=_JWKS, headers=headers)

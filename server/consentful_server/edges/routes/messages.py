@@ -1,4 +1,4 @@
-"""`/v1/messages`: the data scientist's main door, as pages or as one stream."""
+"""`/v1/messages`: stored messages, as pages or as one stream."""
 
 from typing import Final
 
@@ -19,12 +19,12 @@ from ..http.streaming import STREAMED, stream
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
-    """Answer with a page of messages, or stream all of them."""
+    """Return a page of messages, or stream all messages that match."""
     return await _messages(request, list_query.from_url(request, MessageQuery))
 
 
 async def search(request: web.Request) -> web.StreamResponse:
-    """Answer with a page of messages, or stream all of them; the filters come in the body."""
+    """Return a page of messages, or stream all messages that match; the filters come in the body."""
     return await _messages(request, await list_query.from_body(request))
 
 
@@ -33,7 +33,7 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
     if form is not None:
         return await stream(request, query, form, query.shape)
     if query.after is not None:
-        raise BadRequest("after", "goes on with a stream; pages go on by their cursor")
+        raise BadRequest("after", "resumes a stream only; for pages, send `cursor`")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     read = service.pages.chats if query.shape == "chat" else service.pages.messages
     page = await read(

@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus reads."""
+"""`/metrics`: the metrics of this process, for Prometheus."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from ..http.route import Answer, Route
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Serve Prometheus."""
+    """Return the metrics of this process in the Prometheus text format."""
     service = request.app[SERVICE]
     service.metrics.live.set(len(service.registry))
     service.metrics.memory.set(service.registry.bytes_used)

@@ -1,8 +1,11 @@
-"""The original HTTP contract: chatbots that speak plain HTTP keep working.
+"""The original HTTP contract, for chatbots without WebSockets.
 
 POST /data/{customerId}/{dialogId}   one message, as JSON or as a form
-POST /consents/{dialogId}            the decision, in any of the spellings that were ever sent
-GET  /data  and  /data/              what was consented to, newest first, as a bare array
+POST /consents/{dialogId}            the decision, in every form that chatbots have sent
+GET  /data  and  /data/              the stored messages, newest first, as a plain array
+
+Messages are held in the memory of the process that receives them, until the decision. So all requests of a dialog must
+reach the same process, and the routes refuse to run with several workers.
 """
 
 from datetime import datetime
@@ -33,11 +36,11 @@ ROOM: Final = web.AppKey("waiting room", WaitingRoom)
 
 _SPELLINGS: Final = {"true": True, "false": False}
 _BARE: Final = {b"true": True, b"false": False}
-"""In any case as well: `str(True)` of a chatbot in Python is `True`."""
+"""Compared in lower case: a chatbot in Python sends `str(True)`, which is `True`."""
 
 
 class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One message, as it is pushed."""
+    """One message of a dialog."""
 
     text: Annotated[str, Meta(min_length=1)]
     language: wire.Language | None = None
@@ -47,7 +50,7 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Held(msgspec.Struct, frozen=True, rename="camel"):
-    """The message waits in memory for the dialog's decision."""
+    """The message is held in memory until the dialog is decided."""
 
     dialog_id: str
 
@@ -58,23 +61,23 @@ Spelt: TypeAlias = Annotated[
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The decision as an object."""
+    """The decision as a JSON object."""
 
     consent: bool | Spelt
 
 
 DECISION: Final = bool | Spelt | Decision
-"""Every spelling in JSON that was ever sent."""
+"""Every JSON form of the decision that chatbots have sent."""
 
 
 class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The decision as a form."""
+    """The decision as a form field."""
 
     consent: Spelt
 
 
 class Datum(msgspec.Struct, frozen=True, rename="camel"):
-    """One consented message, as the original contract shows it; `language` as the chatbot spelt it."""
+    """One stored message, in the original contract's form. `language` is as the chatbot sent it."""
 
     customer_id: str
     dialog_id: str
@@ -87,13 +90,13 @@ class Datum(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the list may be asked for. `customerId` was spelt in two ways."""
+    """The filters and paging parameters of the list. Chatbots use both spellings of the customer id."""
 
     language: Range | None = None
     customerId: wire.CustomerId | None = None  # noqa: N815 - the original spelling
     customer_id: wire.CustomerId | None = None
     limit: Limit = DEFAULT_LIMIT
-    offset: Annotated[int, Meta(ge=0, le=2**53, description="how many of the newest to leave out")] = 0
+    offset: Annotated[int, Meta(ge=0, le=2**53, description="number of the newest messages to skip")] = 0
 
 
 class _Path(msgspec.Struct, frozen=True):
@@ -102,8 +105,8 @@ class _Path(msgspec.Struct, frozen=True):
 
 
 async def push(request: web.Request) -> web.StreamResponse:
-    """Hold one message until its dialog is decided."""
-    _refuse_several_workers(request)
+    """Add one message to a dialog. It is held in memory until the dialog is decided."""
+    _require_one_worker(request)
     path = convert(request.match_info, _Path)
     pushed = convert(await _fields(request), Pushed)
     _charge(request, pushed)
@@ -112,50 +115,50 @@ async def push(request: web.Request) -> web.StreamResponse:
 
 
 async def consent(request: web.Request) -> web.StreamResponse:
-    """Store the dialog or drop it; "no" after "yes" erases it."""
-    _refuse_several_workers(request)
+    """Decide a dialog: store it or discard it. `false` after `true` is a withdrawal and erases the stored dialog."""
+    _require_one_worker(request)
     path = convert(request.match_info, _Path)
     granted = await _decision(request)
     return json(await request.app[ROOM].decide(path.dialogId, granted, request[PRINCIPAL]))
 
 
 async def data(request: web.Request) -> web.StreamResponse:
-    """List what was consented to, newest first."""
-    asked = convert(single(request), Listing)
+    """List stored messages, newest first."""
+    query = convert(single(request), Listing)
     archive = request.app[SERVICE].archive
-    customer_id = asked.customerId or asked.customer_id
-    if asked.customerId and asked.customer_id and asked.customerId != asked.customer_id:
-        raise BadRequest("customer_id", "is another customer than `customerId`")
-    wanted = Filter(
-        language=None if asked.language is None else language_range(asked.language),
+    customer_id = query.customerId or query.customer_id
+    if query.customerId and query.customer_id and query.customerId != query.customer_id:
+        raise BadRequest("customer_id", "must be the same customer as `customerId`; send one of the two")
+    rows = Filter(
+        language=None if query.language is None else language_range(query.language),
         customer=None if customer_id is None else archive.pseudonym(customer_id),
     )
     found = await request.app[SERVICE].pages.latest(
-        wanted, request[PRINCIPAL].read_scope, limit=asked.limit + 1, offset=asked.offset, view=_datum
+        rows, request[PRINCIPAL].read_scope, limit=query.limit + 1, offset=query.offset, view=_datum
     )
-    has_more = len(found) > asked.limit
-    headers = paging.next_link(request, offset=str(asked.offset + asked.limit)) if has_more else {}
-    return json(found[: asked.limit], headers=headers)
+    has_more = len(found) > query.limit
+    headers = paging.next_link(request, offset=str(query.offset + query.limit)) if has_more else {}
+    return json(found[: query.limit], headers=headers)
 
 
 def _charge(request: web.Request, pushed: Pushed) -> None:
-    """Have the client pay for a message as for one on a live dialog.
+    """Count the message against the client's rate limits, like a frame of a live dialog.
 
     Raises:
-        TooOften: If it sends too many.
+        TooOften: If the client exceeds a rate limit.
     """
     names = (by_address(client_address(request)), by_credential(request[PRINCIPAL].id))
     request.app[SERVICE].clients.charge(names, 1, request.content_length or len(pushed.text))
 
 
-def _refuse_several_workers(request: web.Request) -> None:
-    """See that the next request about this dialog comes to this process, whose memory holds it.
+def _require_one_worker(request: web.Request) -> None:
+    """Check that later requests of the dialog reach this process, which holds it in memory.
 
     Raises:
-        Unsupported: If another worker may get it.
+        Unsupported: If the server has several workers.
     """
     if request.app[SERVICE].settings.workers > 1:
-        raise Unsupported("dialogs pushed over HTTP wait in one process; start the server with --workers 1")
+        raise Unsupported("the original HTTP contract requires one process; start the server with --workers 1")
 
 
 def _datum(opened: Opened, row: MessageRow) -> Datum:
@@ -169,18 +172,18 @@ def _datum(opened: Opened, row: MessageRow) -> Datum:
 
 
 async def _fields(request: web.Request) -> dict[str, Any]:
-    """Return the body's fields: a JSON object or a form, whatever the type says that a client forgot to set."""
+    """Return the body's fields, of a JSON object or of a form. The Content-Type may be missing."""
     body = await bodies.of_either(request)
     if body.startswith(b"{") or request.content_type == bodies.JSON:
         decoded = bodies.decode_json(body)
         if not isinstance(decoded, dict):
-            raise BadRequest("body", 'a JSON object such as {"text": "Hi", "language": "EN"}')
+            raise BadRequest("body", 'must be a JSON object, such as {"text": "Hi", "language": "EN"}')
         return cast("dict[str, Any]", decoded)
     return bodies.decode_form(body)
 
 
 async def _decision(request: web.Request) -> bool:
-    """Return the decision: `true`, `"true"`, `{"consent": true}` or the form field `consent=true`, in any case."""
+    """Return the decision: `true`, `"true"`, `{"consent": true}` or the form field `consent=true`; any letter case."""
     body = await bodies.of_either(request)
     if body.lower() in _BARE:
         return _BARE[body.lower()]
@@ -195,7 +198,9 @@ async def _decision(request: web.Request) -> bool:
     if isinstance(decision, str):
         decision = _SPELLINGS.get(decision.strip().lower())
     if not isinstance(decision, bool):
-        raise BadRequest("body", 'true or false, "true" or "false", {"consent": true}, or the form field consent=true')
+        raise BadRequest(
+            "body", 'must be true or false, "true" or "false", {"consent": true}, or the form field consent=true'
+        )
     return decision
 
 

@@ -1,4 +1,4 @@
-"""The bundled pages: `/` and `/static`."""
+"""The bundled web pages: `/` and `/static`."""
 
 from pathlib import Path
 from typing import Final
@@ -21,20 +21,20 @@ _TYPES: Final = {
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """Serve the test page."""
+    """Return the test page."""
     return file_of(request.app[SERVICE].settings.static, "index.html")
 
 
 async def static(request: web.Request) -> web.StreamResponse:
-    """Serve one file of the pages' folder; it has no others below it."""
+    """Return one file of the static directory."""
     return file_of(request.app[SERVICE].settings.static, request.match_info["name"])
 
 
 def file_of(folder: Path, name: str) -> web.StreamResponse:
-    """Return one file of a folder, if it is of a kind that pages are made of.
+    """Return one file of a folder, if its type is one that the pages use.
 
     Raises:
-        NotFound: If it is not, or is in no such folder.
+        NotFound: If the file does not exist, is not directly in the folder, or has another type.
     """
     path = folder / name
     content_type = _TYPES.get(path.suffix)
@@ -46,7 +46,7 @@ def file_of(folder: Path, name: str) -> web.StreamResponse:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name longer than names can be
+    except OSError:  # the name is longer than the file system allows
         return False
 
 

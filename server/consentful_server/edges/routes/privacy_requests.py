@@ -1,4 +1,4 @@
-"""The privacy officer's door: a customer's requests for access, portability and erasure (GDPR art. 15, 20, 17)."""
+"""`/v1/privacy-requests`: a customer's requests for access, portability and erasure (GDPR art. 15, 20, 17)."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -25,7 +25,7 @@ _LONGEST_KEY: Final = 255
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a customer asks for."""
+    """A customer's request: its kind, and the customer's id."""
 
     kind: Literal["access", "portability", "erasure"]
     customer_id: wire.CustomerId
@@ -35,10 +35,10 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of it.
+    """The outcome of a request.
 
-    `unreadable`: the keys are destroyed here, now. `pending`: a reader still keeps the log from being cut; ask again.
-    `report` is a compact JWS of what a verifying reading saw, checked with `/.well-known/jwks.json`.
+    `status` of an erasure is `pending`, `unreadable` or `complete`, as in `Erased`; the server retries what is pending.
+    `report` is a compact JWS with the result of the verification; `/.well-known/jwks.json` has its key.
     """
 
     id: str
@@ -52,10 +52,10 @@ class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is held of one customer, in a form that a machine reads (GDPR art. 15, 20).
+    """All stored data of one customer, machine-readable (GDPR art. 15, 20).
 
-    `recipients` are credentials that saw some of it; each dialog tells its purposes and how long it is kept; `notices`
-    are what was agreed to, with the rights, and where to complain.
+    `recipients` are the credentials that read some of it. Each dialog has its purposes and its retention time;
+    `notices` have the wordings that the customer agreed to, with the customer's rights and where to complain.
     """
 
     request: RequestOutcome
@@ -71,22 +71,22 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
-    """Carry a customer's request out, at once."""
+    """Carry out a customer's request: disclose the stored data, or erase it."""
     asked = parameters.convert(await bodies.object_of(request), Asked, spelt=())
-    repeat_key = _repeat_key(request)
+    idempotency_key = _idempotency_key(request)
     privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
     if asked.kind != "erasure":
         done, recipients, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
-        nothing_yet = Disclosed(
+        without_dialogs = Disclosed(
             request=_outcome(done), customer_id=asked.customer_id, recipients=recipients, dialogs=[], notices=[]
         )
-        return await _disclose(request, nothing_yet, dialogs)
-    done = await privacy.erase(asked.customer_id, by=by, repeat_key=repeat_key)
+        return await _disclose(request, without_dialogs, dialogs)
+    done = await privacy.erase(asked.customer_id, by=by, repeat_key=idempotency_key)
     return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
 
 
 async def outcome(request: web.Request) -> web.StreamResponse:
-    """Tell what came of a request."""
+    """Return the outcome of a request."""
     privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
     return json(_outcome(await privacy.request(request.match_info["request_id"], by=by)))
 
@@ -104,17 +104,17 @@ def _outcome(done: PrivacyRequest) -> RequestOutcome:
     )
 
 
-def _repeat_key(request: web.Request) -> str | None:
+def _idempotency_key(request: web.Request) -> str | None:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
-        raise BadRequest(IDEMPOTENCY_KEY, f"1 to {_LONGEST_KEY} characters")
+        raise BadRequest(IDEMPOTENCY_KEY, f"must have 1 to {_LONGEST_KEY} characters")
     return key
 
 
 async def _disclose(
     request: web.Request, disclosed: Disclosed, dialogs: AsyncGenerator[KeptDialog]
 ) -> web.StreamResponse:
-    """Stream one customer's data as one JSON document, a dialog at a time."""
+    """Stream one customer's data as one JSON document, one dialog at a time, in constant memory."""
     shown: set[ShownNotice] = set()
     response = web.StreamResponse(
         status=201,
@@ -126,7 +126,7 @@ async def _disclose(
     )
     async with aclosing(dialogs):
         await response.prepare(request)
-        with suppress(ConnectionError):  # whoever asked is gone
+        with suppress(ConnectionError):  # the client disconnected
             await response.write(_head(disclosed))
             separator = b""
             async for dialog in dialogs:
@@ -140,7 +140,7 @@ async def _disclose(
 
 
 def _head(disclosed: Disclosed) -> bytes:
-    """Return the document up to the list of dialogs, which the caller closes."""
+    """Return the document up to the opening bracket of `dialogs`. The caller writes the rest."""
     return msgspec.json.encode(disclosed).removesuffix(b'],"notices":[]}')
 
 
@@ -149,7 +149,7 @@ _KEY: Final = Annotated[
     Meta(
         min_length=1,
         max_length=_LONGEST_KEY,
-        description="your own name for this erasure: sent again within 24 hours, it gets the earlier outcome",
+        description="a unique key of your choice; a repeated request within 24 hours returns the first outcome",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Statistics: how much is kept, of what, and how dialogs ended."""
+"""`/v1/stats`: counts of stored dialogs and messages, and outcomes of dialogs."""
 
 from datetime import date
 from itertools import pairwise
@@ -25,15 +25,15 @@ _LENGTHS: Final = {least: f"{least}-{following - 1}" for least, following in pai
 
 _BY: Final = Meta(
     max_length=100,
-    description=f"any of {', '.join(_DIMENSIONS)}, with commas between; the totals come alone if it is empty",
+    description=f"a comma-separated list of {', '.join(_DIMENSIONS)}; if empty, only the totals are returned",
     extra_json_schema={"pattern": rf"^(({'|'.join(_DIMENSIONS)})(,(?!$)|$))*$"},
 )
 Day = Annotated[date, Meta(description="a day (UTC), such as 2026-01-31")]
-Bot = Annotated[str, Meta(min_length=1, max_length=200, description="which chatbot spoke")]
+Bot = Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's name")]
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What outcomes are asked for by."""
+    """The filters of outcomes."""
 
     bot: Bot | None = None
     since: Day | None = None
@@ -41,7 +41,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Counting(Ended, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is counted, and by what."""
+    """The filters of counts, and the dimensions to group by."""
 
     by: Annotated[str, _BY] = "day"
     language: list_query.Range | None = None
@@ -49,9 +49,9 @@ class Counting(Ended, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One combination of the values that were asked for; null where a dialog has none.
+    """The counts of one combination of dimension values; null where dialogs have no value.
 
-    `dialogs` is left out where only messages can be told apart (`by=role`).
+    `dialogs` is omitted with `by=role`, because a dialog has messages of several roles.
     """
 
     day: str | msgspec.UnsetType = msgspec.UNSET
@@ -65,21 +65,21 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Everything that fits, each dialog once."""
+    """The counts of all matching dialogs, each counted once."""
 
     dialogs: int
     messages: int
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """Counts by what was asked for, in its order, and their totals."""
+    """Counts grouped by the requested dimensions, in the requested order, and their totals."""
 
     items: list[Count]
     totals: Totals
 
 
 class DayOutcomes(msgspec.Struct, frozen=True, kw_only=True):
-    """How the dialogs of a day (UTC) and a chatbot ended. `dropped` is everything but a decision."""
+    """Outcomes of the dialogs of one day (UTC) and chatbot. `dropped` counts dialogs that ended without a decision."""
 
     day: str
     bot: str | None
@@ -89,44 +89,47 @@ class DayOutcomes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeList(msgspec.Struct, frozen=True):
-    """How dialogs ended, by day and chatbot."""
+    """Outcomes of dialogs, by day and chatbot."""
 
     items: list[DayOutcomes]
 
 
 async def count(request: web.Request) -> web.StreamResponse:
-    """Count what is kept: by day, language, chatbot, role, purpose or length of the dialog. No scan, at any size."""
-    asked = parameters.convert(parameters.single(request), Counting)
-    by = _by(asked.by)
-    which = _which(asked, None if asked.language is None else language_range(asked.language))
+    """Count stored dialogs and messages, by day, language, chatbot, role, purpose or length of the dialog.
+
+    The counts come from counters, which do not scan the dialogs.
+    """
+    query = parameters.convert(parameters.single(request), Counting)
+    by = _by(query.by)
+    which = _which(query, None if query.language is None else language_range(query.language))
     stats, scope = request.app[SERVICE].statistics, request[PRINCIPAL].read_scope
     items = [
-        _count(by, values, dialogs=it.dialogs, messages=it.messages)
-        for values, it in await stats.count(which, by, asked.purpose, scope)
+        _count(by, values, dialogs=counted.dialogs, messages=counted.messages)
+        for values, counted in await stats.count(which, by, query.purpose, scope)
     ]
-    (total,) = [it for _, it in await stats.count(which, [], asked.purpose, scope)] or [None]
+    (total,) = [counted for _, counted in await stats.count(which, [], query.purpose, scope)] or [None]
     totals = Totals(0, 0) if total is None else Totals(total.dialogs or 0, total.messages)
     return json(Statistics(items, totals))
 
 
 async def outcomes(request: web.Request) -> web.StreamResponse:
-    """Tell how dialogs ended: granted, declined or dropped, whoever spoke."""
-    asked = parameters.convert(parameters.single(request), Ended)
-    found = await request.app[SERVICE].statistics.outcomes(_which(asked))
-    return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(it)) for it in found]))
+    """Count how dialogs ended, by day and chatbot: granted, declined or dropped."""
+    query = parameters.convert(parameters.single(request), Ended)
+    found = await request.app[SERVICE].statistics.outcomes(_which(query))
+    return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(outcomes)) for outcomes in found]))
 
 
 def _by(text: str) -> list[By]:
     names = text.split(",") if text else []
     by: list[By] = [dimension for name in dict.fromkeys(names) for dimension in _DIMENSIONS if dimension == name]
     if len(by) != len(set(names)):
-        raise BadRequest("by", f"any of {', '.join(_DIMENSIONS)}, with commas between")
+        raise BadRequest("by", f"must be a comma-separated list of {', '.join(_DIMENSIONS)}")
     return by
 
 
-def _which(asked: Ended, language: str | None = None) -> Which:
-    since, until = (None if day is None else day.isoformat() for day in (asked.since, asked.until))
-    return Which(since, until, language, asked.bot)
+def _which(query: Ended, language: str | None = None) -> Which:
+    since, until = (None if day is None else day.isoformat() for day in (query.since, query.until))
+    return Which(since, until, language, query.bot)
 
 
 def _count(by: list[By], values: tuple[Value, ...], *, dialogs: int | None, messages: int) -> Count:

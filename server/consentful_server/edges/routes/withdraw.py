@@ -1,4 +1,4 @@
-"""The customer's own door: `/withdraw` takes a consent back without a login and without a script (GDPR art. 7(3))."""
+"""`/withdraw`: a page where customers withdraw a consent, without a login and without JavaScript (GDPR art. 7(3))."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,7 +25,7 @@ _POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-act
 
 
 class Code(msgspec.Struct, frozen=True):
-    """The form's one field."""
+    """The form: a withdrawal code."""
 
     code: str
 
@@ -34,12 +34,12 @@ class Code(msgspec.Struct, frozen=True):
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
-    """Show the form."""
+    """Return the withdrawal form."""
     return _page(request)
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Erase the conversation that the code belongs to, and say so in plain words. A used code is told the same."""
+    """Erase the dialog of the withdrawal code, and confirm it on a page. A code that was used gets the same page."""
     try:
         request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
         code = (await form_of(request, CODE_BYTES)).get("code", "")
@@ -47,33 +47,32 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     except (NotFound, BadRequest):
         return _page(request, _refused(), status=404)
     except TooOften as refusal:
-        return _page(request, _patience(refusal), status=429, headers={hdrs.RETRY_AFTER: str(refusal.retry_after_s)})
+        return _page(request, _too_often(refusal), status=429, headers={hdrs.RETRY_AFTER: str(refusal.retry_after_s)})
     return _page(request, _confirmed(erasure), is_done=True)
 
 
 def _confirmed(erasure: ErasureOutcome) -> str:
     tombstone = erasure.tombstone
-    said = "message" if tombstone.messages == 1 else "messages"
+    messages = "1 message was" if tombstone.messages == 1 else f"{tombstone.messages} messages were"
     return _note(
         "stored",
-        "Your conversation is erased.",
-        f"{tombstone.messages} {said} were made unreadable on {_spelt(tombstone.moment)}."
-        " They cannot be read here any more, by anybody.",
+        "Your conversation has been erased.",
+        f"{messages} made unreadable on {_date(tombstone.moment)}. Nobody can read them in this service any more.",
     )
 
 
 def _refused() -> str:
     return _note(
         "error",
-        "This code is not known.",
-        "Please look at it again: it has the letters I and O, never the digits 1 and 0. Nothing was erased.",
+        "This code is not valid.",
+        "Nothing was erased. Please check the code: it never has the digits 0 and 1, only the letters O and I.",
     )
 
 
-def _patience(refusal: TooOften) -> str:
+def _too_often(refusal: TooOften) -> str:
     return _note(
         "error",
-        "Too many codes were tried.",
+        "Too many attempts.",
         f"Please try again in {_seconds(refusal.retry_after_s)}. Nothing was erased.",
     )
 
@@ -89,7 +88,7 @@ def _seconds(number: int) -> str:
     return "1 second" if number == 1 else f"{number} seconds"
 
 
-def _spelt(moment: datetime) -> str:
+def _date(moment: datetime) -> str:
     return f"{moment:%d %B %Y at %H:%M} UTC"
 
 

@@ -1,4 +1,4 @@
-"""`/v1/withdrawals`: a customer takes a consent back with the code that they were given."""
+"""`/v1/withdrawals`: a customer withdraws a consent with a withdrawal code (GDPR art. 7(3))."""
 
 from typing import Annotated, Final
 
@@ -16,7 +16,7 @@ from ..http.route import Route
 
 
 class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A customer's code, as `stored` carried it. Spaces, hyphens and case do not matter."""
+    """A withdrawal code, as in `stored`. Spaces, hyphens and letter case are ignored."""
 
     code: Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -25,7 +25,10 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Take a consent back (GDPR art. 7(3)): whoever has the code may. A used code answers the same, a wrong one 404."""
+    """Withdraw a consent (GDPR art. 7(3)). The code is the only credential.
+
+    A code that was used before returns the same outcome; an unknown code is a 404.
+    """
     request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
     given = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, spelt=())
     return erased(await request.app[SERVICE].archive.withdraw(given.code, pipeline.by_customer(request)))
