@@ -41,7 +41,7 @@ _quiet: Final = Parameter(negative_iterable=())
 
 app = App(
     name="consentful",
-    help="Keeps a chatbot's conversation only when the customer says yes.",
+    help="Stores a chatbot's conversation only with the customer's consent.",
     help_format="markdown",
     version=version("consentful"),
     version_flags=["--version"],

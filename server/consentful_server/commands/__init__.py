@@ -1,4 +1,4 @@
-"""What the commands share: where the data are, which service to ask, and where to print."""
+"""What the commands share: parameters for the data's location and the service's URL, and the consoles."""
 
 import asyncio
 import dataclasses
@@ -17,12 +17,12 @@ OUT: Final = Console()
 ERR: Final = Console(stderr=True)
 
 Where: TypeAlias = Annotated[Place, Parameter(name="*")]
-Url: TypeAlias = Annotated[str, Parameter(help="The service's address.")]
-Token: TypeAlias = Annotated[str | None, Parameter(help="An API key; none is needed with `--auth none`.")]
+Url: TypeAlias = Annotated[str, Parameter(help="The service's URL.")]
+Token: TypeAlias = Annotated[str | None, Parameter(help="An API key; not needed with `--auth none`.")]
 
 
 def with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
-    """Return what the work does with the service on these data, beside a running server or without one."""
+    """Open the service on this data, run the work and return its result. A server may run on the same data."""
 
     async def within() -> T:
         settings = place if isinstance(place, Settings) else Settings(**dataclasses.asdict(place))

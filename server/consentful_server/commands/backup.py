@@ -1,4 +1,4 @@
-"""The operator's commands for copies: make one of a running service, and put one back."""
+"""`consentful backup` and `consentful restore`."""
 
 from pathlib import Path
 
@@ -10,34 +10,36 @@ from . import ERR, OUT, Where, with_service
 
 
 def backup(folder: Path, *, place: Where = Place()) -> int:
-    """Copy data and keys into FOLDER, apart from each other, beside a running server or without one.
+    """Back up data and keys, separately, into FOLDER. The server may be running.
 
-    Copies of keys that are there from ended epochs are destroyed: the data that were copied with them open nowhere.
+    Key copies of ended epochs in FOLDER are destroyed, so that their data copies cannot be decrypted any more.
 
     Args:
-        folder: Holds `data` and `keys` afterwards; put them in different hands.
+        folder: Contains `data` and `keys` afterwards. Store the two in different places, with different owners.
     """
 
     async def work(service: Service) -> copies.Made:
         return await copies.back_up(service, folder, service.clock.now())
 
     made = with_service(place, work)
-    OUT.print(f"Made the backup {made.name}.", markup=False, soft_wrap=True)
+    OUT.print(f"Created backup {made.name}.", markup=False, soft_wrap=True)
     for name in made.pruned:
-        OUT.print(f"Destroyed the keys of the backup {name}: their epoch has ended.", markup=False, soft_wrap=True)
+        OUT.print(f"Destroyed the keys of backup {name}: its epoch has ended.", markup=False, soft_wrap=True)
     return 0
 
 
 def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
-    """Put the backup NAME from FOLDER where no database is, erase again what was erased since, and open every dialog.
+    """Restore backup NAME from FOLDER, repeat the erasures that were made since, and verify every dialog.
+
+    Nothing is overwritten: the target must not contain a database.
 
     Args:
-        folder: Holds `data` and `keys`.
-        name: Of the backup, as `backup` printed it.
+        folder: Contains `data` and `keys`.
+        name: The backup's name, as printed by `backup`.
     """
     copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
     proof = with_service(place, copies.prove)
-    OUT.print(f"{proof.opened:,} dialogs open to the last word.")
+    OUT.print(f"{proof.opened:,} dialogs verified.")
     if proof.damaged:
-        ERR.print(f"{proof.damaged:,} do not.")
+        ERR.print(f"{proof.damaged:,} dialogs fail their integrity check; restore another backup, or erase them.")
     return 1 if proof.damaged else 0

@@ -1,4 +1,4 @@
-"""Commands around what is kept: fill it with real conversations, write it out, bring its schema up to date."""
+"""`consentful demo`, `consentful export` and `consentful migrate`."""
 
 import asyncio
 from pathlib import Path
@@ -21,12 +21,14 @@ def demo(
     seed: int = 1,
     at_once: int = 16,
 ) -> int:
-    """Replay real human conversations through the SDK, some granted, some declined, some dropped; check what is kept.
+    """Replay real human conversations through the SDK, then compare the stored dialogs with what was granted.
+
+    Some dialogs are granted, some declined, some left without a decision.
 
     Args:
-        dialogs: How many conversations of `chitchat-dataset` to replay.
-        seed: Which ones, and how each ends: the same seed, the same demo.
-        at_once: How many run at the same time.
+        dialogs: Number of conversations of `chitchat-dataset` to replay.
+        seed: Selects the conversations and their decisions; the same seed repeats the same demo.
+        at_once: Number of concurrent dialogs.
     """
     return asyncio.run(Demo(url, token, dialogs=dialogs, seed=seed, at_once=at_once).run(OUT))
 
@@ -38,17 +40,17 @@ def export(
     token: Token = None,
     filters: Annotated[ExportCommand, Parameter(name="*")] = ExportCommand(),
 ) -> int:
-    """Write every consented message that fits to OUTPUT: NDJSON, CSV, Parquet or Arrow; `-` is the standard output.
+    """Export all matching messages to OUTPUT as NDJSON, CSV, Parquet or Arrow; `-` is the standard output.
 
-    NDJSON and CSV that were cut short go on where they ended when the same command is run again.
+    To resume an interrupted export in NDJSON or CSV, run the same command again.
     """
     return filters.run(url, token, output, ERR)
 
 
 def migrate(place: Where = Place()) -> int:
-    """Bring the database to this version's schema. `serve` does it by itself."""
+    """Migrate the database to this version's schema. `serve` does the same at its start."""
     steps = backend_of(place.database, place.data_dir).migrate()
     for step in steps:
         OUT.print(f"{step.number:04d} {step.name}")
-    OUT.print("The schema is up to date." if not steps else f"{len(steps)} steps were taken.")
+    OUT.print("The schema is up to date." if not steps else f"Applied {len(steps)} migrations.")
     return 0

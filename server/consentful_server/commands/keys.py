@@ -1,4 +1,4 @@
-"""`consentful keys`: API keys are made, listed and revoked."""
+"""`consentful keys`: create, list and revoke API keys."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from ..errors import BadSetting
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
 
-keys = App(name="keys", help="API keys: make, list and revoke them. The database holds only their hashes.")
+keys = App(name="keys", help="Create, list and revoke API keys. The database holds only their hashes.")
 
 
 @keys.command
@@ -25,16 +25,16 @@ def create(
     days: int | None = None,
     place: Where = Place(),
 ) -> int:
-    """Make a key and print it, alone and only now.
+    """Create an API key and print it. It cannot be shown again.
 
     Args:
-        name: Who uses it. Dialogs belong to the name, so a new key of the same name takes over from an old one.
-        scope: What it may do.
-        purpose: Read only dialogs whose consent covers one of these; all if left out.
-        days: After how many days it ends; never if left out.
+        name: The client that uses the key. Dialogs belong to the name: a new key of the same name replaces an old one.
+        scope: The key's scopes.
+        purpose: Restrict reading to dialogs with consent for one of these purposes; omit it for all.
+        days: The key expires after this many days; omit it for no expiry.
     """
     if days is not None and days < 1:
-        raise BadSetting("days", "a whole number above 0")
+        raise BadSetting("days", "must be a whole number above 0")
     end = None if days is None else to_micros(SystemClock().now() + timedelta(days=days))
     print(with_service(place, lambda service: service.api_keys.create(name, scope, purpose, end, by=OPERATOR)))  # noqa: T201
     return 0
@@ -42,8 +42,8 @@ def create(
 
 @keys.command(name="list")
 def list_keys(place: Where = Place()) -> int:
-    """List every key, revoked ones as well."""
-    table = Table("id", "name", "scopes", "purposes", "made", "ends", "revoked", "last used")
+    """List all API keys, including revoked ones."""
+    table = Table("id", "name", "scopes", "purposes", "created", "expires", "revoked", "last used")
     for credential in with_service(place, lambda service: service.store.credentials.all()):
         table.add_row(*_row(credential))
     OUT.print(table)
@@ -52,10 +52,10 @@ def list_keys(place: Where = Place()) -> int:
 
 @keys.command
 def revoke(key_id: str, *, place: Where = Place()) -> int:
-    """Revoke a key by its id; a running server stops taking it within five seconds."""
+    """Revoke an API key by its id. A running server refuses it within five seconds."""
     if with_service(place, lambda service: service.api_keys.revoke(key_id, by=OPERATOR)):
         return 0
-    ERR.print(f"There is no key {key_id}; `consentful keys list` shows them.", markup=False)
+    ERR.print(f"Key {key_id} not found; `consentful keys list` shows all keys.", markup=False)
     return 1
 
 

@@ -1,4 +1,4 @@
-"""`consentful notice`: the wordings that customers are shown are added, listed, shown again and retired."""
+"""`consentful notice`: add, list, show and retire notices, the wordings that ask customers for consent."""
 
 from pathlib import Path
 
@@ -13,32 +13,33 @@ from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
 
-notice = App(name="notice", help="Notices: what customers are shown when they are asked. Each is immutable.")
+notice = App(name="notice", help="Manage notices, the wordings that ask customers for consent. A notice never changes.")
 
 
 @notice.command
 def add(file: Path, *, place: Where = Place()) -> int:
-    """Put a notice on offer, from a TOML file; from then on it is the one that is shown.
+    """Add a notice from a TOML file. New dialogs show the latest notice.
 
     Args:
-        file: Has `id`, `controller`, `contact`, `purposes`, `retention_days` and a `[text]` for each language.
+        file: Contains `id`, `controller`, `contact`, `purposes`, `retention_days` and a `[text]` with each language.
     """
     if not file.is_file():
-        raise BadSetting("file", f"a notice in TOML; {file} is none")
+        raise BadSetting("file", f"must be a TOML file with a notice; {file} is not a file")
     wordings = read_notice(file.read_bytes())
     try:
         with_service(place, lambda service: service.offer.add(wordings, by=OPERATOR))
     except Conflict:
         raise BadSetting(
-            "id", f"{wordings[0].id} was on offer with other words; give the new ones another id"
+            "id", f"{wordings[0].id} exists with another wording; use a new id for the new wording"
         ) from None
-    OUT.print(f"{wordings[0].id} is on offer in {', '.join(wording.language for wording in wordings)}.", markup=False)
+    languages = ", ".join(wording.language for wording in wordings)
+    OUT.print(f"Added notice {wordings[0].id} in {languages}.", markup=False)
     return 0
 
 
 @notice.command(name="list")
 def list_notices(place: Where = Place()) -> int:
-    """List every wording that was ever on offer, with the hash that receipts name it by."""
+    """List all notices, including retired ones, with the hashes that receipts refer to."""
     table = Table("id", "language", "sha256", "purposes", "days", "added", "retired")
     for wording in with_service(place, lambda service: service.store.notices.all()):
         moments = (wording.added_at, wording.retired_at)
@@ -56,26 +57,26 @@ def list_notices(place: Where = Place()) -> int:
 
 @notice.command
 def show(sha256: str, *, place: Where = Place()) -> int:
-    """Print a wording again, exactly as it was shown, from its hash or the beginning of it."""
+    """Print a notice exactly as customers saw it, by its hash or the beginning of the hash."""
     for wording in with_service(place, lambda service: service.store.notices.all()):
         if sha256 and wording.sha256.startswith(sha256.lower()):
             OUT.print(wording.text, markup=False, highlight=False, soft_wrap=True)
             return 0
-    ERR.print("No wording has this hash; `consentful notice list` shows them.")
+    ERR.print("No notice has this hash; `consentful notice list` shows all notices.")
     return 1
 
 
 @notice.command
 def retire(notice_id: str, *, place: Where = Place()) -> int:
-    """Take a notice off offer. Dialogs that were shown it may still end with a consent to it."""
+    """Retire a notice. Dialogs that have shown it can still be granted."""
 
     async def work(service: Service) -> bool:
         offered = {wording.id for wording in await service.store.notices.all() if wording.retired_at is None}
         if offered == {notice_id}:
-            raise BadSetting("notice_id", "the last one on offer; add another one first")
+            raise BadSetting("notice_id", "is the only notice that is not retired; add another notice first")
         return await service.offer.retire(notice_id, by=OPERATOR)
 
     if with_service(place, work):
         return 0
-    ERR.print(f"There is no notice {notice_id}; `consentful notice list` shows them.", markup=False)
+    ERR.print(f"Notice {notice_id} not found; `consentful notice list` shows all notices.", markup=False)
     return 1

@@ -1,4 +1,4 @@
-"""The privacy officer's commands: erase, verify, purge, and the record of processing."""
+"""The privacy officer's commands: erase, verify, purge, and the record of processing activities (GDPR art. 30)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +20,16 @@ from . import ERR, OUT, Where, with_service
 
 
 def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
-    """Erase a customer or one dialog, look whether it is gone, and print what was seen.
+    """Erase a customer's dialogs, or one dialog, and print a signed report of the verification.
 
-    Works beside a running server.
+    The server may be running.
 
     Args:
-        customer: The customer's id, as the chatbot names it: everything of that customer is erased.
+        customer: The customer's id in the chatbot. All dialogs of this customer are erased.
         dialog: The id of one dialog.
     """
     if (customer is None) == (dialog is None):
-        raise BadSetting("customer", "name either --customer or --dialog")
+        raise BadSetting("customer", "give either --customer or --dialog")
 
     async def work(service: Service) -> PrivacyRequest:
         if customer is not None:
@@ -40,7 +40,7 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
     table = Table("request", "dialogs", "messages", "status", title="Erased")
     table.add_row(done.id, f"{done.dialogs:,}", f"{done.messages:,}", done.status)
     OUT.print(table)
-    OUT.print("The signed report:", done.report, markup=False, soft_wrap=True)
+    OUT.print("Signed report:", done.report, markup=False, soft_wrap=True)
     return 1 if done.status == "pending" else 0
 
 
@@ -52,23 +52,23 @@ def verify(
     head: str | None = None,
     place: Where = Place(),
 ) -> int:
-    """Check a RECEIPT (a file) against this deployment's key and the stored words, the disk, or the access log.
+    """Verify a receipt, the access log, or that a text is in no file.
 
     Args:
-        receipt: A file with the compact JWS that `stored` carried.
-        disk: Search every file of the data and the keys, byte for byte, for this text.
-        log: Hold every entry of the access log against its chain, and print the head to write down elsewhere.
-        head: A head that was written down earlier: the log must still lead there.
+        receipt: A file with a receipt, the compact JWS of `stored`. Its signature and the stored dialog are checked.
+        disk: Search every file of the data and the keys for this text, byte by byte.
+        log: Verify the chain of all access-log entries, and print its head. Save the head outside this machine.
+        head: A head that was saved earlier. It must still be part of the chain.
     """
     if (receipt is not None) + (disk is not None) + (log or head is not None) != 1:
-        raise BadSetting("receipt", "name one of: a receipt's file, --disk, --log")
+        raise BadSetting("receipt", "give one of: a receipt's file, --disk, --log")
     if log or head is not None:
         return _check_log(place, head)
     if disk is not None:
         return _search(place, disk)
     text = receipt.read_text() if receipt and receipt.is_file() else ""
     if not text:
-        raise BadSetting("receipt", "a file that holds a receipt")
+        raise BadSetting("receipt", "must be a file that contains a receipt")
     verdict = with_service(place, lambda service: verification.check_receipt(text, service))
     OUT.print_json(data=dict(verdict.claims))
     OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
@@ -76,10 +76,10 @@ def verify(
 
 
 def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
-    """Erase every dialog whose retention has ended. The server does it by itself every hour.
+    """Erase every dialog whose retention time has expired. The server does the same every hour.
 
     Args:
-        dry_run: Only count them.
+        dry_run: Only count the dialogs.
     """
 
     async def count(service: Service) -> int:
@@ -95,7 +95,7 @@ def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
 
 
 def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
-    """Print the record of processing (GDPR art. 30) from the settings and the notices on offer, as Markdown."""
+    """Print the record of processing activities (GDPR art. 30) as Markdown, from the settings and the notices."""
     wordings = with_service(settings, lambda service: service.store.notices.all())
     print(processing.processing_record(settings, wordings))  # noqa: T201
     return 0
@@ -104,7 +104,7 @@ def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Setti
 def _check_log(place: Place, head: str | None) -> int:
     anchor = None if head is None else read_head(head)
     check = with_service(place, lambda service: service.access_log.check(anchor))
-    OUT.print(f"{check.entries:,} entries hold. The head is {check.head}", highlight=False, soft_wrap=True)
+    OUT.print(f"Verified {check.entries:,} entries. Head: {check.head}", highlight=False, soft_wrap=True)
     if check.fault is None:
         return 0
     ERR.print(f"The access log was altered: {check.fault}.", highlight=False, soft_wrap=True)
@@ -116,5 +116,5 @@ def _search(place: Place, marker: str) -> int:
     found = list(verification.search(folders, marker))
     for path in found:
         OUT.print(str(path), markup=False)
-    OUT.print(f"Found in {len(found)} files." if found else "Found nowhere in the files of the data and the keys.")
+    OUT.print(f"Found in {len(found)} files." if found else "Not found in any file of the data and the keys.")
     return 1 if found else 0

@@ -1,4 +1,4 @@
-"""The operator's commands for the root keys: which there are, and to replace them now."""
+"""`consentful roots`: list and rotate the root keys."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,24 +15,24 @@ from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
 
-roots = App(name="roots", help="The root keys: list the master key's epochs and the signing keys, or replace them now.")
+roots = App(name="roots", help="List or rotate the root keys: the master key of each epoch, and the signing keys.")
 
 
 @roots.command(name="list")
 def list_(*, place: Where = Place()) -> int:
-    """List the epochs of the master key, how many keys and erasures wait for one to end, and the signing keys."""
+    """List the master key's epochs, the keys and erasures that wait for an epoch to end, and the signing keys."""
 
     async def look(service: Service) -> tuple[list[Epoch], RotationStatus, Sequence[Jwk]]:
         return await service.store.epochs.all(), await service.rotation.status(), service.signer.jwks
 
     epochs, status, jwks = with_service(place, look)
-    table = Table("epoch", "begun", "master destroyed")
+    table = Table("epoch", "started", "master key destroyed")
     for epoch in epochs:
         table.add_row(str(epoch.number), _moment(epoch.begun_at), _moment(epoch.destroyed_at))
     OUT.print(table)
     age = timedelta(seconds=round(status.age.total_seconds()))
-    OUT.print(f"The epoch is {age} old; {status.left:,} keys are to be rewrapped; {status.incomplete:,} erasures")
-    OUT.print("are unreadable, and complete when their epoch has ended.")
+    OUT.print(f"Age of the current epoch: {age}. Keys to rewrap: {status.left:,}.")
+    OUT.print(f"Erasures that become complete when their epoch ends: {status.incomplete:,}.")
     keys = Table("signing key (kid)", "state")
     for number, jwk in enumerate(jwks):
         keys.add_row(jwk["kid"], "verifies" if number else "signs")
@@ -42,20 +42,23 @@ def list_(*, place: Where = Place()) -> int:
 
 @roots.command
 def rotate(*, signing: bool = False, place: Where = Place()) -> int:
-    """End the epoch now: rewrap every key, destroy the old master. Works beside a running server.
+    """End the epoch now: rewrap all dialog keys with a new master key and destroy the old one.
+
+    The server may be running.
 
     Args:
-        signing: Replace the key that signs receipts instead. What it signed can still be verified.
+        signing: Replace the signing key instead. Receipts of the old key can still be verified.
     """
     if signing:
         with_service(place, _replace_signing_key)
-        OUT.print("A new key signs; running servers take it up within a minute.")
-        OUT.print("The old one is destroyed; its public half stays published, to verify with.")
+        OUT.print("Created a new signing key. Running servers use it within a minute.")
+        OUT.print("Destroyed the old private key. Its public key stays published, to verify earlier receipts.")
         return 0
     if with_service(place, lambda service: service.rotation.turn()):
-        OUT.print("The old master is destroyed. What was erased under it is complete.")
+        OUT.print("Destroyed the old master key. Erasures of its epoch are complete.")
         return 0
-    ERR.print("A reader holds the log, or a key cannot be rewrapped; a running server goes on by itself.")
+    ERR.print("Not finished: a reader holds the write-ahead log, or a dialog key cannot be rewrapped.")
+    ERR.print("A running server retries; without one, run this command again.")
     return 1
 
 

@@ -1,1 +1,1 @@
-"""What the service says about itself: OpenAPI and AsyncAPI documents, made from the types and the table of routes."""
+"""The OpenAPI and AsyncAPI documents, generated from the types and the table of routes."""

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document of the live dialog, made from the frames, the refusals and their close codes."""
+"""The AsyncAPI 3.0 document of the live dialog, generated from the frames, the refusals and the close codes."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ REPLIES: Final[Mapping[type[wire.ClientFrame], tuple[type[wire.ServerFrame], ...
     wire.Message: (wire.Ack, wire.Error),
     wire.Consent: (wire.Stored, wire.Discarded, wire.Error),
 }
-"""What answers what; the server says the rest of its own accord."""
+"""The replies to each client frame. The server sends all other frames unsolicited."""
 
 REFUSALS: Final[tuple[type[Refusal], ...]] = (
     errors.OutOfOrder,
@@ -47,45 +47,45 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
     errors.Forbidden,
     errors.BadRequest,
 )
-"""What an `error` frame can tell."""
+"""The refusals that an `error` frame can carry."""
 
 CLOSES: Final[Mapping[int, str]] = {
-    faults.CLOSED_DECIDED: "Decided: `stored` or `discarded` came before.",
-    WSCloseCode.PROTOCOL_ERROR: "What was sent is no WebSocket.",
-    WSCloseCode.ABNORMAL_CLOSURE: "No close frame came: the network broke, or the server was killed.",
-    faults.CLOSED_BAD_TEXT: "A text frame is not UTF-8.",
-    WSCloseCode.MESSAGE_TOO_BIG: "A frame is above `max_frame_bytes`.",
-    faults.CLOSED_FAULT: "A fault of the server's.",
-    faults.CLOSED_DRAINING: "The server stops; another node, or the next start, takes the replay.",
-    faults.CLOSED_SLOW: "The client left its acks unread for too long.",
-    faults.CLOSED_TOO_MANY_BAD_FRAMES: "Too many frames could not be read, or came out of order.",
-    faults.CLOSED_IDLE: "Nothing was said for `idle_timeout_s`; everything was dropped.",
-    faults.CLOSED_SUPERSEDED: "A newer connection of the same client took the dialog over.",
-    faults.CLOSED_NOT_OPENED: "`open` did not come in time.",
-    faults.CLOSED_TOO_LONG: "The dialog was older than `max_duration_s`; everything was dropped.",
+    faults.CLOSED_DECIDED: "The dialog is decided; the server sent `stored` or `discarded` before.",
+    WSCloseCode.PROTOCOL_ERROR: "The client violated the WebSocket protocol (RFC 6455).",
+    WSCloseCode.ABNORMAL_CLOSURE: "The connection was lost without a close frame: network failure, or server killed.",
+    faults.CLOSED_BAD_TEXT: "A text frame is not valid UTF-8.",
+    WSCloseCode.MESSAGE_TOO_BIG: "A frame exceeds `max_frame_bytes`.",
+    faults.CLOSED_FAULT: "An internal server error.",
+    faults.CLOSED_DRAINING: "The server is shutting down; replay to another node, or after the restart.",
+    faults.CLOSED_SLOW: "The client did not read the server's frames for too long.",
+    faults.CLOSED_TOO_MANY_BAD_FRAMES: "The client sent too many malformed or out-of-order frames.",
+    faults.CLOSED_IDLE: "No message was sent for `idle_timeout_s`; the dialog was discarded.",
+    faults.CLOSED_SUPERSEDED: "A newer connection of the same client took over the dialog.",
+    faults.CLOSED_NOT_OPENED: "The client did not send `open` in time.",
+    faults.CLOSED_TOO_LONG: "The dialog exceeded `max_duration_s` and was discarded.",
 }
-"""The close codes that follow no `error` frame; those that do are in `faults.FAULTS`."""
+"""The close codes that no `error` frame precedes. `faults.FAULTS` has the others."""
 
 _DESCRIPTION: Final = """\
-One WebSocket is one dialog between one customer and a chatbot. Its messages live in the memory of that connection and
-nowhere else. A final `consent` with `granted: true` makes one durable transaction; everything else drops them.
+One WebSocket connection carries one dialog between one customer and a chatbot. The server holds its messages in memory
+only. A final `consent` with `granted: true` stores the dialog in one durable transaction; any other end discards it.
 """
 _CHANNEL: Final = """\
-The chatbot says `open`, then a `message` for each utterance, then `consent`:
+The chatbot sends `open`, then a `message` for each utterance, then `consent`:
 
 {example}
-The token goes into `Authorization: Bearer …`, never into the URL; a browser, which cannot set it, offers the
-subprotocol `{bearer}<token>` beside one of the two below. Scope: `{scope}`.
+Send the token in the header `Authorization: Bearer …`, never in the URL. A browser cannot set that header; it offers
+the subprotocol `{bearer}<token>` together with one of the two below. Required scope: `{scope}`.
 
-`{json}` (also when none is offered) sends text frames, `{msgpack}` binary ones, of the same types. The server refuses
-unknown fields; clients ignore them, so that a newer server can speak to an older client.
+With `{json}`, the default, frames are text; with `{msgpack}` they are binary. The types are the same. The server
+rejects unknown fields. Clients must ignore them, so that a newer server can talk to an older client.
 """
 _SUBPROTOCOLS: Final = {wire.JSON: "application/json", wire.MSGPACK: "application/vnd.msgpack"}
 _PATH: Final = "#/channels/live"
 
 
 def describe() -> Json:
-    """Return the document."""
+    """Return the AsyncAPI document."""
     frames = (*FROM_CLIENT, *FROM_SERVER)
     schemas = Schemas(frames)
     return {
@@ -98,9 +98,9 @@ def describe() -> Json:
         },
         "defaultContentType": _SUBPROTOCOLS[wire.JSON],
         "servers": {
-            "local": _server("127.0.0.1:8080", "ws", "What `consentful serve` starts"),
-            "deployed": _server("{host}", "wss", "Behind TLS")
-            | {"variables": {"host": {"description": "Yours", "default": "dialogs.example.com"}}},
+            "local": _server("127.0.0.1:8080", "ws", "The default of `consentful serve`"),
+            "deployed": _server("{host}", "wss", "A deployment with TLS")
+            | {"variables": {"host": {"description": "Your server's name", "default": "dialogs.example.com"}}},
         },
         "channels": {"live": _channel(frames)},
         "operations": dict(_operations()),
@@ -108,12 +108,12 @@ def describe() -> Json:
             "messages": {_name(frame): _message(frame, schemas) for frame in frames},
             "schemas": schemas.components,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": f"Scope: `{upgrade.SCOPE}`"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": f"Required scope: `{upgrade.SCOPE}`"},
                 "subprotocol": {
                     "type": "httpApiKey",
                     "in": "header",
                     "name": "Sec-WebSocket-Protocol",
-                    "description": f"`{wire.BEARER}<token>`, beside a subprotocol: for browsers",
+                    "description": f"For browsers: `{wire.BEARER}<token>`, together with a subprotocol",
                 },
             },
         },
@@ -123,7 +123,7 @@ def describe() -> Json:
 
 
 def closes() -> list[Json]:
-    """Return what every close code means, after which errors it comes, and whether to connect again and replay."""
+    """Return for every close code its meaning, the errors that precede it, and whether to reconnect and replay."""
     meanings = dict(CLOSES)
     after: dict[int, list[str]] = {}
     for kind in REFUSALS:
@@ -138,7 +138,7 @@ def closes() -> list[Json]:
 
 
 def _is_replayed(code: int) -> bool:
-    """Whether our own SDK connects again after it."""
+    """Whether the SDK reconnects and replays after this close code."""
     return code != faults.CLOSED_DECIDED and isinstance(close_codes.of_close(code, None), close_codes.Lost)
 
 
@@ -153,13 +153,13 @@ def _server(host: str, protocol: str, description: str) -> Json:
 
 def _channel(frames: tuple[type[Any], ...]) -> Json:
     encode = wire.CODECS[wire.JSON].encode
-    said = "".join(f"    {encode(EXAMPLES[frame]).decode()}\n" for frame in FROM_CLIENT)
+    example = "".join(f"    {encode(EXAMPLES[frame]).decode()}\n" for frame in FROM_CLIENT)
     offers = {"type": "string", "enum": list(_SUBPROTOCOLS), "default": wire.JSON}
     return {
         "address": upgrade.ROUTES[0].path,
         "title": "A live dialog",
         "description": _CHANNEL.format(
-            example=said, bearer=wire.BEARER, scope=upgrade.SCOPE, json=wire.JSON, msgpack=wire.MSGPACK
+            example=example, bearer=wire.BEARER, scope=upgrade.SCOPE, json=wire.JSON, msgpack=wire.MSGPACK
         ),
         "messages": {_name(frame): {"$ref": f"#/components/messages/{_name(frame)}"} for frame in frames},
         "bindings": {
@@ -181,7 +181,7 @@ def _channel(frames: tuple[type[Any], ...]) -> Json:
 
 
 def _operations() -> Iterator[tuple[str, Json]]:
-    """Yield what the server receives and what it sends of its own accord."""
+    """Yield the operations: frames that the server receives, with their replies, and frames that it sends by itself."""
     for frame, replies in REPLIES.items():
         yield (
             _name(frame),
@@ -240,11 +240,11 @@ def _error(kind: type[Refusal]) -> Json:
 
 
 def _bad_frame() -> Json:
-    """Return what is told of a frame that breaks the schema: on a socket there are no parameters, only frames."""
-    told = faults.to_wire(refusal_of(errors.BadRequest))
-    remedy = f"look at the path in `detail`; too many of them close with {faults.CLOSED_TOO_MANY_BAD_FRAMES}"
-    meaning = "A frame that cannot be decoded, or breaks the schema."
-    return {"code": told.code, "meaning": meaning, "remedy": remedy, "survives": True, "close": None, "retry": False}
+    """Return the error of a malformed frame, which `faults.to_wire` makes of `BadRequest`."""
+    code = faults.to_wire(refusal_of(errors.BadRequest)).code
+    remedy = f"fix the field at the path in `detail`; too many bad frames close {faults.CLOSED_TOO_MANY_BAD_FRAMES}"
+    meaning = "The frame cannot be decoded, or does not match the schema."
+    return {"code": code, "meaning": meaning, "remedy": remedy, "survives": True, "close": None, "retry": False}
 
 
 def _doc(kind: type[Any]) -> str:

@@ -1,4 +1,4 @@
-"""One example of each type that travels, as a value of that type, so that it cannot be wrong."""
+"""One example of each type in the documents, as a value of that type, so that the type checker verifies it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -228,11 +228,11 @@ _REFUSALS: Final[Mapping[type[Refusal], Refusal]] = {
         errors.NotAcceptable("application/json, application/x-ndjson"),
         errors.WrongMediaType("application/json"),
         errors.Damaged(_DIALOG_ID),
-        errors.Unsupported("dialogs pushed over HTTP wait in one process; start the server with --workers 1"),
+        errors.Unsupported("the original HTTP contract requires one process; start the server with --workers 1"),
     )
 }
 
 
 def refusal_of(kind: type[Refusal]) -> Refusal:
-    """Return one refusal of the kind."""
+    """Return an example of a refusal."""
     return _REFUSALS.get(kind) or kind()

@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of the REST side, made from the table of routes and the types that it names.
+"""The OpenAPI 3.1 document of the REST API, generated from the table of routes and the types that it names.
 
-A route's summary and description are its handler's docstring, a problem's its refusal's; its tag and its operation's
-id are stated on the route, because they are public.
+The docstring of a handler describes its operation; that of a refusal its problem. Tags and operation ids are fields of
+the route, because they are public names and must not follow the names of functions.
 """
 
 import inspect
@@ -28,20 +28,20 @@ from .examples import EXAMPLES, refusal_of
 from .schemas import Json, Schemas, plain
 
 Auth: TypeAlias = Literal["none", "keys", "oidc"]
-"""What the server asks callers for, as `--auth` says it."""
+"""How the server authenticates callers, as in `--auth`."""
 
 Problems: TypeAlias = Mapping[int, Mapping[str, tuple[str, Problem]]]
-"""By status and code: what it means, and an example."""
+"""By status and code: the meaning, and an example."""
 
 _DESCRIPTION: Final = """\
-Read, export and erase what customers agreed to keep. The live dialog is a WebSocket: see `/asyncapi.json`.
+Read, export and erase dialogs that were stored with consent. The live dialog is a WebSocket: see `/asyncapi.json`.
 
-- What is refused is a problem document (RFC 9457) with a stable `code` and a `detail` that says what to do next.
-- A list is `{"items": […], "next": …}`. Send `next` as `cursor` with the same filters to get the following page;
-  `Link: <…>; rel="next"` does that for you.
-- An unknown or malformed parameter is a 400 that names it.
-- What can be got can be asked for with HEAD as well (RFC 9110 §9.1).
-- With `--auth none` every caller has every scope, and only names of the machine itself are answered (else 403).
+- Errors are problem documents (RFC 9457) with a stable `code` and a `detail` that says what to do next.
+- Lists are `{"items": […], "next": …}`. To get the next page, send `next` as `cursor` with the same filters, or follow
+  the header `Link: <…>; rel="next"`.
+- An unknown or malformed parameter is a 400 that names the parameter.
+- Each GET also allows HEAD (RFC 9110 §9.1), except the WebSocket upgrade.
+- With `--auth none` every caller has every scope, and the `Host` header must be a loopback name (otherwise 403).
 """
 
 _PATHS: Final[Mapping[str, Any]] = {
@@ -49,18 +49,18 @@ _PATHS: Final[Mapping[str, Any]] = {
     "dialogId": wire.DialogId,
     "customerId": wire.CustomerId,
 }
-"""What the names in paths stand for; any other is a text."""
+"""The types of path parameters; all others are plain strings."""
 
 _HEADERS: Final = {
-    EXPORT_ID: ("Names the export: `/v1/exports/{export_id}` tells what became of it", "string"),
+    EXPORT_ID: ("The export's id; `/v1/exports/{export_id}` returns its manifest", "string"),
     hdrs.LINK: ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
-    hdrs.LOCATION: ("Where the outcome can be asked for again", "string"),
-    hdrs.RETRY_AFTER: ("Seconds to wait before trying again (RFC 9110 §10.2.3)", "integer"),
+    hdrs.LOCATION: ("The URL of the request's outcome", "string"),
+    hdrs.RETRY_AFTER: ("Seconds to wait before a retry (RFC 9110 §10.2.3)", "integer"),
     hdrs.WWW_AUTHENTICATE: ("How to authenticate (RFC 6750 §3)", "string"),
 }
 _BEARER: Final[Mapping[Auth, str]] = {
-    "keys": "An API key of `consentful keys create`. An operation lists the scopes of which one is needed.",
-    "oidc": "An access token of the identity provider. An operation lists the scopes of which one is needed.",
+    "keys": "An API key from `consentful keys create`. It needs one of the scopes that the operation lists.",
+    "oidc": "An access token of the identity provider. It needs one of the scopes that the operation lists.",
 }
 _REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: hdrs.WWW_AUTHENTICATE}
 _FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
@@ -68,7 +68,7 @@ _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
-    """Return the document of a server that asks for this; with `none` no token is asked for, and none is refused."""
+    """Return the OpenAPI document of a server with this authentication; `none` omits tokens, scopes and 401."""
     if auth == "none":
         routes = [_open(route) for route in routes]
     schemas = Schemas(_types(routes))
@@ -76,7 +76,7 @@ def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
     named: set[str] = set()
     for route in routes:
         operation = _operation(route, schemas)
-        if operation["operationId"] in named:  # the same handler under a second spelling of its path
+        if operation["operationId"] in named:  # the handler has a second path; operation ids must be unique
             del operation["operationId"]
         else:
             named.add(operation["operationId"])
@@ -85,7 +85,7 @@ def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
         "openapi": "3.1.1",
         "info": {
             "title": "Consentful",
-            "summary": "Keeps a chatbot's conversation only when the customer says yes.",
+            "summary": "Stores a chatbot's conversation only with the customer's consent.",
             "description": _DESCRIPTION,
             "version": version("consentful"),
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
@@ -101,7 +101,7 @@ def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
 
 
 def _open(route: Route) -> Route:
-    """Return the route as it is where every caller has every scope."""
+    """Return the route as it is with `--auth none`: without scopes."""
     return route._replace(scopes=(), refusals=tuple(kind for kind in route.refusals if kind is not Unauthenticated))
 
 
@@ -110,11 +110,11 @@ def _bearer(auth: Auth) -> Json:
 
 
 def problems_of(route: Route) -> Problems:
-    """Return all that the route can refuse by itself: what it declares, and what scopes and parameters bring along."""
+    """Return the route's problems: of the refusals that it declares, and of its scopes, parameters and body."""
     found: defaultdict[int, dict[str, tuple[str, Problem]]] = defaultdict(dict)
     for kind in _refusals(route):
-        said = problem_of(refusal_of(kind))
-        found[said.status][said.code] = (inspect.cleandoc(kind.__doc__ or ""), said)
+        example = problem_of(refusal_of(kind))
+        found[example.status][example.code] = (inspect.cleandoc(kind.__doc__ or ""), example)
     if route.body:
         for status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
             code, detail = HTTP_PROBLEMS[status]
@@ -157,7 +157,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     if parameters := list(_parameters(route)):
         operation["parameters"] = parameters
     if route.body:
-        operation["requestBody"] = {"required": True, "content": _asked(_content(route.body, schemas))}
+        operation["requestBody"] = {"required": True, "content": _without_nulls(_content(route.body, schemas))}
     operation["responses"] = _responses(route, schemas)
     if scopes := scopes_of(route):
         operation["security"] = [{"bearer": [scope]} for scope in scopes]
@@ -165,11 +165,12 @@ def _operation(route: Route, schemas: Schemas) -> Json:
 
 
 def _needs(route: Route) -> str:
-    return f"\n\nScope: {' or '.join(f'`{scope}`' for scope in scopes_of(route))}." if scopes_of(route) else ""
+    scopes = " or ".join(f"`{scope}`" for scope in scopes_of(route))
+    return f"\n\nRequired scope: {scopes}." if scopes else ""
 
 
 def scopes_of(route: Route) -> tuple[str, ...]:
-    """Return the scopes of which a caller needs one; the live dialog looks at the token by itself."""
+    """Return the scopes of which a caller needs one. The route of the live dialog checks its scope itself."""
     return route.scopes or ((upgrade.SCOPE,) if Unauthenticated in route.refusals else ())
 
 
@@ -195,7 +196,7 @@ def _parameter(name: str, place: str, schema: Json, *, required: bool = False) -
 
 
 def _without_null(schema: Json) -> Json:
-    """Return the schema without null, which a URL cannot spell: the parameter is left out instead."""
+    """Return the schema without null: a URL cannot express null, so the parameter is omitted instead."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:
         return dict(schema)
@@ -207,8 +208,8 @@ def _content(content: Mapping[str, Any], schemas: Schemas) -> Json:
     return {media: _medium(media, kind, schemas) for media, kind in content.items()}
 
 
-def _asked(content: Json) -> Json:
-    """Return a request's content with examples that leave out what need not be sent."""
+def _without_nulls(content: Json) -> Json:
+    """Return a request's content with examples that omit the optional fields without a value."""
     for medium in content.values():
         if isinstance(medium.get("example"), dict):
             medium["example"] = {name: value for name, value in medium["example"].items() if value is not None}
@@ -220,30 +221,30 @@ def _medium(media: str, kind: Any, schemas: Schemas) -> Json:
         return {}
     if kind is str:
         return {"schema": {"type": "string"}}
-    if media == MEDIA["ndjson"]:  # OpenAPI 3.1 knows no sequences of documents; 3.2 does
+    if media == MEDIA["ndjson"]:  # OpenAPI 3.1 cannot describe a sequence of JSON documents; 3.2 can
         line = msgspec.json.encode(EXAMPLES[kind]).decode() + "\n"
-        text = f"One {kind.__name__} as JSON on each line, until the end of the stream"
+        text = f"One {kind.__name__} as JSON on each line"
         return {"schema": {"type": "string", "description": text}, "example": line}
     shown: Json = {"schema": schemas.of(kind)}
     return shown | ({"example": plain(EXAMPLES[kind])} if kind in EXAMPLES else {})
 
 
 def _responses(route: Route, schemas: Schemas) -> Json:
-    """Return every answer by its status; the default is what can be refused before a route has a say."""
+    """Return every response by its status. `default` stands for errors outside the route's handler."""
     responses: Json = {}
     for answer in route.answers:
         _add(responses, answer, schemas)
     for status, problems in sorted(problems_of(route).items()):
         _add_problems(responses.setdefault(str(status), {"description": ""}), status, problems)
     responses["default"] = {
-        "description": "Anything else that is refused before, or fails in, a route: `method_not_allowed`, `internal` …",
+        "description": "Any other error, before the route or in it, such as `method_not_allowed` or `internal`",
         "content": {PROBLEM: {"schema": schemas.of(Problem)}},
     }
     return responses
 
 
 def _add(responses: Json, answer: Answer, schemas: Schemas) -> None:
-    """Add an answer; a second one of the same status and media type is an alternative."""
+    """Add a response. A second one with the same status and media type becomes an alternative (`anyOf`)."""
     response = responses.setdefault(str(answer.status), {"description": HTTPStatus(answer.status).phrase})
     if answer.headers:
         response["headers"] = _headers(answer.headers)
@@ -262,7 +263,9 @@ def _add_problems(response: Json, status: int, problems: Mapping[str, tuple[str,
     exactly = {"status": {"const": status}, "code": {"enum": sorted(problems)}}
     response.setdefault("content", {})[PROBLEM] = {
         "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": exactly}]},
-        "examples": {code: {"summary": meaning, "value": plain(said)} for code, (meaning, said) in problems.items()},
+        "examples": {
+            code: {"summary": meaning, "value": plain(example)} for code, (meaning, example) in problems.items()
+        },
     }
     if not {Overloaded.code, TooOften.code}.isdisjoint(problems):
         response["headers"] = _headers([hdrs.RETRY_AFTER])

@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of our types, tidied for readers: plain descriptions, plain names, an example each."""
+"""JSON Schemas (2020-12) of the types, with unindented descriptions, plain names and an example each."""
 
 import inspect
 import re
@@ -37,12 +37,12 @@ class Schemas:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of ours as JSON would show it."""
+    """Return a value as the built-in types that JSON has."""
     return msgspec.to_builtins(value)
 
 
 def _tidy(node: Any) -> Any:
-    """Return the schema with docstrings unindented and names without the underscore that a generic's brackets leave."""
+    """Return the schema with unindented docstrings, and without the trailing underscore in names of generic types."""
     if isinstance(node, list):
         return [_tidy(each) for each in cast("list[Any]", node)]
     if not isinstance(node, dict):

@@ -579,7 +579,7 @@ class TestTheCommand:
         head = capsys.readouterr().out.split()[-1]
         assert cli.run(["keys", "create", "--name", "n", "--scope", "privacy", *places]) == 0
         assert cli.run(["verify", "--log", "--head", head, *places]) == 0
-        assert capsys.readouterr().out.splitlines()[-1].startswith("2 entries hold.")
+        assert capsys.readouterr().out.splitlines()[-1].startswith("Verified 2 entries.")
 
         with altering(tmp_path / "data" / "consentful.db") as db:
             db.execute("DROP TRIGGER access_log_holds")

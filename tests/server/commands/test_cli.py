@@ -263,7 +263,7 @@ class TestRoots:
     def test_the_epoch_is_ended_now(self, capsys: Output, somewhere: Path) -> None:
         assert cli.run(["roots", "rotate"]) == 0
 
-        assert "destroyed" in capsys.readouterr().out
+        assert "Destroyed the old master key" in capsys.readouterr().out
         assert [path.name for path in (somewhere / "keys").glob("wrapping*")] == ["wrapping-0002.key"]
 
 

@@ -209,7 +209,7 @@ class TestExport:
 
         said = capsys.readouterr().err
         assert url in said
-        assert "try again later, and it goes on where it ended" in said
+        assert "try again later; run the same command again to resume" in said
         assert not (somewhere / "out.ndjson").exists()
         assert await self.export(service, "out.ndjson") == 0
         assert len((somewhere / "out.ndjson").read_text().splitlines()) == 20

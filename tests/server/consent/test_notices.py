@@ -99,7 +99,7 @@ def test_what_was_shown_once_is_never_changed(place: list[str], ours: Path, caps
     ours.write_text(OURS.replace("90 days", "99 days"))
 
     assert cli.run(["notice", "add", str(ours), *place]) == 2
-    assert "give the new ones another id" in capsys.readouterr().err
+    assert "use a new id for the new wording" in capsys.readouterr().err
 
 
 def test_a_wording_can_be_printed_again_from_its_hash(
@@ -117,7 +117,7 @@ def test_a_wording_can_be_printed_again_from_its_hash(
 
 def test_the_last_notice_on_offer_is_not_retired(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["notice", "retire", "default-1", *place]) == 2
-    assert "add another one first" in capsys.readouterr().err
+    assert "add another notice first" in capsys.readouterr().err
     assert cli.run(["notice", "retire", "unknown", *place]) == 1
 
 

@@ -1,1 +1,1 @@
-"""Commands that ask a running service over REST, as any client does; they know no store."""
+"""Commands that are clients of a running service, over REST and WebSocket. They do not open the store."""

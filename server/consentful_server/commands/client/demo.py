@@ -1,7 +1,7 @@
-"""`consentful demo`: real human conversations through the SDK, some kept, some forgotten, and all of them checked.
+"""`consentful demo`: replay real human conversations through the SDK, and compare what the service stored.
 
-The corpus is `chitchat-dataset` (MIT): 7,168 dialogs of people who wrote to each other. The first speaker is taken
-for the customer, the other one for the bot.
+The corpus is `chitchat-dataset` (MIT): 7,168 dialogs between two people. The first speaker becomes the customer, the
+other one the bot.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from ...errors import BadSetting, Unsupported
 
 T = TypeVar("T")
 
-Fate: TypeAlias = Literal["granted", "declined", "dropped"]
+Decision: TypeAlias = Literal["granted", "declined", "dropped"]
 
 DEFAULT_DIALOGS: Final = 200
-_ODDS: Final[dict[Fate, int]] = {"granted": 6, "declined": 2, "dropped": 2}
+_WEIGHTS: Final[dict[Decision, int]] = {"granted": 6, "declined": 2, "dropped": 2}
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
@@ -43,47 +43,47 @@ class SpokenLine(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """One conversation to replay, and how it ends."""
+    """One conversation to replay, and its decision."""
 
     dialog_id: str
     customer_id: str
     lines: tuple[SpokenLine, ...]
-    fate: Fate
+    decision: Decision
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What the service holds of one conversation."""
+    """What the service stored of one conversation: the HTTP status of the dialog, and its texts."""
 
     status: int
     texts: tuple[str, ...] = ()
 
 
 class Demo:
-    """A demonstration that proves itself: it exits with 1 if anything is kept or lost that should not be."""
+    """One run of the demo. Its exit status is 1 if the service stored too much or too little."""
 
     def __init__(self, url: str, token: str | None, *, dialogs: int, seed: int, at_once: int) -> None:
         if dialogs < 1:
-            raise BadSetting("dialogs", "a whole number above 0")
+            raise BadSetting("dialogs", "must be a whole number above 0")
         if at_once < 1:
-            raise BadSetting("at_once", "a whole number above 0")
+            raise BadSetting("at_once", "must be a whole number above 0")
         self._url = url.rstrip("/")
         self._token = token
         self._scenes = cast_scenes(corpus(), dialogs, seed)
         self._at_once = asyncio.Semaphore(at_once)
 
     async def run(self, console: Console) -> int:
-        """Replay, then read back; return the exit status."""
+        """Replay all conversations, read them back, and return the exit status."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
             await self._each(progress, "replaying", self._play)
             kept = await self._read_back(progress)
-        verdicts = [(scene, found, _is_right(scene, found)) for scene, found in zip(self._scenes, kept, strict=True)]
-        console.print(_table(verdicts))
-        if all(right for _, _, right in verdicts):
-            console.print("Everything that was granted is kept, word for word; nothing else is.")
-            console.print(f"Read it: curl '{self._url}/v1/messages?limit=3'")
+        results = [(scene, found, _is_correct(scene, found)) for scene, found in zip(self._scenes, kept, strict=True)]
+        console.print(_table(results))
+        if all(correct for _, _, correct in results):
+            console.print("The granted dialogs are stored, text by text; no other dialog is.")
+            console.print(f"Read them: curl '{self._url}/v1/messages?limit=3'")
             return 0
-        console.print("[red]The service does not hold what it should.[/red]")
+        console.print("[red]The stored dialogs differ from the granted ones.[/red]")
         return 1
 
     async def _each(self, progress: Progress, title: str, work: Callable[[Scene], Awaitable[T]]) -> list[T]:
@@ -108,9 +108,9 @@ class Demo:
         ) as dialog:
             for line in scene.lines:
                 await dialog.say(line.text, role=line.role, sent_at=line.sent_at)
-            if scene.fate == "granted":
+            if scene.decision == "granted":
                 await dialog.grant()
-            elif scene.fate == "declined":
+            elif scene.decision == "declined":
                 await dialog.decline()
 
     async def _read_back(self, progress: Progress) -> list[Kept]:
@@ -136,51 +136,51 @@ def corpus() -> list[Any]:
     try:
         import chitchat_dataset  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        raise Unsupported("the demo needs real conversations: pip install 'consentful[demo]'") from None
+        raise Unsupported("the demo's conversations are not installed: pip install 'consentful[demo]'") from None
     return list(cast("dict[str, Any]", chitchat_dataset.Dataset()).values())
 
 
 def cast_scenes(conversations: Sequence[Any], count: int, seed: int) -> list[Scene]:
-    """Return `count` conversations that are not empty, each with its fate; the same seed, the same scenes."""
-    chance = random.Random(seed)  # noqa: S311 - a choice of scenes is no secret
+    """Return `count` conversations that are not empty, each with a decision. The same seed returns the same ones."""
+    chance = random.Random(seed)  # noqa: S311 - the selection needs no cryptographic randomness
     spoken = [lines for conversation in conversations if (lines := _lines(conversation))]
-    fates = chance.choices(list(_ODDS), weights=list(_ODDS.values()), k=count)
+    decisions = chance.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()), k=count)
     chosen = chance.sample(spoken, min(count, len(spoken)))
     return [
-        Scene(str(uuid7()), f"demo-customer-{number % 50}", lines, fate)
-        for number, (lines, fate) in enumerate(zip(chosen, fates, strict=False), 1)
+        Scene(str(uuid7()), f"demo-customer-{number % 50}", lines, decision)
+        for number, (lines, decision) in enumerate(zip(chosen, decisions, strict=False), 1)
     ]
 
 
 def _lines(conversation: Any) -> tuple[SpokenLine, ...]:
-    said = [utterance for turn in conversation["messages"] for utterance in turn if utterance["text"]]
+    utterances = [utterance for turn in conversation["messages"] for utterance in turn if utterance["text"]]
     return tuple(
         SpokenLine(
             utterance["text"],
-            "customer" if utterance["sender"] == said[0]["sender"] else "bot",
+            "customer" if utterance["sender"] == utterances[0]["sender"] else "bot",
             datetime.fromisoformat(utterance["timestamp"]),
         )
-        for utterance in said
+        for utterance in utterances
     )
 
 
-def _is_right(scene: Scene, kept: Kept) -> bool:
-    if scene.fate == "granted":
+def _is_correct(scene: Scene, kept: Kept) -> bool:
+    if scene.decision == "granted":
         return kept.texts == tuple(line.text for line in scene.lines)
     return kept.status == 404
 
 
-def _table(verdicts: Iterable[tuple[Scene, Kept, bool]]) -> Table:
-    counts: dict[Fate, Counter[str]] = {fate: Counter() for fate in _ODDS}
-    for scene, kept, right in verdicts:
-        counts[scene.fate].update(
-            dialogs=1, said=len(scene.lines), dialogs_kept=kept.status == 200, kept=len(kept.texts), right=right
+def _table(results: Iterable[tuple[Scene, Kept, bool]]) -> Table:
+    counts: dict[Decision, Counter[str]] = {decision: Counter() for decision in _WEIGHTS}
+    for scene, kept, correct in results:
+        counts[scene.decision].update(
+            dialogs=1, sent=len(scene.lines), dialogs_stored=kept.status == 200, stored=len(kept.texts), correct=correct
         )
-    table = Table("how it ended", title="What was kept", caption="Each dialog was read back over REST and compared.")
-    for heading in ("dialogs", "kept", "messages said", "kept", "as it should be"):
+    table = Table("decision", title="Stored data", caption="Each dialog was read back over REST and compared.")
+    for heading in ("dialogs", "stored", "messages sent", "stored", "correct"):
         table.add_column(heading, justify="right")
-    for fate, count in counts.items():
-        numbers = (count["dialogs"], count["dialogs_kept"], count["said"], count["kept"])
-        right = "yes" if count["right"] == count["dialogs"] else f"{count['dialogs'] - count['right']} are not"
-        table.add_row(fate, *(f"{number:,}" for number in numbers), right)
+    for decision, count in counts.items():
+        numbers = (count["dialogs"], count["dialogs_stored"], count["sent"], count["stored"])
+        wrong = count["dialogs"] - count["correct"]
+        table.add_row(decision, *(f"{number:,}" for number in numbers), f"{wrong} wrong" if wrong else "yes")
     return table

@@ -1,13 +1,13 @@
-"""`consentful export`: a stream, to a file that appears only when it is whole; one that was cut short goes on.
+"""`consentful export`: download a stream to a file, which gets its name only when it is complete.
 
-    connecting ──200──► writing ──the manifest confirms it──► whole
-        │                │  ▲
-        │                ▼  │ after a wait, for two minutes of trouble at most
-        │              broken off: NDJSON and CSV go on behind their last whole row, the others begin anew
+    connecting ──200──► writing to OUTPUT.part ──the manifest confirms size and SHA-256──► renamed to OUTPUT
+        │                 │  ▲
+        │                 ▼  │ retry after a backoff, for at most two minutes
+        │               interrupted: NDJSON and CSV resume after the last complete row, other formats start again
         ▼
-    refused, or no answer: told at once, since the address may be wrong
+    refused, or no response to the first request: fails at once, because the URL may be wrong
 
-The standard output takes back nothing, so a stream that breaks off there has failed.
+What was written to the standard output cannot be truncated, so a stream that is interrupted there fails.
 """
 
 import asyncio
@@ -40,48 +40,48 @@ _NO_FILTERS: Final = ("format", "partition", "shape")
 
 
 class ExportFailed(Refusal):
-    """The server did not answer, refused, or broke off."""
+    """The server did not respond, refused the request, or interrupted the stream."""
 
     code = "export"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCommand:
-    """Which messages to export; all of them, unless something is named."""
+    """The filters and the format of an export. Without filters, all messages are exported."""
 
     format: Format | None = None
-    """How to write it; by default what the file's name ends with, or NDJSON."""
+    """Output format; by default from the file name's extension, otherwise NDJSON."""
     shape: Literal["messages", "chat"] = "messages"
-    """A row for each message, or for each dialog with `messages` of `role` and `content`."""
+    """One row per message, or one row per dialog with `messages` of `role` and `content`."""
     partition: bool = False
-    """Write a folder of Parquet files instead, by day and language, as DuckDB, Polars and Spark read it."""
+    """Write a folder of Parquet files, partitioned by day and language, for DuckDB, Polars and Spark."""
     language: str | None = None
     """Language range, such as `en` or `pt-BR`."""
     customer: str | None = None
-    """Pseudonym, `cus_…`."""
+    """The customer's pseudonym, `cus_…`."""
     dialog_id: str | None = None
-    """One dialog."""
+    """The id of one dialog."""
     role: Literal["customer", "bot", "agent"] | None = None
-    """Who spoke."""
+    """The speaker's role."""
     bot: str | None = None
-    """Which chatbot."""
+    """The chatbot's name."""
     purpose: str | None = None
-    """Granted for this purpose."""
+    """A purpose that consent was granted for."""
     since: str | None = None
-    """Received at or after, RFC 3339 with an offset."""
+    """Received at or after this time; RFC 3339 with an offset."""
     until: str | None = None
-    """Received before, RFC 3339 with an offset."""
+    """Received before this time; RFC 3339 with an offset."""
     order: Literal["stored", "newest"] = "stored"
-    """Oldest commit first, or newest message first."""
+    """By commit, oldest first; or by time of receipt, newest first."""
 
     def run(self, url: str, token: str | None, output: Path, console: Console) -> int:
-        """Write the stream to `output`; until it is whole it is called `output.part`.
+        """Write the stream to `output.part`, and rename it to `output` when it is complete.
 
-        NDJSON and CSV go on with an `output.part` that is there, in commit order.
+        In commit order, NDJSON and CSV resume an existing `output.part`.
 
         Raises:
-            ExportFailed: If the server cannot be reached, refuses, or breaks off.
-            BadSetting: If the URL is none, a folder is asked for where something is, or nothing can be a folder.
+            ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
+            BadSetting: If the URL is invalid, or `--partition` gets a folder that is not empty, or `-`.
         """
         if self.partition:
             return self._run_partitioned(url, token, output, console)
@@ -97,7 +97,7 @@ class ExportCommand:
         from .partition import partition  # noqa: PLC0415 - pyarrow is an extra
 
         if str(output) == _STDOUT or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
-            raise BadSetting("output", "a folder that is not there yet, or empty")
+            raise BadSetting("output", "must be a new or an empty folder")
         stream = Target(output.with_name(output.name + ".arrow"), "arrow", resumes=False)
         try:
             self._download(url, token, stream, console)
@@ -108,11 +108,11 @@ class ExportCommand:
         return 0
 
     def _download(self, url: str, token: str | None, target: "Target", console: Console) -> int:
-        """Write the stream, or the rest of it, to the target; return how many rows it has then.
+        """Write the stream, or its missing rest, to the target; return the target's number of rows.
 
         Raises:
-            ExportFailed: If the server cannot be reached, refuses, or breaks off.
-            BadSetting: If the URL is none.
+            ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
+            BadSetting: If the URL is invalid.
         """
         columns = (TextColumn("exporting"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
         client = _client(url, token)
@@ -122,8 +122,8 @@ class ExportCommand:
             try:
                 return asyncio.run(client.retry(download.attempt))
             except Unavailable as error:
-                goes_on = ", and it goes on where it ended" if target.whole_rows().rows else ""
-                reason = f"{url}: {error.detail}{goes_on}"
+                resume = "; run the same command again to resume" if target.whole_rows().rows else ""
+                reason = f"{url}: {error.detail}{resume}"
             except ConsentfulError as refusal:
                 reason = refusal.detail
         raise ExportFailed(reason)
@@ -135,12 +135,12 @@ class ExportCommand:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a stream is written: the standard output, or a file that is called `….part` until it is whole."""
+    """Where a stream is written: the standard output, or a file that is named `….part` until it is complete."""
 
     output: Path
     form: Format
     resumes: bool
-    """Whether a part that is there can be gone on with."""
+    """Whether an existing part can be resumed."""
 
     @property
     def is_stdout(self) -> bool:
@@ -151,12 +151,12 @@ class Target:
         return self.output.with_name(self.output.name + ".part")
 
     def whole_rows(self) -> WholeRows:
-        """Return what is there already and can be kept."""
+        """Return the complete rows of an existing part."""
         return whole_rows(self.part, self.form) if self.resumes else NOTHING
 
     @contextmanager
     def open(self, kept: WholeRows) -> Generator[BinaryIO]:
-        """Open it for writing, behind what is kept; what else was in it is gone."""
+        """Open the target for writing after the rows that are kept. The rest of an existing part is truncated."""
         if self.is_stdout:
             yield sys.stdout.buffer
             return
@@ -167,7 +167,7 @@ class Target:
 
 
 class Download:
-    """One export, tried until it is whole."""
+    """One export, retried until it is complete."""
 
     def __init__(self, client: HttpClient, asked: Asked, target: Target, on_bytes: Callable[[int], object]) -> None:
         self._client = client
@@ -177,17 +177,17 @@ class Download:
         self._has_begun = False
 
     async def attempt(self) -> int:
-        """Write the stream, or what is missing of it, to the target; return how many rows it has then.
+        """Write the stream, or its missing rest, to the target; return the target's number of rows.
 
         Raises:
-            Lost: If another attempt may do.
-            ConsentfulError: If the service refuses, or another attempt is no use.
+            Lost: If a retry may succeed.
+            ConsentfulError: If the service refuses the request, or a retry cannot succeed.
         """
         try:
             return await self._write(self._target.whole_rows())
         except Lost as lost:
             if isinstance(lost, Altered) and not self._target.is_stdout:
-                self._target.part.unlink()  # there may be whole rows in it, but nobody knows which are right
+                self._target.part.unlink()  # its SHA-256 is wrong, and nothing tells which rows are correct
             if self._has_begun and not self._target.is_stdout:
                 raise
             reason = lost.reason
@@ -205,14 +205,14 @@ class Download:
 
 
 async def _without_head(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield what comes behind the first line, which names the columns and stands in the file already."""
-    is_behind = False
+    """Yield the chunks without the first line, the CSV header, which the resumed file has already."""
+    is_past_head = False
     async for chunk in chunks:
-        if is_behind:
+        if is_past_head:
             yield chunk
         else:
             _, end, rest = chunk.partition(b"\n")
-            is_behind = bool(end)
+            is_past_head = bool(end)
             yield rest
 
 

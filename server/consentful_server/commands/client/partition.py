@@ -1,6 +1,6 @@
-"""An export as a folder, by day and language, as DuckDB, Polars, Dask and Spark read it (Hive partitions, Parquet)."""
+"""An export as a folder of Parquet files in Hive partitions by day and language, for DuckDB, Polars, Dask and Spark."""
 
-# pyarrow tells no types.
+# pyarrow has no type hints.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
@@ -17,7 +17,7 @@ _OPEN_FILES: Final = 100
 
 
 def partition(stream: Path, folder: Path) -> None:
-    """Write the rows of an Arrow stream to `folder/day=…/language=…/*.parquet`; the day is that of storage, in UTC."""
+    """Write an Arrow stream to `folder/day=…/language=…/*.parquet`. The day is that of `stored_at`, in UTC."""
     with pa.memory_map(str(stream)) as source:
         reader = pa.ipc.open_stream(source)
         ds.write_dataset(
@@ -33,7 +33,7 @@ def partition(stream: Path, folder: Path) -> None:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the batch with its day, and labels as plain texts: dictionaries differ from batch to batch."""
+    """Return the batch with a column `day`, and dictionary columns as strings: dictionaries differ between batches."""
     for place, field in enumerate(batch.schema):
         if pa.types.is_dictionary(field.type):
             batch = batch.set_column(place, field.name, batch.column(place).cast(pa.string()))

@@ -1,4 +1,4 @@
-"""An export that was cut short goes on where it ended: whole rows are kept, and the server is told the last one."""
+"""Resuming an interrupted export: keep the complete rows, and request the rows after the last of them (`after`)."""
 
 import csv
 import json
@@ -8,13 +8,13 @@ from typing import Any, Final, NamedTuple
 from ...exports.formats import Format
 
 RESUMABLE: Final[tuple[Format, ...]] = ("ndjson", "csv")
-"""Formats in which every row stands for itself; the others are made anew."""
+"""The formats without state between rows. Other formats start again."""
 
 _QUOTE: Final = b'"'
 
 
 class WholeRows(NamedTuple):
-    """How much of a file is whole rows: bytes, rows, and the last of them as the server knows it (`after`)."""
+    """The complete rows at the start of a file: bytes, number of rows, and the `after` parameter of the last row."""
 
     size: int
     rows: int
@@ -25,7 +25,7 @@ NOTHING: Final = WholeRows(0, 0, None)
 
 
 def whole_rows(part: Path, form: Format) -> WholeRows:
-    """Return what can be kept of a file that was cut short."""
+    """Return the complete rows of a file that was interrupted."""
     if form not in RESUMABLE or not part.is_file():
         return NOTHING
     return _records(part) if form == "csv" else _lines(part)
@@ -41,7 +41,7 @@ def _lines(part: Path) -> WholeRows:
 
 
 def _records(part: Path) -> WholeRows:
-    """A record ends where a line does, outside of quotes (RFC 4180); the first one is the header."""
+    """Return the complete records of a CSV file (RFC 4180). A line break within quotes does not end a record."""
     size, records, head, last, record = 0, 0, b"", b"", b""
     with part.open("rb") as lines:
         for line in lines:
@@ -56,5 +56,5 @@ def _records(part: Path) -> WholeRows:
 
 
 def _after(row: dict[str, Any]) -> str:
-    dialog_id = str(row["dialog_id"]).removeprefix("'")  # a sheet defuses an id that begins with a hyphen
+    dialog_id = str(row["dialog_id"]).removeprefix("'")  # the CSV format prefixes an id that begins with a hyphen
     return f"{row['seq']}@{dialog_id}" if "seq" in row else dialog_id
