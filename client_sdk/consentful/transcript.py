@@ -110,7 +110,7 @@ class Transcript:
         """Let go of every word."""
         self._messages.clear()
         self._ends = [0]
-        self._acked = self._sent = self._owed = 0
+        self._acked = self._sent = self._heard = self._owed = 0
 
     def restart(self) -> None:
         """Begin a new socket, which has heard nothing."""
