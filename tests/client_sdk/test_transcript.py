@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,67 @@ def test_a_new_socket_carries_everything_again_and_the_question_last() -> None:
     assert unsent(transcript) == [1, 2, True]
 
 
+def test_nothing_is_owed_and_nothing_asked_at_first() -> None:
+    transcript = said()
+
+    assert transcript.opening == wire.Open("c-1", dialog_id="d-1")
+    assert (len(transcript), transcript.size, transcript.count) == (0, 0, 0)
+    assert transcript.is_regained
+    assert (transcript.is_unanswered, transcript.in_doubt) == (False, False)
+    assert unsent(transcript) == []
+
+
+def test_a_question_is_unanswered_once_it_was_sent_until_the_next_socket() -> None:
+    transcript = said("a")
+    transcript.ask(YES)
+    assert not transcript.is_unanswered
+
+    unsent(transcript)
+    assert transcript.is_unanswered
+
+    transcript.restart()
+    assert not transcript.is_unanswered
+
+
+def test_another_question_takes_the_place_of_the_one_that_was_sent() -> None:
+    transcript = said("a")
+    transcript.ask(YES)
+    unsent(transcript)
+
+    transcript.ask(NO)
+
+    assert unsent(transcript) == [False]
+
+
+def test_a_question_that_was_refused_is_not_asked_again_by_itself() -> None:
+    transcript = said("a")
+    transcript.ask(YES)
+    unsent(transcript)
+    transcript.ack(1)
+
+    transcript.refuse()
+
+    assert transcript.is_regained
+    assert unsent(transcript) == []
+    transcript.ask(YES)
+    assert unsent(transcript) == [True]
+
+
+def test_what_is_settled_is_let_go_and_never_sent_again() -> None:
+    transcript = said("a", "b")
+    transcript.ask(YES)
+    unsent(transcript)
+    transcript.ack(2)
+
+    transcript.settle()
+    transcript.restart()
+
+    assert (len(transcript), transcript.size, transcript.count) == (0, 0, 2)
+    assert unsent(transcript) == []
+    assert transcript.is_regained
+    assert transcript.has_room
+
+
 def test_a_gap_is_filled_once_however_often_it_is_complained_about() -> None:
     transcript = said("a", "b", "c", "d")
     unsent(transcript)
@@ -61,6 +123,36 @@ def test_a_gap_is_filled_once_however_often_it_is_complained_about() -> None:
     transcript.fill_gap(2)
 
     assert unsent(transcript) == [3, 4]
+
+
+@pytest.mark.parametrize(("held", "again"), [(0, [1, 2, True]), (1, [2, True]), (2, [True])])
+def test_everything_that_a_server_may_have_is_gone_on_from(held: int, again: list[int | bool]) -> None:
+    gap, short = said("a", "b"), said("a", "b")
+    for transcript in (gap, short):
+        transcript.ask(YES)
+        unsent(transcript)
+
+    gap.fill_gap(held + 1)
+    short.complete(held)
+
+    assert unsent(gap) == again[:-1], "the question was asked already"
+    assert unsent(short) == again
+
+
+def test_a_new_socket_may_complain_of_the_same_again() -> None:
+    transcript = said("a", "b")
+    transcript.ask(YES)
+    unsent(transcript)
+    transcript.fill_gap(2)
+    transcript.complete(1)
+    transcript.restart()
+    unsent(transcript)
+
+    transcript.fill_gap(2)
+    assert unsent(transcript) == [2]
+    transcript.complete(1)
+
+    assert unsent(transcript) == [2, True]
 
 
 def test_an_incomplete_dialog_is_completed_and_asked_about_again() -> None:
@@ -149,6 +241,27 @@ class TestDoubt:
 
         assert transcript.in_doubt
 
+    def test_a_refusal_of_what_this_socket_never_asked_takes_nothing_away(self) -> None:
+        transcript = said("a")
+        transcript.ask(YES)
+        unsent(transcript)
+        transcript.restart()
+
+        transcript.refuse()
+
+        assert transcript.in_doubt
+
+    def test_a_no_does_not_take_away_the_doubt_about_an_earlier_yes(self) -> None:
+        transcript = said("a")
+        transcript.ask(YES)
+        unsent(transcript)
+        transcript.restart()
+
+        transcript.ask(NO)
+        unsent(transcript)
+
+        assert transcript.in_doubt
+
     def test_an_incomplete_grant_is_as_if_it_was_never_sent(self) -> None:
         transcript = said("a", "b")
         transcript.ask(YES)
@@ -160,6 +273,9 @@ class TestDoubt:
 
 
 class TestWindow:
+    def test_it_is_as_wide_as_the_protocol_says(self) -> None:
+        assert (WINDOW_MESSAGES, WINDOW_BYTES) == (64, 262_144)
+
     def test_so_many_messages_may_be_unacked(self) -> None:
         transcript = said(*["x"] * (WINDOW_MESSAGES - 1))
         assert transcript.has_room
@@ -206,12 +322,14 @@ class TestWindow:
 
     def test_a_late_ack_after_everything_is_forgotten_does_no_harm(self) -> None:
         transcript = said("a", "b")
+        unsent(transcript)
+        transcript.ack(1)
         transcript.forget()
 
         transcript.ack(2)
 
         assert transcript.has_room
-        assert transcript.count == 2
+        assert (len(transcript), transcript.size, transcript.count) == (0, 0, 2)
 
 
 class TestRegained:
@@ -261,6 +379,18 @@ class TestLimits:
 
         assert transcript.size == 8
 
+    def test_a_frame_that_just_fits_fits(self) -> None:
+        frame = len(checked(wire.Message(1, "a", "customer", None, NOW), JSON))
+
+        assert said("a", limits=wire.Limits(max_frame_bytes=frame)).count == 1
+        with pytest.raises(TooLong, match=f"more than {frame - 1} bytes"):
+            said("a", limits=wire.Limits(max_frame_bytes=frame - 1))
+
+    def test_a_novel_is_not_even_encoded(self) -> None:
+        never: Any = None
+        with pytest.raises(TooLong):
+            said().compose("x" * 4, "customer", None, NOW, wire.Limits(max_text_bytes=3), never)
+
 
 class TestChecked:
     def test_an_empty_text_is_a_mistake(self) -> None:
@@ -272,7 +402,21 @@ class TestChecked:
             checked(wire.Message(1, "secret \ud800"), JSON)
 
         assert caught.value.__context__ is None
+        assert caught.value.path == "$"
         assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize("year", [1, 9999])
+    def test_a_time_that_cannot_be_stored_is_a_mistake(self, year: int) -> None:
+        with pytest.raises(wire.BadFrame) as caught:
+            checked(wire.Message(1, "a", sent_at=NOW.replace(year=year)), JSON)
+
+        assert caught.value.path == "$.sent_at"
+
+    @pytest.mark.parametrize(
+        "frame", [wire.Open("c-1"), YES, wire.Message(1, "a"), wire.Message(1, "a", sent_at=NOW.replace(year=9998))]
+    )
+    def test_what_a_server_accepts_is_encoded(self, frame: wire.FromClient) -> None:
+        assert JSON.decode_client(checked(frame, JSON)) == frame
 
     def test_a_time_without_an_offset_is_a_mistake(self) -> None:
         with pytest.raises(wire.BadFrame, match="sent_at"):
@@ -282,5 +426,4 @@ class TestChecked:
 def test_a_repr_shows_no_words() -> None:
     transcript = said("secret")
 
-    assert "secret" not in repr(transcript)
-    assert "c-1" not in repr(transcript)
+    assert repr(transcript) == "Transcript(messages=1, acked=0)"
