@@ -39,7 +39,7 @@ class Deadlines:
         self._began_at = now
         self._active_at = now
         self._is_open = False
-        self._warned: tuple[Announced, ...] = ()
+        self._warned: Announced | None = None
 
     def open(self, now: float) -> None:
         """Start `idle` and `duration`: the dialog was opened."""
@@ -50,8 +50,8 @@ class Deadlines:
     def reset_idle(self, now: float) -> None:
         """Start `idle` again: a message or a decision was accepted. Pings and replayed messages are neither."""
         self._active_at = now
-        if "idle" in self._warned:
-            self._warned = tuple(deadline for deadline in self._warned if deadline != "idle")
+        if self._warned == "idle":
+            self._warned = None
 
     def check(self, now: float) -> Warn | Expire | None:
         """Return what is due now. A deadline is announced once, and `idle` once more after it was reset."""
@@ -60,8 +60,8 @@ class Deadlines:
         deadline, left = min(self._left(now), key=lambda pair: pair[1])
         if left <= 0:
             return Expire(deadline)
-        if left <= self._warn_ahead_s(deadline) and deadline not in self._warned:
-            self._warned = (*self._warned, deadline)
+        if left <= self._warn_ahead_s(deadline) and deadline != self._warned:
+            self._warned = deadline
             return Warn(deadline, round(left, 3))
         return None
 
