@@ -14,11 +14,11 @@ from consentful_server.edges.websocket.charging import Charging
 from consentful_server.edges.websocket.connection import Connection, State
 from consentful_server.errors import Forbidden, StorageFailed
 from consentful_server.testing import FakeClock, Served
+from faulty_store import HeldStore, fail_once
 from kept import eventually
 
 from .dialogs import GRANT, MARKER, expect_nothing_left
 from .fake_transport import FakeSource, FakeTransport
-from .faulty_store import HeldStore, fail_once
 
 JSON = wire.CODECS[wire.JSON]
 NO = Consent(granted=False, last_seq=0)

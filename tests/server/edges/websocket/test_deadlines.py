@@ -9,11 +9,11 @@ from aiohttp import ClientSession
 from consentful.wire import Ack, Closing, Error, Message
 from consentful_server.errors import StorageFailed
 from consentful_server.testing import FakeClock, Served
+from faulty_store import fail_once
 from kept import texts
 from live import Live
 
 from .dialogs import GRANT, advance, expect_nothing_left, replay
-from .faulty_store import fail_once
 
 
 async def test_an_idle_dialog_is_warned_and_then_dropped(

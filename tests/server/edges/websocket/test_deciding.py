@@ -10,11 +10,11 @@ from consentful.wire import Consent, Error, Message, Stored
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import OutcomeUnknown, StorageFailed
 from consentful_server.testing import FakeClock, Served
+from faulty_store import HeldStore, fail_once
 from kept import get, texts
 from live import Live
 
 from .dialogs import GRANT, MARKER, claims, expect_nothing_left, hang_up, replay
-from .faulty_store import HeldStore, fail_once
 
 
 async def test_a_partial_dialog_is_never_stored(live: Live, http: ClientSession) -> None:

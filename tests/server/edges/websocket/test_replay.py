@@ -9,11 +9,11 @@ from aiohttp import ClientSession
 from consentful.wire import Consent, Error, Message, Open, Opened, Stored
 from consentful_server.consent.notices import Wording
 from consentful_server.testing import FakeClock, Served
+from faulty_store import HeldStore
 from kept import get, texts
 from live import Live
 
 from .dialogs import GRANT, claims, replay
-from .faulty_store import HeldStore
 
 
 async def test_a_lost_reply_costs_nothing(dial: Callable[..., Any], http: ClientSession, clock: FakeClock) -> None:

@@ -11,10 +11,10 @@ from consentful.wire import Error, Open, Opened, Stored
 from consentful_server.dialogs.registry import Holder
 from consentful_server.errors import StorageFailed
 from consentful_server.testing import FakeClock, Served
+from faulty_store import HeldStore, fail_once
 from kept import texts
 
 from .dialogs import GRANT, expect_nothing_left, replay
-from .faulty_store import HeldStore, fail_once
 
 
 async def test_the_newer_connection_wins_and_the_older_is_closed(
