@@ -1,11 +1,10 @@
 """One live dialog: frames in, rules, frames out (contract §1).
 
     OPENING ──open──► HOLDING ──consent──► DECIDING ──stored, discarded──► CLOSING
-     │ ▲  │            ▲ ▲                    │
-     │ │  │            │ └────────────────────┘ the store failed: nothing is decided
-     │ │  └──open────► CLAIMING                 the id's older dialog is being decided: it is waited for
-     │ └── conflict ─────┘
-     └── any: a deadline, a limit, a newer connection, 20 bad frames, the server stops ──► CLOSING
+       │               ▲   ▲                  │
+       │               │   └──────────────────┘ the store failed: nothing is decided
+       └──open──► CLAIMING   an older dialog of this id is being decided: it is waited for
+    any ── a deadline, a limit, a conflict, a newer connection, 20 bad frames, the server stops ──► CLOSING
 
 In CLAIMING and DECIDING no frame is taken up; in CLOSING every frame is ignored. In any state the connection can be
 lost, which is no state of its own but `_is_lost`, because in DECIDING the dialog outlives it.
@@ -199,9 +198,10 @@ class Connection(Edge):
     async def closed(self) -> None:
         await self._handshake.closed()
 
-    # One for each frame that is expected, see `_HANDLERS`.
+    # The frames, see `_HANDLERS`.
 
     def open(self, frame: wire.Open) -> None:
+        """Open the dialog, once no decision about an older one of its id is under way."""
         dialog = self._held.prepare(frame, frame.dialog_id or str(uuid7()))
         deciding = self._held.claim(dialog)
         if deciding is None:
@@ -210,6 +210,7 @@ class Connection(Edge):
             self._start(State.CLAIMING, self._claim, dialog, deciding)
 
     def hold(self, message: wire.Message) -> None:
+        """Hold the message; it is acked at the end of this turn of the loop."""
         if not self._acks.is_due:
             # What is read in one turn of the loop is received at one time: asking for each message costs a tenth of it.
             clock = self._service.clock
@@ -217,6 +218,7 @@ class Connection(Edge):
         self._acks.soon(self._held.say(message, self._read_at, self._read_at_s))
 
     def decide(self, consent: wire.Consent) -> None:
+        """Carry the decision out: reading a valid one is the moment of decision, whatever comes after it."""
         dialog = self._held.dialog
         assert dialog is not None
         decision = self._held.decide(consent)
@@ -248,8 +250,8 @@ class Connection(Edge):
     def _resume(self) -> None:
         """Take frames up again: the outcome is known, and the client was told."""
         self._held.settle()
-        if self.state is not State.CLOSING:
-            self.state = State.OPENING if self._held.dialog is None else State.HOLDING
+        if self.state is State.DECIDING:
+            self.state = State.HOLDING
         self._transport.resume_frames()  # (R1)
         if self._is_lost:
             self._leave()  # (R2)
@@ -308,7 +310,7 @@ class Connection(Edge):
             self._refuse_frame(wire.Error("frame", str(bad)))
 
     def _receive_other(self, opcode: WSMsgType, payload: bytes) -> None:
-        """Take up what is no data frame of this subprotocol. Any number of pings is not (RFC 6455 §5.5.2)."""
+        """Answer a ping, ignore a pong, refuse a data frame of the other kind. Who pings too often is cut off."""
         if opcode is WSMsgType.PING:
             try:
                 self._charging.ping()
