@@ -1,1 +1,1 @@
-"""What is being said now: the rules of a live dialog, its deadlines, and who holds which dialog in this process."""
+"""Dialogs that are not decided yet: their rules and deadlines, and what holds them in memory until then."""

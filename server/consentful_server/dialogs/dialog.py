@@ -1,7 +1,7 @@
-"""The live dialog's rules: what may be said next, and what a decision means.
+"""The rules of a dialog: which message may come next, and what a decision means.
 
-Pure: no clock, socket, table or task. A refused event leaves no trace. The dialog is owned by one
-connection and referred to by nothing else, so that forgetting it is letting go of it.
+Pure: no clock, socket, table or task. A refused event leaves no trace. A dialog belongs to one `HeldDialog` and nothing
+else refers to it, so that dropping that reference drops all that was said.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ OVERHEAD_BYTES: Final = 300
 
 
 class Utterance(msgspec.Struct, frozen=True, gc=False):
-    """One thing that was said. `language` is canonical; `spelt` is how the chatbot wrote it, if otherwise."""
+    """One message. `language` is a canonical BCP 47 tag; `spelt` is the tag that the chatbot sent, if it differs."""
 
     text: str
     role: wire.Role
@@ -123,13 +123,13 @@ class Dialog:
         )
 
     def say(self, message: wire.Message, received_at: datetime) -> int:
-        """Hold the message, unless it is held already (a replay). Return the bytes of text that this added.
+        """Hold the message, unless it is held already (a replay). Return how many bytes of UTF-8 text this added.
 
         Raises:
             Gap: If a message before this one is missing.
             OverLimit: If it would break a limit; its number may be used again.
             OutOfOrder: If the dialog was declined.
-            BadRequest: If the language is not a BCP 47 tag, or `sent_at` is no moment in UTC.
+            BadRequest: If the language is not a BCP 47 tag, or `sent_at` is not a time in UTC.
         """
         if self._forgotten is not None:
             raise OutOfOrder("the dialog was declined; send that `consent` again")
@@ -162,9 +162,9 @@ class Dialog:
         """Return what the customer decided.
 
         Raises:
-            Incomplete: If the chatbot sent messages that are not here; a partial dialog is never stored.
+            Incomplete: If the chatbot sent another number of messages than are held; a partial dialog is never stored.
             Empty: If consent is granted to a dialog without messages.
-            UnknownNotice: If consent names a wording that was not on offer.
+            UnknownNotice: If consent names a notice that was not on offer.
             UnknownPurpose: If consent names no purpose, or one that the notice does not.
         """
         if not consent.granted:
@@ -177,7 +177,7 @@ class Dialog:
         return Granted(wording, wording.choose(consent.purposes), consent.given_by)
 
     def forget(self) -> int:
-        """Let go of everything that was said, and return how many messages that were; nothing is held afterwards."""
+        """Drop all messages and hold no other. Return how many there were, however often it is called."""
         if self._forgotten is None:
             self._forgotten = len(self.utterances)
         self.utterances = []

@@ -39,15 +39,14 @@ async def live(request: web.Request) -> web.StreamResponse:
     offered = _offered(request)
     token = next((name.removeprefix(wire.BEARER) for name in offered if name.startswith(wire.BEARER)), None)
     subprotocol = _subprotocol(offered)
-    codec = wire.CODECS[subprotocol or wire.JSON]
-    refusal: Refusal | None = None
-    principal = _NOBODY
+    admitted: Principal | Refusal
     try:
-        principal = await _admit(service, request, bearer(request) if token is None else token)
-    except Refusal as refused:
+        admitted = await _admit(service, request, bearer(request) if token is None else token)
+    except Refusal as refusal:
         if token is None:
             raise
-        refusal = refused
+        admitted = refusal
+    codec = wire.CODECS[subprotocol or wire.JSON]
     socket = Socket(
         is_binary=codec.binary,
         protocols=() if subprotocol is None else (subprotocol,),
@@ -57,17 +56,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     await socket.prepare(_without_offers(request, subprotocol))
     protocol = request.protocol
     if isinstance(protocol, RequestProtocol) and protocol.transport is not None:  # else it is lost already
-        names = (by_address(client_address(request)), by_credential(principal.id))
-        charging = Charging(service, protocol, names if refusal is None else names[:1])
-        connection = Connection(service, socket, codec, principal, charging)
-        if refusal is None:
-            with service.clients.hold(*names):
-                protocol.alarm = connection.charge
-                connection.begin()
-                await socket.serve(connection, protocol)
-        else:
-            connection.turn_away(refusal)
-            await socket.serve(connection, protocol)
+        await _serve(request, socket, protocol, codec, admitted)
     return socket
 
 
@@ -82,6 +71,25 @@ def _check_handshake(request: web.Request) -> None:
     for name in _HANDSHAKE:
         if not all(value.isascii() for value in request.headers.getall(name, [])):
             raise BadRequest(name, "ASCII characters only")
+
+
+async def _serve(
+    request: web.Request, socket: Socket, protocol: RequestProtocol, codec: wire.Codec, admitted: Principal | Refusal
+) -> None:
+    """Serve the connection until it is closed or lost."""
+    service = request.app[SERVICE]
+    address = by_address(client_address(request))
+    if isinstance(admitted, Refusal):
+        connection = Connection(service, socket, codec, _NOBODY, Charging(service, protocol, (address,)))
+        connection.turn_away(admitted)
+        await socket.serve(connection, protocol)
+        return
+    names = (address, by_credential(admitted.id))
+    connection = Connection(service, socket, codec, admitted, Charging(service, protocol, names))
+    with service.clients.hold(*names):
+        protocol.alarm = connection.charge
+        connection.begin()
+        await socket.serve(connection, protocol)
 
 
 def _offered(request: web.Request) -> list[str]:
@@ -104,7 +112,7 @@ def _subprotocol(offered: list[str]) -> str | None:
 def _without_offers(request: web.Request, subprotocol: str | None) -> web.Request:
     """Return the request as if only the chosen subprotocol had been offered.
 
-    An offer can be a token, and aiohttp logs all of them when the first header alone holds none that it knows.
+    An offer can be a token, and aiohttp logs every offer if the first header names no subprotocol that it knows.
     """
     headers = request.headers.copy()
     headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
