@@ -1,4 +1,4 @@
-"""Consentful: a conversation is kept only when the customer says yes.
+"""Consentful: a conversation is stored only if the customer consents.
 
     async with consentful.open_dialog("ws://127.0.0.1:8080", customer_id="c-42", language="EN") as dialog:
         await dialog.say("Where is my parcel?")
@@ -6,8 +6,9 @@
         print(dialog.notice.text)  # what to ask the customer
         stored = await dialog.grant()  # or: await dialog.decline()
 
-For data scientists, `consentful.Reader(url, token)` reads what was kept: rows, tables, a copy that stays up to date.
-`consentful.sync` has both for blocking code. The logger `consentful` tells, at debug level, of every connection.
+For data scientists, `consentful.Reader(url, token)` reads stored dialogs as rows, as tables, or as a local copy that
+`sync` keeps up to date. `consentful.sync` has both for blocking code. The logger `consentful` describes every
+connection at debug level, without message text.
 """
 
 from . import sync

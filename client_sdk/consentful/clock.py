@@ -1,4 +1,4 @@
-"""Time as an argument: the SDK reads it, and waits, through a `Clock`; tests bring their own."""
+"""Time as an argument: the SDK reads the time and waits through a `Clock`, which tests replace."""
 
 import asyncio
 import time
@@ -7,23 +7,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells what time it is, and lets it pass."""
+    """A source of time."""
 
     def now(self) -> datetime:
         """Return the wall clock's time, UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that only ever grow, for time-outs."""
+        """Return seconds that never go back, for time-outs."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
+        """Return after this many seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""One WebSocket that carries one dialog: frames in, frames out, and at last the reason why it ended."""
+"""One WebSocket that carries one dialog: frames in, frames out, and the reason for its end."""
 
 from typing import Literal, TypeAlias
 
@@ -12,19 +12,19 @@ Socket: TypeAlias = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 
 class Connection:
-    """A socket on which the dialog is open, from `opened` to the close."""
+    """A socket for one dialog, from the handshake to the close."""
 
     def __init__(self, socket: Socket, codec: wire.Codec) -> None:
         self.codec = codec
         self._socket = socket
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
-        self._said: wire.Error | None = None
+        self._last_error: wire.Error | None = None
 
     async def open(self, opening: wire.Open) -> wire.Opened:
-        """Return what the server says to the dialog.
+        """Send `open`, and return the server's `opened`.
 
         Raises:
-            Lost: If the connection ended, so that another is worth a try.
+            Lost: If the connection ended, so that another one may succeed.
             ConsentfulError: If the dialog was refused.
         """
         await self.send(opening)
@@ -36,10 +36,10 @@ class Connection:
                 raise end
 
     async def send(self, frame: wire.FromClient) -> None:
-        """Write one frame, once there is room for it.
+        """Send one frame; wait while the transport's buffer is full.
 
         Raises:
-            Lost: If the connection has ended; `receive` knows why.
+            Lost: If the connection has ended; `receive` raises the reason.
         """
         try:
             await self._socket.send_frame(self.codec.encode(frame), self._opcode)
@@ -47,30 +47,30 @@ class Connection:
             raise Lost(type(error).__name__) from error
 
     async def receive(self) -> wire.FromServer:
-        """Return the next frame; kinds that only a newer SDK knows are passed over.
+        """Return the next frame; skip types that this SDK does not know.
 
         Raises:
-            Lost: If the connection ended, so that another is worth a try.
+            Lost: If the connection ended, so that another one may succeed.
             ConsentfulError: If the server closed it for good.
         """
         while True:
             message = await self._socket.receive()
-            if message.type is WSMsgType.ERROR:  # what we found wrong, not what the server says
+            if message.type is WSMsgType.ERROR:  # aiohttp found a protocol error; no close code of the server
                 raise Lost(type(message.data).__name__)
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                raise close_codes.of_close(self._socket.close_code, self._said)
+                raise close_codes.of_close(self._socket.close_code, self._last_error)
             frame = self._decode(message.data)
             if isinstance(frame, wire.Error):
-                self._said = frame
+                self._last_error = frame
             if frame is not None:
                 return frame
 
     async def close(self) -> None:
-        """Say goodbye, and wait a moment for the answer; safe to call again."""
+        """Close the socket, and wait briefly for the server's close frame; may be called again."""
         await self._socket.close()
 
     def _decode(self, data: bytes) -> wire.FromServer | None:
         try:
             return self.codec.decode_server(data)
         except wire.BadFrame as bad:
-            raise Lost("a frame that breaks the schema") from bad
+            raise Lost("malformed frame") from bad

@@ -1,4 +1,14 @@
-"""The dialog that a chatbot holds: open it, speak, and bring the customer's decision to the server."""
+"""The dialog of a chatbot with a customer: open it, add messages, and send the customer's decision to the server.
+
+    open ──say──► open ──grant──► deciding ──stored──► over
+                    │                │ refused (Incomplete): open again
+                    │                │ no answer (OutcomeUnknown): in doubt, only grant and decline are left
+                    ├──decline──► deciding ──discarded──► over
+                    └──leave the block──► over; in doubt it stays as it is, for another grant or decline
+
+`Dialog` checks what the chatbot may do, `Transcript` holds the messages, `Reconnector` keeps a socket. Everything runs
+on one event loop.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,14 +28,14 @@ from .reconnector import Answer, Reconnector
 from .transcript import Transcript, checked
 
 _CLOCK: Final = SystemClock()
-_IN_DOUBT: Final = "consent was sent, but no answer came; call grant() to learn the outcome, or decline() to undo it"
+_IN_DOUBT: Final = "consent was sent, but no answer arrived; call grant() to get the outcome, or decline() to undo it"
 
 
 class Dialog:
     """One conversation with one customer, held in memory here and at a server until the customer decides.
 
-    Sockets come and go underneath: a lost one is replaced, and everything is said again under the same id, so that
-    the dialog is stored once or not at all. Made by `open_dialog`.
+    A lost connection is replaced, and all messages are sent again under the same dialog id, so the dialog is stored
+    once or not at all. Create it with `open_dialog`.
     """
 
     def __init__(self, transcript: Transcript, reconnector: Reconnector, opened: wire.Opened, clock: Clock) -> None:
@@ -48,7 +58,7 @@ class Dialog:
             await reconnector.start()
             dialog = cls(transcript, reconnector, await reconnector.until_opened(), clock)
         except BaseException:
-            await _let_go(reconnector)
+            await _disconnect(reconnector)
             raise
         try:
             yield dialog
@@ -59,25 +69,25 @@ class Dialog:
         if transcript.in_doubt and not dialog._knows_of_doubt:
             raise OutcomeUnknown(_IN_DOUBT, dialog)
 
-    def __repr__(self) -> str:  # words are contraband
+    def __repr__(self) -> str:  # no message text in logs
         return f"Dialog(id={self.id!r}, messages={self._transcript.count})"
 
     @property
     def id(self) -> str:
-        """What the dialog is stored under."""
+        """The id under which the dialog is stored."""
         return self._opened.dialog_id
 
     @property
     def notice(self) -> wire.Notice:
-        """What to show when asking for consent. It stays the same, whichever server the dialog moves to.
+        """The notice to show when asking for consent. It stays the same when the dialog moves to another server.
 
-        Only when `grant` was refused with the code `notice` is it another one, to be shown anew.
+        Only if `grant` was refused with the code `notice` does it change; show the new one then.
         """
         return self._notice
 
     @property
     def limits(self) -> wire.Limits:
-        """How much the server that holds the dialog now takes."""
+        """The limits of the server that holds the dialog now."""
         return (self._reconnector.opened or self._opened).limits
 
     async def say(
@@ -87,17 +97,17 @@ class Dialog:
         language: str | None = None,
         sent_at: datetime | None = None,
     ) -> None:
-        """Add one message; it is on its way, and said again wherever the dialog moves.
+        """Add one message. It is sent at once, and again whenever the dialog moves to another server.
 
-        Does not wait for the server, unless 64 messages or 256 KiB are unacked. If it is cancelled while it waits,
-        nothing was said. `sent_at`, with an offset, is now if absent.
+        Waits for the server only while 64 messages or 256 KiB are not acknowledged. If it is cancelled while it waits,
+        nothing was added. `sent_at` needs an offset; it is the current time if absent.
 
         Raises:
-            TooLong: If a limit would be broken. Nothing was said; say something shorter, or decide.
+            TooLong: If a limit would be exceeded. Nothing was added; send a shorter text, or decide.
             OutcomeUnknown: If a grant got no answer: the dialog may be stored, so it can only be decided.
             Finished: If the dialog is over.
             ConsentfulError: If it cannot be kept at a server: `Unavailable`, `Unauthorised`, `Forbidden`, `Refused`.
-            wire.BadFrame: A `ValueError`, if an argument is not what the wire takes, such as an empty text.
+            wire.BadFrame: A `ValueError`, if an argument is invalid, such as an empty text.
         """
         moment = sent_at or self._clock.now()
         while True:
@@ -115,31 +125,33 @@ class Dialog:
         notice: str | None = None,
         given_by: wire.GivenBy = "self",
     ) -> wire.Stored:
-        """The customer agrees: the whole dialog is durable when this returns, and the SDK has let go of it.
+        """The customer consents: when this returns, the whole dialog is stored durably, and the SDK has discarded it.
 
-        `purposes` are some of the notice's, all of them if absent; `notice` is the id of the wording that was shown,
-        `self.notice` if absent. Lost sockets, lost answers and passing storage failures cost time, not the outcome.
+        `purposes` are some of the notice's purposes, all if absent. `notice` is the id of the notice that was shown,
+        `self.notice` if absent. Lost connections, lost answers and temporary storage failures cost time, not the
+        outcome.
 
-        Cancelling this (by `asyncio.timeout`, for example) before the question went out changes nothing. After that
-        the outcome is open: the connection is let go, this object keeps everything, and `grant` or `decline` may be
-        called again, inside the block or after it. Either connects anew and brings the matter to an end.
+        Cancelling this (with `asyncio.timeout`, for example) before the consent was sent changes nothing. After that
+        the outcome is unknown: the connection is closed, this object keeps everything, and `grant` or `decline` can be
+        called again, inside the block or after it. Either connects again and settles the outcome.
 
         Raises:
-            Incomplete: If nothing was decided because the dialog is empty, or the notice or a purpose unknown. The
-                dialog goes on.
-            OutcomeUnknown: If the question went out, and no answer could be had. Call `grant` or `decline` again.
-            Unavailable: If no server could be reached, and the question never went out: nothing was stored. Inside
-                the block `grant` or `decline` may be called again.
+            Incomplete: If nothing was decided, because the dialog is empty, or the notice or a purpose is unknown. The
+                dialog is still open.
+            OutcomeUnknown: If consent was sent, and no answer arrived. Call `grant` or `decline` again.
+            Unavailable: If no server was reached, and consent was never sent: nothing was stored. Inside the block
+                `grant`
+                or `decline` can be called again.
             Finished: If the dialog is over: `TimedOut`, `Superseded`, `Conflict`, `Erased`, or decided already.
-            wire.BadFrame: A `ValueError`, if an argument is not what the wire takes.
+            wire.BadFrame: A `ValueError`, if an argument is invalid.
         """
         self._check_may_decide()
         if self._has_declined:
-            raise Finished("the customer declined, and the words are gone; open a new dialog")
+            raise Finished("the customer declined, and the messages were discarded; open a new dialog")
         consent = wire.Consent(
             granted=True,
             last_seq=self._transcript.count,
-            notice=notice or self._notice.id,  # what was shown, not what the server of the moment would show
+            notice=notice or self._notice.id,  # the one that was shown, even if the current server offers another
             purposes=None if purposes is None else list(purposes),
             given_by=given_by,
         )
@@ -154,27 +166,26 @@ class Dialog:
         return answer
 
     async def decline(self) -> wire.Discarded:
-        """The customer does not agree: nothing of the dialog is kept anywhere when this returns.
+        """The customer does not consent: when this returns, nothing of the dialog is stored anywhere.
 
-        The words are let go of before anything else, so this cannot be followed by `grant`. If the connection is
-        lost, only the "no" is repeated, no word. After a `grant` that got no answer it also takes that back: a dialog
-        that was stored is erased, and a grant that still waits somewhere fails.
+        The messages are discarded first, so `grant` cannot follow. After a lost connection only the refusal is sent
+        again, no message. After a `grant` without an answer, this also undoes it: a stored dialog is erased, and a
+        grant that is still in progress fails.
 
         Raises:
-            OutcomeUnknown: If an earlier grant got no answer, and this could not be brought to a server either. Call
-                `decline` again.
-            Unavailable: If no server could be reached. Nothing was stored, and the words are gone.
+            OutcomeUnknown: If an earlier grant got no answer, and no server could be reached now. Call `decline` again.
+            Unavailable: If no server could be reached. Nothing was stored, and the messages were discarded.
             Finished: If the dialog is over: `TimedOut`, `Superseded`, `Conflict`, or decided already.
         """
         self._check_may_decide()
         self._has_declined = True
         self._transcript.forget()
-        said = self._transcript.count
+        count = self._transcript.count
         try:
-            await self._decide(wire.Consent(granted=False, last_seq=said, retract=self._transcript.in_doubt))
+            await self._decide(wire.Consent(granted=False, last_seq=count, retract=self._transcript.in_doubt))
         except Erased:
-            self._over = "the dialog is decided; open a new one"  # an earlier "no" got through, its answer did not
-        return wire.Discarded(self.id, said)
+            self._over = "the dialog is decided; open a new one"  # an earlier refusal arrived, its answer was lost
+        return wire.Discarded(self.id, count)
 
     def _check_may_speak(self) -> None:
         self._check_may_decide()
@@ -189,7 +200,7 @@ class Dialog:
         if self._over is not None:
             raise Finished(self._over)
         if self._is_deciding:
-            raise RuntimeError("a decision is under way; await it, or cancel it first")
+            raise RuntimeError("a decision is in progress; await it, or cancel it first")
         if self._reconnector.is_final and not self._transcript.in_doubt:
             self._reconnector.check()
 
@@ -200,7 +211,7 @@ class Dialog:
             answer = await self._reconnector.ask(consent)
         except Incomplete:
             raise
-        except (Conflict, Erased):  # the server has looked: nothing is in doubt
+        except (Conflict, Erased):  # the store has answered: nothing is in doubt
             self._transcript.settle()
             raise
         except ConsentfulError as error:
@@ -210,22 +221,22 @@ class Dialog:
             raise OutcomeUnknown(_IN_DOUBT, self) from error
         finally:
             self._is_deciding = False
-            if self._has_left:  # nobody else will
-                await _let_go(self._reconnector)
+            if self._has_left:  # after the block, nothing else would close the connection
+                await _disconnect(self._reconnector)
         self._transcript.settle()
         self._over = "the dialog is decided; open a new one"
         return answer
 
     async def _leave(self) -> None:
-        """End of the block: without doubt everything is dropped; in doubt it is kept for another decision."""
+        """End the block: discard everything; in doubt, keep it for another decision."""
         self._has_left = True
         if not self._transcript.in_doubt:
             self._over = self._over or "the dialog was left; open a new one"
             self._transcript.forget()
-        await _let_go(self._reconnector)
+        await _disconnect(self._reconnector)
 
 
-async def _let_go(reconnector: Reconnector) -> None:
+async def _disconnect(reconnector: Reconnector) -> None:
     reconnector.stop()
     await reconnector.ended()
 
@@ -247,35 +258,35 @@ def open_dialog(
     clock: Clock = _CLOCK,
     random: Callable[[], float] = JITTER,
 ) -> AbstractAsyncContextManager[Dialog]:
-    """Open a dialog at the service whose address is `url` (ws, wss, http or https), and let go of it after the block.
+    """Open a dialog at the service with this URL (ws, wss, http or https), and close it after the block.
 
-    Leaving the block without a decision drops everything, here and at the server. Only if a `grant` was cut off
-    after it went out does the dialog stay as it is, for another `grant` or `decline`; if the program was not told yet
-    (because it swallowed the cancellation), leaving raises `OutcomeUnknown`.
+    Leaving the block without a decision discards everything, here and at the server. Only if a `grant` was interrupted
+    after consent was sent does the dialog stay as it is, for another `grant` or `decline`. If the program has not
+    learned of that yet (because it swallowed the cancellation), leaving the block raises `OutcomeUnknown`.
 
     Args:
-        url: The service's address; a path is kept, for services behind one.
-        customer_id: The chatbot's own name of the customer.
-        dialog_id: The dialog's name; the SDK makes a UUIDv7 if absent, so that a replay names the same dialog.
-        language: BCP 47 tag of messages that carry none; it also chooses the notice.
+        url: The URL of the service; its path is kept, for services behind a prefix.
+        customer_id: The chatbot's own id of the customer.
+        dialog_id: The dialog's id. If absent, the SDK makes a UUIDv7, so that a replay names the same dialog.
+        language: BCP 47 tag of messages without their own; it also selects the notice.
         bot: Which chatbot speaks.
-        metadata: Whatever else is to be kept with the dialog, at most 4 KiB.
-        token: Sent as `Authorization: Bearer`. A callable is called anew for each connection, in a thread unless it
-            is `async`; it raises `Unauthorised` to stop, anything else to be tried again.
-        reconnect_for: Seconds without a server after which the SDK gives up; also for the first connection.
-        encoding: `json` can be read with any tool; `msgpack` is smaller, by a quarter for short messages.
-        heartbeat: Seconds of silence after which the server is asked whether it is still there.
-        ssl: Certificates to trust, as aiohttp takes them.
+        metadata: Further data to store with the dialog, at most 4 KiB.
+        token: Sent as `Authorization: Bearer`. A callable is called again for each connection, in a thread unless it is
+            `async`; it raises `Unauthorised` to stop, and any other exception to be called again.
+        reconnect_for: Seconds without a server after which the SDK gives up, also for the first connection.
+        encoding: `json` is readable with any tool; `msgpack` is smaller, by a quarter for short messages.
+        heartbeat: Seconds of silence after which a ping is sent.
+        ssl: Certificates to trust, as in aiohttp.
         session: An HTTP session to connect with, for proxies. Its connector's limit counts every dialog.
-        clock: Where time comes from; for tests.
+        clock: Source of time, for tests.
         random: Returns numbers in [0, 1), for the jitter; for tests.
 
     Raises:
         Unavailable: If no server could be reached.
-        Unauthorised, Forbidden: If the token does not do.
+        Unauthorised, Forbidden: If the token is invalid, or lacks the scope.
         Finished: If the dialog id is taken (`Conflict`) or was erased (`Erased`).
         Refused: If the server refuses for another reason.
-        ValueError: If the address is none, or an argument is not what the wire takes (`wire.BadFrame`).
+        ValueError: If the URL or an argument is invalid (`wire.BadFrame`).
     """
     opening = wire.Open(
         customer_id,

@@ -1,4 +1,4 @@
-"""Where the service is and how to get in: from an address to an upgraded socket."""
+"""The address of the service, the token, and the way from both to an upgraded socket."""
 
 import asyncio
 import inspect
@@ -27,12 +27,12 @@ TLS: TypeAlias = SSLContext | aiohttp.Fingerprint | bool
 _OFFERS: Final = {"json": (wire.JSON,), "msgpack": (wire.MSGPACK, wire.JSON)}
 _TIMEOUT: Final = aiohttp.ClientWSTimeout(ws_close=2.0)  # pyright: ignore[reportCallIssue] - an attrs class
 _MOST_BYTES: Final = 1024 * 1024
-"""More than any frame of a server has; a notice is the longest."""
+"""Larger than any frame of a server; the largest contains a notice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One service, as one dialog reaches it."""
+    """One service, with the credentials and settings of one dialog."""
 
     url: URL
     token: Token | None = field(repr=False)
@@ -44,7 +44,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def http(self) -> AsyncGenerator[aiohttp.ClientSession]:
-        """Lend the caller's HTTP session, or one that is closed afterwards and keeps no cookies."""
+        """Lend the caller's HTTP session, or a new one without cookies that is closed afterwards."""
         if self.session is not None:
             yield self.session
             return
@@ -56,10 +56,10 @@ class Endpoint:
             yield session
 
     async def connect(self, session: aiohttp.ClientSession) -> Connection:
-        """Return a new connection on which nothing was said yet. A token callback gets a second chance after a 401.
+        """Return a new connection on which nothing was sent yet. A token callback is called again after a 401.
 
         Raises:
-            Lost: If another try may do.
+            Lost: If another try may succeed.
             ConsentfulError: If the server refuses.
         """
         outcome = await self._upgrade(session)
@@ -67,10 +67,10 @@ class Endpoint:
             outcome = await self._upgrade(session)  # the first token may just have expired
         if isinstance(outcome, Connection):
             return outcome
-        raise outcome  # not where it was caught: what aiohttp raised holds the request, and that the token
+        raise outcome  # outside of `except`: aiohttp's exception has the request, and so the token, as its context
 
     async def _upgrade(self, session: aiohttp.ClientSession) -> Connection | Lost | ConsentfulError:
-        """Return a connection, or why there is none."""
+        """Return a connection, or the reason why there is none."""
         headers = await bearer(self.token)
         try:
             socket = await session.ws_connect(
@@ -87,38 +87,38 @@ class Endpoint:
             retry_after = refusal.headers.get(hdrs.RETRY_AFTER, "") if refusal.headers else ""
             return close_codes.of_status(refusal.status, seconds_of(retry_after, self.clock.now()))
         except aiohttp.ClientConnectorCertificateError:
-            return Refused("the server's certificate is not trusted; pass `ssl`, or mend it", "certificate")
+            return Refused("the server's certificate is not trusted; pass `ssl`, or fix the certificate", "certificate")
         except aiohttp.ClientConnectorError as error:
-            return Lost(str(error))  # host, port and the system's reason
+            return Lost(str(error))  # contains host, port and the system's reason, nothing secret
         except (aiohttp.ClientError, OSError) as error:
             return Lost(type(error).__name__)
         return Connection(socket, wire.CODECS[socket.protocol or wire.JSON])
 
 
 async def bearer(given: Token | None) -> dict[str, str]:
-    """Return the header of a token that is as new as can be (RFC 6750 §2.1).
+    """Return the Authorization header with a fresh token (RFC 6750 §2.1); empty without a token.
 
     Raises:
         Lost: If the token callback failed.
-        Unauthorised: If it says so.
+        Unauthorised: If the callback raised it.
     """
     token = await _fetch(given) if callable(given) else given
     return {} if token is None else {hdrs.AUTHORIZATION: f"Bearer {token.strip()}"}
 
 
 async def _fetch(callback: Callable[[], str | Awaitable[str]]) -> str:
-    """Return what the callback gives. One that is not `async` may block: it is called in a thread."""
+    """Return the callback's token. A callback that is not `async` may block, so it is called in a thread."""
     try:
         given = callback() if inspect.iscoroutinefunction(callback) else await asyncio.to_thread(callback)
         return given if isinstance(given, str) else await given
     except Unauthorised:
         raise
-    except Exception as error:  # whatever it is, the contract calls it "failed"
+    except Exception as error:  # any error of the callback may be temporary
         raise Lost(f"the token callback failed: {type(error).__name__}") from error
 
 
 def live_url(base: str) -> URL:
-    """Return where dialogs are opened at a service.
+    """Return the URL for live dialogs at a service.
 
     Raises:
         ValueError: As `service_url`.
@@ -127,7 +127,7 @@ def live_url(base: str) -> URL:
 
 
 def http_url(base: str) -> URL:
-    """Return where a service answers plain HTTP, whichever way its address was given.
+    """Return the service's URL with the scheme http or https.
 
     Raises:
         ValueError: As `service_url`.
@@ -137,10 +137,10 @@ def http_url(base: str) -> URL:
 
 
 def service_url(base: str) -> URL:
-    """Return a service's address, seen to be one.
+    """Parse the URL of a service.
 
     Raises:
-        ValueError: If `base` is no ws, wss, http or https address, or carries what has no place in a URL.
+        ValueError: If it is not a ws, wss, http or https URL, or carries credentials, a query or a fragment.
     """
     url = URL(base)
     if url.scheme not in ("ws", "wss", "http", "https") or not url.host:
@@ -151,7 +151,7 @@ def service_url(base: str) -> URL:
 
 
 def seconds_of(retry_after: str, now: datetime) -> float:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 §10.2.3), 0 if it says nothing."""
+    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3); 0 if it is absent or malformed."""
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after)
     try:

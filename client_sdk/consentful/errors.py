@@ -1,22 +1,22 @@
-"""What a caller of the SDK can catch.
+"""The exceptions that a caller of the SDK can catch.
 
     ConsentfulError
-    ├── TooLong            the text or the dialog is over a limit; nothing was sent
+    ├── TooLong            the text or the dialog exceeds a limit; nothing was sent
     ├── Incomplete         the dialog cannot be decided like this; it is still open
     ├── Finished           the dialog is over; open a new one
-    │   ├── TimedOut       idle or open for too long; both sides dropped everything
-    │   ├── Superseded     a newer connection took this dialog over
-    │   ├── Conflict       this dialog id holds another dialog, or another customer's
+    │   ├── TimedOut       idle or open for too long; both sides discarded everything
+    │   ├── Superseded     a newer connection took over this dialog
+    │   ├── Conflict       this id belongs to another dialog, customer or credential
     │   └── Erased         this dialog was erased and cannot come back
     ├── Unavailable        no server could be reached within `reconnect_for`
-    ├── OutcomeUnknown     consent was sent and no answer came; call grant() or decline() again
+    ├── OutcomeUnknown     consent was sent and no answer arrived; call grant() or decline() again
     ├── Unauthorised       the token was refused; get another one
     ├── Forbidden          the token lacks the scope, or the origin is not allowed
-    ├── UnknownCode        nobody's withdrawal code; nothing was erased
+    ├── UnknownCode        no dialog has this withdrawal code; nothing was erased
     └── Refused            any other refusal; `code` tells which
 
-Every one has a stable `code` and a sentence that says what to do next. None carries message text. An argument that
-breaks the wire's schema is a mistake in the program and raises `wire.BadFrame`, a `ValueError` that names the field.
+Each has a stable `code` and a sentence that says what to do next. None contains message text. An argument that breaks
+the schema is an error in the program and raises `wire.BadFrame`, a `ValueError` that names the field.
 """
 
 # ruff: noqa: N818 - each is named for what happened
@@ -25,7 +25,7 @@ from typing import Any
 
 
 class ConsentfulError(Exception):
-    """Anything that the SDK raises on purpose. `code` is stable; `detail` says what to do next."""
+    """Base of the SDK's exceptions. `code` is stable; `detail` says what to do next."""
 
     code: str = "error"
 
@@ -37,13 +37,13 @@ class ConsentfulError(Exception):
 
 
 class TooLong(ConsentfulError):
-    """The text or the dialog would be over the server's limit. Nothing was sent; say something shorter, or decide."""
+    """The text or the dialog would exceed the server's limit. Nothing was sent; send a shorter text, or decide."""
 
     code = "limit"
 
 
 class Incomplete(ConsentfulError):
-    """Consent was refused and nothing decided; the dialog is still open.
+    """Consent was refused and nothing was decided; the dialog is still open.
 
     `code` is `empty` for a dialog without messages, `notice` for an unknown notice, `purposes` for an unknown purpose.
     """
@@ -52,25 +52,25 @@ class Incomplete(ConsentfulError):
 
 
 class Finished(ConsentfulError):
-    """The dialog is over, and nothing more can be said in it."""
+    """The dialog is over; no message can be added."""
 
     code = "finished"
 
 
 class TimedOut(Finished):
-    """The dialog was idle (`idle`) or open (`duration`) for too long. Nothing was stored; the SDK dropped its copy."""
+    """The dialog was idle (`idle`) or open (`duration`) for too long. Nothing was stored; the copy was discarded."""
 
     code = "idle"
 
 
 class Superseded(Finished):
-    """A newer connection of the same chatbot and customer took this dialog over."""
+    """A newer connection of the same chatbot and customer took over this dialog."""
 
     code = "superseded"
 
 
 class Conflict(Finished):
-    """The dialog id is taken by another dialog or another customer."""
+    """The dialog id belongs to another dialog, customer or credential."""
 
     code = "conflict"
 
@@ -88,7 +88,7 @@ class Unavailable(ConsentfulError):
 
 
 class OutcomeUnknown(ConsentfulError):
-    """Consent was sent, but no answer came. `dialog` still holds everything: call its grant() or decline() again."""
+    """Consent was sent, but no answer arrived. `dialog` still holds everything: call its grant() or decline() again."""
 
     code = "unknown"
 
@@ -105,18 +105,18 @@ class Unauthorised(ConsentfulError):
 
 
 class Forbidden(ConsentfulError):
-    """The token is valid but lacks the scope `dialogs:write`, or the origin is not allowed."""
+    """The token is valid but lacks the scope, or the origin is not allowed."""
 
     code = "forbidden"
 
 
 class UnknownCode(ConsentfulError):
-    """The withdrawal code is nobody's. Nothing was erased."""
+    """No dialog has this withdrawal code. Nothing was erased."""
 
     code = "not_found"
 
 
 class Refused(ConsentfulError):
-    """The server refused for a reason that has no class of its own; `code` is the server's."""
+    """The server refused for a reason without its own class; `code` is the server's."""
 
     code = "refused"

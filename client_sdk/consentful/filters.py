@@ -1,4 +1,4 @@
-"""What can be asked for, and where: the filters of every reader, as a request. Pure."""
+"""The filters of every reader, and the requests they become. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 from . import wire
 
 Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
-"""What a row is: a message; a dialog without its words; or a dialog with `messages` of `role` and `content`."""
+"""A row is a message; a dialog without its messages; or a dialog with `messages` of `role` and `content`."""
 
 
 class DialogFilters(TypedDict, total=False):
-    """All of them must hold. Times have an offset; `until` itself is left out."""
+    """All filters must match. Times have an offset; `until` is exclusive."""
 
     language: str
-    """A range such as `en`, which fits `en-GB` too."""
+    """A range such as `en`, which also matches `en-GB`."""
     customer: str
     """A pseudonym, `cus_…`."""
     dialog_id: str
@@ -28,7 +28,7 @@ class DialogFilters(TypedDict, total=False):
 
 
 class MessageFilters(DialogFilters, total=False):
-    """The same for messages. These two go in a body, because URLs are logged."""
+    """The filters of messages. These two are sent in a body, because URLs are logged."""
 
     q: str
     """Part of the text, in any case."""
@@ -41,23 +41,23 @@ _IN_A_BODY: Final = frozenset(("q", "customer_id"))
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its path, and its parameters in the URL or, for what must not be logged, in a body."""
+    """A request: its path, and its parameters in the URL or, if they must not be logged, in a body."""
 
     path: str
     values: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     in_body: bool = False
 
     def but(self, **values: Any) -> "Asked":
-        """Return the same with other parameters beside; those that are None are left out."""
+        """Return the request with further parameters; those that are None are left out."""
         given = {name: value for name, value in values.items() if value is not None}
         return Asked(self.path, {**self.values, **given}, self.in_body)
 
 
 def messages(filters: Mapping[str, Any]) -> Asked:
-    """Return how messages are asked for.
+    """Return the request for messages.
 
     Raises:
-        TypeError: If there is no such filter.
+        TypeError: If a filter does not exist.
         ValueError: If a time has no offset.
     """
     values = _values(filters, MessageFilters)
@@ -67,21 +67,21 @@ def messages(filters: Mapping[str, Any]) -> Asked:
 
 
 def dialogs(filters: Mapping[str, Any]) -> Asked:
-    """Return how dialogs are asked for.
+    """Return the request for dialogs.
 
     Raises:
-        TypeError: If there is no such filter.
+        TypeError: If a filter does not exist.
         ValueError: If a time has no offset.
     """
     return Asked("v1/dialogs", _values(filters, DialogFilters))
 
 
 def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
-    """Return how everything that fits is asked for as one Arrow stream.
+    """Return the request for everything that matches, as one Arrow stream.
 
     Raises:
-        TypeError: If there is no such filter.
-        ValueError: If a time has no offset, or there is no such shape.
+        TypeError: If a filter does not exist.
+        ValueError: If a time has no offset, or the shape does not exist.
     """
     if shape == "dialogs":
         return dialogs(filters).but(format="arrow")
@@ -94,7 +94,7 @@ def _values(filters: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     known = kind.__annotations__
     for name in filters:
         if name not in known:
-            raise TypeError(f"there is no filter {name!r}; there are: {', '.join(known)}")
+            raise TypeError(f"unknown filter {name!r}; the filters are: {', '.join(known)}")
     return {name: _spelt(name, value) for name, value in filters.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
-"""The reader's way to a service: one question, one whole answer; asked again while the trouble may pass.
+"""The reader's HTTP client: a request gets one complete answer, and is retried while the failure may be temporary.
 
-A stream is handed over as it arrives, in memory that does not grow with it. Only its end tells that it is whole: its
-digest is then compared with the manifest that the service keeps of it.
+A stream is passed on as it arrives, in constant memory. HTTP alone does not tell that it is complete: its digest is
+compared with the manifest that the service keeps.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ _log: Final = logging.getLogger("consentful")
 
 
 class _Problem(msgspec.Struct):
-    """What the service says when it refuses (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     code: str
     detail: str = ""
 
 
 class _Manifest(msgspec.Struct):
-    """What the service says that it sent."""
+    """What the service says it sent."""
 
     complete: bool
     sha256: str | None
@@ -48,12 +48,12 @@ class _Manifest(msgspec.Struct):
 
 
 class Altered(Lost):
-    """The service sent all of a stream, and something else arrived: no part of it can be kept."""
+    """The service sent the whole stream, and different bytes arrived: no part of them can be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpClient:
-    """One service, as one reader reaches it. Nothing stays open between two questions."""
+    """One service, with the credentials and settings of one reader. No connection stays open between two requests."""
 
     url: URL
     token: Token | None = field(repr=False)
@@ -63,19 +63,19 @@ class HttpClient:
     random: Callable[[], float] = field(repr=False)
 
     async def ask(self, asked: Asked, kind: type[T]) -> T:
-        """Return the answer.
+        """Return the decoded answer.
 
         Raises:
-            Unavailable: If no whole answer could be had within `retry_for` seconds.
+            Unavailable: If no complete answer arrived within `retry_for` seconds.
             ConsentfulError: If the service refuses.
         """
         return await self.retry(lambda: self.ask_once(asked, kind))
 
     async def download(self, asked: Asked, on_bytes: Callable[[int], object]) -> bytes:
-        """Return a stream, once it is whole; one that was cut short is asked for anew.
+        """Return a complete stream; one that was cut short is requested again. `on_bytes` gets the size of each chunk.
 
         Raises:
-            Unavailable: If it could not be had whole within `retry_for` seconds.
+            Unavailable: If no complete stream arrived within `retry_for` seconds.
             ConsentfulError: If the service refuses.
         """
 
@@ -90,27 +90,27 @@ class HttpClient:
         return await self.retry(once)
 
     async def retry(self, once: Callable[[], Awaitable[T]]) -> T:
-        """Return what `once` does, called again as long as it raises `Lost`.
+        """Return the result of `once`, which is called again while it raises `Lost`.
 
         Raises:
             Unavailable: If it still does after `retry_for` seconds.
         """
-        patience = Backoff(self.retry_for, self.random)
+        backoff = Backoff(self.retry_for, self.random)
         while True:
             try:
                 return await once()
             except Lost as lost:
-                wait, reason = patience.fail(self.clock.monotonic(), lost.retry_after), lost.reason
+                wait, reason = backoff.fail(self.clock.monotonic(), lost.retry_after), lost.reason
             if wait is None:
                 raise unavailable(reason)
-            _log.debug("reader: %s, asking again in %.2f s", reason, wait)
+            _log.debug("reader: %s, retrying in %.2f s", reason, wait)
             await self.clock.sleep(wait)
 
     async def ask_once(self, asked: Asked, kind: type[T]) -> T:
-        """Return the answer to one request.
+        """Return the decoded answer to one request.
 
         Raises:
-            Lost: If another try may do.
+            Lost: If another try may succeed.
             ConsentfulError: If the service refuses.
         """
         async with self._open(asked) as response:
@@ -119,10 +119,10 @@ class HttpClient:
 
     @asynccontextmanager
     async def stream(self, asked: Asked) -> AsyncGenerator["ExportStream"]:
-        """Lend a stream that has begun to arrive.
+        """Lend a stream whose response has begun.
 
         Raises:
-            Lost: If another try may do.
+            Lost: If another try may succeed.
             ConsentfulError: If the service refuses.
         """
         async with self._open(asked) as response:
@@ -130,13 +130,13 @@ class HttpClient:
 
     @asynccontextmanager
     async def _open(self, asked: Asked) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Lend the answer to one request, of which the body is to be read. A token callback gets a second chance."""
+        """Lend the response to one request, with its body unread. A token callback is called again after a 401."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
             outcome = await self._request(session, asked)
             if isinstance(outcome, Unauthorised) and callable(self.token):
                 outcome = await self._request(session, asked)  # the first token may just have expired
             if not isinstance(outcome, aiohttp.ClientResponse):
-                raise outcome  # not where it was caught: what aiohttp raised holds the request, and that the token
+                raise outcome  # outside of `except`: aiohttp's exception has the request, and so the token
             async with outcome:
                 yield outcome
 
@@ -164,7 +164,7 @@ class HttpClient:
 
 
 class ExportStream:
-    """A stream that has begun to arrive. `rows` tells how many rows the service sent, once `chunks` has ended."""
+    """A stream whose response has begun. When `chunks` has ended, `rows` is the number of rows that were sent."""
 
     def __init__(self, client: HttpClient, response: aiohttp.ClientResponse) -> None:
         self.rows = 0
@@ -172,11 +172,12 @@ class ExportStream:
         self._response = response
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the bytes as they arrive, without content coding. It ends only if that was all, by the manifest.
+        """Yield the bytes as they arrive, without content coding; end only if they are complete according to the
+        manifest.
 
         Raises:
-            Lost: If the stream broke off; what was yielded is the beginning of it.
-            Altered: If what was yielded is not what was sent.
+            Lost: If the stream was cut short; the yielded bytes are its beginning.
+            Altered: If the yielded bytes are not those that the service sent.
             ConsentfulError: If the service refuses to show the manifest.
         """
         digest = hashlib.sha256()
@@ -186,27 +187,27 @@ class ExportStream:
         export_id = self._response.headers.get("Export-Id")
         manifest = await self._client.ask_once(Asked(f"v1/exports/{export_id}"), _Manifest)
         if not manifest.complete:
-            raise Lost("a stream that is not whole")
+            raise Lost("the stream was cut short")
         if manifest.sha256 != digest.hexdigest():
-            raise Altered("what arrived is not what the server sent")
+            raise Altered("the stream's digest differs from its manifest")
         self.rows = manifest.rows or 0
 
 
 def unavailable(reason: str) -> Unavailable:
-    """Return what is raised when nothing whole could be had."""
-    return Unavailable(f"no whole answer could be had ({reason}); try again later")
+    """Return the error for a request that got no complete answer."""
+    return Unavailable(f"no complete answer arrived ({reason}); try again later")
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        reason = type(error).__name__  # its sentence may hold what was said
-    raise Refused(f"the server at this address does not answer as a Consentful service does ({reason})", "answer")
+        reason = type(error).__name__  # its text may quote the answer
+    raise Refused(f"the response is not one of a Consentful service ({reason}); check the url", "answer")
 
 
 async def _parts(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
-    """Yield the body; one that breaks off raises (RFC 9112 §8)."""
+    """Yield the body; raise if it is cut short (RFC 9112 §8)."""
     trouble = None
     try:
         async for part in response.content.iter_chunked(_CHUNK_BYTES):
@@ -214,25 +215,25 @@ async def _parts(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
     except (aiohttp.ClientError, OSError) as error:
         trouble = _trouble(error)
     if trouble is not None:
-        raise trouble  # not where it was caught, as above
+        raise trouble  # outside of `except`, as above
 
 
 def _trouble(error: aiohttp.ClientError | OSError) -> Lost | ConsentfulError:
-    """Return what it means that there is no answer, or not all of it."""
+    """Return the meaning of a response that is missing or cut short."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Refused("the server's certificate is not trusted; pass `ssl`, or mend it", "certificate")
+        return Refused("the server's certificate is not trusted; pass `ssl`, or fix the certificate", "certificate")
     return Lost("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _refusal(status: int, body: bytes, retry_after: float) -> Lost | ConsentfulError:
-    """Return what an answer means that is not 200; the service's own sentence says it best."""
+    """Return the meaning of a status other than 200; the service's own sentence explains it best."""
     meaning = close_codes.of_status(status, retry_after)
     if isinstance(meaning, Lost | Unauthorised):
         return meaning
     try:
         problem = msgspec.json.decode(body, type=_Problem)
     except msgspec.DecodeError:
-        return Refused(f"the server at this address has nothing to read (HTTP {status})", f"http_{status}")
+        return Refused(f"no stored data can be read at this address (HTTP {status})", f"http_{status}")
     if status == 403:
         return Forbidden(problem.detail)
     return Refused(problem.detail, problem.code)

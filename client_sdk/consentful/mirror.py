@@ -1,7 +1,28 @@
-"""A folder of Parquet files that follows what the service keeps, erasures included (GDPR art. 19).
+"""A local copy of the stored messages, as a folder of Parquet files that follows the service, erasures included.
 
-`part-N.parquet` hold the messages in the order of commit, `.consentful.json` where the walk stands. A part takes its
-name when it is whole, and the walk moves on after that: a call that was stopped is done over, under the same name.
+    part-000000.parquet …   the messages in commit order, about 65,000 in each
+    .consentful.json        the next part's number, the cursor of the messages, the cursor of the feed of erasures
+
+One call of `sync` first appends new messages, then removes erased dialogs (GDPR art. 19). Its steps, and what a call
+that was stopped after each leaves:
+
+    write part n           a part that the state does not count; the next call writes it again under the same name
+    save the cursor        part n counts
+    rewrite older parts    some are rewritten; the next call reads the same erasures again, and rewrites the rest
+    save the feed cursor   the next request from this cursor confirms the erasures to the service
+
+A file gets its name when it is complete. Nothing is fsynced: the copy can be made again from the service.
+
+Races, and the line that closes each:
+
+(R1) Two processes sync one folder: the second fails with BlockingIOError, because the first holds a lock on the
+     folder's lock file. The lock ends with its process.
+(R2) Another program reads the folder meanwhile: renaming replaces a part at once, and dataset readers skip the
+     temporary files, whose names begin with a dot.
+(R3) A dialog is erased after its page was read: the erasures are read last, so the same call removes it, or the next
+     one.
+(R4) An answer is lost and the page is requested again: the cursor moves only when a page has arrived, and is saved
+     together with the part's number, so no message is in two parts.
 """
 
 import asyncio
@@ -25,14 +46,14 @@ _PART_ROWS: Final = 65_536
 
 
 class Synced(msgspec.Struct, frozen=True):
-    """What one call changed: messages that came, and messages that went because their dialogs were erased."""
+    """The result of one call: messages added, and messages removed because their dialogs were erased."""
 
     added: int
     erased: int
 
 
 class _State(msgspec.Struct):
-    """Where the walk stands."""
+    """The state between two calls: the filters, the number of the next part, and two cursors."""
 
     filters: dict[str, Any]
     part: int = 0
@@ -41,23 +62,28 @@ class _State(msgspec.Struct):
 
 
 class Mirror:
-    """One folder."""
+    """The local copy in one folder."""
 
     def __init__(self, client: HttpClient, folder: Path, wanted: Mapping[str, Any]) -> None:
         if wanted.get("order", "stored") != "stored":
-            raise ValueError("a copy is kept in the order of commit; leave `order` out")
+            raise ValueError("a copy is always in commit order; leave `order` out")
         self._client = client
         self._folder = folder
         self._asked = filters.messages({**wanted, "order": "stored"})
         tables.needed("pyarrow")
 
     async def sync(self) -> Synced:
-        """Bring the folder up to date. What is erased while this runs is gone with it, or with the next call."""
+        """Bring the folder up to date. A dialog that is erased meanwhile is removed by this call or the next.
+
+        Raises:
+            BlockingIOError: If another process syncs this folder.
+            ValueError: If the folder holds a copy with other filters.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with _locked(self._folder / _LOCK), tables.Progress("messages") as progress:
             state = self._state()
             added = await self._append(state, progress)
-            return Synced(added, await self._remove(state))  # last: a page may hold what was erased after it was read
+            return Synced(added, await self._remove(state))  # (R3) after the messages
 
     def _state(self) -> _State:
         place = self._folder / _STATE
@@ -66,16 +92,16 @@ class Mirror:
             return _State(wanted)
         state = msgspec.json.decode(place.read_bytes(), type=_State)
         if state.filters != wanted:
-            raise ValueError("this folder holds a copy with other filters; sync each into a folder of its own")
+            raise ValueError("this folder holds a copy with other filters; use a separate folder for each")
         return state
 
-    def _keep(self, state: _State) -> None:
+    def _save(self, state: _State) -> None:
         fresh = self._folder / f"{_STATE}.new"
         fresh.write_bytes(msgspec.json.encode(state))
         fresh.replace(self._folder / _STATE)
 
     async def _append(self, state: _State, progress: tables.Progress) -> int:
-        """Write what is new, a part at a time; return how many messages that is."""
+        """Write new messages, one part at a time; return how many."""
         pages = Pages(self._client, self._asked, KeptMessage, state.messages)
         added = 0
         is_over = False
@@ -88,18 +114,18 @@ class Mirror:
                     break
                 rows += page
                 progress.add(len(page))
-            if rows or not state.part:  # an empty copy can be read too
+            if rows or not state.part:  # an empty copy has one empty part, so that it can be read
                 await asyncio.to_thread(_write, tables.of(rows), self._folder / f"part-{state.part:06}.parquet")
                 state.part += 1
             state.messages = pages.cursor
-            self._keep(state)
+            self._save(state)  # (R4) with the part's number
             added += len(rows)
         return added
 
     async def _remove(self, state: _State) -> int:
-        """Take out what was erased; return how many messages that was.
+        """Remove the messages of erased dialogs; return how many.
 
-        To ask from a place on says that everything before it has gone, so that is asked once more at the end.
+        Asking from a cursor confirms all erasures before it, so the last cursor is asked from once more.
         """
         erased = 0
         while True:
@@ -110,13 +136,13 @@ class Mirror:
             for part in sorted(self._folder.glob("part-*.parquet")) if gone else ():
                 erased += await asyncio.to_thread(_without, part, gone)
             state.erasures = pages.cursor
-            self._keep(state)
+            self._save(state)
             if not found and pages.cursor == before:
                 return erased
 
 
 def _without(part: Path, dialogs: set[str]) -> int:
-    """Take the rows of these dialogs out of a part; return how many there were."""
+    """Remove the rows of these dialogs from a part; return how many."""
     pq, pc = tables.needed("pyarrow.parquet"), tables.needed("pyarrow.compute")
     pa = tables.needed("pyarrow")
     values = pa.array(sorted(dialogs), pa.string())
@@ -129,7 +155,7 @@ def _without(part: Path, dialogs: set[str]) -> int:
 
 
 def _write(table: Any, part: Path) -> None:
-    fresh = part.with_name(f".{part.name}.new")  # whoever reads the folder passes over it
+    fresh = part.with_name(f".{part.name}.new")  # (R2)
     tables.needed("pyarrow.parquet").write_table(table, fresh, compression="zstd")
     fresh.replace(part)
 
@@ -137,5 +163,5 @@ def _write(table: Any, part: Path) -> None:
 @contextmanager
 def _locked(place: Path) -> Generator[None]:
     with place.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # (R1)
         yield

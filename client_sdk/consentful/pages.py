@@ -1,4 +1,4 @@
-"""One walk over a list of the service, a page at a time."""
+"""A walk over a list of the service, one page at a time."""
 
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,7 +19,7 @@ class _Page(msgspec.Struct, Generic[T]):
 
 
 class Pages(Generic[T]):
-    """Pages of rows. `cursor` is where the walk stands: the next page begins there, today or in a year."""
+    """Pages of rows. `cursor` is the place of the walk; it stays valid, so a later program can continue there."""
 
     def __init__(self, client: HttpClient, asked: Asked, row: type[T], cursor: str | None = None) -> None:
         self.cursor = cursor
@@ -29,10 +29,10 @@ class Pages(Generic[T]):
         self._is_over = False
 
     async def take(self) -> list[T] | None:
-        """Return the next page; None at the end. A page may be empty before it.
+        """Return the next page; None at the end. Pages before the end may be empty.
 
         Raises:
-            ConsentfulError: If it cannot be had; the walk stands where it stood.
+            ConsentfulError: If the page could not be read; the walk stays where it was.
         """
         if self._is_over:
             return None

@@ -1,4 +1,4 @@
-"""The data scientist's door: what customers agreed to keep, as rows, as tables, and as a copy that stays up to date."""
+"""The reader for data scientists: stored messages and dialogs as rows, as tables, and as a local copy."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,16 +19,16 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads from one service. `token` is an API key with scope `data:read`, or a callback that gives one.
+    """Reads stored data from one service. `token` is an API key with scope `data:read`, or a callback that returns one.
 
-    Passing trouble is waited out for `retry_for` seconds, and a walk goes on where it stood. Nothing stays open
+    Temporary failures are retried for `retry_for` seconds, and a walk continues where it was. No connection stays open
     between two calls, so there is nothing to close.
 
-    Every method raises, as it begins to read:
-        Unavailable: If no whole answer could be had within `retry_for` seconds.
+    Every method raises, when it begins to read:
+        Unavailable: If no complete answer arrived within `retry_for` seconds.
         Unauthorised, Forbidden: If the token is refused, or lacks a scope.
         Refused: If a filter is malformed; it is named.
-        TypeError, ValueError: If there is no such filter, or a time has no offset.
+        TypeError, ValueError: If a filter does not exist, or a time has no offset.
     """
 
     def __init__(
@@ -54,25 +54,25 @@ class Reader:
         return f"Reader({str(self._client.url)!r})"
 
     def messages(self, **filters: Unpack[MessageFilters]) -> AsyncIterator[KeptMessage]:
-        """Iterate over messages, newest first, or by commit with `order="stored"`; see `MessageFilters`."""
+        """Iterate over messages, newest first, or in commit order with `order="stored"`; see `MessageFilters`."""
         return _rows(self.message_pages(**filters))
 
     def dialogs(self, **filters: Unpack[DialogFilters]) -> AsyncIterator[KeptDialog]:
-        """Iterate over dialogs, without their words; see `DialogFilters`."""
+        """Iterate over dialogs, without their messages; see `DialogFilters`."""
         return _rows(self.dialog_pages(**filters))
 
     def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
-        """Return the same as pages, whose cursor can be kept."""
+        """Return the messages as pages, whose cursor can be kept."""
         return Pages(self._client, asking.messages(filters), KeptMessage)
 
     def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
-        """Return the same as pages, whose cursor can be kept."""
+        """Return the dialogs as pages, whose cursor can be kept."""
         return Pages(self._client, asking.dialogs(filters), KeptDialog)
 
     async def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `pyarrow.Table`; `docs/exports.md` lists its columns.
+        """Return everything that matches as a `pyarrow.Table`; `docs/exports.md` lists its columns.
 
-        It is whole, by the service's own manifest; a stream that was cut short is asked for anew.
+        It is complete according to the service's manifest; a stream that was cut short is requested again.
         """
         asked = asking.table(shape, filters)
         tables.needed("pyarrow")
@@ -80,29 +80,29 @@ class Reader:
             return tables.read(await self._client.download(asked, progress.add))
 
     async def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `pandas.DataFrame`; role, language and bot are categories."""
+        """Return everything that matches as a `pandas.DataFrame`; role, language and bot are categories."""
         tables.needed("pandas")
         return (await self.to_arrow(shape, **filters)).to_pandas()
 
     async def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `polars.DataFrame`; role, language and bot are categories."""
+        """Return everything that matches as a `polars.DataFrame`; role, language and bot are categories."""
         polars = tables.needed("polars")
         return polars.from_arrow(await self.to_arrow(shape, **filters))
 
     async def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a Hugging Face `datasets.Dataset`; `shape="chat"` is what TRL trains on."""
+        """Return everything that matches as a Hugging Face `datasets.Dataset`; TRL trains on `shape="chat"`."""
         tables.needed("datasets")
         return tables.to_dataset(await self.to_arrow(shape, **filters))
 
     async def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
-        """Bring a folder of Parquet files up to date: what is new is there, and what was erased is gone.
+        """Bring a folder of Parquet files up to date: new messages are added, and erased dialogs are removed.
 
-        The first call reads everything, a later one what has changed since. It may be stopped at any point: the next
-        call goes on. A folder belongs to one service and one set of filters.
+        The first call reads everything, later calls only changes. A call may be stopped at any point; the next one
+        continues. A folder belongs to one service and one set of filters.
 
         Raises:
-            ValueError: If the folder holds a copy of something else.
-            BlockingIOError: If another process is at it.
+            ValueError: If the folder holds a copy with other filters.
+            BlockingIOError: If another process syncs this folder.
         """
         return await Mirror(self._client, Path(path), filters).sync()
 

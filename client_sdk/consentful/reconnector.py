@@ -1,4 +1,35 @@
-"""Keeps a dialog at a server: connects, replays, listens, and starts over on another socket when one is lost."""
+"""Keeps a dialog at a server: connects, replays, receives, and starts again on another socket when one is lost.
+
+    IDLE ──start──► KEPT ──answer, final error, stop──► ENDING ──the task is done──► ENDED ──start──► KEPT
+                    │  ▲
+                    └──┘ Lost: wait (`backoff`), then a new socket; no server within `reconnect_for`: ENDED
+
+    IDLE      `_task` is None
+    KEPT      `_task` runs `_keep`: one socket after the other, each with a reader task and a writer task
+    ENDING    `_is_ending`; the socket is being closed
+    ENDED     `_task` is done; `failure` is the reason, None after an answer or `stop`
+
+Who may touch what: everything runs on one event loop. The reader and the writer change the transcript and the events;
+the callers of `Dialog` add to the transcript, set `_unsent` and wait for `_progress` or `_answer`. Between two awaits a
+method runs alone.
+
+Races, and the line that closes each:
+
+(R1) A dialog is decided while the task of an earlier decision is ENDING: `start` waits until that task is done and
+     `_on_end` has run, before it creates the next one.
+(R2) A message is added while the writer sends another one: the writer clears `_unsent` before it drains the transcript,
+     so the next `wait` returns at once.
+(R3) The server sends an error frame and closes, while the writer fails on the same socket: the writer ends quietly, and
+     the reader, which sees the frames before the close, has the reason.
+(R4) `ask` is cancelled after the consent was sent: the socket is closed, so that no later answer is mistaken for one to
+     another consent. The transcript stays in doubt.
+(R5) `ask` is cancelled before the consent was sent: the consent is withdrawn from the transcript, and nothing has
+     changed.
+(R6) The task ends while callers wait: `_on_end` fails the answer and sets `_progress`; a waiting caller then calls
+     `check`, which raises the failure.
+(R7) A socket is lost and replaced: both tasks of the old one have ended before the next one opens, so no frame of the
+     old one is taken for one of the new.
+"""
 
 import asyncio
 import logging
@@ -19,7 +50,7 @@ from .transcript import Transcript
 CONNECT_WITHIN_S: Final = 10.0
 """How long one try may take, from the first packet to `opened`."""
 AT_LEAST_S: Final = 1.0
-"""How long one try may take at least, when patience is almost at its end."""
+"""How long one try may take at least, when the time to give up is near."""
 
 Answer: TypeAlias = wire.Stored | wire.Discarded
 
@@ -31,20 +62,20 @@ _UNDECIDABLE: Final = frozenset(("empty", "notice", "purposes"))
 class Reconnector:
     """Owns the sockets of one dialog, one after the other, in a task that ends with the answer or a failure.
 
-    `opened` is what the latest server said to the dialog; `failure` is why the task ended by itself without an answer.
+    `opened` is the latest server's answer to `open`. `failure` is the reason why the task ended without an answer.
     """
 
     def __init__(
-        self, transcript: Transcript, endpoint: Endpoint, patience: Callable[[], Backoff], clock: Clock
+        self, transcript: Transcript, endpoint: Endpoint, new_backoff: Callable[[], Backoff], clock: Clock
     ) -> None:
         self.opened: wire.Opened | None = None
         self.codec = wire.CODECS[wire.JSON]
         self.failure: BaseException | None = None
         self._transcript = transcript
         self._endpoint = endpoint
-        self._patience = patience
+        self._new_backoff = new_backoff
         self._clock = clock
-        self._backoff = patience()
+        self._backoff = new_backoff()
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
         self._answer: asyncio.Future[Answer] | None = None
@@ -57,82 +88,83 @@ class Reconnector:
 
     @property
     def is_final(self) -> bool:
-        """Whether a server said that the dialog is over."""
+        """Whether a server declared the dialog over."""
         return isinstance(self.failure, Finished)
 
     async def start(self) -> None:
-        """From here on the dialog is kept at a server, for as long as that is possible."""
+        """Start keeping the dialog at a server, unless it is being kept already."""
         if self._is_ending or (self._task is not None and self._task.done()):
-            await self.ended()  # and `_on_end` has run
+            await self.ended()  # (R1) `_on_end` has run then: callbacks run in the order in which they were added
         if self._task is None or self._task.done():
             self._is_ending = False
             self.failure = None
-            self._backoff = self._patience()
+            self._backoff = self._new_backoff()
             self._task = asyncio.create_task(self._keep(), name=f"consentful {self.name}")
             self._task.add_done_callback(self._on_end)
 
     def stop(self) -> None:
-        """Let go of the socket, if there still is one. What the transcript holds is not touched."""
+        """Close the socket, if there is one. The transcript stays as it is."""
         if self._task is not None and not self._is_ending:
             self._is_ending = True
             self._task.cancel()
 
     async def ended(self) -> None:
-        """Return once the socket is closed."""
+        """Return when the socket is closed."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
     def check(self) -> None:
-        """See that the dialog is still kept at a server, or on its way to one.
+        """Check that the dialog is kept at a server, or is being reconnected.
 
         Raises:
-            ConsentfulError: Why it is not.
+            ConsentfulError: The reason why it is not.
         """
         if self._is_ending:
-            raise self.failure.with_traceback(None) if self.failure else Finished(_LEFT)  # a traceback may hold words
+            # Without its traceback, whose frames may hold message text.
+            raise self.failure.with_traceback(None) if self.failure else Finished(_LEFT)
 
     async def until_opened(self) -> wire.Opened:
-        """Return what the server says to the dialog, once one is reached.
+        """Return the server's answer to `open`, once a server was reached.
 
         Raises:
-            ConsentfulError: If none is reached, or one refuses.
+            ConsentfulError: If none could be reached, or one refused.
         """
         while self.opened is None:
             await self._until_progress()
         return self.opened
 
     async def until_room(self) -> None:
-        """Return once little enough is unacked.
+        """Return when the number and size of unacknowledged messages are below the window.
 
         Raises:
-            ConsentfulError: If the dialog came to its end.
+            ConsentfulError: If the dialog ended.
         """
         while not self._transcript.has_room:
             await self._until_progress()
 
     def send(self) -> None:
-        """There is something new in the transcript."""
+        """Send what was added to the transcript."""
         self._unsent.set()
 
     async def ask(self, consent: wire.Consent) -> Answer:
-        """Return the server's answer, however many sockets it takes.
+        """Send the consent and return the server's answer, with as many sockets as it takes.
 
-        If this is cancelled after the question went out, nobody listens for the answer any more: the socket is let go.
+        If it is cancelled after the consent was sent, the socket is closed (R4).
 
         Raises:
-            Incomplete: If nothing is decided and the dialog goes on.
+            Incomplete: If nothing was decided, and the dialog is still open.
             Unavailable: If no server could be reached, or none could store.
-            ConsentfulError: If the dialog came to its end.
+            ConsentfulError: If the dialog ended.
         """
-        patience = self._patience()
+        backoff = self._new_backoff()
         while True:
             try:
                 return await self._ask_once(consent)
             except StorageFailed as failed:
-                wait = patience.fail(self._clock.monotonic())
+                wait = backoff.fail(self._clock.monotonic())
                 if wait is None:
                     raise Unavailable("the server cannot store at the moment; try again later") from failed
-                _log.debug("dialog %s: could not be stored, asking again in %.2f s", self.name, wait)
+                _log.debug("dialog %s: not stored, asking again in %.2f s", self.name, wait)
                 await self._clock.sleep(wait)
 
     async def _ask_once(self, consent: wire.Consent) -> Answer:
@@ -144,25 +176,25 @@ class Reconnector:
             return await answer
         except asyncio.CancelledError:
             if self._transcript.is_unanswered:
-                self.stop()
+                self.stop()  # (R4)
             raise
         finally:
             self._answer = None
-            self._transcript.consent = None
+            self._transcript.consent = None  # (R5)
 
     async def _until_progress(self) -> None:
-        self.check()
+        self.check()  # (R6)
         self._progress.clear()
         await self._progress.wait()
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
-        """Tell everybody who waits that there is nothing more to wait for."""
+        """Wake all callers that wait: no answer and no progress will come from this task."""
         self._is_ending = True
         self.failure = None if task.cancelled() else task.exception()
         if self.is_final and not self._transcript.in_doubt:
             self._transcript.forget()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(self.failure or Finished(_LEFT))
+            self._answer.set_exception(self.failure or Finished(_LEFT))  # (R6)
         self._progress.set()
 
     async def _keep(self) -> None:
@@ -182,7 +214,7 @@ class Reconnector:
         await self._clock.sleep(wait)
 
     async def _carry(self, session: aiohttp.ClientSession) -> None:
-        """Carry the dialog on one socket; return when it is decided."""
+        """Keep the dialog on one socket until it is decided."""
         connection = await self._open(session)
         try:
             await _together(self._read(connection), self._write(connection))
@@ -209,23 +241,23 @@ class Reconnector:
         return connection
 
     async def _write(self, connection: Connection) -> None:
-        """Send what is unsent, now and whenever there is more."""
+        """Send what is unsent, now and whenever more is added."""
         try:
             while not self._is_ending:
-                self._unsent.clear()
+                self._unsent.clear()  # (R2)
                 while (frame := self._transcript.next()) is not None:
                     await connection.send(frame)
                 await self._unsent.wait()
         except Lost:
-            return  # the reader learns why: what came in before may tell
+            return  # (R3)
 
     async def _read(self, connection: Connection) -> None:
-        """Listen until the answer is there."""
-        while not self._hear(await connection.receive()):
+        """Receive frames until the answer arrives."""
+        while not self._handle(await connection.receive()):
             pass
 
-    def _hear(self, frame: wire.FromServer) -> bool:
-        """Take in one frame; return whether it was the answer."""
+    def _handle(self, frame: wire.FromServer) -> bool:
+        """Handle one frame; return whether it was the answer."""
         if isinstance(frame, wire.Ack):
             self._transcript.ack(frame.seq)
             _log.debug("dialog %s: acked up to %d", self.name, frame.seq)
@@ -247,7 +279,7 @@ class Reconnector:
     def _on_answer(self, frame: Answer) -> None:
         consent = self._transcript.consent
         if consent is None or consent.granted is not isinstance(frame, wire.Stored):
-            raise Lost("an answer to another question")
+            raise Lost("an answer to another consent")
         _log.debug("dialog %s: %s, %d messages", self.name, type(frame).__name__.lower(), frame.messages)
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(frame)
@@ -255,11 +287,11 @@ class Reconnector:
         self._unsent.set()
 
     def _on_error(self, error: wire.Error) -> None:
-        """Mend what can be mended on this socket.
+        """Repair what can be repaired on this socket.
 
         Raises:
-            Lost: If another socket may do.
-            ConsentfulError: If the dialog cannot go on.
+            Lost: If another socket may succeed.
+            ConsentfulError: If the dialog cannot continue.
         """
         _log.debug("dialog %s: error %s, expected %s", self.name, error.code, error.expected)
         if error.code == "gap" and error.expected is not None:
@@ -276,21 +308,21 @@ class Reconnector:
             raise end
 
     def _on_refusal(self, refusal: StorageFailed | Incomplete) -> None:
-        """Nothing is decided, and the dialog goes on."""
+        """Pass the refusal on; nothing was decided, and the dialog is still open."""
         self._transcript.refuse()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(refusal)
 
 
 async def _together(reader: Coroutine[Any, Any, None], writer: Coroutine[Any, Any, None]) -> None:
-    """Run both until they are done or one fails; if both fail, the reader knows more. Then neither runs."""
+    """Run both until they are done or one fails; if both fail, raise the reader's error. Neither runs afterwards."""
     tasks = [asyncio.create_task(reader), asyncio.create_task(writer)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in tasks:
             if task in done:
-                task.result()
+                task.result()  # (R3) the reader's comes first
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)  # (R7)

@@ -1,4 +1,4 @@
-"""What a data scientist reads: messages and dialogs that customers agreed to keep. Newer fields are passed over."""
+"""Rows of stored data, as the service sends them."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from . import wire
 
 
 class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message. Times are UTC; `customer` is a pseudonym; `customer_id` is there with scope `data:identify` only."""
+    """One message. Times are UTC; `customer` is a pseudonym; `customer_id` is only there with scope `data:identify`."""
 
     dialog_id: str
     seq: int
@@ -22,12 +22,12 @@ class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     received_at: datetime
     stored_at: datetime
 
-    def __repr__(self) -> str:  # words are contraband
+    def __repr__(self) -> str:  # no message text in logs
         return f"KeptMessage({self.dialog_id!r}, seq={self.seq})"
 
 
 class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which wording the customer agreed to; the hash finds it again."""
+    """The notice that the customer agreed to; the hash identifies its text."""
 
     id: str
     language: str
@@ -35,7 +35,7 @@ class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """One dialog without its words; `messages` is how many it has, `purposes` what the customer agreed to."""
+    """One dialog without its messages; `messages` is their number, `purposes` what the customer agreed to."""
 
     dialog_id: str
     customer: str
@@ -56,7 +56,7 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """One dialog that was erased: copies of it must go."""
+    """One erased dialog: delete your copies of it."""
 
     dialog_id: str
     erased_at: datetime

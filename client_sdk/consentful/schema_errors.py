@@ -1,6 +1,6 @@
-"""What msgspec complains of, in sentences that name no sent value: paths and types are ours, the rest is not. Pure.
+"""msgspec's validation errors as sentences that quote no value: only declared paths and types are repeated. Pure.
 
-The live dialog's frames and the parameters of REST are explained from this one table.
+Both the frames of live dialogs and the parameters of REST are explained by these tables.
 """
 
 from typing import Final
@@ -17,22 +17,22 @@ _FORMS: Final = {
     "customer": "a pseudonym: cus_ and 26 letters or digits",
     "after": "the last row that arrived: seq@dialog_id, or a dialog's id alone",
 }
-"""What a field's pattern stands for."""
+"""What a field's pattern means."""
 
 _SHOWN: Final = ("Expected", "Object missing required field", "Number out of range")
-"""How complaints begin that quote only what we declared ourselves."""
+"""Beginnings of messages that quote only declared names and numbers."""
 
 _TIME: Final = "a time as in RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"
 
 
 def explained(error: msgspec.ValidationError, field: str) -> str | None:
-    """Return what was expected of the field, or None where msgspec's complaint tells nothing that may be repeated."""
-    said = str(error).partition(" - at `")[0]
-    if said.startswith("Invalid enum value"):
+    """Return what the field expects; None if msgspec's message quotes a value."""
+    complaint = str(error).partition(" - at `")[0]
+    if complaint.startswith("Invalid enum value"):
         return "not one of the documented values"
-    if "matching regex" in said:
+    if "matching regex" in complaint:
         form = _FORMS.get(field)
         return form and f"Expected {form}"
-    if said.startswith("Invalid RFC3339"):
+    if complaint.startswith("Invalid RFC3339"):
         return f"Expected {_TIME}"
-    return said if said.startswith(_SHOWN) else None
+    return complaint if complaint.startswith(_SHOWN) else None

@@ -1,6 +1,12 @@
-"""The same for blocking code: `with consentful.sync.open_dialog(...) as dialog: dialog.say(...)`.
+"""The SDK for blocking code: `with consentful.sync.open_dialog(...) as dialog: dialog.say(...)`.
 
-One event loop, in a daemon thread, carries every blocking dialog and reader of the process; any thread may use one.
+One event loop in a daemon thread serves all blocking dialogs and readers of the process. Any thread may use them.
+
+(R1) Two threads need the loop for the first time: the lock lets one create it.
+(R2) The caller is interrupted, by Ctrl-C for example: the coroutine is cancelled in the loop, as if it had been
+     awaited.
+(R3) The process forks: the child has the loop's memory, but not its thread. It gets a new `_Thread`, and the parent's
+     loop is not stopped when the child exits.
 """
 
 import asyncio
@@ -29,9 +35,9 @@ T = TypeVar("T")
 
 
 class Dialog:
-    """A `consentful.Dialog` whose methods block. They promise and raise the same.
+    """A `consentful.Dialog` whose methods block, with the same promises and errors.
 
-    A grant that is interrupted (`KeyboardInterrupt`) counts as cancelled.
+    A `grant` that is interrupted (`KeyboardInterrupt`) counts as cancelled.
     """
 
     def __init__(self, dialog: asynchronous.Dialog) -> None:
@@ -61,11 +67,11 @@ class Dialog:
     def grant(
         self, purposes: Sequence[str] | None = None, notice: str | None = None, given_by: wire.GivenBy = "self"
     ) -> wire.Stored:
-        """The customer agrees; see `consentful.Dialog.grant`."""
+        """The customer consents; see `consentful.Dialog.grant`."""
         return _run(self, self._dialog.grant(purposes, notice, given_by))
 
     def decline(self) -> wire.Discarded:
-        """The customer does not agree; see `consentful.Dialog.decline`."""
+        """The customer does not consent; see `consentful.Dialog.decline`."""
         return _run(self, self._dialog.decline())
 
 
@@ -100,12 +106,12 @@ open_dialog = _blocking(asynchronous.open_dialog)
 
 
 def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
-    """A customer takes the consent back; see `consentful.withdraw`."""
+    """The customer withdraws the consent; see `consentful.withdraw`."""
     return _thread.run(withdrawal.withdraw(url, code, ssl=ssl))
 
 
 class Reader:
-    """A `consentful.Reader` whose methods block, with plain iterators. They promise and raise the same."""
+    """A `consentful.Reader` whose methods block, with plain iterators and the same promises and errors."""
 
     def __init__(
         self, url: str, token: Token | None = None, *, ssl: TLS | None = None, retry_for: float = 120.0
@@ -120,23 +126,23 @@ class Reader:
         return _rows(self._reader.message_pages(**filters))
 
     def dialogs(self, **filters: Unpack[DialogFilters]) -> Iterator[KeptDialog]:
-        """Iterate over dialogs, without their words; see `consentful.Reader.dialogs`."""
+        """Iterate over dialogs, without their messages; see `consentful.Reader.dialogs`."""
         return _rows(self._reader.dialog_pages(**filters))
 
     def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `pyarrow.Table`; see `consentful.Reader.to_arrow`."""
+        """Return everything that matches as a `pyarrow.Table`; see `consentful.Reader.to_arrow`."""
         return _thread.run(self._reader.to_arrow(shape, **filters))
 
     def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `pandas.DataFrame`; see `consentful.Reader.to_pandas`."""
+        """Return everything that matches as a `pandas.DataFrame`; see `consentful.Reader.to_pandas`."""
         return _thread.run(self._reader.to_pandas(shape, **filters))
 
     def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `polars.DataFrame`; see `consentful.Reader.to_polars`."""
+        """Return everything that matches as a `polars.DataFrame`; see `consentful.Reader.to_polars`."""
         return _thread.run(self._reader.to_polars(shape, **filters))
 
     def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
-        """Return everything that fits as a `datasets.Dataset`; see `consentful.Reader.to_dataset`."""
+        """Return everything that matches as a `datasets.Dataset`; see `consentful.Reader.to_dataset`."""
         return _thread.run(self._reader.to_dataset(shape, **filters))
 
     def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
@@ -157,16 +163,16 @@ class _Thread:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what the work does in the loop. If the caller is interrupted, the work is cancelled."""
+        """Return the coroutine's result; run it in the loop. If the caller is interrupted, cancel it."""
         future = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            future.cancel()  # (R2)
             raise
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
+        with self._lock:  # (R1)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 thread = threading.Thread(target=_serve, args=[self._loop], name="consentful", daemon=True)
@@ -181,16 +187,16 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    if thread.is_alive():  # not in a fork
+    if thread.is_alive():  # (R3) False in a forked child
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
 
 
-def _forget_thread() -> None:
-    """A fork has the memory of the loop, but not its thread."""
+def _replace_thread() -> None:
+    """Start anew in a forked child (R3)."""
     global _thread  # noqa: PLW0603
     _thread = _Thread()
 
 
 _thread = _Thread()
-os.register_at_fork(after_in_child=_forget_thread)
+os.register_at_fork(after_in_child=_replace_thread)

@@ -1,4 +1,4 @@
-"""Tables of what was read. pyarrow, pandas, polars and datasets are loaded when they are asked for, not before."""
+"""Tables of stored data. pyarrow, pandas, polars and datasets are imported only when they are needed."""
 
 import importlib
 import sys
@@ -24,10 +24,10 @@ _COLUMNS: Final = (
 
 
 def needed(name: str) -> Any:
-    """Return a module that the SDK alone does not bring.
+    """Return an optional module.
 
     Raises:
-        ImportError: If it is not installed; it says how to.
+        ImportError: If it is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(name)
@@ -43,7 +43,7 @@ def read(stream: bytes) -> Any:
 
 
 def schema() -> Any:
-    """Return the `pyarrow.Schema` of messages, as the service streams them."""
+    """Return the `pyarrow.Schema` of messages, the same as in the service's exports."""
     pa = needed("pyarrow")
     types = {
         "text": pa.string(),
@@ -61,15 +61,15 @@ def of(messages: Sequence[KeptMessage]) -> Any:
 
 
 def to_dataset(table: Any) -> Any:
-    """Return a Hugging Face `datasets.Dataset`, which knows no dictionaries: labels become plain texts."""
+    """Return a Hugging Face `datasets.Dataset`. It does not support dictionaries, so they become plain strings."""
     pa, datasets = needed("pyarrow"), needed("datasets")
     fields = [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in table.schema]
     plain = pa.schema(fields)
-    return datasets.Dataset(table.cast(plain) if table.num_rows else plain.empty_table())  # it wants a chunk at least
+    return datasets.Dataset(table.cast(plain) if table.num_rows else plain.empty_table())  # it needs at least one chunk
 
 
 class Progress:
-    """A bar in a terminal or a notebook, if tqdm is installed; nothing elsewhere."""
+    """A progress bar in a terminal or a notebook, if tqdm is installed; elsewhere nothing."""
 
     def __init__(self, unit: str, *, scale: bool = False) -> None:
         self._bar: Any = None

@@ -1,7 +1,33 @@
-"""What was said, held until it is decided, and how much of it a server has heard. Pure: no socket, task or clock.
+"""The messages of one dialog, held until it is decided, and what the server has of them. Pure: no socket, task or
+clock.
 
-The transcript outlives every socket. `restart` begins a new one; from then on `next` hands out what that socket has
-yet to carry: every message from the first, then the question of consent, if one is open.
+The transcript outlives every socket. What `next` hands out on a socket, in this order:
+
+    every message from the first       each one once, unless the server reports a gap
+    then the consent, if one is open   once, unless the server misses messages
+
+State of the dialog, on all sockets:
+
+    `_messages`, `count`   what was added; `forget` discards the messages and keeps the count
+    `_acked`               messages that some server has acknowledged; only they make room in the window
+    `_doubt`               a grant was sent, and no answer arrived
+
+State of the present socket, reset by `restart`:
+
+    `_sent`, `_heard`, `_owed`   messages sent; acknowledged; to be acknowledged until the socket is as good as the old
+        one
+    `_gap_at`, `_short_at`       the places at which the server last reported a gap, or too few messages
+    `_asked`                     the consent was sent
+    `_doubt_before`              `_doubt` before this socket's consent was sent
+
+    event                            `_doubt` afterwards
+    a grant is handed to a socket    True: it may arrive even if the socket fails at once
+    this socket refuses it           as before it was sent: an earlier socket's grant may still be stored
+    the socket is lost               unchanged
+    the answer arrives               False
+
+One event loop uses a transcript, and no method awaits, so there are no races; the order of the sockets' events is up to
+`reconnector`.
 """
 
 from datetime import datetime
@@ -16,17 +42,17 @@ WINDOW_BYTES: Final = 256 * 1024
 
 
 class Transcript:
-    """One dialog as the chatbot told it."""
+    """One dialog as the chatbot sent it."""
 
     def __init__(self, opening: wire.Open) -> None:
         self.opening = opening
         self.consent: wire.Consent | None = None
         self.count = 0
-        """How many messages were said; it survives `forget`."""
+        """Number of messages that were added; `forget` does not reset it."""
         self._messages: list[wire.Message] = []
-        self._ends: list[int] = [0]  # bytes of text up to and with each message
+        self._ends: list[int] = [0]  # bytes of text up to and including each message
         self._acked = 0  # on any socket
-        self._sent = 0  # on this socket, like what follows
+        self._sent = 0  # on this socket, as the next five
         self._heard = 0
         self._owed = 0
         self._gap_at: int | None = None
@@ -35,7 +61,7 @@ class Transcript:
         self._doubt = False  # on any socket
         self._doubt_before = False
 
-    def __repr__(self) -> str:  # words are contraband
+    def __repr__(self) -> str:  # no message text in logs
         return f"Transcript(messages={self.count}, acked={self._acked})"
 
     def __len__(self) -> int:
@@ -43,31 +69,31 @@ class Transcript:
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8 that are held."""
+        """Bytes of UTF-8 text that are held."""
         return self._ends[-1]
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be said before more is acked.
+        """Whether another message may be added before more are acknowledged.
 
-        What was acked once does not count again after a reconnect: the chatbot is not to notice one.
+        Messages that were acknowledged once do not count again after a reconnect, so the chatbot does not notice one.
         """
         unacked = len(self._messages) - self._acked
         return unacked < WINDOW_MESSAGES and self.size - self._ends[self._acked] < WINDOW_BYTES
 
     @property
     def is_regained(self) -> bool:
-        """Whether this socket has heard all that was said before it, and no question is open on it."""
+        """Whether this socket has everything that was added before it opened, and no consent is open on it."""
         return self._heard >= self._owed and self.consent is None
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether this socket carried a question that it has not answered."""
+        """Whether consent was sent on this socket and not answered."""
         return self._asked
 
     @property
     def in_doubt(self) -> bool:
-        """Whether a grant went out, on this socket or an earlier one, and nobody knows what became of it."""
+        """Whether a grant was sent, on any socket, whose outcome is unknown."""
         return self._doubt
 
     def compose(
@@ -82,45 +108,45 @@ class Transcript:
         """Return the next message; nothing is held yet.
 
         Raises:
-            TooLong: If it would break a limit.
-            BadFrame: If an argument breaks the wire's schema.
+            TooLong: If it would exceed a limit.
+            BadFrame: If an argument breaks the schema.
         """
-        if len(text) > limits.max_text_bytes:  # spares encoding a novel
-            raise TooLong(f"the text has more than {limits.max_text_bytes} bytes; say it in several messages")
+        if len(text) > limits.max_text_bytes:  # before encoding it: a character has at least one byte
+            raise TooLong(f"text exceeds {limits.max_text_bytes} bytes; split it into several messages")
         message = wire.Message(self.count + 1, text, role, language, sent_at)
         frame_bytes = len(checked(message, codec))
         text_bytes = _utf8_length(text)
         if message.seq > limits.max_messages:
-            raise TooLong(f"the dialog has {limits.max_messages} messages, the most there may be; decide it")
+            raise TooLong(f"the dialog has {limits.max_messages} messages already, the maximum; decide it")
         if text_bytes > limits.max_text_bytes:
-            raise TooLong(f"the text has more than {limits.max_text_bytes} bytes; say it in several messages")
+            raise TooLong(f"text exceeds {limits.max_text_bytes} bytes; split it into several messages")
         if self.size + text_bytes > limits.max_dialog_bytes:
-            raise TooLong(f"the dialog would have more than {limits.max_dialog_bytes} bytes; say less, or decide it")
+            raise TooLong(f"the dialog would exceed {limits.max_dialog_bytes} bytes; send a shorter text, or decide it")
         if frame_bytes > limits.max_frame_bytes:
-            raise TooLong(f"the frame has more than {limits.max_frame_bytes} bytes; say it in several messages")
+            raise TooLong(f"the frame exceeds {limits.max_frame_bytes} bytes; split it into several messages")
         return message
 
     def add(self, message: wire.Message) -> None:
-        """Hold a message that `compose` made."""
+        """Hold a message that `compose` returned."""
         self._messages.append(message)
         self._ends.append(self.size + _utf8_length(message.text))
         self.count += 1
 
     def forget(self) -> None:
-        """Let go of every word."""
+        """Discard all messages."""
         self._messages.clear()
         self._ends = [0]
         self._acked = self._sent = self._heard = self._owed = 0
 
     def restart(self) -> None:
-        """Begin a new socket, which has heard nothing."""
+        """Begin a new socket, whose server has no message yet."""
         self._sent = self._heard = 0
         self._owed = len(self._messages)
         self._gap_at = self._short_at = None
         self._asked = False
 
     def next(self) -> wire.Message | wire.Consent | None:
-        """Return what to send next on this socket, and count it as sent; None if it carried everything."""
+        """Return the next frame for this socket, and count it as sent; None if everything was sent."""
         if self._sent < len(self._messages):
             self._sent += 1
             return self._messages[self._sent - 1]
@@ -128,77 +154,77 @@ class Transcript:
             return None
         self._asked = True
         self._doubt_before = self._doubt
-        self._doubt = self._doubt or self.consent.granted
+        self._doubt = self._doubt or self.consent.granted  # before it is written to the socket
         return self.consent
 
     def ack(self, seq: int) -> None:
-        """The server holds every message up to `seq` in memory."""
+        """Record that the server holds every message up to `seq` in memory."""
         self._heard = max(self._heard, min(seq, len(self._messages)))
         self._acked = max(self._acked, self._heard)
 
     def fill_gap(self, expected: int) -> None:
         """Send again from the message that the server expects.
 
-        Messages that were under way behind the gap each bring the same complaint: one is enough.
+        Messages in transit behind the gap cause the same error once each; only the first one is acted on.
 
         Raises:
-            Lost: If there is no such message.
+            Lost: If no such message exists.
         """
         held = self._checked_count(expected - 1)
         if held != self._gap_at:
             self._gap_at = self._sent = held
 
     def complete(self, held: int) -> None:
-        """The question came too early: send again what follows the `held` messages, then ask again.
+        """Consent was sent too early: send the messages after the `held` first ones again, then consent.
 
         Raises:
-            Lost: If the server has more than was ever said, or got no further since it was last told.
+            Lost: If the server claims more messages than were added, or none more than the last time.
         """
         if held == self._short_at:
-            raise Lost("the server makes no progress")
+            raise Lost("the server makes no progress")  # or this would repeat forever
         self._short_at = self._sent = self._checked_count(held)
         self._take_back()
 
     def ask(self, consent: wire.Consent) -> None:
-        """Open the question, to be sent after the last message."""
+        """Open the consent, to be sent after the last message."""
         self.consent = consent
         self._asked = False
 
     def refuse(self) -> None:
-        """The server answered that nothing is decided: no doubt remains from this socket."""
+        """The server decided nothing: this socket adds no doubt."""
         self.consent = None
         self._take_back()
 
     def settle(self) -> None:
-        """The answer has reached the chatbot: nothing is in doubt, and the words are let go."""
+        """The answer reached the chatbot: nothing is in doubt, and the messages are discarded."""
         self.consent = None
         self._asked = self._doubt = False
         self.forget()
 
     def _take_back(self) -> None:
-        """The question on this socket counts as never asked."""
+        """Count this socket's consent as never sent."""
         if self._asked:
             self._asked = False
             self._doubt = self._doubt_before
 
     def _checked_count(self, held: int) -> int:
         if not 0 <= held <= len(self._messages):
-            raise Lost("the server lost count")
+            raise Lost("the server claims messages that were never sent")
         return held
 
 
 def checked(frame: wire.FromClient, codec: wire.Codec) -> bytes:
-    """Return the frame's bytes, having seen that a server will accept them.
+    """Encode the frame, and check that a server will accept it; return its bytes.
 
     Raises:
-        BadFrame: If they break the wire's schema; it names the field, never the value.
+        BadFrame: If it breaks the schema; the error names the field, never the value.
     """
     data = _encoded(frame, codec)
-    if data is None:  # not raised where it is caught: a UnicodeEncodeError carries the whole text
-        raise wire.BadFrame("$", "text with a lone surrogate, which is not Unicode")
+    if data is None:  # outside of `except`: a UnicodeEncodeError carries the whole text
+        raise wire.BadFrame("$", "text contains a lone surrogate, which is not valid Unicode")
     codec.decode_client(data)
     if isinstance(frame, wire.Message) and frame.sent_at is not None and not wire.is_storable(frame.sent_at):
-        raise wire.BadFrame("$.sent_at", "a time in the years 2 to 9998")
+        raise wire.BadFrame("$.sent_at", "Expected a time in the years 2 to 9998")
     return data
 
 

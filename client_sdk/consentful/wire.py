@@ -1,9 +1,9 @@
-"""Every frame of a live dialog, and the one place where frames become bytes.
+"""All frames of a live dialog, and their encoding.
 
-A connection speaks one of two subprotocols with the same types: `consentful.v1.json` in text
-frames and `consentful.v1.msgpack` in binary frames. The server refuses unknown fields, so nothing
-undeclared is ever kept (GDPR art. 5(1)(c)); clients ignore them, so that a newer server can speak
-to an older client. No `repr` shows words, customers or tokens.
+A connection uses one of two subprotocols with the same types: `consentful.v1.json` in text frames,
+`consentful.v1.msgpack` in binary frames. The server refuses unknown fields, so that nothing undeclared is ever stored
+(GDPR art. 5(1)(c)). Clients ignore them, so that a newer server can talk to an older client. No `repr` shows message
+text, customers or tokens.
 """
 
 import re
@@ -18,12 +18,12 @@ from .schema_errors import explained
 JSON: Final = "consentful.v1.json"
 MSGPACK: Final = "consentful.v1.msgpack"
 BEARER: Final = "bearer."
-"""What a browser offers as a subprotocol, followed by its token, for want of an Authorization header."""
+"""A browser cannot send an Authorization header, so it offers this prefix and its token as a subprotocol."""
 
 Role: TypeAlias = Literal["customer", "bot", "agent"]
 GivenBy: TypeAlias = Literal["self", "representative"]
 
-# `$` alone would let a trailing line feed through; the look-ahead is read alike by Python and by JSON Schema.
+# `$` alone would allow a trailing line feed; the look-ahead means the same in Python and in JSON Schema.
 CustomerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's own name for it")]
 DialogId: TypeAlias = Annotated[
     str,
@@ -46,7 +46,7 @@ MetadataKey: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ClientFrame(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a chatbot says to the server."""
+    """A frame from the chatbot to the server."""
 
 
 class Open(ClientFrame, tag="open", frozen=True):
@@ -63,7 +63,7 @@ class Open(ClientFrame, tag="open", frozen=True):
 
 
 class Message(ClientFrame, tag="message", frozen=True, gc=False):
-    """The chatbot adds one utterance. Acked once it is held in memory."""
+    """The chatbot adds one message. It is acknowledged once the server holds it in memory."""
 
     seq: Seq
     text: Annotated[str, Meta(min_length=1)]
@@ -76,7 +76,7 @@ class Message(ClientFrame, tag="message", frozen=True, gc=False):
 
 
 class Consent(ClientFrame, tag="consent", frozen=True):
-    """The customer's decision: the dialog is durably stored as a whole, or dropped."""
+    """The customer's decision: the whole dialog is stored durably, or discarded."""
 
     granted: bool
     last_seq: Count
@@ -87,14 +87,14 @@ class Consent(ClientFrame, tag="consent", frozen=True):
 
 
 class ServerFrame(msgspec.Struct, tag_field="type", frozen=True, omit_defaults=True):
-    """What the server says to a chatbot."""
+    """A frame from the server to the chatbot."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What GDPR art. 13 asks to be told, in a form for machines; the notice's text tells it to the customer.
+    """The information of GDPR art. 13 in machine-readable form; the notice's text tells it to the customer.
 
-    `jurisdiction` is a country (ISO 3166-1); `special_categories`, whether the notice asks explicitly for data such as
-    health or belief (art. 9).
+    `jurisdiction` is a country (ISO 3166-1). `special_categories` tells whether the notice asks explicitly for data
+    such as health or belief (art. 9).
     """
 
     controller: str
@@ -111,10 +111,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """The exact wording to show when consent is asked (GDPR art. 13).
+    """The exact text to show when asking for consent (GDPR art. 13).
 
-    `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to. An older server
-    sends no `terms`.
+    `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to. Older servers send no
+    `terms`.
     """
 
     id: Label
@@ -126,7 +126,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one dialog may hold and how long it may take; sizes in bytes of UTF-8, times in seconds."""
+    """The limits of one dialog; sizes in bytes of UTF-8, times in seconds."""
 
     max_frame_bytes: int = 256 * 1024
     max_text_bytes: int = 32 * 1024
@@ -137,7 +137,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Opened(ServerFrame, tag="opened", frozen=True):
-    """The dialog is open; the notice is known before the first word."""
+    """The dialog is open. It carries the notice before the first message."""
 
     dialog_id: DialogId
     notice: Notice
@@ -145,13 +145,13 @@ class Opened(ServerFrame, tag="opened", frozen=True):
 
 
 class Ack(ServerFrame, tag="ack", frozen=True, gc=False):
-    """Every message up to `seq` is held in memory. It is not durable."""
+    """The server holds every message up to `seq` in memory. They are not stored yet."""
 
     seq: Count
 
 
 class Stored(ServerFrame, tag="stored", frozen=True):
-    """The dialog is durable. `receipt` is a compact JWS (RFC 7515); `withdrawal_code` takes the consent back."""
+    """The dialog is stored durably. `receipt` is a compact JWS (RFC 7515); `withdrawal_code` withdraws the consent."""
 
     dialog_id: DialogId
     messages: Count
@@ -164,21 +164,21 @@ class Stored(ServerFrame, tag="stored", frozen=True):
 
 
 class Discarded(ServerFrame, tag="discarded", frozen=True):
-    """Nothing of the dialog is kept."""
+    """Nothing of the dialog is stored."""
 
     dialog_id: DialogId
     messages: Count
 
 
 class Closing(ServerFrame, tag="closing", frozen=True):
-    """The server will close this connection in `in_s` seconds, and why."""
+    """The server will close this connection in `in_s` seconds, for this reason."""
 
     reason: Literal["idle", "duration", "draining"]
     in_s: float
 
 
 class Error(ServerFrame, tag="error", frozen=True):
-    """Something was refused. `code` is stable, `detail` says what to do and never carries words."""
+    """A frame was refused. `code` is stable; `detail` says what to do next and never contains message text."""
 
     code: str
     detail: str
@@ -193,12 +193,12 @@ FromServer: TypeAlias = Opened | Ack | Stored | Discarded | Closing | Error
 
 
 def is_storable(moment: datetime) -> bool:
-    """Whether a moment is one in any time zone: the first and the last year that dates know are not."""
+    """Return whether the time exists in every time zone; the first and the last year of `datetime` do not."""
     return MINYEAR < moment.year < MAXYEAR
 
 
 class BadFrame(ValueError):  # noqa: N818 - named for what it is
-    """Bytes that are no frame. Carries where and what was expected, never what was found."""
+    """Bytes that are not a valid frame. Says where and what was expected, never what was found."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -210,7 +210,7 @@ class BadFrame(ValueError):  # noqa: N818 - named for what it is
 
 
 class Codec:
-    """Turns frames into bytes and back, for one subprotocol."""
+    """Encodes and decodes frames for one subprotocol."""
 
     def __init__(self, encoder: type[Any], decoder: type[Any], *, binary: bool) -> None:
         self.binary = binary
@@ -223,15 +223,15 @@ class Codec:
         """Return the client's frame.
 
         Raises:
-            BadFrame: If the bytes are malformed, break the schema or carry an unknown field.
+            BadFrame: If the bytes are malformed, break the schema, or have an unknown field.
         """
         try:
             return self._decode_client(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise _explain(error) from None  # the cause may quote what was sent
+            raise _explain(error) from None  # the cause may quote a value
 
     def decode_server(self, data: bytes | str) -> FromServer | None:
-        """Return the server's frame, or None for a kind that only a newer client knows.
+        """Return the server's frame; None if its type is unknown to this version.
 
         Raises:
             BadFrame: If the bytes are malformed or break the schema.
@@ -265,22 +265,22 @@ _STEP: Final = re.compile(r"\.(?P<field>\w+)|\[\d+\]|\[\.\.\.\]")
 
 
 def _explain(error: Exception) -> BadFrame:
-    """Keep of a decoder's complaint what we declared ourselves: paths and types, no sent value or name."""
-    said = str(error)
+    """Return the decoder's error reduced to declared names: paths and types, no value and no undeclared field name."""
+    complaint = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return BadFrame("$", "not a well-formed document in this subprotocol's encoding")
-    if said.startswith("Object contains unknown field"):
+    if complaint.startswith("Object contains unknown field"):
         return BadFrame("$", "unknown field; send only the documented ones")
-    at = _PATH.search(said)
+    at = _PATH.search(complaint)
     path = "$" + at["path"] if at and _is_ours(at["path"]) else "$"
-    if said.startswith("Invalid value"):
+    if complaint.startswith("Invalid value"):
         return BadFrame(path, "unknown frame type; send open, message or consent")
     field = _LAST_FIELD.search(path)
     return BadFrame(path, explained(error, field[1] if field else "") or "breaks the schema")
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a path consists of declared fields and positions only."""
+    """Return whether the path consists of declared fields and array positions only."""
     steps = list(_STEP.finditer(path))
     return sum(len(step[0]) for step in steps) == len(path) and all(
         step["field"] is None or step["field"] in _FIELDS for step in steps

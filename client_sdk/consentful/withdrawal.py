@@ -1,4 +1,4 @@
-"""A customer takes the consent back: the dialog that the code belongs to is erased (GDPR art. 7(3))."""
+"""The customer withdraws the consent: the dialog with this withdrawal code is erased (GDPR art. 7(3))."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -14,9 +14,9 @@ _WITHIN_S: Final = 30.0
 
 
 class Withdrawn(msgspec.Struct, frozen=True):
-    """What was erased, and when; the same for a code that is used again.
+    """What was erased and when; the same answer if the code is used again.
 
-    `unreadable`: no copy of the dialog's key is left at the server. `pending`: one will be gone in a moment; ask again.
+    `unreadable`: the server's files have no copy of the dialog's key. `pending`: one is left for a moment; ask again.
     """
 
     dialog_id: str
@@ -25,13 +25,15 @@ class Withdrawn(msgspec.Struct, frozen=True):
 
 
 async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
-    """Erase the dialog whose `stored` carried this code; spaces, hyphens and case do not matter. No token is needed.
+    """Erase the dialog with this withdrawal code, which `stored` carried. No token is needed.
+
+    Spaces, hyphens and case do not matter.
 
     Raises:
-        UnknownCode: If it is nobody's code. Nothing was erased.
+        UnknownCode: If no dialog has this code. Nothing was erased.
         Unavailable: If the server cannot be reached, or cannot write now; try again.
         Refused: If it refuses for another reason.
-        ValueError: If the address is none.
+        ValueError: If the URL is invalid.
     """
     target = http_url(url) / "v1" / "withdrawals"
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
@@ -43,15 +45,15 @@ async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
             return _outcome(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), await response.read())
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable(
-            f"the server cannot be reached ({type(error).__name__}); nothing is known, try again"
+            f"the server cannot be reached ({type(error).__name__}); the outcome is unknown, try again"
         ) from None
 
 
 def _outcome(status: int, content_type: str, body: bytes) -> Withdrawn:
-    """Return what the answer says.
+    """Return the outcome that the response states.
 
     Raises:
-        ConsentfulError: If it says no.
+        ConsentfulError: If it states none.
     """
     if status in (200, 202):
         return msgspec.json.decode(body, type=Withdrawn)
@@ -61,7 +63,7 @@ def _outcome(status: int, content_type: str, body: bytes) -> Withdrawn:
 def _refusal(status: int, content_type: str) -> ConsentfulError:
     ours = content_type.startswith("application/problem+json")
     if status in (400, 404) and ours:
-        return UnknownCode("this withdrawal code is not known; look at it again: nothing was erased")
+        return UnknownCode("no dialog has this withdrawal code; check it and try again; nothing was erased")
     if status in (429, 500, 502, 503, 504):
         return Unavailable(f"the server cannot erase at the moment (HTTP {status}); try again")
-    return Refused(f"the server at this address does not take withdrawals (HTTP {status})", f"http_{status}")
+    return Refused(f"the server at this address does not accept withdrawals (HTTP {status})", f"http_{status}")

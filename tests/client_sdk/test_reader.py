@@ -78,7 +78,7 @@ class TestRows:
     @pytest.mark.parametrize(
         ("filters", "error", "match"),
         [
-            ({"colour": "red"}, TypeError, "no filter 'colour'; there are: language"),
+            ({"colour": "red"}, TypeError, "unknown filter 'colour'; the filters are: language"),
             ({"since": datetime(2026, 1, 1)}, ValueError, "since has no offset"),  # noqa: DTZ001
         ],
     )
@@ -234,7 +234,7 @@ class TestTrouble:
         app = web.Application()
         app.router.add_get("/v1/messages", answer)
         async with TestServer(app) as server:
-            with pytest.raises(consentful.Refused, match="does not answer as a Consentful service does") as refused:
+            with pytest.raises(consentful.Refused, match="not one of a Consentful service") as refused:
                 await texts(consentful.Reader(str(server.make_url(""))))
             with pytest.raises(consentful.Refused, match="404"):
                 _ = [it async for it in consentful.Reader(str(server.make_url(""))).dialogs()]
@@ -271,7 +271,7 @@ class TestCopy:
             await keep(served.service, "d-1", ["Hi"])
             reader = consentful.Reader(served.url)
             with monkeypatch.context() as patched:
-                patched.setattr(mirror.Mirror, "_keep", stop)
+                patched.setattr(mirror.Mirror, "_save", stop)
                 with pytest.raises(KeyboardInterrupt):
                     await reader.sync(tmp_path)
             await keep(served.service, "d-2", ["Bye"])
@@ -287,7 +287,7 @@ class TestCopy:
 
             with pytest.raises(ValueError, match="other filters"):
                 await reader.sync(tmp_path, language="de")
-            with pytest.raises(ValueError, match="order of commit"):
+            with pytest.raises(ValueError, match="in commit order"):
                 await reader.sync(tmp_path, order="newest")
             both = await asyncio.gather(
                 *(reader.sync(tmp_path, language="en") for _ in range(2)), return_exceptions=True

@@ -40,7 +40,7 @@ async def test_nothing_that_is_shown_carries_words_customers_or_tokens(
         "dialog d-1: opened, 1 messages to replay",
         "dialog d-1: acked up to 1",
         "dialog d-1: error storage, expected None",
-        "dialog d-1: could not be stored, asking again in 0.12 s",
+        "dialog d-1: not stored, asking again in 0.12 s",
         "dialog d-1: stored, 1 messages",
     ]
     assert repr(dialog) == "Dialog(id='d-1', messages=1)"

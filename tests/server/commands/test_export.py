@@ -282,7 +282,7 @@ class TestExport:
             writer = await served.create_key("dialogs:write", name="writer")
 
             assert await self.export(served, "out.ndjson") == 2
-            assert "does not accept the token" in capsys.readouterr().err
+            assert "the token is invalid or missing" in capsys.readouterr().err
             assert await self.export(served, "out.ndjson", "--token", writer) == 2
             assert "data:read" in capsys.readouterr().err
             assert await self.export(served, "out.ndjson", "--token", reader) == 0
