@@ -14,7 +14,7 @@ from consentful_server.dialogs.registry import DIALOG_BYTES
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, keep, texts
 from live import PATH, Live
-from raw import CLOSE, UPGRADE, exchange, request
+from raw import CLOSE, UPGRADE, exchange, request, upgrade
 
 KEYS = pytest.mark.parametrize("settings", [{"auth": "keys"}])
 MARKER = "contraband-4711"
@@ -322,6 +322,22 @@ class TestHandshake:
     async def test_nothing_but_get_upgrades(self, http: ClientSession, method: str) -> None:
         async with http.request(method, PATH, headers=UPGRADE) as response:
             assert response.status in (404, 405)
+
+
+class TestHeadersOutsideAscii:
+    @pytest.mark.parametrize("name", ["Connection", "Upgrade", "Sec-WebSocket-Version", "Sec-WebSocket-Key"])
+    async def test_in_the_handshake_are_400(self, service: Served, name: str) -> None:
+        fields = "\r\n".join(f"{key}: {value}" for key, value in (UPGRADE | {name: UPGRADE[name] + " ÿ"}).items())
+        host = service.url.removeprefix("http://")
+        head = f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n\r\n".encode("latin-1")
+
+        assert (await exchange(service.url, head)).startswith(b"HTTP/1.1 400 ")
+
+    @pytest.mark.parametrize("value", [b"Zo\xeb", "Zoë".encode(), b"\xff\xfe"])
+    async def test_in_any_other_header_change_nothing(self, service: Served, value: bytes) -> None:
+        head = upgrade(service.url, **{"User-Agent": "VALUE"}).replace(b"VALUE", value)
+
+        assert (await exchange(service.url, head + CLOSE)).startswith(b"HTTP/1.1 101 ")
 
 
 async def handshake(service: Served, *headers: tuple[str, str]) -> bytes:

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from aiohttp import hdrs, web
 from msgspec import Meta
+from multidict import CIMultiDict
 
 from consentful import wire
 
@@ -113,8 +114,9 @@ def _without_offers(request: web.Request, subprotocol: str | None) -> web.Reques
     """Return the request as if only the chosen subprotocol had been offered.
 
     An offer can be a token, and aiohttp logs every offer if the first header names no subprotocol that it knows.
+    Headers outside ASCII are left out: aiohttp cannot encode all of them again, and nothing here reads them.
     """
-    headers = request.headers.copy()
+    headers = CIMultiDict((name, value) for name, value in request.headers.items() if value.isascii())
     headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
     if subprotocol is not None:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = subprotocol
