@@ -11,6 +11,7 @@ from aiohttp import web
 
 from .dialogs.waiting_room import WaitingRoom
 from .documents import asyncapi, openapi
+from .documents.schemas import Auth
 from .edges.http.pipeline import SERVICE, add_routes, answer, protect
 from .edges.http.route import Route
 from .edges.routes import (
@@ -73,8 +74,8 @@ def build_app(service: Service) -> web.Application:
 
 
 @cache
-def _documents(auth: openapi.Auth) -> docs.Documents:
-    rest, live = openapi.describe(ROUTES, auth=auth), asyncapi.describe()
+def _documents(auth: Auth) -> docs.Documents:
+    rest, live = openapi.describe(ROUTES, auth=auth), asyncapi.describe(auth=auth)
     return docs.Documents(msgspec.json.encode(rest), msgspec.json.encode(live))
 
 

@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator
 from consentful import wire
 from consentful_server.documents import asyncapi
 from consentful_server.documents.examples import EXAMPLES
+from consentful_server.documents.schemas import Auth
 from consentful_server.edges.http import faults
 from consentful_server.testing import serve
 from kept import get
@@ -49,9 +50,22 @@ async def test_it_fits_the_schema_that_the_specification_is_published_with(tmp_p
     assert list(validator.iter_errors(DOCUMENT | {"operations": {"x": {"action": "shout"}}}))
 
 
-async def test_it_is_what_the_service_publishes() -> None:
-    async with serve() as service, aiohttp.ClientSession(service.url) as http:
-        assert await get(http, "/asyncapi.json") == msgspec.json.decode(msgspec.json.encode(DOCUMENT))
+@pytest.mark.parametrize("auth", ["none", "keys"])
+async def test_it_is_what_the_service_publishes(auth: Auth) -> None:
+    document = asyncapi.describe(auth=auth)
+    async with serve(auth=auth) as service, aiohttp.ClientSession(service.url) as http:
+        assert await get(http, "/asyncapi.json") == msgspec.json.decode(msgspec.json.encode(document))
+
+
+@pytest.mark.filterwarnings("ignore:Field name:UserWarning")
+def test_a_server_that_asks_for_no_token_says_so() -> None:
+    from asyncapi3.models import AsyncAPI3
+
+    open_door = asyncapi.describe(auth="none")
+
+    AsyncAPI3.model_validate(open_door)
+    assert open_door["components"]["securitySchemes"] == {}
+    assert [server["security"] for server in open_door["servers"].values()] == [[], []]
 
 
 def test_every_frame_is_there_and_no_other() -> None:

@@ -11,7 +11,7 @@ from consentful_server.app import ROUTES
 from consentful_server.auth.access import SCOPES
 from consentful_server.documents import openapi
 from consentful_server.documents.examples import EXAMPLES, refusal_of
-from consentful_server.documents.schemas import plain
+from consentful_server.documents.schemas import Auth, plain
 from consentful_server.edges.http import faults
 from consentful_server.edges.http.problems import PROBLEM, Problem
 from consentful_server.edges.http.route import Route
@@ -41,7 +41,7 @@ def test_it_is_valid_openapi_3_1() -> None:
 
 
 @pytest.mark.parametrize("auth", ["none", "keys"])
-async def test_it_is_what_the_service_publishes(auth: openapi.Auth) -> None:
+async def test_it_is_what_the_service_publishes(auth: Auth) -> None:
     import aiohttp
 
     document = openapi.describe(ROUTES, auth=auth)
@@ -62,7 +62,7 @@ def test_a_server_that_asks_for_no_token_says_so() -> None:
 
 
 @pytest.mark.parametrize(("auth", "token"), [("keys", "API key"), ("oidc", "identity provider")])
-def test_the_kind_of_token_is_told(auth: openapi.Auth, token: str) -> None:
+def test_the_kind_of_token_is_told(auth: Auth, token: str) -> None:
     document = openapi.describe(ROUTES, auth=auth)
 
     assert token in document["components"]["securitySchemes"]["bearer"]["description"]

@@ -14,7 +14,7 @@ from ..edges.http import faults
 from ..edges.websocket import upgrade
 from ..errors import Refusal
 from .examples import EXAMPLES, refusal_of
-from .schemas import Json, Schemas, plain
+from .schemas import Auth, Json, Schemas, plain
 
 FROM_CLIENT: Final[tuple[type[wire.ClientFrame], ...]] = get_args(wire.FromClient)
 FROM_SERVER: Final[tuple[type[wire.ServerFrame], ...]] = get_args(wire.FromServer)
@@ -83,11 +83,23 @@ rejects unknown fields. Clients must ignore them, so that a newer server can tal
 _SUBPROTOCOLS: Final = {wire.JSON: "application/json", wire.MSGPACK: "application/vnd.msgpack"}
 _PATH: Final = "#/channels/live"
 
+_SECURITY_SCHEMES: Final[Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": f"Required scope: `{upgrade.SCOPE}`"},
+    "subprotocol": {
+        "type": "httpApiKey",
+        "in": "header",
+        "name": "Sec-WebSocket-Protocol",
+        "description": f"For browsers: `{wire.BEARER}<token>`, together with a subprotocol",
+    },
+}
 
-def describe() -> Json:
-    """Return the AsyncAPI document."""
+
+def describe(*, auth: Auth = "keys") -> Json:
+    """Return the AsyncAPI document of a server with this authentication; `none` omits the tokens."""
     frames = (*FROM_CLIENT, *FROM_SERVER)
     schemas = Schemas(frames)
+    schemes = {} if auth == "none" else _SECURITY_SCHEMES
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in schemes]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -98,8 +110,8 @@ def describe() -> Json:
         },
         "defaultContentType": _SUBPROTOCOLS[wire.JSON],
         "servers": {
-            "local": _server("127.0.0.1:8080", "ws", "The default of `consentful serve`"),
-            "deployed": _server("{host}", "wss", "A deployment with TLS")
+            "local": _server("127.0.0.1:8080", "ws", "The default of `consentful serve`", security),
+            "deployed": _server("{host}", "wss", "A deployment with TLS", security)
             | {"variables": {"host": {"description": "Your server's name", "default": "dialogs.example.com"}}},
         },
         "channels": {"live": _channel(frames)},
@@ -107,15 +119,7 @@ def describe() -> Json:
         "components": {
             "messages": {_name(frame): _message(frame, schemas) for frame in frames},
             "schemas": schemas.components,
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": f"Required scope: `{upgrade.SCOPE}`"},
-                "subprotocol": {
-                    "type": "httpApiKey",
-                    "in": "header",
-                    "name": "Sec-WebSocket-Protocol",
-                    "description": f"For browsers: `{wire.BEARER}<token>`, together with a subprotocol",
-                },
-            },
+            "securitySchemes": schemes,
         },
         "x-errors": [_bad_frame(), *(_error(kind) for kind in REFUSALS if kind is not errors.BadRequest)],
         "x-close-codes": closes(),
@@ -142,13 +146,8 @@ def _is_replayed(code: int) -> bool:
     return code != faults.CLOSED_DECIDED and isinstance(close_codes.of_close(code, None), close_codes.Lost)
 
 
-def _server(host: str, protocol: str, description: str) -> Json:
-    return {
-        "host": host,
-        "protocol": protocol,
-        "description": description,
-        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "subprotocol")],
-    }
+def _server(host: str, protocol: str, description: str, security: list[Json]) -> Json:
+    return {"host": host, "protocol": protocol, "description": description, "security": security}
 
 
 def _channel(frames: tuple[type[Any], ...]) -> Json:

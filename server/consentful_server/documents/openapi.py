@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from aiohttp import hdrs
@@ -25,10 +25,7 @@ from ..edges.websocket import upgrade
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of
-from .schemas import Json, Schemas, plain
-
-Auth: TypeAlias = Literal["none", "keys", "oidc"]
-"""How the server authenticates callers, as in `--auth`."""
+from .schemas import Auth, Json, Schemas, plain
 
 Problems: TypeAlias = Mapping[int, Mapping[str, tuple[str, Problem]]]
 """By status and code: the meaning, and an example."""

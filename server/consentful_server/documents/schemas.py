@@ -3,13 +3,16 @@
 import inspect
 import re
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 
 from .examples import EXAMPLES
 
 Json: TypeAlias = dict[str, Any]
+
+Auth: TypeAlias = Literal["none", "keys", "oidc"]
+"""How the server authenticates callers, as in `--auth`."""
 
 _FOLDER: Final = "#/components/schemas/"
 _GENERIC: Final = re.compile(r"_$")
