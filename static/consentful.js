@@ -1,5 +1,5 @@
 /**
- * Consentful for JavaScript: a conversation is kept only when the customer says yes.
+ * Consentful for JavaScript: a conversation is stored only if the customer consents.
  *
  *     const dialog = await openDialog("https://chat.example", { customerId: "c-42", language: "EN" });
  *     await dialog.say("Where is my parcel?");
@@ -7,36 +7,51 @@
  *     ask(dialog.notice.text);
  *     const stored = await dialog.grant(); // or: await dialog.decline()
  *
- * Runs in browsers, and wherever `WebSocket` and `fetch` are global (Node 22 and later). What it throws is a
- * `ConsentfulError`, with a stable `code` and a message that says what to do next and never carries words.
+ * Runs in browsers, and wherever `WebSocket` and `fetch` are global (Node 22 and later). It throws `ConsentfulError`s:
+ * each has a stable `code`, and a message that says what to do next and never contains message text.
+ *
+ * Theory of operation. A dialog outlives its sockets: a lost one is replaced, and every message is sent again.
+ *
+ *     connecting ──opened──► open ──lost──► reconnecting ──opened──► open
+ *                              │                 │ no server for `reconnectForMs`
+ *                              │                 └──► unavailable: no timer, no socket, until the next call
+ *                              └──stored, discarded, final close code, close()──► over (`#over` is the reason)
+ *
+ * Everything runs in event callbacks of one thread. Races, and the line that closes each:
+ *
+ * (R1) An event of an old socket arrives after its replacement: `listening` ignores all sockets but `#socket`.
+ * (R2) A token callback resolves after the dialog ended: `#over` is checked again after each await.
+ * (R3) A half-open socket never closes: `#watch` replaces it when a frame is not answered in time.
+ * (R4) Consent was sent and the socket is lost: the outcome is unknown (`#doubt`) until a server answers.
+ * (R5) The customer declines while a grant is in progress: the grant is rejected, and answers to it are ignored.
  *
  * @typedef {{id: string, language: string, text: string, sha256: string, purposes: string[], terms?: object}} Notice
  * @typedef {Record<"max_frame_bytes"|"max_text_bytes"|"max_dialog_bytes"|"max_messages"|"idle_timeout_s"|"max_duration_s",
- *   number>} Limits  bytes of UTF-8, and seconds
+ *   number>} Limits  sizes in bytes of UTF-8, times in seconds
  * @typedef {{dialogId: string, messages: number, storedAt: Date, receipt: string, withdrawalCode: string}} Stored
  * @typedef {{dialogId: string, messages: number}} Discarded
  * @typedef {"connecting"|"open"|"reconnecting"|"unavailable"|"stored"|"discarded"|"left"|"failed"} State
  * @typedef {object} Options
- * @property {string} customerId  the chatbot's own name for the customer
+ * @property {string} customerId  the chatbot's own id of the customer
  * @property {string} [dialogId]  a UUIDv7 is made if absent
  * @property {string} [language]  BCP 47; the default for messages
  * @property {string} [bot]  which chatbot speaks
  * @property {Record<string, string>} [metadata]  at most 4 KiB
- * @property {string | (() => string | Promise<string>)} [token]  a function is called anew for each connection
+ * @property {string | (() => string | Promise<string>)} [token]  a function is called again for each connection
  * @property {number} [reconnectForMs]  how long to look for a server after a loss; 120 s if absent
- * @property {(frame: object, direction: "sent"|"received") => void} [onFrame]  frames carry words: do not log them
+ * @property {(frame: object, direction: "sent"|"received") => void} [onFrame]  frames contain message text: do not log them
  * @property {(state: State, about: {delayMs?: number, error?: Error}) => void} [onState]
- * @property {typeof WebSocket} [WebSocket]  another implementation, or one that is watched
+ * @property {typeof WebSocket} [WebSocket]  another implementation, for tests
  */
 
 const ROLES = ["customer", "bot", "agent"];
 const LANGUAGE = /^[a-z]{1,8}(-[a-z0-9]{1,8}){0,8}$/i;
 const JSON_V1 = "consentful.v1.json";
-/** How many messages may be sent and not yet acked; `say` waits beyond it. */
+/** How many messages may be sent and not yet acknowledged; `say` waits beyond it. */
 export const WINDOW = 64;
-/** A connection that leaves a frame unanswered for so long is dead. */
+/** A connection that leaves a frame unanswered for this long is dead. */
 const ANSWER_WITHIN_MS = 20_000;
-/** A connection that lasted so long was a good one: the next loss counts anew. */
+/** A connection that lasted this long was a good one: its loss starts the backoff anew. */
 const STEADY_MS = 5_000;
 
 export class ConsentfulError extends Error {
@@ -46,30 +61,30 @@ export class ConsentfulError extends Error {
     this.code = code;
   }
 }
-/** The text or the dialog would be over a limit. Nothing was sent; say something shorter, or decide. */
+/** The text or the dialog would exceed a limit. Nothing was sent; send a shorter text, or decide. */
 export class TooLong extends ConsentfulError {}
 /** The dialog cannot be decided like this (empty, an unknown notice or purpose). It is still open. */
 export class Incomplete extends ConsentfulError {}
 /** The dialog is over; open a new one. */
 export class Finished extends ConsentfulError {}
-/** Idle or open for too long: both sides dropped everything. */
+/** Idle or open for too long: both sides discarded everything. */
 export class TimedOut extends Finished {}
-/** A newer connection of the same chatbot and customer took the dialog over. */
+/** A newer connection of the same chatbot and customer took over the dialog. */
 export class Superseded extends Finished {}
-/** The dialog id holds another dialog, or another customer's. */
+/** The dialog id belongs to another dialog, customer or credential. */
 export class Conflict extends Finished {}
 /** The dialog was erased and cannot come back. */
 export class Erased extends Finished {}
 /** No server could be reached for `reconnectForMs`. Nothing was stored; the dialog may be tried again. */
 export class Unavailable extends ConsentfulError {}
-/** Consent was sent, but no answer came. `dialog` still holds everything: decide again. */
+/** Consent was sent, but no answer arrived. `dialog` still holds everything: decide again. */
 export class OutcomeUnknown extends ConsentfulError {
   constructor(detail, dialog) {
     super(detail, "unknown");
-    Object.defineProperty(this, "dialog", { value: dialog }); // not enumerable: loggers walk properties
+    Object.defineProperty(this, "dialog", { value: dialog }); // not enumerable: loggers print enumerable properties
   }
 }
-/** The token was refused. A token callback throws this to stop instead of being asked again. */
+/** The token was refused. A token callback throws this to stop instead of being called again. */
 export class Unauthorised extends ConsentfulError {
   constructor(detail = "the token was refused; get another one") {
     super(detail, "unauthenticated");
@@ -80,7 +95,7 @@ export class Forbidden extends ConsentfulError {}
 /** Any other refusal; `code` tells which. */
 export class Refused extends ConsentfulError {}
 
-/** Close codes that end a dialog for good. The server says why in an `error` frame, or else there is a sentence here. */
+/** Close codes that end a dialog for good. The sentences here serve if no `error` frame came before the close. */
 const ENDINGS = {
   4500: [Refused, "frame"],
   4501: [Unauthorised, "unauthenticated"],
@@ -93,15 +108,15 @@ const ENDINGS = {
   4513: [TimedOut, "duration", "the dialog was open for too long"],
 };
 const PROTOCOL_ENDINGS = [1002, 1003, 1007, 1008, 1009, 1010];
-/** Refusals that answer a frame; any other one is followed by a close code, which decides. */
+/** Error codes that answer a frame. All others are followed by a close code, which decides. */
 const ANSWERS = ["frame", "order", "limit", "empty", "notice", "purposes", "incomplete", "storage", "damaged"];
 
-/** The time to wait before try number `attempt` (0, 1, …), in ms: full jitter, so that a fleet comes back spread out. */
+/** The wait before try number `attempt` (0, 1, …) in ms, with full jitter: not all clients come back at once. */
 export function backoff(attempt, random = Math.random) {
   return random() * Math.min(10_000, 200 * 2 ** attempt);
 }
 
-/** A new UUIDv7 (RFC 9562 §5.7): ids sort by the time they were made. */
+/** Return a new UUIDv7 (RFC 9562 §5.7); ids sort by their time of creation. */
 export function uuid7(now = Date.now()) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let i = 0, rest = now; i < 6; i++, rest = Math.floor(rest / 256)) bytes[5 - i] = rest % 256;
@@ -113,7 +128,7 @@ export function uuid7(now = Date.now()) {
 
 const utf8 = new TextEncoder();
 
-/** Where live dialogs are held, from the server's address (`http…` or `ws…`). */
+/** Return the URL for live dialogs at a server (`http…` or `ws…`). */
 function endpoint(url) {
   const base = new URL(url, globalThis.location?.href);
   base.protocol = base.protocol.replace("http", "ws");
@@ -123,7 +138,7 @@ function endpoint(url) {
 }
 
 /**
- * Open a dialog. When it resolves, the server holds the dialog and `notice` can be shown.
+ * Open a dialog. It resolves once a server holds the dialog and `notice` can be shown.
  *
  * @param {string | URL} url  the server's address
  * @param {Options} options
@@ -136,37 +151,37 @@ export async function openDialog(url, options) {
   return dialog;
 }
 
-/** One conversation with one customer, kept in this object's memory until it is decided. */
+/** One conversation with one customer, held in memory here and at a server until it is decided. */
 export class Dialog {
   /** @type {string} */ id;
-  /** @type {Notice} The wording to show; what `grant` agrees to. */ notice;
-  /** @type {Limits} What this dialog may hold. */ limits;
+  /** @type {Notice} The notice to show; `grant` consents to it. */ notice;
+  /** @type {Limits} The limits of this dialog. */ limits;
 
   #url;
   #options;
   #opening = deferred();
-  #socket = null; // the connection in use; older ones are not listened to
-  #live = false; // whether it said `opened`
+  #socket = null; // the present one; events of older ones are ignored (R1)
+  #live = false; // whether the server sent `opened` on it
   #liveSince = 0;
   #messages = [];
   #bytes = 0;
-  #sent = 0; // on this connection: handed to the socket …
-  #acked = 0; // … and held by the server
+  #sent = 0; // on this connection: written to the socket …
+  #acked = 0; // … and acknowledged by the server
   #rewound = -1;
   #waiting = []; // say() calls beyond the window
-  #consent = null; // the decision that waits for its answer
-  #owed = 0; // messages that a new connection must hear again
-  #doubt = false; // a grant was sent, and it is not known what became of it
+  #consent = null; // the decision that has no answer yet
+  #owed = 0; // messages that a new connection must send again
+  #doubt = false; // a grant was sent, and its outcome is unknown (R4)
   #told = null; // the last `error` of this connection
   #offered = null;
   #attempt = 0;
   #lostAt = null;
   #timer = null;
   #patience = null;
-  #resting = false; // gave up looking for a server, until the next call
-  #over = null; // why nothing more can be done
+  #resting = false; // no server was reached: no timer and no socket until the next call
+  #over = null; // the reason why the dialog is over
 
-  /** Begin to connect; `opened` tells how it went. `openDialog` is the usual door. */
+  /** Begin to connect; `opened` settles with the result. Usually called by `openDialog`. */
   constructor(url, options) {
     this.#url = endpoint(url);
     this.#options = { reconnectForMs: 120_000, WebSocket: globalThis.WebSocket, ...options };
@@ -174,23 +189,23 @@ export class Dialog {
     this.#connect();
   }
 
-  /** Settles when the server first holds the dialog, or will not. */
+  /** Settles when a server first holds the dialog, or refuses it. */
   get opened() {
     return this.#opening.promise;
   }
 
-  /** How many messages were said, and how many of them the server holds in memory. None is durable. */
+  /** Messages that were added, and messages that the server holds in memory. None is stored yet. */
   get progress() {
     return { said: this.#messages.length, held: this.#acked };
   }
 
   /**
-   * Add one message. When it resolves, the message is on its way; it waits while more than `WINDOW` are unacked.
+   * Add one message, and send it. It resolves at once, or when at most `WINDOW` messages are not acknowledged.
    *
    * @param {string} text  1 byte to `limits.max_text_bytes` of UTF-8
    * @param {{role?: "customer"|"bot"|"agent", language?: string, sentAt?: Date | string}} [about]
-   * @throws {TooLong | Refused}  nothing was sent, the dialog goes on
-   * @throws {ConsentfulError}  whatever ended the dialog
+   * @throws {TooLong | Refused}  nothing was sent; the dialog is still open
+   * @throws {ConsentfulError}  the reason why the dialog is over
    */
   async say(text, { role = "customer", language, sentAt = new Date() } = {}) {
     if (this.#over) throw this.#over;
@@ -214,13 +229,13 @@ export class Dialog {
   }
 
   /**
-   * The customer says yes. When it resolves, the dialog is durable and this object's copy is dropped.
+   * The customer consents. It resolves once the dialog is stored durably; this object's copy is discarded then.
    *
    * @param {{purposes?: string[], notice?: string, givenBy?: "self"|"representative"}} [about]
-   *   all of the notice's purposes, and the notice first shown, if absent
+   *   if absent: all purposes of the notice, and the notice that was shown first
    * @returns {Promise<Stored>}
    * @throws {Incomplete}  nothing was decided, `code` says why; the dialog is still open
-   * @throws {OutcomeUnknown | Unavailable}  no answer came in time: decide again
+   * @throws {OutcomeUnknown | Unavailable}  no answer arrived in time: decide again
    * @throws {Conflict | Erased}  the id cannot be used
    */
   async grant({ purposes, notice = this.notice?.id, givenBy } = {}) {
@@ -228,16 +243,16 @@ export class Dialog {
   }
 
   /**
-   * The customer says no. When it resolves, nothing of the dialog is kept anywhere, whatever became of an earlier grant.
+   * The customer does not consent. It resolves once nothing of the dialog is stored, an earlier grant included.
    *
    * @returns {Promise<Discarded>}
-   * @throws {OutcomeUnknown | Unavailable}  nobody could be told: decline again
+   * @throws {OutcomeUnknown | Unavailable}  no server could be reached: decline again
    */
   async decline() {
     return this.#decide({ granted: false, retract: this.#doubt || undefined });
   }
 
-  /** Leave without a decision: both sides drop everything. */
+  /** Leave without a decision: both sides discard everything. */
   close() {
     this.#end(new Finished("the dialog was left without a decision", "finished"), "left");
   }
@@ -247,7 +262,7 @@ export class Dialog {
     const earlier = this.#consent;
     if (earlier && earlier.frame.granted === frame.granted) return earlier.promise;
     if (earlier && frame.granted) throw new Refused("the dialog is being declined", "order");
-    earlier?.reject(new OutcomeUnknown("declined before the answer came", this)); // a no overtakes a yes
+    earlier?.reject(new OutcomeUnknown("declined before the answer came", this)); // (R5)
     this.#consent = { frame: present({ type: "consent", ...frame }), sent: false, refusals: 0, ...deferred() };
     this.#goOn();
     return this.#consent.promise;
@@ -260,7 +275,7 @@ export class Dialog {
     if (over) throw new TooLong(`over ${over} (${this.limits[over]}); say something shorter, or decide`, "limit");
   }
 
-  /** Send what can be sent now; look for a server again if that had been given up. */
+  /** Send what can be sent now; connect again if that had been given up. */
   #goOn() {
     if (this.#resting) {
       this.#resting = false;
@@ -273,13 +288,13 @@ export class Dialog {
   #pump() {
     if (!this.#live) return;
     const consent = this.#consent;
-    const yes = consent?.frame.granted ?? true; // a no needs no replay: it is never refused
+    const yes = consent?.frame.granted ?? true; // declining needs no replay: it is never refused
     while (yes && this.#sent < this.#messages.length && this.#sent - this.#acked < WINDOW) {
       this.#send(this.#messages[this.#sent++]);
     }
     if (!consent || consent.sent || consent.waits || (yes && this.#sent < this.#messages.length)) return;
     consent.sent = true;
-    if (yes) this.#doubt = true;
+    if (yes) this.#doubt = true; // (R4)
     this.#send({ ...consent.frame, last_seq: this.#messages.length });
   }
 
@@ -289,13 +304,13 @@ export class Dialog {
     if (!this.#patience) this.#watch();
   }
 
-  /** Callbacks run on their own: one that throws does not break the dialog. */
+  /** Call a callback in a microtask of its own: if it throws, the dialog is not affected. */
   #call(name, ...args) {
     const callback = this.#options[name];
     if (callback) queueMicrotask(() => callback(...args));
   }
 
-  /** Give the server so long to answer, if there is anything to answer: a half-open socket never would. */
+  /** Replace the socket if the server does not answer in time (R3). Without a frame to answer, no timer runs. */
   #watch() {
     clearTimeout(this.#patience);
     this.#patience = null;
@@ -323,7 +338,7 @@ export class Dialog {
       if (error instanceof Unauthorised) this.#end(error);
       return this.#retry();
     }
-    if (this.#over) return;
+    if (this.#over) return; // (R2)
     let socket;
     try {
       socket = new Socket(this.#url, bearer ? [JSON_V1, `bearer.${bearer}`] : [JSON_V1]);
@@ -332,7 +347,7 @@ export class Dialog {
       return;
     }
     let upgraded = false;
-    const listening = (listen) => (event) => socket === this.#socket && listen(event);
+    const listening = (listen) => (event) => socket === this.#socket && listen(event); // (R1)
     socket.onopen = listening(() => {
       upgraded = true;
       const { customerId, language, bot, metadata } = this.#options;
@@ -344,7 +359,7 @@ export class Dialog {
     this.#watch();
   }
 
-  /** Kinds and fields that only a newer server knows are passed on and otherwise left alone. */
+  /** Handle one frame. Unknown types and fields come from a newer server; they are ignored. */
   #hear(data) {
     let frame;
     try {
@@ -366,7 +381,7 @@ export class Dialog {
     this.#liveSince = Date.now();
     this.limits = limits;
     this.#offered = notice;
-    this.notice ??= notice; // consent is to the wording that was shown, not to a later node's
+    this.notice ??= notice; // consent refers to the notice that was shown, not to another server's
     this.#call("onState", "open", {});
     this.#opening.resolve();
     this.#pump();
@@ -379,7 +394,7 @@ export class Dialog {
   }
 
   #hearStored(frame) {
-    if (this.#consent?.frame.granted === false) return; // an overtaken yes: the next connection hears the no
+    if (this.#consent?.frame.granted === false) return; // (R5) the server stored it; the next connection sends the refusal
     this.#finish("stored", {
       dialogId: frame.dialog_id,
       messages: frame.messages,
@@ -403,7 +418,7 @@ export class Dialog {
     } else if (!ANSWERS.includes(code)) {
       return; // the close code follows
     } else if (consent?.frame.granted === false && code !== "storage") {
-      return; // the answer to an overtaken yes: a no is never refused
+      return; // (R5) the answer to the grant: declining is never refused
     } else if (!this.#live) {
       this.#end(new Refused(detail, code));
     } else if (code === "incomplete" && consent && expected < this.#messages.length && consent.refusals++ < 3) {
@@ -417,12 +432,12 @@ export class Dialog {
     } else if (consent && !frame.seq) {
       this.#undecided(new Incomplete(detail, code));
     } else if (frame.seq ? frame.seq > this.#acked && frame.seq <= this.#sent : this.#acked < this.#sent) {
-      // A message that this server will never hold: leaving it out would store another dialog than was held.
+      // This server will never accept the message. Without it, another dialog than the customer's would be stored.
       this.#end(new (code === "limit" ? TooLong : Refused)(detail, code));
     }
   }
 
-  /** The server holds exactly `held` messages: go on from there. */
+  /** The server holds exactly `held` messages: send the others again. */
   #rewind(held) {
     if (!(held <= this.#messages.length)) return;
     this.#rewound = this.#acked = this.#sent = held;
@@ -430,9 +445,9 @@ export class Dialog {
     this.#pump();
   }
 
-  /** Consent was refused, and that is an answer: the dialog is as it was before. */
+  /** The server decided nothing: the dialog is as it was before. */
   #undecided(error) {
-    if (error.code === "notice") this.notice = this.#offered; // the wording that can be agreed to; show it first
+    if (error.code === "notice") this.notice = this.#offered; // the notice on offer now; show it before the next grant
     this.#doubt = false;
     this.#consent.reject(error);
     this.#consent = null;
@@ -476,13 +491,13 @@ export class Dialog {
   #giveUp() {
     const error = new Unavailable("no server could be reached; nothing was stored", "unavailable");
     if (this.#doubt || !this.limits) {
-      this.#end(error); // it was never open, or is in doubt
+      this.#end(error); // it was never open, or the outcome is unknown
       return;
     }
     this.#rest(error);
   }
 
-  /** Do nothing more until the next call; nothing is dropped. */
+  /** Close the socket until the next call; nothing is discarded. */
   #rest(error) {
     this.#resting = true;
     this.#lostAt = null;
@@ -516,7 +531,8 @@ export class Dialog {
   #end(error, state = "failed") {
     if (this.#over) return;
     if (this.#consent?.frame.granted === false && error instanceof Erased) {
-      this.#finish("discarded", { dialogId: this.id, messages: this.#messages.length }); // its answer had been lost
+      // An earlier refusal arrived, and its answer was lost.
+      this.#finish("discarded", { dialogId: this.id, messages: this.#messages.length });
       return;
     }
     const isAnswer = state === "stored" || state === "discarded" || error instanceof Conflict || error instanceof Erased;
@@ -533,7 +549,7 @@ export class Dialog {
   }
 }
 
-/** A promise with its handles. A rejection that nobody waits for is no alarm. */
+/** Return a promise with its handles. A rejection that nobody awaits is not reported as unhandled. */
 function deferred() {
   let resolve, reject;
   const promise = new Promise((...handles) => ([resolve, reject] = handles));
@@ -541,19 +557,19 @@ function deferred() {
   return { promise, resolve, reject };
 }
 
-/** The frame without the fields that were left out, or left empty. */
+/** Return the frame without absent and empty fields. */
 function present(frame) {
   return Object.fromEntries(Object.entries(frame).filter(([, value]) => value != null && value !== ""));
 }
 
-/** Browsers do not say why a handshake was refused; the same address tells over plain HTTP. */
+/** Return why a handshake was refused. Browsers do not tell, but the same URL answers plain HTTP with the status. */
 async function askWhy(url) {
   try {
     const { status } = await fetch(url.replace(/^ws/, "http"));
     if (status === 401) return new Unauthorised("a token is needed; `consentful keys create` makes one");
     if (status === 403) return new Forbidden("this page's origin is not allowed", "forbidden");
   } catch {
-    // out of reach is no refusal
+    // a server that cannot be reached has refused nothing
   }
   return null;
 }

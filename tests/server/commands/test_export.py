@@ -240,7 +240,7 @@ class TestExport:
 
         assert await self.export(service, f"out.{form}") == 2
 
-        assert "not what the server sent" in capsys.readouterr().err
+        assert "differs from its manifest" in capsys.readouterr().err
         assert not list(somewhere.glob("out*")), "nothing that may be wrong is gone on with"
 
     async def test_a_partitioned_export_is_read_by_duckdb_and_polars(
