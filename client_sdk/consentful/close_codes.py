@@ -55,6 +55,7 @@ _PASSING: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 def of_close(code: int | None, error: wire.Error | None) -> Lost | ConsentfulError:
     """Return the meaning of a close code; `error` is the last `error` frame before it."""
+    # Without a close frame the code is None or 1006 (RFC 6455 §7.1.5): temporary.
     final = _FINAL.get(code or 0)
     if final is not None:
         return type(final)(error.detail if error else final.detail, final.code)

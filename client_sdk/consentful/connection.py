@@ -42,6 +42,7 @@ class Connection:
             Lost: If the connection has ended; `receive` raises the reason.
         """
         try:
+            # `send_frame` does not encode again; it waits while the transport's buffer is full.
             await self._socket.send_frame(self.codec.encode(frame), self._opcode)
         except (aiohttp.ClientError, OSError) as error:
             raise Lost(type(error).__name__) from error

@@ -49,7 +49,7 @@ class Endpoint:
             yield self.session
             return
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0),  # each dialog holds its connection to its end
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
         ) as session:
@@ -81,7 +81,7 @@ class Endpoint:
                 timeout=_TIMEOUT,
                 max_msg_size=_MOST_BYTES,
                 ssl=self.ssl,
-                decode_text=False,
+                decode_text=False,  # msgspec decodes bytes
             )
         except aiohttp.WSServerHandshakeError as refusal:
             retry_after = refusal.headers.get(hdrs.RETRY_AFTER, "") if refusal.headers else ""

@@ -26,6 +26,7 @@ from .filters import Asked
 
 T = TypeVar("T")
 
+# No total: a stream may take hours, as long as bytes arrive.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
 _CHUNK_BYTES: Final = 256 * 1024
 

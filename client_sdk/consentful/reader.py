@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from . import filters as asking
+from . import filters as queries
 from . import tables
 from .backoff import JITTER
 from .clock import Clock, SystemClock
@@ -63,18 +63,18 @@ class Reader:
 
     def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
         """Return the messages as pages, whose cursor can be kept."""
-        return Pages(self._client, asking.messages(filters), KeptMessage)
+        return Pages(self._client, queries.messages(filters), KeptMessage)
 
     def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
         """Return the dialogs as pages, whose cursor can be kept."""
-        return Pages(self._client, asking.dialogs(filters), KeptDialog)
+        return Pages(self._client, queries.dialogs(filters), KeptDialog)
 
     async def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
         """Return everything that matches as a `pyarrow.Table`; `docs/exports.md` lists its columns.
 
         It is complete according to the service's manifest; a stream that was cut short is requested again.
         """
-        asked = asking.table(shape, filters)
+        asked = queries.table(shape, filters)
         tables.needed("pyarrow")
         with tables.Progress("B", scale=True) as progress:
             return tables.read(await self._client.download(asked, progress.add))

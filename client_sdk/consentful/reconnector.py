@@ -191,6 +191,7 @@ class Reconnector:
         """Wake all callers that wait: no answer and no progress will come from this task."""
         self._is_ending = True
         self.failure = None if task.cancelled() else task.exception()
+        # In doubt the messages are needed once more, to replay them with the next decision.
         if self.is_final and not self._transcript.in_doubt:
             self._transcript.forget()
         if self._answer is not None and not self._answer.done():
@@ -225,6 +226,7 @@ class Reconnector:
         connection: Connection | None = None
         left = self._backoff.left(self._clock.monotonic())
         try:
+            # Also `opened` counts: a proxy may accept connections for a server that is down.
             async with asyncio.timeout(max(AT_LEAST_S, min(CONNECT_WITHIN_S, left))):
                 connection = await self._endpoint.connect(session)
                 opened = await connection.open(self._transcript.opening)
@@ -234,6 +236,7 @@ class Reconnector:
             if isinstance(error, TimeoutError):
                 raise Lost("no answer in time") from error
             raise
+        # Only now, and without an await until the writer runs: nothing was sent on this socket but `open`.
         self._transcript.restart()
         self.opened, self.codec = opened, connection.codec
         _log.debug("dialog %s: opened, %d messages to replay", self.name, len(self._transcript))
@@ -272,7 +275,7 @@ class Reconnector:
         return False
 
     def _on_progress(self) -> None:
-        if self._transcript.is_regained:
+        if self._transcript.has_caught_up:
             self._backoff.succeed(self._clock.monotonic())
         self._progress.set()
 

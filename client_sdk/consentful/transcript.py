@@ -1,5 +1,4 @@
-"""The messages of one dialog, held until it is decided, and what the server has of them. Pure: no socket, task or
-clock.
+"""The messages of one dialog, held until it is decided, and what the server has of them. Pure.
 
 The transcript outlives every socket. What `next` hands out on a socket, in this order:
 
@@ -14,8 +13,7 @@ State of the dialog, on all sockets:
 
 State of the present socket, reset by `restart`:
 
-    `_sent`, `_heard`, `_owed`   messages sent; acknowledged; to be acknowledged until the socket is as good as the old
-        one
+    `_sent`, `_heard`, `_owed`   messages sent; acknowledged; added before the socket opened
     `_gap_at`, `_short_at`       the places at which the server last reported a gap, or too few messages
     `_asked`                     the consent was sent
     `_doubt_before`              `_doubt` before this socket's consent was sent
@@ -82,7 +80,7 @@ class Transcript:
         return unacked < WINDOW_MESSAGES and self.size - self._ends[self._acked] < WINDOW_BYTES
 
     @property
-    def is_regained(self) -> bool:
+    def has_caught_up(self) -> bool:
         """Whether this socket has everything that was added before it opened, and no consent is open on it."""
         return self._heard >= self._owed and self.consent is None
 

@@ -177,4 +177,6 @@ async def _erase_again(service: Service, erasures: Ledger) -> None:
         stored = await service.store.dialogs.still_stored(list(reasons))
         await asyncio.gather(*(service.archive.erase(dialog_id, reasons[dialog_id]) for dialog_id in stored))
         if stored:
-            _log.warning("repeated erasures from the ledger", extra={"dialogs": len(stored)})
+            _log.warning(
+                "erased dialogs that the ledger lists and that were still stored", extra={"dialogs": len(stored)}
+            )

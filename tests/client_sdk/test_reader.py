@@ -261,7 +261,7 @@ class TestCopy:
             assert pq.read_table(folder)["text"].to_pylist() == ["Bye", "New"]
             assert pq.read_schema(folder / "part-000000.parquet").equals(schema("messages"))
             assert not any(b"aubergine" in file.read_bytes() for file in folder.iterdir())
-            assert await served.service.feed.untold_since() is None, "the service knows that it was told"
+            assert await served.service.feed.unconfirmed_since() is None, "the service knows that it was told"
 
     async def test_a_call_that_was_stopped_is_done_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def stop(*_: object) -> None:

@@ -339,17 +339,17 @@ class TestRegained:
         say(transcript, "c")
         unsent(transcript)
         transcript.ack(1)
-        assert not transcript.is_regained
+        assert not transcript.has_caught_up
 
         transcript.ack(2)
 
-        assert transcript.is_regained
+        assert transcript.has_caught_up
 
     def test_not_while_a_question_is_open(self) -> None:
         transcript = said()
         transcript.ask(YES)
 
-        assert not transcript.is_regained
+        assert not transcript.has_caught_up
 
 
 class TestLimits:

@@ -61,7 +61,7 @@ Action: TypeAlias = Literal[
 BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed"})
 """A stream has begun; its `SENT` entry has the same subject."""
 SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent"})
-HANDED_OUT: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
+DISCLOSED: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
 """Entries whose dialogs were disclosed to a reader."""
 
 _MAC: Final = "sha256"
@@ -151,7 +151,8 @@ class Chain:
 
         If the head's seal is wrong, the entry follows `_NOTHING`: it is written, and every check reports it.
         """
-        link = self._mac(b"link", head.link if self.made(head) else _NOTHING, _encode(entry))
+        # A wrong head stops nothing: refusing the entry would refuse the erasure that it records.
+        link = self._mac(b"link", head.link if self.is_genuine(head) else _NOTHING, _encode(entry))
         return Link(entry, link), Head(entry.number, link, self._seal(entry.number, link))
 
     def breaks(self, head: Head, links: Iterable[Link]) -> tuple[Head, int | None]:
@@ -163,7 +164,7 @@ class Chain:
             head = after
         return head, None
 
-    def made(self, head: Head) -> bool:
+    def is_genuine(self, head: Head) -> bool:
         """Return whether this chain sealed the head. The head of an empty log needs no seal."""
         return head.link == FIRST_LINK if not head.number else hmac.compare_digest(head.seal, self._seal_of(head))
 
@@ -171,9 +172,11 @@ class Chain:
         return self._seal(head.number, head.link)
 
     def _seal(self, number: int, link: bytes) -> bytes:
+        # Signed, because a forged head may have a negative number.
         return self._mac(b"head", number.to_bytes(8, "big", signed=True), link)
 
     def _mac(self, use: bytes, *parts: bytes) -> bytes:
+        # The use keeps the two kinds apart: no link can serve as the seal of a head.
         return hmac.digest(self._key, b"consentful/1/chain/" + use + b"/" + b"".join(parts), _MAC)
 
 

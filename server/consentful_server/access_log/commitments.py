@@ -48,4 +48,4 @@ class Commitments:
         return msgspec.msgpack.decode(plain, type=dict[str, Any])
 
 
-_encode: Final = msgspec.msgpack.Encoder(order="sorted").encode
+_encode: Final = msgspec.msgpack.Encoder(order="sorted").encode  # equal values give equal bytes

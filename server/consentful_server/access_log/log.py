@@ -29,7 +29,7 @@ from pyroaring import BitMap
 
 from ..clock import Clock, from_micros, to_micros
 from ..errors import BadRequest
-from .chain import BEGUN, FIRST_LINK, HANDED_OUT, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
+from .chain import BEGUN, DISCLOSED, FIRST_LINK, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
 from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
 from .views import LogEntry, Recipient, SeenDialog
@@ -153,6 +153,7 @@ class AccessLog:
         items: list[LogEntry] = []
         examined = 0
         while len(items) < limit and examined < _MOST_EXAMINED:
+            # Without `about` every entry matches, so a block is a page.
             length = _BLOCK if about is not None else limit
             block = await self._store.newest(trace, before, length)
             for logged in block:
@@ -178,6 +179,8 @@ class AccessLog:
         dialogs, unfinished = BitMap(), list[str]()
         sent: dict[str, BitMap] = {}
         until = None if trace.until is None else to_micros(trace.until)
+        # Newest first, and without `until`: a stream's end is seen before its beginning, also if it ended after
+        # `until`.
         async for entry in self._newest(Trace(trace.who, trace.action, trace.since)):
             numbers = BitMap() if entry.dialogs is None else unpack(entry.dialogs)
             if entry.subject is not None and entry.action in SENT:
@@ -198,7 +201,8 @@ class AccessLog:
         """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name."""
         seen: dict[str, tuple[int, int, BitMap]] = {}
         async for entry in self._newest(Trace()):
-            if entry.kind == "credential" and entry.action in HANDED_OUT and _is_about(entry, dialogs):
+            # The customer and the operator are not recipients (GDPR art. 4(9)).
+            if entry.kind == "credential" and entry.action in DISCLOSED and _is_about(entry, dialogs):
                 first, last, which = seen.get(entry.who, (entry.at, entry.at, BitMap()))
                 which |= unpack(entry.dialogs or b"") & dialogs
                 seen[entry.who] = (min(first, entry.at), max(last, entry.at), which)
@@ -220,9 +224,9 @@ class AccessLog:
                 return Check(at.number, at, f"entry {broken} was altered, removed or inserted")
             if altered := next((it.link.entry.number for it in block if not self._holds(it)), None):
                 return Check(at.number, at, f"the filter values of entry {altered} were altered")
-            if fault := _misses(anchor, block):
+            if fault := _anchor_fault(anchor, block):
                 return Check(at.number, at, fault)
-        if not self._chain.made(end) or (at.number, at.link) != (end.number, end.link):
+        if not self._chain.is_genuine(end) or (at.number, at.link) != (end.number, end.link):
             return Check(
                 at.number, at, f"the log should not end with entry {at.number}: entries were removed or forged"
             )
@@ -297,7 +301,7 @@ def _is_about(entry: Entry, dialogs: BitMap) -> bool:
     return entry.dialogs is not None and not unpack(entry.dialogs).isdisjoint(dialogs)
 
 
-def _misses(anchor: Head | None, block: list[Logged]) -> str | None:
+def _anchor_fault(anchor: Head | None, block: list[Logged]) -> str | None:
     """Return the fault if the anchor's number is in this block and another entry has it."""
     if anchor is None or not block or not block[0].link.entry.number <= anchor.number <= block[-1].link.entry.number:
         return None

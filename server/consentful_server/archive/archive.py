@@ -59,6 +59,7 @@ class Archive:
             OutcomeUnknown: If it cannot be told whether it was.
         """
         record = self._record(dialog, granted, owner, channel)
+        # Sealed before the transaction: while the writer's thread encrypts, no other dialog can be stored.
         sealer = Sealer(self._vault, dialog, record, self._signing(granted))
         stored = await self._store.keep(sealer)
         return wire.Stored(
@@ -74,6 +75,7 @@ class Archive:
         customer, by = self.pseudonym(customer_id), Actor(owner)
         if retract:
             await self._store.retract(dialog_id, owner, customer, self._access_log.note(by, "dialog.retracted"))
+        # Usually nothing is stored yet; then declining needs no write.
         elif isinstance(await self._store.find(dialog_id), StoredDialog):
             note = self._access_log.note(by, "dialog.declined")
             await self._store.erase(dialog_id, "declined", owner=owner, customer=customer, note=note)

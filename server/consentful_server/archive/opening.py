@@ -52,19 +52,20 @@ class Opened:
         self._vault = vault
         self._sealed = sealed
         self._key = unwrap(vault, sealed)
-        self._bound = sealed.record.digest()
+        self._bound = sealed.record.digest()  # once for all fields
         self._stored_at = from_micros(sealed.stored_at)
 
     def __repr__(self) -> str:
         return f"Opened({self._sealed.record.dialog_id!r})"
 
-    def look(self, scope: ReadScope, *, words: bool) -> None:
+    def check(self, scope: ReadScope, *, texts: bool) -> None:
         """Open all fields that this scope will show, so that a damaged dialog is found before any of it is shown.
 
         Raises:
             Damaged: If a field cannot be opened, or a message is missing.
         """
-        if words and len(self.lines) != self._sealed.messages:
+        # A missing line would give every later message the text of its neighbour.
+        if texts and len(self.lines) != self._sealed.messages:
             raise Damaged(self.dialog_id)
         if scope.identify:
             _ = self.customer_id
@@ -100,8 +101,8 @@ class Opened:
     def content_digest(self) -> bytes:
         """Return the keyed digest of the stored content; the dialog must have its heads."""
         heads = enumerate(zip(self._sealed.heads, self.lines, strict=True), 1)
-        said = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
-        return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, said))
+        messages = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
+        return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, messages))
 
     def messages(self, rows: Iterable[MessageRow], scope: ReadScope) -> list[KeptMessage]:
         """Return the messages of these rows, as far as the scope allows."""
@@ -160,7 +161,7 @@ class Opened:
             ],
         )
 
-    def says(self, needle: str) -> bool:
+    def contains(self, needle: str) -> bool:
         """Return whether any message contains the needle, which `fold` made."""
         return any(needle in fold(line.text) for line in self.lines)
 
@@ -181,7 +182,7 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
     Raises:
         Damaged: If it cannot be opened.
     """
-    opened = Opened(vault, stored)
+    opened = Opened(vault, stored)  # (R1)
     heads = enumerate(stored.heads, 1)
     rows = (MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads)
     fields: dict[str, Any] = msgspec.structs.asdict(opened.summary(scope)) | {
@@ -200,11 +201,11 @@ class Opener:
         self._scope = scope
         self.damaged: set[str] = set()
 
-    def open(self, sealed: ListedDialog, *, words: bool = True) -> Opened | None:
-        """Return the dialog, opened as far as the scope shows, with its texts if `words`; None if it is damaged."""
+    def open(self, sealed: ListedDialog, *, texts: bool = True) -> Opened | None:
+        """Return the dialog, opened as far as the scope shows, with its texts if `texts`; None if it is damaged."""
         try:
             opened = Opened(self._vault, sealed)
-            opened.look(self._scope, words=words)
+            opened.check(self._scope, texts=texts)
         except Damaged:
             self.damaged.add(sealed.record.dialog_id)
             return None
@@ -219,6 +220,7 @@ class Opener:
         self, rows: Iterable[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return each row with its message, for the dialogs that can be opened."""
+        # A damaged or erased dialog is not among them, so its rows are left out.
         dialogs = self.open_all(sealed)
         return _messages([(row, dialogs[row.dialog]) for row in rows if row.dialog in dialogs], self._scope)
 
@@ -236,4 +238,5 @@ def _messages(rows: Sequence[tuple[MessageRow, Opened]], scope: ReadScope) -> li
 
 def fold(text: str) -> str:
     """Return the text in the form in which a search compares it: composed (NFC) and without case."""
+    # NFC first: an accented letter can be one code point or two.
     return unicodedata.normalize("NFC", text).casefold()

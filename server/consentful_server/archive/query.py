@@ -42,7 +42,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     q: str | None = None
 
     def __repr__(self) -> str:
-        return f"Filter({', '.join(self.names())})"
+        return f"Filter({', '.join(self.names())})"  # without values: `q` and `customer` are personal data
 
     def asked(self) -> dict[str, Any]:
         """Return the filters that are set, with their values, as JSON types. Not for logs and errors."""

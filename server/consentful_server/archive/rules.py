@@ -83,9 +83,9 @@ def on_keep(
     """
     if found is not None:
         kept = candidate.reconcile(found)
-        return Keep(found) if kept is found else Narrow(kept)
+        return Keep(found) if kept is found else Narrow(kept)  # the same object: nothing changed
     if tombstone is not None:
-        raise Erased(tombstone.dialog_id, tombstone.moment)
+        raise Erased(tombstone.dialog_id, tombstone.moment)  # a late replay must not bring it back (GDPR art. 17)
     return Insert(candidate.wrapped_since(epoch), now)
 
 
@@ -121,6 +121,7 @@ def on_erase(
         is_theirs = owner in (None, found.record.owner) and customer in (None, found.record.customer)
         # None for a foreign dialog, as if it did not exist: the caller must not learn that it does.
         return Shred(found.number, found.record.customer, tombstone_of(found, reason, now)) if is_theirs else None
+    # A tombstone names no customer, so only the owner can be compared.
     if tombstone is not None and owner in (None, tombstone.owner):
         return Done(tombstone)
     return None
@@ -148,6 +149,7 @@ def tombstone_of(dialog: StoredDialog, reason: Reason, now: int) -> Tombstone:
         notice_sha256=dialog.record.notice_sha256,
         purposes=dialog.record.purposes,
         number=dialog.number,
+        # The receipt itself names the pseudonym; its hash still proves that a given receipt belongs here.
         receipt_sha256=hashlib.sha256(dialog.receipt.encode()).digest(),
         withdrawal_hash=dialog.withdrawal_hash,
     )

@@ -132,7 +132,7 @@ class Residue(msgspec.Struct, frozen=True):
     earlier_copies: bool
 
     @property
-    def is_none(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing is left."""
         return self.keys == self.rows == 0 and not self.earlier_copies
 

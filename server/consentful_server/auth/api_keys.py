@@ -117,6 +117,7 @@ class ApiKeys:
         return credential
 
     def _hash(self, key_id: str, secret: str) -> bytes:
+        # The id is part of it, so that the hash of one row is useless in another.
         return hmac.digest(self._pepper, f"{key_id}_{secret}".encode(), "sha256")
 
     def _is_valid(self, credential: Credential) -> bool:

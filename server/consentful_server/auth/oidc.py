@@ -57,6 +57,7 @@ class Oidc:
         )
 
     async def authenticate(self, token: str | None) -> Principal:
+        # The size first: decoding a header costs time in proportion to it.
         if token is None or len(token) > _LONGEST_TOKEN or not token.isascii():
             raise Unauthenticated
         claims = await self._verified(token)
@@ -93,6 +94,7 @@ class Oidc:
 
 def _moment(seconds: Any) -> int:
     """Return a NumericDate (RFC 7519 §2) in microseconds."""
+    # `not … <` instead of `>=`: a comparison with NaN is always False.
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < _LATEST_S:
         raise Unauthenticated
     return int(seconds * 1_000_000)
@@ -100,6 +102,7 @@ def _moment(seconds: Any) -> int:
 
 def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims["sub"]
+    # Printable, because it appears in logs and in the access log.
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
         raise Unauthenticated
     return subject

@@ -107,6 +107,7 @@ class Provider:
             ProviderDown: If no keys are known, or they are older than a day.
         """
         async with self._lock:  # (R1)
+            # A failed attempt counts as well: a provider that is down is not asked more often than one that is up.
             if self._clock.monotonic() - max(self._fetched_at, self._tried_at) >= min(age, _LEAST_S):
                 await self._renew(age)
         if self._clock.monotonic() - self._fetched_at > _STALE_S:
@@ -147,6 +148,7 @@ async def _get_json(address: str) -> dict[str, Any]:
     body = bytearray()
     async with (
         aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session,
+        # A redirect could lead the request to an address that `_may_ask` would refuse.
         session.get(address, allow_redirects=False, headers={"Accept": "application/json"}) as response,
     ):
         if response.status != 200:
@@ -183,6 +185,7 @@ def _usable(body: Mapping[str, Any]) -> Iterator[ProviderKey]:
 
 def _is_signing_key(jwk: Mapping[str, Any]) -> bool:
     """Return whether this is a public key for signatures that is strong enough."""
+    # With `d` it is a private key: it was published, so anyone can sign with it.
     if jwk.get("kty") not in _TYPES or jwk.get("use", "sig") != "sig" or "d" in jwk:
         return False
     # Checked before the import: joserfc imports a weak key with a warning.

@@ -88,6 +88,7 @@ class Catalogue:
 
     def __init__(self, wordings: Sequence[Wording]) -> None:
         self.wordings = tuple(wordings)
+        # There always is one: `consentful notice retire` refuses to retire the last one on offer.
         current = [wording for wording in wordings if wording.retired_at is None][-1].id
         self._by_language = {wording.language: wording for wording in wordings if wording.id == current}
         self._by_name = {(wording.id, wording.language): wording for wording in wordings}
@@ -95,6 +96,7 @@ class Catalogue:
 
     def for_language(self, language: str | None) -> Wording:
         """Return the wording to show for a language tag."""
+        # The last part is every language, so one always fits: a dialog without a notice could not ask for consent.
         wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE, *self._by_language)
         return next(self._by_language[tag] for tag in wanted if tag in self._by_language)
 

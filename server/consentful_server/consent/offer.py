@@ -34,6 +34,7 @@ class Offer:
 
     async def refresh(self) -> None:
         """Read the notices again: those on offer, and retired ones that a live dialog may still show."""
+        # A dialog that opened just before its notice was retired may last `shown_for`, and then consent to it.
         oldest = to_micros(self._clock.now() - self._shown_for)
         known = await self._store.all()
         self.catalogue = Catalogue([it for it in known if it.retired_at is None or it.retired_at > oldest])

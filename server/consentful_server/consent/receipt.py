@@ -20,7 +20,7 @@ def receipt_claims(
     return {
         "iss": issuer,
         "sub": record.customer,
-        "iat": record.decided_at // 1_000_000,
+        "iat": record.decided_at // 1_000_000,  # NumericDate: seconds (RFC 7519 §2)
         "jti": record.dialog_id,
         "schema": RECEIPT_SCHEMA,
         "jurisdiction": wording.terms.jurisdiction,

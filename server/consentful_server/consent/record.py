@@ -39,13 +39,13 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def canonical_content(customer_id: str, notice_id: str, said: Iterable[tuple[int, str, str, str | None]]) -> bytes:
+def canonical_content(customer_id: str, notice_id: str, messages: Iterable[tuple[int, str, str, str | None]]) -> bytes:
     """Return the bytes by which two dialogs are compared: customer, notice, and each message's seq, role, text and
     language.
 
     Purposes are compared separately, because a replay may narrow them. The bytes contain text: digest them at once.
     """
-    return _encode([1, customer_id, notice_id, list(said)])
+    return _encode([1, customer_id, notice_id, list(messages)])
 
 
 def expiry(decided_at: datetime, wording: Wording) -> datetime:

@@ -14,10 +14,11 @@ Races, and the line that closes each:
 
 (R1) A dialog is disclosed and erased while a page is made: the erasures are read first and the recipients are brought
      up to date afterwards, so each erasure is told with every disclosure that was logged before it.
-(R2) A page of data is read before an erasure, and logged after the reader has read that erasure in the feed: `read` is
-     false there. A client that reads data first and the feed afterwards, as `consentful.Reader.sync` does, still
-     deletes it.
-(R3) One recipient's requests arrive out of order: the recorded place only grows (`ExportStore.follow`).
+(R2) One recipient's requests arrive out of order: the recorded place only grows (`ExportStore.follow`).
+
+One race stays open: a page of data is read before an erasure, and logged after the reader has read that erasure in the
+feed; `read` is false there. A client that reads data first and the feed afterwards, as `consentful.Reader.sync` does,
+still deletes it.
 """
 
 from datetime import datetime
@@ -57,13 +58,14 @@ class Feed:
         """
         who = scope.by.name
         if after:
-            await self._store.follow(who, after, to_micros(self._clock.now()))  # (R3)
+            await self._store.follow(who, after, to_micros(self._clock.now()))  # (R2)
         erased = await self._store.erased(after, limit + 1)
         await self._recipients.refresh()  # (R1) after the erasures were read
-        items = [self._told(it, who, of_everyone) for it in erased[:limit] if scope.covers(it.purposes)]
+        # Erasures outside of the caller's purposes are left out, but the place moves past them.
+        items = [self._shown(it, who, of_everyone) for it in erased[:limit] if scope.covers(it.purposes)]
         return FeedPage(items, erased[:limit][-1].place if erased else after, len(erased) > limit)
 
-    async def untold_since(self) -> datetime | None:
+    async def unconfirmed_since(self) -> datetime | None:
         """Return when the oldest erasure happened that some recipient has not confirmed; None if all are confirmed."""
         await self._recipients.refresh()
         followed = await self._store.followed()
@@ -76,7 +78,7 @@ class Feed:
             after = block[-1].place
         return None
 
-    def _told(self, erased: ErasedDialog, who: str, of_everyone: bool) -> Erasure:
+    def _shown(self, erased: ErasedDialog, who: str, of_everyone: bool) -> Erasure:
         return Erasure(
             dialog_id=erased.dialog_id,
             erased_at=from_micros(erased.erased_at),

@@ -14,7 +14,7 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from ..access_log.chain import HANDED_OUT, Entry, unpack
+from ..access_log.chain import DISCLOSED, Entry, unpack
 from ..access_log.store import AccessLogStore
 
 _BLOCK: Final = 2_000
@@ -54,7 +54,7 @@ class Recipients:
         return self.read(who, dialog) or any(dialog in held for held in self._streams[who].values())
 
     def _add(self, entry: Entry) -> None:
-        if entry.dialogs is None or entry.action not in HANDED_OUT:
+        if entry.dialogs is None or entry.action not in DISCLOSED:
             return
         dialogs = unpack(entry.dialogs)
         if entry.subject is None:

@@ -39,10 +39,11 @@ async def load_keys(
             f"{store} was written with keys that are not in {folder}; "
             "name their folder with --keys-dir, or restore them from the keys backup; nothing was changed"
         )
-    await epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})
+    await epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})  # no effect after the first start
     begun = await epochs.all()
     keys = roots.load(folder)
     emptied = {epoch.number for epoch in begun if epoch.emptied_at is not None}
+    # Masters of emptied epochs may be destroyed, or be about to be: a crash can fall between the two steps.
     roots.check(keys, known[roots.DEPLOYMENT], roots.stated(known, emptied, keys))
     return keys.of({epoch.number for epoch in begun}), known[roots.DEPLOYMENT]
 

@@ -36,6 +36,7 @@ class Algorithms(JWSRegistry):
             raise UnsupportedAlgorithmError("not allowed here")
         return self.algorithms[name]
 
+    # Before joserfc's own check, which assumes an object.
     def check_header(self, header: Any) -> None:
         if not isinstance(header, dict):
             raise DecodeError("the header is not a JSON object")

@@ -116,6 +116,7 @@ def check(roots: Roots, deployment: bytes, stored: Mapping[str, bytes]) -> None:
     """
     actual = roots.checks(deployment)
     for name, value in stored.items():
+        # A key that is missing fails as well.
         if not hmac.compare_digest(actual.get(name, b""), value):
             raise BadKeys(
                 f"the key `{name}` is not the one that this database was written with; "

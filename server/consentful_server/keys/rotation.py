@@ -92,6 +92,7 @@ class Rotation:
     async def tick(self) -> bool:
         """Take the next step if one is due; return whether one was taken."""
         living = await self._living()
+        # A clock that was set back makes the age negative: the rotation waits, and nothing is lost.
         if len(living) == 1 and self._age(living[0]) < self._length:
             return False
         if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
@@ -120,7 +121,7 @@ class Rotation:
         await self._store.begin(number, to_micros(self._clock.now()), check)
         self._vault.renew(masters)
         self._passed = 0
-        _log.info("epoch begun", extra={"epoch": number})
+        _log.info("epoch began", extra={"epoch": number})
 
     async def renew(self) -> None:
         """Load the masters of all epochs that have begun, and drop those that were destroyed."""

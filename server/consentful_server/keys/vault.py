@@ -20,8 +20,8 @@ which is atomic under the GIL.
      again. A key under an earlier, destroyed one does not.
 (R2) `renew` replaces the dict while another thread looks a master up: that thread adds to the old dict and uses it for
      its own call. It cannot bring a dropped master back; at worst, the same master is looked up once more.
-(R3) `renew` is interrupted between its two assignments: `wrap` takes at least the epoch that the store demands, so it
-     never uses an epoch whose master is gone.
+(R3) `renew` is interrupted between its two assignments: on another thread, `wrap` takes at least the epoch that the
+     store demands, so it never uses an epoch whose master is gone.
 """
 
 import base64
@@ -69,6 +69,7 @@ class DialogKey:
 
     def subkey(self, use: str) -> bytes:
         """Return the 32-byte subkey for one use (HKDF-Expand with a single block)."""
+        # T(1) of HKDF-Expand with info = "consentful/1/" and the use: 32 bytes are exactly one block.
         return hmac.digest(self._key, b"consentful/1/" + use.encode() + b"\x01", "sha256")
 
     def digest(self, content: bytes) -> bytes:
@@ -132,6 +133,7 @@ class Vault:
             raise Unopenable(dialog_id)
         nonce = self._random(_NONCE_BYTES)
         prefix = epoch.to_bytes(_EPOCH_BYTES, "big")
+        # The epoch is bound as well, so that it cannot be altered to make another master be tried.
         return prefix + nonce + master.encrypt(nonce, key._key, self._bound("key", dialog_id, prefix))  # pyright: ignore[reportPrivateUsage]
 
     def rewrap(self, wrapped: bytes, dialog_id: str, epoch: int) -> bytes:
@@ -149,6 +151,7 @@ class Vault:
             Unopenable: If it was destroyed, its master was destroyed, or it belongs to another dialog.
         """
         epoch, sealed = wrapped[:_EPOCH_BYTES], wrapped[_EPOCH_BYTES:]
+        # Epoch 0 has no master either, but a destroyed key should not depend on that.
         master = None if wrapped == SHREDDED else self._master(epoch_of(wrapped))
         if master is None:
             raise Unopenable(dialog_id)

@@ -112,6 +112,7 @@ def client_of(address: str | None) -> str:
         return ""
     if isinstance(ip, ipaddress.IPv4Address):
         return str(ip)
+    # A dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1: each is a client of its own.
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, _IPV6_SITE_BITS), strict=False))

@@ -56,6 +56,7 @@ class Clients:
             TooOften: If it opened too many, owes for what it sent, or holds too many dialogs.
         """
         now = self._clock.monotonic()
+        # A client that owes does not use up an open.
         wait_s = self._owed(client, now) or self._opens.take(client, now)
         if wait_s:
             raise TooOften(math.ceil(wait_s))
@@ -71,6 +72,7 @@ class Clients:
         finally:
             for name in names:
                 self._dialogs[name] -= 1
+                # Names without dialogs are removed, or the counter would grow with every client that ever came.
                 if not self._dialogs[name]:
                     del self._dialogs[name]
 

@@ -76,6 +76,7 @@ async def back_up(service: Service, folder: Path, at: datetime) -> Made:
 async def prune(service: Service, folder: Path) -> list[str]:
     """Delete the keys folders that hold a destroyed master; return their names."""
     ended = {epoch.number for epoch in await service.store.epochs.all() if epoch.destroyed_at is not None}
+    # The whole folder goes: the wrapped keys beside a destroyed master are of no use, and secrets all the same.
     old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & set(FileMasters(keys).all())]
     for keys in old:
         for path in list(keys.iterdir()):

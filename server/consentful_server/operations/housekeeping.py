@@ -139,9 +139,11 @@ class Housekeeping:
         due = clock.monotonic()
         while True:
             await asyncio.sleep(_TICK_S)
-            if clock.monotonic() >= due:
-                has_more = await self.do(chore)
-                due = clock.monotonic() + (0 if has_more else chore.every_s)
+            if clock.monotonic() < due:
+                continue
+            has_more = await self.do(chore)
+            # From the end of the work: a chore that takes longer than its interval must not run without a break.
+            due = clock.monotonic() + (0 if has_more else chore.every_s)
 
     async def _purge(self) -> None:
         await self._retention.tick()
@@ -159,7 +161,7 @@ class Housekeeping:
 
     async def _measure_feed(self) -> None:
         metrics, now = self._service.metrics, self._service.clock.now()
-        untold = await self._service.feed.untold_since()
+        untold = await self._service.feed.unconfirmed_since()
         metrics.untold.set(0 if untold is None else (now - untold).total_seconds())
         metrics.logged.set((await self._service.access_log.head()).number)
 

@@ -79,5 +79,6 @@ def _holds(path: Path, needles: list[bytes]) -> bool:
             window = tail + block
             if any(needle in window for needle in needles):
                 return True
+            # One byte less than the longest needle: a needle that starts in this block may end in the next.
             tail = window[-overlap:]
     return False

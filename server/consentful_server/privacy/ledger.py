@@ -16,9 +16,10 @@ Races, and the line that closes each:
 (R1) Several processes append: with O_APPEND, each entry is one `write` call, which other appends cannot split.
 (R2) A crash or a full disk cuts an entry short: its transaction did not commit. The entry is skipped when the ledger is
      read, and the newline before the next entry keeps it apart.
-(R3) A job adds an entry and fails: the entry stays. A later start erases a dialog whose erasure was requested and
-     refused with an error; the client was told to retry it anyway.
-(R4) The ledger's first entry is written, and the power fails: `open` syncs the folder, so the file itself is durable.
+(R3) The ledger's first entry is written, and the power fails: `open` syncs the folder, so the file itself is durable.
+
+A job that fails after it added its entry leaves it there. A later start then erases a dialog whose erasure was refused
+with an error; the client was told to send the request again anyway.
 """
 
 import errno
@@ -66,7 +67,7 @@ class Ledger:
                 f"{self.path} cannot be written ({error.strerror}); each erasure is recorded there first, so let the "
                 "server's user write to --keys-dir"
             ) from None
-        sync_folder(self.path.parent)  # (R4)
+        sync_folder(self.path.parent)  # (R3)
 
     def add(self, entry: LedgerEntry) -> None:
         """Append an entry. It is durable after `sync`.

@@ -101,6 +101,7 @@ class PrivacyRequests:
             return earlier
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by)
+        # Also for a customer without dialogs: searches may have named the pseudonym.
         await self._access_log.erase_values(customer)
         return await self._conclude(erased, by, now, key)
 
@@ -173,17 +174,17 @@ class PrivacyRequests:
         """Verify a request; if no residue is left, sign and record that. Return whether it was settled."""
         dialog_ids = await self._store.erased_for(request.id)
         seen = await self._dialogs.residue(dialog_ids)
-        if seen.is_none:
+        if seen.is_empty:
             status: Status = "complete" if request.status == "complete" else "unreadable"
             report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))  # (R4)
             await self._store.settle(request.id, status, report)
-        return seen.is_none
+        return seen.is_empty
 
     async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
         """Read the store back, sign the result, and record the request."""
         seen = await self._dialogs.residue(list(erased))
         request_id = str(uuid7())
-        status: Status = "unreadable" if seen.is_none else "pending"
+        status: Status = "unreadable" if seen.is_empty else "pending"
         request = PrivacyRequest(
             id=request_id,
             kind="erasure",
@@ -222,7 +223,7 @@ class PrivacyRequests:
         """Return the claims of the report: which dialogs were erased, and what reading the store back found."""
         return {
             "iss": self._issuer,
-            "iat": to_micros(self._clock.now()) // 1_000_000,
+            "iat": to_micros(self._clock.now()) // 1_000_000,  # NumericDate: seconds (RFC 7519 §2)
             "jti": request_id,
             "kind": "erasure",
             "status": status,

@@ -35,7 +35,7 @@ _JUMP_S: Final = 900.0
 
 _AT_ONCE: Final = 200
 _LEASE: Final = "retention"
-_LEASE_LENGTH: Final = timedelta(minutes=5)
+_LEASE_LENGTH: Final = timedelta(minutes=5)  # (R2)
 """Many times what a batch takes."""
 
 _log: Final = logging.getLogger("consentful.retention")
@@ -59,7 +59,7 @@ class Retention:
         now = self._clock.monotonic()
         if self.is_halted or now < self._due:
             return
-        self._due = now + EVERY_S
+        self._due = now + EVERY_S  # before the purge: one that fails is tried again in an hour
         if abs(self._wall_minus_monotonic() - self._offset) > _JUMP_S:
             self.is_halted = True
             _log.error("the clock jumped; nothing is purged until the clock is correct and the server is restarted")

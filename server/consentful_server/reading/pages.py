@@ -95,8 +95,9 @@ class Pages:
         dialogs: set[int] = set()
         scanned, more = 0, True
         while more and len(items) < limit and scanned < _SCAN_MOST:
+            # A text search examines many messages for one match, so it reads larger blocks.
             length = limit if wanted.q is None else _SCAN_BLOCK
-            selection = walk.select(wanted, scope.purposes, order, length)
+            selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
             block = await self._block(selection, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
@@ -148,7 +149,7 @@ class Pages:
         needle = None if wanted.q is None else fold(wanted.q)
 
         def view(opened: Opened) -> Chat | None:
-            return opened.chat(scope) if needle is None or opened.says(needle) else None
+            return opened.chat(scope) if needle is None or opened.contains(needle) else None
 
         return await self._dialogs("chat", wanted, scope, order, limit, cursor, view)
 
@@ -165,11 +166,11 @@ class Pages:
         walk, opener = await self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
         is_chat = kind == "chat"
 
-        selection = walk.select(wanted, scope.purposes, order, limit)
+        selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
 
         def page(rows: Sequence[ListedDialog]) -> tuple[list[tuple[int, T]], Position | None]:
             listed, last = shown(rows, selection)
-            opened = [(dialog.number, opener.open(dialog, words=is_chat)) for dialog in listed]
+            opened = [(dialog.number, opener.open(dialog, texts=is_chat)) for dialog in listed]
             seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
             fitting = [(number, item) for number, item in seen if item is not None]
             return fitting, None if last is None else Position(last.received_at, last.number)
@@ -219,7 +220,7 @@ class Pages:
 def _damaged(opener: Opener) -> tuple[str, ...]:
     """Log the dialogs that could not be opened; return their ids for the reader."""
     for dialog_id in opener.damaged:
-        _log.error("damaged", extra={"dialog_id": dialog_id})
+        _log.error("dialog cannot be opened", extra={"dialog_id": dialog_id})
     return tuple(sorted(opener.damaged))
 
 

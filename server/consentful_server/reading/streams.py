@@ -85,7 +85,7 @@ class Stream:
             return None
         if self.shape == "dialogs":
             return opened.summary(self.scope)
-        return opened.chat(self.scope) if self._needle is None or opened.says(self._needle) else None
+        return opened.chat(self.scope) if self._needle is None or opened.contains(self._needle) else None
 
     def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
         """Return the rows as bytes; `numbers` are the internal numbers of their dialogs."""
@@ -189,16 +189,16 @@ class Streams:
         return await self._store.list_messages(selection, block)
 
     async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
-        words = stream.shape == "chat"
+        is_chat = stream.shape == "chat"
 
         def block(rows: Sequence[ListedDialog]) -> tuple[bytes, Position | None]:
             page, last = shown(rows, selection)
-            found = [(dialog.number, stream.row_of(opener.open(dialog, words=words))) for dialog in page]
+            found = [(dialog.number, stream.row_of(opener.open(dialog, texts=is_chat))) for dialog in page]
             fitting = {number: row for number, row in found if row is not None}
             data = stream.encode(fitting, list(fitting.values()))
             return data, None if last is None else Position(last.received_at, last.number)
 
-        return await self._store.list_dialogs(selection, block, heads=words)
+        return await self._store.list_dialogs(selection, block, heads=is_chat)
 
 
 _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {

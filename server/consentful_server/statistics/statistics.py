@@ -48,6 +48,7 @@ class Statistics:
         dialogs: defaultdict[tuple[Value, ...], int] = defaultdict(int)
         messages: defaultdict[tuple[Value, ...], int] = defaultdict(int)
         counts_dialogs = "role" not in by
+        # By role only messages can be counted: a dialog has several roles.
         for it in await self._store.dialogs(which, columns) if counts_dialogs else ():
             for key in _keys(by, it.values, _seen(it.purposes, purpose, scope)):
                 dialogs[key] += it.dialogs
@@ -99,4 +100,5 @@ def _keys(by: Sequence[By], values: Sequence[Value], purposes: Sequence[str]) ->
 
 
 def _in_order(key: tuple[Value, ...]) -> list[tuple[bool, int, str]]:
+    # None first; numbers by value, texts by letter.
     return [(value is not None, value if isinstance(value, int) else 0, str(value)) for value in key]

@@ -92,7 +92,9 @@ class GroupCommit(Generic[J]):
         try:
             return await self._commit(batch)
         except Exception as error:  # noqa: BLE001 - (R4) whatever it was, nobody knows how much was committed
-            _log.error("group commit raised", extra={"jobs": len(batch)} | where(error))
+            _log.error(
+                "group commit failed; the outcome of its jobs is unknown", extra={"jobs": len(batch)} | where(error)
+            )
             return [OutcomeUnknown() for _ in batch]
 
 

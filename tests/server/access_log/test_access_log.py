@@ -555,7 +555,7 @@ class TestTheChain:
 
         assert ours.breaks(Head(), [link]) == (Head(), 1)
         assert theirs.breaks(Head(), [link]) == (head, None)
-        assert not ours.made(head)
+        assert not ours.is_genuine(head)
         assert ours.breaks(Head(), [Link(entry, bytes(32))])[1] == 1
 
 

@@ -257,7 +257,7 @@ async def test_a_dialog_erased_while_keys_are_rewrapped_stays_erased(place: Sett
 
         await service.store.epochs.rewrap([Rewrapped(keys[0].dialog, keys[0].wrapped, bytes([1]) * 64)])
 
-        assert (await service.store.dialogs.residue(["d-1"])).is_none
+        assert (await service.store.dialogs.residue(["d-1"])).is_empty
 
 
 async def test_a_backup_from_an_earlier_epoch_is_refused_with_the_masters_of_today(

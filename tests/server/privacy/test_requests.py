@@ -89,7 +89,7 @@ async def test_art_17_the_verification_finds_a_key_that_came_back(served: Served
 
     seen = await served.service.store.dialogs.residue(["d-1"])
 
-    assert (seen.keys, seen.is_none) == (1, False)
+    assert (seen.keys, seen.is_empty) == (1, False)
 
 
 async def test_art_17_an_unknown_customer_is_no_error(http: ClientSession) -> None:

@@ -101,7 +101,7 @@ async def test_an_erasure_on_a_full_disk_outlives_the_process(settings: Settings
 
     async with open_service(settings) as service:
         assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
-        assert (await service.store.dialogs.residue(["d-1"])).is_none
+        assert (await service.store.dialogs.residue(["d-1"])).is_empty
 
 
 async def test_without_a_reserve_a_full_disk_keeps_from_erasing(disk: Path) -> None:

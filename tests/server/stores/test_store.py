@@ -521,7 +521,7 @@ async def test_entries_of_the_access_log_follow_each_other(store: Store) -> None
 
     assert [link.entry.who for link in links] == ["a", "b", "c"]
     assert CHAIN.breaks(Head(), links) == (end, None)
-    assert CHAIN.made(end)
+    assert CHAIN.is_genuine(end)
     assert [logged.link for logged in await store.access_log.links(1, 1)] == links[1:2]
 
 

@@ -123,6 +123,7 @@ class ParquetFile:
         return self._sink.take()
 
     def _close_group(self) -> None:
+        # The batches of a group have dictionaries of different lengths; a Parquet column has one.
         table = pa.Table.from_batches(self._waiting, self._batches.schema).unify_dictionaries()
         self._writer.write_table(table, row_group_size=self._rows)
         self._waiting, self._rows, self._bytes = [], 0, 0

@@ -9,6 +9,7 @@ import msgspec
 from . import Shape
 from .fields import FIELDS, Type
 
+# OWASP, CSV injection; some spreadsheets accept the full-width forms, too.
 _DANGEROUS: Final = frozenset("=+-@\t\r\n＝＋－＠")
 
 

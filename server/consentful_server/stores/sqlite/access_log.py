@@ -66,6 +66,7 @@ class SQLiteAccessLog:
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
     """Append an entry to the log, inside a transaction that has the write lock."""
+    # The head's row and the last entry's number can differ only if somebody wrote to the table with SQL.
     claimed = _head(db)
     linked, head = note.follow(claimed, next_number(claimed, _last(db)))
     entry = linked.entry

@@ -22,6 +22,7 @@ def copy(source: Path, data: Path, keys: Path) -> None:
 
     The copy holds a read transaction: erasures meanwhile commit, but are answered as not clean until it ends.
     """
+    # First the schema, then the rows: `ATTACH` and one transaction copy them all as of one moment.
     with closing(connect(data)) as db:
         migrate(db)
     with closing(connect(source)) as db:
@@ -32,6 +33,7 @@ def copy(source: Path, data: Path, keys: Path) -> None:
             if table != "dialog_keys":
                 db.execute(f"DELETE FROM copy.{table}")
                 db.execute(f"INSERT INTO copy.{table} SELECT * FROM main.{table}")
+        # Created by hand: the keys' file has this table alone.
         db.execute(_KEYS)
         db.execute("INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys")
         db.execute("COMMIT")

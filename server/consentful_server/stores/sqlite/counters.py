@@ -69,6 +69,7 @@ def _counted(
     columns = ", ".join([*by, "purposes"])
     rows = db.execute(
         f"SELECT {columns}, {dialogs}, sum(messages) FROM {table} WHERE {' AND '.join(where)}"
+        # Combinations whose dialogs were all erased keep a row with zeros.
         f" GROUP BY {columns} HAVING sum(messages) > 0 ORDER BY {columns}",
         values,
     )

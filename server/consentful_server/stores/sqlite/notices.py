@@ -68,6 +68,7 @@ def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None
 
 
 def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int, note: Note | None) -> None:
+    # In the transaction that inserts: two processes may add the same notice at the same time.
     if not is_new(wordings, [known for known in _all(db) if known.id == wordings[0].id]):
         return
     db.executemany(

@@ -20,6 +20,7 @@ _decode_rows: Final = msgspec.json.Decoder(list[MessageRow]).decode
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
     """Return one page of message rows, at most `limit`, in the order of the selection."""
     where, values = _conditions(selection.filter, selection.purposes)
+    # The horizon is the greatest dialog number that existed when the walk began.
     where.insert(0, "m.dialog <= ?")
     values.insert(0, selection.horizon)
     after = selection.after

@@ -49,6 +49,7 @@ class SQLiteStore:
 
     async def probe(self) -> None:
         writer = self._database.writer
+        # In doubt even a fresh success proves nothing; the write tries to resolve the doubt first.
         if writer.in_doubt or self._clock.monotonic() - writer.last_success > _FRESH_S:
             stamp = to_micros(self._clock.now()).to_bytes(8, "big")
             await writer.write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,)))

@@ -35,6 +35,7 @@ def migrate(db: sqlite3.Connection) -> list[Step]:
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
     )
+    # Step 11 reads the ids of erased dialogs from the signed reports of earlier versions.
     db.create_function("jws_claims", 1, _claims, deterministic=True)
     steps = migrations()
     done = version(db)
