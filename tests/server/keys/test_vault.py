@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful_server.keys.vault import SHREDDED, WRAPPED_BYTES, DialogKey, Field, Unopenable, Vault, withdrawal_hash
+from consentful_server.keys.vault import (
+    SHREDDED,
+    WRAPPED_BYTES,
+    DialogKey,
+    Field,
+    Unopenable,
+    Vault,
+    epoch_of,
+    withdrawal_hash,
+)
 
 MASTER = bytes(range(32))
 RECORD = b"r" * 32
@@ -106,6 +115,102 @@ def test_a_withdrawal_code_can_be_read_aloud_and_typed_back() -> None:
     assert re.fullmatch(r"([A-Z2-7]{5}-){5}[A-Z2-7]", code)
     assert withdrawal_hash(code) == withdrawal_hash(f" {code.lower().replace('-', ' ')} ")
     assert withdrawal_hash(code) != withdrawal_hash(DialogKey(bytes(32)).withdrawal_code())
+
+
+def test_what_an_earlier_version_sealed_still_opens() -> None:
+    """The formats are what every stored dialog, and every customer's code, rests on: these bytes never change."""
+    calls = iter(range(1, 100))
+    vault = Vault(b"deployment", {1: MASTER}, random=lambda size: bytes([next(calls)]) * size)
+    key = vault.new_key()
+    wrapped = (
+        "00000001020202020202020202020202"
+        "9a2918bab8d8305aca84a3f93278db121de8ae6d955579f0435fd002766a48c3049fd3488d83a02dfa4f9820bc915c9a"
+    )
+    sealed = "030303030303030303030303d268e429b3a093af5564116c92ca0cb84d935d852c"
+
+    assert vault.wrap(key, "d-1").hex() == wrapped
+    assert vault.seal(key, "texts", b"words", "d-1", RECORD).hex() == sealed
+    again = vault.unwrap(bytes.fromhex(wrapped), "d-1")
+    assert vault.open(again, "texts", bytes.fromhex(sealed), "d-1", RECORD) == b"words"
+    assert again.digest(b"content").hex() == "480263fa71307ecc12bd626c261ce7b7a07390666ea5b8c98c783b3def868cfd"
+    assert again.withdrawal_code() == "HDSBL-47IYD-PCIDD-SIS5C-M5LPW-I"
+    assert (
+        withdrawal_hash("HDSBL-47IYD-PCIDD-SIS5C-M5LPW-I").hex()
+        == "feb78389dc521c514dc48dd251dbe8e9319ff19e795c9a6b8627517fe028d488"
+    )
+
+
+def test_every_key_and_every_seal_is_another(vault: Vault) -> None:
+    key = vault.new_key()
+
+    assert vault.new_key().digest(b"") != key.digest(b"")
+    assert len({vault.wrap(key, "d-1") for _ in range(3)}) == 3
+    assert len({vault.seal(key, "texts", b"same", "d-1", RECORD) for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("sealed", [b"", b"x" * 11, b"x" * 12, b"x" * 27, b"x" * 60])
+def test_what_is_no_seal_does_not_open(vault: Vault, sealed: bytes) -> None:
+    with pytest.raises(Unopenable) as refusal:
+        vault.open(vault.new_key(), "texts", sealed, "d-1", RECORD)
+
+    assert refusal.value.__suppress_context__, "what the library says is no help to whoever reads the log"
+
+
+class TestMasters:
+    def test_a_key_is_wrapped_anew_under_the_latest_and_stays_the_same(self) -> None:
+        old, both = Vault(b"d", {1: MASTER}), Vault(b"d", {1: MASTER, 2: bytes(32)})
+        key = old.new_key()
+
+        again = both.rewrap(old.wrap(key, "d-1"), "d-1", 2)
+
+        assert epoch_of(again) == 2
+        assert both.unwrap(again, "d-1").digest(b"") == key.digest(b"")
+        with pytest.raises(Unopenable):
+            both.rewrap(old.wrap(key, "d-1"), "d-2", 2)
+
+    def test_at_least_the_epoch_that_is_asked_for_or_nothing(self) -> None:
+        vault = Vault(b"d", {1: MASTER, 2: bytes(32)})
+        key = vault.new_key()
+
+        assert [epoch_of(vault.wrap(key, "d-1", least)) for least in (0, 1, 2)] == [2, 2, 2]
+        with pytest.raises(Unopenable):
+            vault.wrap(key, "d-1", 3)
+
+    def test_one_that_another_process_began_is_looked_for_and_kept(self) -> None:
+        asked: list[int] = []
+
+        def look() -> dict[int, bytes]:
+            asked.append(1)
+            return {2: bytes(32), 3: b"3" * 32}
+
+        ahead, behind = Vault(b"d", {2: bytes(32)}), Vault(b"d", {1: MASTER}, look=look)
+        key = ahead.new_key()
+        wrapped = ahead.wrap(key, "d-1")
+
+        assert behind.unwrap(wrapped, "d-1").digest(b"") == key.digest(b"")
+        assert epoch_of(behind.wrap(key, "d-1")) == 1, "it wraps under what it was told of"
+        assert epoch_of(behind.wrap(key, "d-1", 2)) == 2
+        with pytest.raises(Unopenable):
+            behind.wrap(key, "d-1", 4)
+
+    def test_an_earlier_one_is_not_looked_for(self) -> None:
+        def never() -> dict[int, bytes]:
+            raise AssertionError
+
+        old, later = Vault(b"d", {1: MASTER}), Vault(b"d", {2: bytes(32)}, look=never)
+
+        with pytest.raises(Unopenable):
+            later.unwrap(old.wrap(old.new_key(), "d-1"), "d-1")
+
+    def test_those_of_a_renewal_and_no_others(self) -> None:
+        vault = Vault(b"d", {1: MASTER})
+        wrapped = vault.wrap(vault.new_key(), "d-1")
+
+        vault.renew({2: bytes(32)})
+
+        assert epoch_of(vault.wrap(vault.new_key(), "d-1")) == 2
+        with pytest.raises(Unopenable):
+            vault.unwrap(wrapped, "d-1")
 
 
 def test_no_repr_shows_a_key() -> None:
