@@ -1,5 +1,6 @@
 """Withdrawal codes may be tried by anybody, but not without end (GDPR art. 7(3))."""
 
+import pytest
 from aiohttp import ClientSession
 
 from consentful_server.errors import TooOften
@@ -30,7 +31,33 @@ def test_an_address_tries_some_at_once_and_others_are_not_held_up() -> None:
 
 
 def test_many_addresses_together_have_an_end_too() -> None:
-    assert use_up(WithdrawalAttempts(FakeClock()), "2001:db8:{:x}::1") == 1000
+    clock = FakeClock()
+    guesses = WithdrawalAttempts(clock)
+
+    assert use_up(guesses, "2001:db8:{:x}::1") == 1000
+    clock.advance(1)
+    assert use_up(guesses, "2001:db8:1:{:x}::1") == 100
+
+
+@pytest.mark.parametrize("address", [HOME, "2001:db8:{:x}::1"])
+def test_the_wait_is_told_in_whole_seconds(address: str) -> None:
+    guesses = WithdrawalAttempts(FakeClock())
+    use_up(guesses, address)
+
+    with pytest.raises(TooOften) as refusal:
+        guesses.admit(HOME)
+    assert refusal.value.retry_after_s == 1
+
+
+def test_an_address_has_one_more_each_second_and_never_more_than_at_first() -> None:
+    clock = FakeClock()
+    guesses = WithdrawalAttempts(clock)
+    use_up(guesses)
+
+    clock.advance(5)
+    assert use_up(guesses) == 5
+    clock.advance(3600)
+    assert use_up(guesses) == 60
 
 
 async def test_too_many_codes_are_429_and_say_when_to_come_back(

@@ -1,11 +1,13 @@
 """Pages of other origins: those on the list may call every route and read its answers, others may not."""
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import make_mocked_request
 
 from all_routes import every_request, every_route
 from consentful_server.app import ROUTES
-from consentful_server.edges.http.cors import EXPOSED
+from consentful_server.edges.http.cors import EXPOSED, preflight, refuse_foreign, share
+from consentful_server.errors import Forbidden
 from consentful_server.testing import Served
 from kept import bearer, get, keep
 
@@ -32,6 +34,77 @@ def asks(origin: str, method: str) -> dict[str, str]:
     }
 
 
+def request_of(origin: str | None, method: str = "GET", **headers: str) -> web.Request:
+    """Return a request to `api.example` as a page of this origin, or a program, sends it."""
+    given = {"Host": "API.example"} | headers | ({} if origin is None else {"Origin": origin})
+    return make_mocked_request(method, "/v1/messages", headers=given)
+
+
+class TestRules:
+    @pytest.mark.parametrize("origin", [None, CHAT, "https://api.example", "http://API.example"])
+    def test_programs_and_pages_of_this_server_and_of_allowed_origins_are_let_in(self, origin: str | None) -> None:
+        refuse_foreign(request_of(origin), [CHAT])
+
+    @pytest.mark.parametrize("origin", [*ELSEWHERE, "https://api.example:8443", "api.example", ""])
+    def test_no_other_page_is(self, origin: str) -> None:
+        with pytest.raises(Forbidden, match="an allowed origin"):
+            refuse_foreign(request_of(origin), [CHAT])
+
+    def test_what_is_no_preflight_is_none(self) -> None:
+        asked = {"Access-Control-Request-Method": "GET"}
+
+        assert preflight(request_of(ELSEWHERE[0], "OPTIONS"), [CHAT]) is None
+        assert preflight(request_of(ELSEWHERE[0], "GET", **asked), [CHAT]) is None
+
+    def test_a_preflight_of_elsewhere_is_refused_whatever_it_asks_for(self) -> None:
+        asked = {"Access-Control-Request-Method": "GET"}
+
+        with pytest.raises(Forbidden):
+            preflight(request_of(ELSEWHERE[0], "OPTIONS", **asked), [CHAT])
+
+    @pytest.mark.parametrize(
+        ("allowed", "origin", "vary", "shared", "varies"),
+        [
+            ([], CHAT, None, None, None),
+            ([], CHAT, "Accept", None, "Accept"),
+            ([CHAT], None, None, None, "Origin"),
+            ([CHAT], ELSEWHERE[0], "Accept", None, "Accept, Origin"),
+            ([CHAT], "https://api.example", None, None, "Origin"),
+            ([CHAT], CHAT, None, CHAT, "Origin"),
+            ([CHAT], CHAT, "Accept", CHAT, "Accept, Origin"),
+        ],
+    )
+    def test_an_answer_is_shared_with_the_page_that_asked_and_no_cache_hands_it_on(
+        self, allowed: list[str], origin: str | None, vary: str | None, shared: str | None, varies: str | None
+    ) -> None:
+        response = web.Response(headers={} if vary is None else {"Vary": vary})
+
+        share(request_of(origin), response, allowed)
+
+        assert response.headers.get("Access-Control-Allow-Origin") == shared
+        assert ("Access-Control-Expose-Headers" in response.headers) == (shared is not None)
+        assert response.headers.get("Vary") == varies
+
+    def test_what_is_everybodys_stays_so(self) -> None:
+        response = web.Response(headers={"Access-Control-Allow-Origin": "*"})
+
+        share(request_of(CHAT), response, [CHAT])
+
+        assert dict(response.headers) == {"Access-Control-Allow-Origin": "*"}
+
+    def test_what_a_page_may_read_is_what_tells_it_something(self) -> None:
+        assert sorted(EXPOSED) == [
+            "Allow",
+            "Content-Disposition",
+            "Export-Id",
+            "Link",
+            "Location",
+            "Request-Id",
+            "Retry-After",
+            "WWW-Authenticate",
+        ]
+
+
 @ALLOWED
 async def test_a_page_of_an_allowed_origin_may_read_every_answer(http: ClientSession, service: Served) -> None:
     token = await service.create_key()
@@ -53,7 +126,10 @@ async def test_it_is_told_before_it_sends_what_each_route_takes(http: ClientSess
             assert response.headers["Access-Control-Allow-Origin"] == CHAT
             assert method in response.headers["Access-Control-Allow-Methods"].split(", ")
             assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+            assert response.headers["Access-Control-Max-Age"] == "600"
             assert "Access-Control-Allow-Credentials" not in response.headers
+    async with http.options("/v1/messages", headers=asks(CHAT, "GET")) as response:
+        assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
     async with http.options("/nowhere", headers=asks(CHAT, "GET")) as response:
         assert response.status == 404
 
