@@ -61,9 +61,10 @@ class TestWhileADecisionIsUnderWay:
         await asyncio.sleep(0)
 
         late = asyncio.ensure_future(push(room, "late"))
-        with pytest.raises(StorageFailed):
-            await deciding
-        await late
+        async with asyncio.timeout(5):
+            with pytest.raises(StorageFailed):
+                await deciding
+            await late
 
         assert await room.decide("d-1", True, SHOP) == Decided("d-1", True, 2)
 
@@ -100,6 +101,26 @@ class TestWhileADecisionIsUnderWay:
 
 
 class TestEndings:
+    async def test_one_for_which_there_is_no_memory_leaves_nothing(self, service: Served, room: WaitingRoom) -> None:
+        registry = service.service.registry
+        registry.take(service.service.settings.memory)
+
+        with pytest.raises(Overloaded):
+            await push(room)
+
+        assert (len(registry), registry.bytes_used) == (0, service.service.settings.memory)
+
+    async def test_one_that_is_live_elsewhere_leaves_nothing(self, service: Served, room: WaitingRoom) -> None:
+        registry, elsewhere = service.service.registry, WaitingRoom(service.service)
+        await push(elsewhere)
+        used = registry.bytes_used
+
+        with pytest.raises(Conflict):
+            await push(room)
+
+        assert (len(registry), registry.bytes_used) == (1, used)
+        assert await elsewhere.decide("d-1", True, SHOP) == Decided("d-1", True, 1)
+
     async def test_two_first_messages_at_once_open_one_dialog(self, service: Served, room: WaitingRoom) -> None:
         await asyncio.gather(push(room, "one"), push(room, "two"))
 
