@@ -1,4 +1,4 @@
-/** One kept dialog, whole: what was said, as it was said, and what proves that it may be kept. */
+/** One stored dialog: its messages, its consent and its receipt. */
 
 import { count, element, facts, time } from "./element.js";
 import { check, receiptOf } from "./receipt.js";
@@ -10,54 +10,53 @@ const code = (text) => element("code", {}, text);
 
 export class Conversation {
   #panel;
-  #door;
-  #asking = null; // an answer that comes late is not shown over a newer one
+  #rest;
+  #request = null; // aborted by a newer one, whose response it must not replace
 
   /**
-   * @param {HTMLElement} panel  with a chip for its state, and a body last
-   * @param {import("./door.js").Door} door
+   * @param {HTMLElement} panel  with a chip for its state; the body is its last child
+   * @param {import("./rest.js").RestClient} rest
    */
-  constructor(panel, door) {
+  constructor(panel, rest) {
     this.#panel = panel;
-    this.#door = door;
+    this.#rest = rest;
   }
 
   close() {
-    this.#asking?.abort();
-    this.#show("empty", "none", paragraph("Pick a message, and the whole dialog shows here: what was said before and after, " +
-      "what the customer agreed to, and the receipt.", "quiet"));
+    this.#request?.abort();
+    this.#show("empty", "none", paragraph("Select a message to see its dialog, its consent and its receipt.", "quiet"));
   }
 
-  /** Ask for a dialog and show it. `filtered` makes the address of all messages of a customer or chatbot. */
+  /** Fetch a dialog and show it. `filtered` returns the URL with a filter for a customer or chatbot. */
   async open(dialogId, filtered) {
-    this.#asking?.abort();
-    this.#asking = new AbortController();
-    const { signal } = this.#asking;
-    this.#show("loading", "asking …", ...this.#panel.lastElementChild.childNodes);
+    this.#request?.abort();
+    this.#request = new AbortController();
+    const { signal } = this.#request;
+    this.#show("loading", "loading …", ...this.#panel.lastElementChild.childNodes);
     let dialog;
     try {
-      dialog = await this.#door.json({ path: `/v1/dialogs/${encodeURIComponent(dialogId)}` }, signal);
+      dialog = await this.#rest.json({ path: `/v1/dialogs/${encodeURIComponent(dialogId)}` }, signal);
     } catch (error) {
-      if (!signal.aborted) this.#tell(error, dialogId, filtered);
+      if (!signal.aborted) this.#showError(error, dialogId, filtered);
       return;
     }
     const receipt = receiptOf(dialog);
-    this.#show("full", count(dialog.messages.length), ...about(dialog, filtered), said(dialog), receipt);
+    this.#show("full", count(dialog.messages.length), ...summary(dialog, filtered), bubbles(dialog), receipt);
     this.#panel.lastElementChild.scrollTop = 0;
-    const verdict = await check(dialog.receipt);
-    if (!signal.aborted) receipt.firstChild.append(element("span", { className: "chip" }, verdict));
+    const result = await check(dialog.receipt);
+    if (!signal.aborted) receipt.firstChild.append(element("span", { className: "chip" }, result));
   }
 
-  #tell({ status, message, code: name }, dialogId, filtered) {
+  #showError({ status, message, code: name }, dialogId, filtered) {
     const which = element("p", { className: "quiet" }, "Dialog ", code(dialogId));
     if (status === 410) {
-      this.#show("gone", "erased", paragraph("This dialog was erased."), paragraph("The customer took the consent back, asked for " +
-        "erasure, or its time was over. Its key is destroyed, so nobody can read it any more. Take it out of your copies, too."), which);
+      this.#show("gone", "erased", paragraph("This dialog was erased."), paragraph("The customer withdrew the consent or requested " +
+        "erasure, or the retention time expired. The dialog's key is destroyed. Delete the dialog from your copies, too."), which);
     } else if (status === 404) {
-      this.#show("absent", "not here", paragraph("There is no such dialog, or your key may not read it."), which);
+      this.#show("absent", "not found", paragraph("Dialog not found, or not accessible with your key."), which);
     } else {
-      this.#show("error", "cannot tell", element("p", { className: "failure", role: "alert" }, `${message} (${name})`), which,
-        element("button", { type: "button", onclick: () => this.open(dialogId, filtered) }, "Ask again"));
+      this.#show("error", "error", element("p", { className: "failure", role: "alert" }, `${message} (${name})`), which,
+        element("button", { type: "button", onclick: () => this.open(dialogId, filtered) }, "Retry"));
     }
   }
 
@@ -69,7 +68,7 @@ export class Conversation {
   }
 }
 
-function about(dialog, filtered) {
+function summary(dialog, filtered) {
   const { dialog_id, customer, customer_id, bot, language, metadata, notice, purposes, given_by, stored_at, expires_at } = dialog;
   const own = element("dl", { className: "facts" }, ...facts({
     Dialog: code(dialog_id),
@@ -80,23 +79,23 @@ function about(dialog, filtered) {
     Purposes: purposes.join(", "),
     Notice: `${notice.id} (${notice.language}), agreed to by ${given_by === "self" ? "the customer" : "a representative"}`,
     Stored: time(stored_at, EXACT),
-    "Kept until": time(expires_at, EXACT),
+    "Retained until": time(expires_at, EXACT),
   }));
   if (!metadata) return [own];
   return [own, element("h3", {}, "Metadata"), element("dl", { className: "facts", dir: "auto" }, ...facts(metadata))];
 }
 
-/** Bubbles, with a line where a new day begins. */
-function said({ messages }) {
-  let before = "";
+/** The messages as bubbles, with a line at the start of each day. */
+function bubbles({ messages }) {
+  let previous = "";
   const lines = messages.flatMap(({ seq, role, language, text, sent_at, received_at }) => {
     const at = sent_at ?? received_at;
     const day = new Date(at).toDateString();
-    const begins = day === before ? [] : [element("li", { className: "day quiet" }, time(at, DAY))];
-    before = day;
-    return [...begins, element("li", { data: { role } },
+    const newDay = day === previous ? [] : [element("li", { className: "day quiet" }, time(at, DAY))];
+    previous = day;
+    return [...newDay, element("li", { data: { role } },
       element("p", { className: "quiet" }, [`${seq} · ${role}`, language].filter(Boolean).join(", "), " · ", time(at)),
       element("p", { className: "words", dir: "auto", lang: language ?? "" }, text))];
   });
-  return element("ol", { className: "said", ariaLabel: "What was said" }, ...lines);
+  return element("ol", { className: "said", ariaLabel: "Messages of the dialog" }, ...lines);
 }

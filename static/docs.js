@@ -1,23 +1,23 @@
-/** The REST reference: Swagger UI over /openapi.json. It keeps no token, and asks nobody but this server. */
+/** The REST reference: Swagger UI over /openapi.json. It stores no token, and sends requests to this server only. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-function follow() {
+function applyScheme() {
   document.documentElement.classList.toggle("dark-mode", dark.matches);
 }
 
-dark.addEventListener("change", follow);
-follow();
+dark.addEventListener("change", applyScheme);
+applyScheme();
 
 window.SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#reference",
-  deepLinking: true, // an operation has an address of its own
+  deepLinking: true, // each operation has its own URL
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   persistAuthorization: false,
-  queryConfigEnabled: false, // or a link could point the page at another server's document
+  queryConfigEnabled: false, // otherwise a link could load another server's document into this page
   validatorUrl: null,
   onComplete: () => document.getElementById("reference").removeAttribute("aria-busy"),
 });

@@ -1,35 +1,35 @@
-/** Everything that fits, as one file. */
+/** Exports: all messages that match the filters, as one file. */
 
-/** What can be taken, in the order of the buttons: a name, what it is asked for with, and how the file ends. */
+/** The exports, in the order of the buttons: name, parameters and file name. */
 export const DOWNLOADS = [
-  { name: "NDJSON", about: { format: "ndjson" }, file: "messages.ndjson" },
-  { name: "CSV", about: { format: "csv" }, file: "messages.csv" },
-  { name: "Parquet", about: { format: "parquet" }, file: "messages.parquet" },
-  { name: "Arrow", about: { format: "arrow" }, file: "messages.arrows" },
-  { name: "Chats, NDJSON", about: { format: "ndjson", shape: "chat" }, file: "chats.ndjson" },
-  { name: "Chats, Parquet", about: { format: "parquet", shape: "chat" }, file: "chats.parquet" },
+  { name: "NDJSON", parameters: { format: "ndjson" }, file: "messages.ndjson" },
+  { name: "CSV", parameters: { format: "csv" }, file: "messages.csv" },
+  { name: "Parquet", parameters: { format: "parquet" }, file: "messages.parquet" },
+  { name: "Arrow", parameters: { format: "arrow" }, file: "messages.arrows" },
+  { name: "Chats, NDJSON", parameters: { format: "ndjson", shape: "chat" }, file: "chats.ndjson" },
+  { name: "Chats, Parquet", parameters: { format: "parquet", shape: "chat" }, file: "chats.parquet" },
 ];
 
 /**
- * Fetch a stream whole, then hand it to the browser as a file: one that breaks off becomes none. A plain link could not
- * carry the key, nor words to look for.
+ * Fetch a complete stream, then save it as a file. An interrupted stream is not saved. A plain link could carry neither
+ * the key nor a search text.
  *
- * @param {import("./door.js").Door} door
- * @param {{method: string, path: string, body?: object}} asked
+ * @param {import("./rest.js").RestClient} rest
+ * @param {{method: string, path: string, body?: object}} request
  * @param {(bytes: number) => void} onProgress
- * @returns {Promise<number>} its bytes
+ * @returns {Promise<number>} the file's bytes
  */
-export async function download(door, asked, file, onProgress, signal) {
-  const answer = await door.ask(asked, signal);
+export async function download(rest, request, file, onProgress, signal) {
+  const response = await rest.send(request, signal);
   const parts = [];
   let bytes = 0;
-  for await (const part of chunks(answer.body.getReader())) {
+  for await (const part of chunks(response.body.getReader())) {
     parts.push(part);
     onProgress((bytes += part.length));
   }
-  const url = URL.createObjectURL(new Blob(parts, { type: answer.headers.get("content-type") }));
+  const url = URL.createObjectURL(new Blob(parts, { type: response.headers.get("content-type") }));
   Object.assign(document.createElement("a"), { href: url, download: file }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000); // the browser reads it after the click
+  setTimeout(() => URL.revokeObjectURL(url), 60_000); // the browser reads the blob after the click
   return bytes;
 }
 

@@ -1,4 +1,4 @@
-/** The page's elements. Text is always text: nothing that was said can become markup. */
+/** DOM elements. Message text is always set as text, so it cannot become markup. */
 
 /**
  * @param {string} tag
@@ -12,7 +12,7 @@ export function element(tag, { data = {}, ...properties } = {}, ...children) {
   return made;
 }
 
-/** Names with what they stand for, for a `<dl>`; without what is not there. */
+/** Names and values for a `<dl>`; entries without a value are omitted. */
 export function facts(rows) {
   const present = Object.entries(rows).filter(([, value]) => value);
   return present.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
@@ -22,7 +22,7 @@ export const count = (messages) => `${messages.toLocaleString()} message${messag
 
 export const byId = (id) => document.getElementById(id);
 
-/** Listen to an element; a form is never sent anywhere. */
+/** Add an event listener. A form is never submitted to a server. */
 export function on(id, kind, listen) {
   byId(id).addEventListener(kind, (event) => {
     if (kind === "submit") event.preventDefault();
@@ -32,7 +32,7 @@ export function on(id, kind, listen) {
 
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
-/** A moment in local time; the exact one shows on hover. */
+/** A time in the local time zone, with the exact time in UTC as tooltip. */
 export function time(moment, format = CLOCK) {
   const at = new Date(moment);
   return element("time", { dateTime: at.toISOString(), title: at.toISOString() }, at.toLocaleString([], format));

@@ -1,34 +1,34 @@
 import { Conversation } from "./conversation.js";
-import { Door } from "./door.js";
 import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on, time } from "./element.js";
 import { Plots } from "./plots.js";
-import { exact, FILTERS, local, Question } from "./question.js";
+import { exact, FILTERS, local, Query } from "./query.js";
 import { recipes } from "./recipes.js";
+import { RestClient } from "./rest.js";
 import { Rows } from "./rows.js";
 
 const PAGE = 200;
 const MOMENT = { dateStyle: "short", timeStyle: "short" };
 const TIMES = ["since", "until"];
-const KNOWN = { language: "languages", bot: "bots", purpose: "purposes-known" };
+const SUGGESTED = { language: "languages", bot: "bots", purpose: "purposes-known" };
 const REFUSED = [401, 403];
 
-const door = new Door();
+const rest = new RestClient();
 const rows = new Rows(byId("pane"), row, more);
-const conversation = new Conversation(byId("dialog"), door);
-const plots = new Plots(byId("figures"), door, (filters) => question.with(filters).address());
+const conversation = new Conversation(byId("dialog"), rest);
+const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url());
 
-let question = new Question();
-let shown = ""; // the dialog that is open
-let next; // the cursor of the page to come; null after the last one, undefined before the first
-let asking = null; // the question's requests, and what aborts them
-let isAsking = false;
-let taking = null;
+let query = new Query();
+let shown = ""; // the id of the open dialog
+let next; // the cursor of the next page; null after the last page, undefined before the first
+let requests = null; // aborts the requests of the current query
+let isLoading = false;
+let exporting = null; // aborts the current export
 
-// The messages
+// Messages
 
 function row({ dialog_id, received_at, role, language, text, seq }) {
-  const link = element("a", { href: question.address(dialog_id), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
+  const link = element("a", { href: query.url(dialog_id), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
   const made = element("tr", { data: { dialog: dialog_id } },
     element("td", {}, time(received_at, MOMENT)),
     element("td", {}, role),
@@ -40,38 +40,38 @@ function row({ dialog_id, received_at, role, language, text, seq }) {
   return made;
 }
 
-/** Fetch the next page, unless one is on its way or there is none. */
+/** Fetch the next page, unless a page is being loaded or there is none. */
 async function more() {
-  if (isAsking || next === null) return;
-  isAsking = true;
-  const { signal } = asking;
+  if (isLoading || next === null) return;
+  isLoading = true;
+  const { signal } = requests;
   try {
-    const page = await door.json(question.asked({ limit: PAGE, ...(next && { cursor: next }) }), signal);
-    next = question.filters.order === "stored" && !page.more ? null : page.next;
+    const page = await rest.json(query.request({ limit: PAGE, ...(next && { cursor: next }) }), signal);
+    next = query.filters.order === "stored" && !page.more ? null : page.next;
     rows.add(page.items);
-    told();
+    showProgress();
   } catch (error) {
     if (signal.aborted) return;
     next = null;
     fail(error);
   } finally {
-    if (!signal.aborted) isAsking = false;
+    if (!signal.aborted) isLoading = false;
   }
-  if (!signal.aborted) rows.look();
+  if (!signal.aborted) rows.fetchAhead();
 }
 
-/** Say how far the table goes. */
-function told() {
-  const read = rows.count;
-  become(read || next ? "full" : "empty", next ? `${read.toLocaleString()} read, more below` : count(read));
-  if (next) byId("end").replaceChildren(question.q && !read ? "Looking for the words …" : "Reading on …");
-  else byId("end").replaceChildren(...(read ? ["That is all."] : nothing()));
+/** Show how many messages are loaded, and whether there are more. */
+function showProgress() {
+  const loaded = rows.count;
+  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()} loaded, more below` : count(loaded));
+  if (next) byId("end").replaceChildren(query.q && !loaded ? "Searching …" : "Loading more …");
+  else byId("end").replaceChildren(...(loaded ? ["End of the list."] : emptyText()));
 }
 
-function nothing() {
-  const isFiltered = Object.keys(question.filters).length || question.q;
-  if (isFiltered) return [element("p", {}, "No message fits. Take a filter away, or "), element("a", { href: "?" }, "clear all of them"), "."];
-  return [element("p", {}, "Nothing was kept yet. "), element("a", { href: "/" }, "Hold a dialog"), " and grant it, or run ", element("code", {}, "consentful demo"), "."];
+function emptyText() {
+  const isFiltered = Object.keys(query.filters).length || query.q;
+  if (isFiltered) return [element("p", {}, "No message matches. Remove a filter, or "), element("a", { href: "?" }, "clear all filters"), "."];
+  return [element("p", {}, "No dialog is stored yet. "), element("a", { href: "/" }, "Hold a dialog"), " and grant it, or run ", element("code", {}, "consentful demo"), "."];
 }
 
 function fail(error) {
@@ -81,147 +81,147 @@ function fail(error) {
   become("error", error.code ?? error.name);
   byId("end").replaceChildren(
     element("p", { className: "failure", role: "alert" }, `${error.message} (${error.code ?? error.name})`),
-    element("button", { type: "button", onclick: () => ask(question) }, "Ask again"));
+    element("button", { type: "button", onclick: () => load(query) }, "Retry"));
 }
 
-function become(state, words) {
+function become(state, text) {
   byId("messages").dataset.state = state;
   byId("messages").ariaBusy = String(state === "loading");
-  byId("count").textContent = words;
+  byId("count").textContent = text;
 }
 
-// The address and the form
+// The page's URL and the form
 
-/** Show what the address asks for; what is on show already stays as it is. */
-function visit(q = question.q) {
-  const address = new URLSearchParams(location.search);
-  const asked = Question.at(address, q);
-  if (!asking || !asked.equals(question)) ask(asked);
-  show(address.get("show") ?? "");
+/** Show what the page's URL names. A query that is loaded already is not loaded again. */
+function visit(q = query.q) {
+  const parameters = new URLSearchParams(location.search);
+  const wanted = Query.from(parameters, q);
+  if (!requests || !wanted.equals(query)) load(wanted);
+  show(parameters.get("show") ?? "");
 }
 
-function ask(asked) {
-  asking?.abort();
-  asking = new AbortController();
-  isAsking = false;
-  question = asked;
+function load(wanted) {
+  requests?.abort();
+  requests = new AbortController();
+  isLoading = false;
+  query = wanted;
   next = undefined;
   fill();
   rows.clear();
-  become("loading", "asking …");
-  byId("end").replaceChildren("Reading …");
+  become("loading", "loading …");
+  byId("end").replaceChildren("Loading …");
   more();
-  plots.show(question);
-  byId("plots-of").textContent = ["counted by whole days of UTC", ...ignored(question)].join("; ");
+  plots.show(query);
+  byId("plots-of").textContent = ["counted by day (UTC)", ...ignored(query)].join("; ");
   writeRecipes();
   suggest();
 }
 
-const ignored = ({ uncounted }) => (uncounted.length ? [`without regard to ${uncounted.join(", ")}`] : []);
+const ignored = ({ uncounted }) => (uncounted.length ? [`ignored filters: ${uncounted.join(", ")}`] : []);
 
 function show(dialogId) {
   shown = dialogId;
   rows.refresh();
-  if (dialogId) conversation.open(dialogId, (filters) => question.with(filters).address(shown));
+  if (dialogId) conversation.open(dialogId, (filters) => query.with(filters).url(shown));
   else conversation.close();
 }
 
-/** Go to an address of this page; the one without filters is without words, too. */
-function go(address) {
-  history.pushState(null, "", address);
-  visit(address === "?" ? "" : question.q);
+/** Go to a URL of this page. The URL without filters also clears the text search. */
+function go(url) {
+  history.pushState(null, "", url);
+  visit(url === "?" ? "" : query.q);
 }
 
-/** Put the question into the form. */
+/** Write the query into the form. */
 function fill() {
-  byId("q").value = question.q;
-  for (const name of FILTERS) byId(name).value = TIMES.includes(name) ? local(question.filters[name]) : question.filters[name] ?? "";
-  byId("order").value = question.filters.order ?? "newest";
-  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "order"].some((name) => question.filters[name]);
+  byId("q").value = query.q;
+  for (const name of FILTERS) byId(name).value = TIMES.includes(name) ? local(query.filters[name]) : query.filters[name] ?? "";
+  byId("order").value = query.filters.order ?? "newest";
+  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "order"].some((name) => query.filters[name]);
 }
 
-/** The form's question. A time that was not touched stays exact to the second. */
-function written() {
+/** Read the query from the form. A time that was not edited keeps its seconds, which the form does not show. */
+function fromForm() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, byId(name).value.trim()]));
   for (const name of TIMES) {
-    const before = question.filters[name];
+    const before = query.filters[name];
     filters[name] = local(before) === filters[name] ? before : exact(filters[name]);
   }
-  return new Question(filters, byId("q").value.trim());
+  return new Query(filters, byId("q").value.trim());
 }
 
-/** Offer the languages, chatbots and purposes that there are. */
+/** Suggest the stored languages, chatbots and purposes. */
 async function suggest() {
-  const { signal } = asking;
-  for (const [name, list] of Object.entries(KNOWN)) {
+  const { signal } = requests;
+  for (const [name, list] of Object.entries(SUGGESTED)) {
     if (byId(list).childElementCount) continue;
-    const { items } = await door.json({ path: `/v1/stats?by=${name}` }, signal).catch(() => ({ items: [] }));
+    const { items } = await rest.json({ path: `/v1/stats?by=${name}` }, signal).catch(() => ({ items: [] }));
     byId(list).replaceChildren(...items.filter((item) => item[name]).map((item) => element("option", { value: item[name] })));
   }
 }
 
-// What can be taken along
+// Export
 
 function writeRecipes() {
-  const texts = recipes(question, { origin: location.origin, isKeyed: Boolean(door.key) });
+  const texts = recipes(query, { origin: location.origin, isKeyed: Boolean(rest.key) });
   byId("recipes").replaceChildren(...Object.entries(texts).map(([name, text]) => {
     const code = element("pre", { tabIndex: 0 }, text);
-    const copy = element("button", { type: "button", ariaLabel: `Copy the ${name} lines` }, "Copy");
+    const copy = element("button", { type: "button", ariaLabel: `Copy the ${name} example` }, "Copy");
     copy.addEventListener("click", async () => {
-      getSelection().selectAllChildren(code); // where the clipboard is out of reach, Ctrl+C does it
+      getSelection().selectAllChildren(code); // without clipboard access, Ctrl+C copies the selection
       await navigator.clipboard?.writeText(text).then(() => (copy.textContent = "Copied"), () => {});
     });
     return element("div", {}, element("div", { className: "head" }, element("h3", {}, name), copy), code);
   }));
 }
 
-/** Keep the key for this tab, or forget it. */
-function keep(key) {
-  door.key = key;
+/** Store the key for this tab, or remove it. */
+function setKey(key) {
+  rest.key = key;
   byId("key").value = "";
-  byId("key").placeholder = key ? "kept for this tab" : "";
+  byId("key").placeholder = key ? "stored for this tab" : "";
   byId("key-row").hidden = byId("forget-key").hidden = !key;
 }
 
-async function take({ name, about, file }) {
-  taking?.abort();
-  taking = new AbortController();
-  const { signal } = taking;
-  const say = (...words) => signal.aborted || byId("download-state").replaceChildren(...words);
-  const stop = element("button", { type: "button" }, "Stop");
-  const size = element("span", {}, `${name}: asking …`);
-  stop.addEventListener("click", () => {
-    say(`${name}: stopped.`);
-    taking.abort();
+async function save({ name, parameters, file }) {
+  exporting?.abort();
+  exporting = new AbortController();
+  const { signal } = exporting;
+  const status = (...nodes) => signal.aborted || byId("download-state").replaceChildren(...nodes);
+  const cancel = element("button", { type: "button" }, "Cancel");
+  const size = element("span", {}, `${name}: starting …`);
+  cancel.addEventListener("click", () => {
+    status(`${name}: cancelled.`);
+    exporting.abort();
   });
-  say(size, " ", stop);
+  status(size, " ", cancel);
   try {
-    const bytes = await download(door, question.asked(about), file, (sum) => (size.textContent = `${name}: ${amount(sum)} …`), signal);
-    say(`${file}: ${amount(bytes)}, complete.`);
+    const bytes = await download(rest, query.request(parameters), file, (sum) => (size.textContent = `${name}: ${formatted(sum)} …`), signal);
+    status(`${file}: ${formatted(bytes)}, complete.`);
   } catch (error) {
-    say(element("span", { className: "failure" }, `${file} is not there: ${error.code ? error.message : "the stream broke off"}.`));
+    status(element("span", { className: "failure" }, `${file} was not saved: ${error.code ? error.message : "the stream was interrupted"}.`));
   }
 }
 
-function amount(bytes) {
+function formatted(bytes) {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 byId("downloads").append(...DOWNLOADS.map((what) => {
   const button = element("button", { type: "button" }, what.name);
-  button.addEventListener("click", () => take(what));
+  button.addEventListener("click", () => save(what));
   return button;
 }));
 on("asking", "submit", () => {
-  if (byId("key").value) keep(byId("key").value.trim());
-  const asked = written();
-  history.pushState(null, "", asked.address(shown));
-  ask(asked);
+  if (byId("key").value) setKey(byId("key").value.trim());
+  const wanted = fromForm();
+  history.pushState(null, "", wanted.url(shown));
+  load(wanted);
 });
 on("clear", "click", () => go("?"));
 on("forget-key", "click", () => {
-  keep("");
-  ask(question);
+  setKey("");
+  load(query);
   show(shown);
 });
 addEventListener("click", (event) => {
@@ -232,5 +232,5 @@ addEventListener("click", (event) => {
   if (shown && matchMedia("(max-width: 60rem)").matches) byId("dialog").scrollIntoView();
 });
 addEventListener("popstate", () => visit());
-keep(door.key);
+setKey(rest.key);
 visit();

@@ -1,48 +1,48 @@
-/** What is plotted: for each figure the counts that it asks the server for, and what they mean. Pure. */
+/** The figures: which counts each one requests from the server, and how it reads them. Pure functions. */
 
 const DAY_MS = 86_400_000;
 const OUTCOMES = ["granted", "declined", "dropped"];
-const NOT_SAID = "not said";
+const UNKNOWN = "unknown";
 
 /**
- * Labels in the order of drawing, and under each name a number for each of them. `link` makes the filters that a label
- * stands for; `rate`, if there is one, is a share of 1 for each label.
+ * Labels in drawing order, and series with one number per label. `link` returns the filters of a label; `rate`, if
+ * present, has a share from 0 to 1 per label.
  *
  * @typedef {{labels: string[], series: Record<string, number[]>, rate?: (number|null)[], link?: (label: string) => object}} Counts
  */
 export const FIGURES = [
   {
-    name: "Dialogs a day",
+    name: "Dialogs per day",
     head: "Day",
-    path: (question) => question.counted("day"),
+    path: (query) => query.counted("day"),
     read: ({ items }) => counts(sorted(items, ({ day }) => day), "day", ["dialogs"], ofDay),
   },
   {
     name: "Messages by language",
     head: "Language",
-    path: (question) => question.counted("language"),
+    path: (query) => query.counted("language"),
     read: ({ items }) => counts(sorted(items, ({ messages }) => -messages), "language", ["messages"], ofLanguage),
   },
   {
     name: "Dialogs by length",
     head: "Messages",
-    path: (question) => question.counted("length"),
+    path: (query) => query.counted("length"),
     read: ({ items }) => counts(sorted(items, ({ length }) => parseInt(length, 10)), "length", ["dialogs"]),
   },
   {
-    name: "Consent: how dialogs ended",
+    name: "Outcomes and consent rate",
     head: "Day",
-    path: (question) => question.ended,
+    path: (query) => query.outcomes,
     read: ({ items }) => outcomes(sorted(byDay(items), ({ day }) => day)),
   },
 ];
 
 function counts(items, label, names, link) {
   const series = names.map((name) => [name, items.map((item) => item[name])]);
-  return { labels: items.map((item) => item[label] ?? NOT_SAID), series: Object.fromEntries(series), link };
+  return { labels: items.map((item) => item[label] ?? UNKNOWN), series: Object.fromEntries(series), link };
 }
 
-/** A day's outcomes, of all chatbots together. */
+/** The outcomes of each day, summed over all chatbots. */
 function byDay(items) {
   const days = new Map();
   for (const { day, ...numbers } of items) {
@@ -53,16 +53,16 @@ function byDay(items) {
   return [...days.values()];
 }
 
-/** The rate is of those who were asked and answered: who left said neither. */
+/** The rate counts customers who decided; dialogs without a decision are excluded. */
 function outcomes(days) {
   const rate = days.map(({ granted, declined }) => (granted + declined ? granted / (granted + declined) : null));
   return { ...counts(days, "day", OUTCOMES, ofDay), rate };
 }
 
 const sorted = (items, by) => items.toSorted((one, other) => (by(one) < by(other) ? -1 : 1));
-const ofLanguage = (language) => (language === NOT_SAID ? null : { language });
+const ofLanguage = (language) => (language === UNKNOWN ? null : { language });
 
-/** From this day's midnight to the next one's, in UTC. */
+/** The filters of one day, from midnight to midnight in UTC. */
 function ofDay(day) {
   const since = Date.parse(`${day}T00:00:00Z`);
   const at = (moment) => new Date(moment).toISOString().replace(".000Z", "Z");

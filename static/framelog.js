@@ -3,13 +3,13 @@ import { element, time } from "./element.js";
 const MOST_ROWS = 400;
 const MOST_CHARACTERS = 2000;
 
-/** The log of what went over the line: a table, newest last, that follows its end unless it is being read. */
+/** The frame log: a table, newest last, that follows new rows unless the reader has scrolled up. */
 export class FrameLog {
   #body;
   #pane;
   #last = null;
 
-  /** @param {HTMLTableSectionElement} body  in an element of role `log`, which scrolls */
+  /** @param {HTMLTableSectionElement} body  inside a scrolling element with the role `log` */
   constructor(body) {
     this.#body = body;
     this.#pane = body.closest("[role=log]");
@@ -52,7 +52,7 @@ export class FrameLog {
   }
 }
 
-/** A long frame is folded; a very long one is cut, and says so. */
+/** A long frame is collapsed; a very long one is truncated, with a note. */
 function frameText(text) {
   if (text.length <= 160) return [element("code", { dir: "auto" }, text)];
   const rest = text.length - MOST_CHARACTERS;
@@ -61,13 +61,13 @@ function frameText(text) {
     element("code", { dir: "auto" }, shown))];
 }
 
-/** The frame's type, and the rest of it; what is no frame is shown as it is. */
+/** The frame's type and its other fields. Data that is not a frame is shown unchanged. */
 function readFrame(data) {
   try {
     const { type, ...rest } = JSON.parse(data);
     if (typeof type === "string") return [type, JSON.stringify(rest)];
   } catch {
-    // shown as it is
+    // not JSON: shown unchanged
   }
   return ["", String(data)];
 }

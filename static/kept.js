@@ -3,12 +3,12 @@ import { count, element, facts, time } from "./element.js";
 const EXACT = { dateStyle: "medium", timeStyle: "medium" };
 const paragraph = (text) => element("p", {}, text);
 
-/** What the server keeps of one dialog, as its REST interface tells: nothing, all of it, or that it is gone. */
+/** The stored data of one dialog, read over REST. */
 export class Kept {
   #panel;
-  #turn = 0; // an answer that comes late is not shown over a newer one
+  #turn = 0; // the number of the latest request; responses to earlier ones are ignored
 
-  /** @param {HTMLElement} panel  with a chip for its state, and a body last */
+  /** @param {HTMLElement} panel  with a chip for its state; the body is its last child */
   constructor(panel) {
     this.#panel = panel;
     this.clear();
@@ -16,57 +16,57 @@ export class Kept {
 
   clear() {
     this.#turn++;
-    this.#show("empty", "nothing", paragraph("Until the customer says yes, the words are in the memory of this one connection " +
-      "and nowhere else. Grant or decline, and the server is asked here what it keeps."));
+    this.#show("empty", "none", paragraph("Before consent, the messages are in this connection's memory only. " +
+      "Grant or decline to see what the server has stored."));
   }
 
   /**
-   * Ask the server what it keeps, and show it.
+   * Request the stored dialog, and show it.
    *
    * @param {string} dialogId
    * @param {{token?: string, withdrawalCode?: string, onErased?: () => void}} about
    */
   async ask(dialogId, about = {}) {
-    const answer = await this.#request("GET", dialogId, about);
-    if (!answer) return;
-    const { line, status, body } = answer;
+    const response = await this.#request("GET", dialogId, about);
+    if (!response) return;
+    const { line, status, body } = response;
     if (status === 200) await this.#showDialog(line, body, about);
-    else if (status === 404) this.#show("absent", "nothing", line, paragraph("Nothing was stored."));
-    else if (status === 410) this.#show("gone", "erased", line, paragraph("It was erased, and its key with it."));
-    else this.#fail("cannot tell", answer, dialogId, about);
+    else if (status === 404) this.#show("absent", "none", line, paragraph("Nothing is stored."));
+    else if (status === 410) this.#show("gone", "erased", line, paragraph("The dialog was erased and its key destroyed."));
+    else this.#fail("error", response, dialogId, about);
   }
 
   async #erase(dialogId, about) {
-    const answer = await this.#request("DELETE", dialogId, about);
-    if (!answer) return;
-    if (answer.status >= 300 || !answer.status) {
-      this.#fail("not erased", answer, dialogId, about);
+    const response = await this.#request("DELETE", dialogId, about);
+    if (!response) return;
+    if (response.status >= 300 || !response.status) {
+      this.#fail("not erased", response, dialogId, about);
       return;
     }
     about.onErased?.();
     await this.ask(dialogId, about);
-    this.#panel.lastElementChild.prepend(answer.line);
+    this.#panel.lastElementChild.prepend(response.line);
   }
 
-  /** Return what was answered, with the line that tells so; null if something else was asked meanwhile. */
+  /** Return the response, with a line that describes it; null if a newer request was sent meanwhile. */
   async #request(method, dialogId, { token }) {
     const turn = ++this.#turn;
-    const asked = element("code", {}, `${method} /v1/dialogs/${dialogId}`);
+    const request = element("code", {}, `${method} /v1/dialogs/${dialogId}`);
     const outcome = element("b", {}, " …");
-    const line = element("p", { className: "quiet" }, asked, outcome);
-    this.#show("loading", "asking …", line);
+    const line = element("p", { className: "quiet" }, request, outcome);
+    this.#show("loading", "loading …", line);
     const began = performance.now();
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     let status = 0;
     let body = null;
     try {
-      const answer = await fetch(`/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
-      status = answer.status;
-      body = await answer.json();
+      const response = await fetch(`/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
+      status = response.status;
+      body = await response.json();
     } catch {
-      // no server, or no body: the status tells which
+      // no response (status 0), or no body
     }
-    outcome.textContent = ` ${status || "no answer"} in ${Math.round(performance.now() - began)} ms`;
+    outcome.textContent = ` ${status || "no response"} in ${Math.round(performance.now() - began)} ms`;
     return turn === this.#turn ? { line, status, body } : null;
   }
 
@@ -74,19 +74,19 @@ export class Kept {
     const turn = this.#turn;
     const erase = button("Erase this dialog", () => this.#erase(dialog.dialog_id, about));
     erase.className = "no";
-    const { check, receiptOf } = await import("./receipt.js"); // only who stores something needs it
+    const { check, receiptOf } = await import("./receipt.js"); // loaded only if a dialog is stored
     if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
     this.#show("full", count(dialog.messages.length), line, summary(dialog), messages(dialog.messages),
       about.withdrawalCode ? withdrawal(about.withdrawalCode) : "", receipt, erase);
-    const verdict = await check(dialog.receipt);
-    if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, verdict));
+    const result = await check(dialog.receipt);
+    if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, result));
   }
 
   #fail(chip, { line, body }, dialogId, about) {
-    const problem = `${body?.detail ?? "the server did not answer"} (${body?.code ?? "unavailable"})`;
+    const problem = `${body?.detail ?? "the server does not respond"} (${body?.code ?? "unavailable"})`;
     this.#show("error", chip, line, element("p", { className: "failure", role: "alert" }, problem),
-      button("Ask again", () => this.ask(dialogId, about)));
+      button("Retry", () => this.ask(dialogId, about)));
   }
 
   #show(state, chip, ...children) {
@@ -109,7 +109,7 @@ function summary({ customer, purposes, notice, stored_at, expires_at, bot }) {
     Purposes: purposes.join(", "),
     Notice: `${notice.id} (${notice.language})`,
     Stored: time(stored_at, EXACT),
-    "Kept until": time(expires_at, EXACT),
+    "Retained until": time(expires_at, EXACT),
     Bot: bot,
   }));
 }
@@ -130,7 +130,7 @@ function messages(kept) {
 function withdrawal(code) {
   const shown = element("code", { id: "withdrawal-code" }, code);
   const copy = button("Copy", async () => {
-    getSelection().selectAllChildren(shown); // where the clipboard is out of reach, Ctrl+C does it
+    getSelection().selectAllChildren(shown); // without clipboard access, Ctrl+C copies the selection
     await navigator.clipboard?.writeText(code).then(() => (copy.textContent = "Copied"), () => {});
   });
   return element("p", { className: "code" }, "Withdrawal code ", shown, copy);

@@ -2,10 +2,10 @@ import { Dialog } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { Kept } from "./kept.js";
-import { watchedLine } from "./line.js";
 import { malformed, SAMPLES } from "./samples.js";
+import { watchedSocket } from "./watched_socket.js";
 
-const SHARED = ["customer", "language", "bot"]; // in the page's address; never the token or what was said
+const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
 const PARTS = ["opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
 const TALKING = ["talk", "notice", "composer", "decision", "trouble"];
 const SHOWN = {
@@ -19,44 +19,44 @@ const SHOWN = {
 
 const log = new FrameLog(byId("frame-rows"));
 const kept = new Kept(byId("kept"));
-const Line = watchedLine(log);
+const Socket = watchedSocket(log);
 
 let dialog = null;
 let options = null;
-let said = []; // for a replay by hand
-let trying = null; // becomes `dialog` once it is open
-let ending = null; // when the server will forget the dialog, and why
+let sent = []; // the messages, for a manual replay
+let opening = null; // becomes `dialog` when it is open
+let expiry = null; // when the server will discard the dialog, and why
 
 /** Show the parts that belong to the state. */
-function become(state, words) {
+function become(state, text) {
   byId("dialog").dataset.state = state;
-  byId("state").textContent = words;
+  byId("state").textContent = text;
   for (const part of PARTS) byId(part).hidden = !SHOWN[state].includes(part);
   byId("opening-fields").disabled = byId("open").disabled = state === "loading";
-  if (state !== "open") ending = null;
+  if (state !== "open") expiry = null;
   tick();
 }
 
 const becomeOpen = () => become("open", "open: in memory only");
 
-function finish(state, words, text) {
-  if (state === "over") forget();
-  become(state, words);
+function finish(state, status, text) {
+  if (state === "over") discard();
+  become(state, status);
   byId("outcome-text").textContent = text;
   byId("again").focus({ preventScroll: true });
 }
 
-function forget() {
-  said = [];
+function discard() {
+  sent = [];
   byId("said").replaceChildren();
 }
 
-/** What the server holds is drawn full, the rest pale. */
+/** Messages that the server holds are drawn opaque, the others pale. */
 function markHeld(count) {
   for (const [i, item] of [...byId("said").children].entries()) item.dataset.held = i < count;
 }
 
-/** Do what a button asked for; a refusal is shown. */
+/** Run the action of a button, and show its error. */
 async function attempt(act) {
   byId("failure").hidden = true;
   try {
@@ -70,42 +70,42 @@ async function attempt(act) {
 function onState(state, { delayMs, error }) {
   if (state === "open" && dialog) becomeOpen();
   if (state === "reconnecting") {
-    log.event(`connecting again in ${Math.round(delayMs)} ms`);
-    markHeld(0); // the server forgot it all with the connection
-    if (dialog) become("lost", "connecting again …");
+    log.event(`reconnecting in ${Math.round(delayMs)} ms`);
+    markHeld(0); // the server discarded all messages with the connection
+    if (dialog) become("lost", "reconnecting …");
   }
-  if (state === "unavailable") become("lost", "no server reached");
-  if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This side dropped its copy, too.`);
+  if (state === "unavailable") become("lost", "no server available");
+  if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
 }
 
 function onFrame(frame, direction) {
   if (direction === "sent") return;
-  if (frame.type === "closing") ending = { at: Date.now() + frame.in_s * 1000, why: `closing (${frame.reason}) in` };
+  if (frame.type === "closing") expiry = { at: Date.now() + frame.in_s * 1000, why: `closing (${frame.reason}) in` };
   const idle = (frame.limits ?? dialog?.limits)?.idle_timeout_s;
-  if (frame.type === "opened" || frame.type === "ack") ending = { at: Date.now() + idle * 1000, why: "forgets in" };
+  if (frame.type === "opened" || frame.type === "ack") expiry = { at: Date.now() + idle * 1000, why: "expires in" };
   if (frame.type === "ack") markHeld(dialog.progress.held);
   tick();
 }
 
 function tick() {
-  const left = ending && Math.max(0, Math.round((ending.at - Date.now()) / 1000));
-  byId("clock").textContent = ending ? `${ending.why} ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "";
+  const left = expiry && Math.max(0, Math.round((expiry.at - Date.now()) / 1000));
+  byId("clock").textContent = expiry ? `${expiry.why} ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "";
 }
 
 async function open(about) {
   options = about;
   dialog = null;
-  forget();
+  discard();
   kept.clear();
   become("loading", "opening …");
-  trying = new Dialog(location.origin, { ...about, WebSocket: Line, onFrame, onState });
+  opening = new Dialog(location.origin, { ...about, WebSocket: Socket, onFrame, onState });
   try {
-    await trying.opened;
+    await opening.opened;
   } catch (error) {
     become("empty", "not open");
     throw error;
   }
-  dialog = trying;
+  dialog = opening;
   const { id, notice } = dialog;
   const { customerId: Customer, language: Language, bot: Bot } = about;
   byId("facts").replaceChildren(...facts({ Dialog: id, Customer, Language, Bot }));
@@ -123,12 +123,12 @@ async function say(text, about) {
     element("p", { className: "quiet" }, about.language ? `${about.role}, ${about.language}` : about.role),
     element("p", { className: "words", dir: "auto", lang: about.language }, text));
   const message = { text, about };
-  said.push(message);
+  sent.push(message);
   byId("said").append(item);
   try {
     await dialog.say(text, about);
   } catch (error) {
-    said = said.filter((other) => other !== message);
+    sent = sent.filter((other) => other !== message);
     item.remove();
     throw error;
   }
@@ -138,7 +138,7 @@ async function grant(about) {
   byId("state").textContent = "storing …";
   try {
     const { dialogId, messages, withdrawalCode } = await dialog.grant(about);
-    finish("stored", "stored", `${count(messages)} stored, under the dialog's own key.`);
+    finish("stored", "stored", `${count(messages)} stored, encrypted with the dialog's own key.`);
     await kept.ask(dialogId, { token: options.token, withdrawalCode, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
@@ -148,43 +148,43 @@ async function grant(about) {
 
 async function decline() {
   const { dialogId, messages } = await dialog.decline();
-  finish("over", "forgotten", `${count(messages)} dropped. Nothing is left of it but this page's log.`);
+  finish("over", "discarded", `${count(messages)} discarded. Only this page's frame log still shows them.`);
   await kept.ask(dialogId, options);
 }
 
 async function leave() {
   dialog.close();
-  finish("over", "left", "Left without a decision: everything was dropped.");
+  finish("over", "left", "Left without a decision. All messages were discarded.");
   await kept.ask(dialog.id, options);
 }
 
 function onErased() {
-  finish("over", "erased", "The dialog's key is destroyed: its text can be read nowhere.");
+  finish("over", "erased", "The dialog's key is destroyed; its messages cannot be read any more.");
 }
 
 async function replay() {
-  const again = said;
+  const again = sent;
   await open({ ...options, dialogId: dialog.id });
   for (const { text, about } of again) await say(text, about);
   await grant();
 }
 
-const written = (id) => byId(id).value.trim();
+const valueOf = (id) => byId(id).value.trim();
 
 on("opening", "submit", () => {
-  const about = { customerId: byId("customer").value, token: written("token") };
-  for (const [name, id] of [["dialogId", "dialog-id"], ["language", "language"], ["bot", "bot"]]) about[name] = written(id);
+  const about = { customerId: byId("customer").value, token: valueOf("token") };
+  for (const [name, id] of [["dialogId", "dialog-id"], ["language", "language"], ["bot", "bot"]]) about[name] = valueOf(id);
   byId("message-language").value = about.language;
   attempt(() => open(about));
 });
-on("stop", "click", () => trying.close());
+on("stop", "click", () => opening.close());
 on("composer", "submit", () => {
   const text = byId("text").value;
   byId("text").value = "";
-  attempt(() => say(text, { role: byId("role").value, language: written("message-language") }));
+  attempt(() => say(text, { role: byId("role").value, language: valueOf("message-language") }));
 });
 on("text", "keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // Enter also ends an IME's word
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // in an input method, Enter ends a word
   event.preventDefault();
   byId("composer").requestSubmit();
 });
@@ -198,17 +198,17 @@ on("again", "click", () => {
   byId("failure").hidden = true;
   byId("dialog-id").value = "";
   kept.clear();
-  forget();
+  discard();
   dialog = null;
   become("empty", "not open");
   byId("customer").focus();
 });
 on("replay", "click", () => attempt(replay));
-on("drop", "click", () => Line.cut());
+on("drop", "click", () => Socket.cut());
 on("malformed", "change", () => {
   byId("raw-text").value = malformed(dialog.progress.said, dialog.limits.max_text_bytes)[byId("malformed").value] ?? "";
 });
-on("raw", "submit", () => Line.send(byId("raw-text").value) || log.event("not sent: there is no connection"));
+on("raw", "submit", () => Socket.send(byId("raw-text").value) || log.event("not sent: no connection"));
 on("clear", "click", () => log.clear());
 
 for (const name of SHARED) {

@@ -1,62 +1,62 @@
-/** The plots, and under each its numbers as a table: for those who do not see it, and for taking one as a filter. */
+/** The plots, each with its data as a table: for readers who cannot see the plot, with links that filter by a row. */
 
 import { element } from "./element.js";
 import { FIGURES } from "./figures.js";
 
 const LIBRARY = "/explore/plotly.min.js";
-/** Plotly and its maps write stylesheets into the page, which the policy forbids, unless there is something of these ids. */
-const INSTEAD_OF_STYLES = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
+/** Plotly inserts style elements with these ids, which the Content-Security-Policy forbids, unless such ids exist. */
+const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const COLOURS = ["--accent", "--edge", "--line"];
 const paragraph = (text, className = "quiet") => element("p", { className }, text);
 
 export class Plots {
-  #door;
+  #rest;
   #figures;
-  #question = null;
+  #query = null;
   #link;
-  #asking = null;
-  #isSeen = false;
+  #request = null;
+  #isVisible = false;
 
   /**
-   * @param {HTMLElement} panel  with a place for the figures; nothing is asked before it is looked at
-   * @param {import("./door.js").Door} door
-   * @param {(filters: object) => string} link  makes the address of what a number counts
+   * @param {HTMLElement} panel  contains the figures; requests are sent when it becomes visible
+   * @param {import("./rest.js").RestClient} rest
+   * @param {(filters: object) => string} link  returns the URL of the messages that a number counts
    */
-  constructor(panel, door, link) {
-    this.#door = door;
+  constructor(panel, rest, link) {
+    this.#rest = rest;
     this.#link = link;
     this.#figures = FIGURES.map((figure) => ({ ...figure, place: element("figure", {}), counts: null }));
     panel.append(...this.#figures.map(({ place }) => place));
     new IntersectionObserver((entries) => {
-      this.#isSeen = entries.at(-1).isIntersecting;
-      this.#ask();
+      this.#isVisible = entries.at(-1).isIntersecting;
+      this.#load();
     }).observe(panel);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
   }
 
-  /** Plot what fits the question, when it is looked at. */
-  show(question) {
-    this.#asking?.abort();
-    this.#question = question;
-    this.#ask();
+  /** Plot the counts of a query, as soon as the panel is visible. */
+  show(query) {
+    this.#request?.abort();
+    this.#query = query;
+    this.#load();
   }
 
-  #ask() {
-    if (!this.#isSeen || !this.#question) return;
-    const question = this.#question;
-    this.#question = null;
-    this.#asking = new AbortController();
-    for (const figure of this.#figures) this.#plot(figure, question, this.#asking.signal);
+  #load() {
+    if (!this.#isVisible || !this.#query) return;
+    const query = this.#query;
+    this.#query = null;
+    this.#request = new AbortController();
+    for (const figure of this.#figures) this.#plot(figure, query, this.#request.signal);
   }
 
-  async #plot(figure, question, signal) {
+  async #plot(figure, query, signal) {
     const { name, place } = figure;
     place.ariaBusy = "true";
-    if (!place.hasChildNodes()) place.append(caption(name), paragraph("Counting …"));
+    if (!place.hasChildNodes()) place.append(caption(name), paragraph("Loading …"));
     try {
-      figure.counts = figure.read(await this.#door.json({ path: figure.path(question) }, signal));
+      figure.counts = figure.read(await this.#rest.json({ path: figure.path(query) }, signal));
       if (figure.counts.labels.length) await this.#draw(figure);
-      else place.replaceChildren(caption(name), paragraph("Nothing to plot: no dialog fits."));
+      else place.replaceChildren(caption(name), paragraph("No data: no dialog matches the filters."));
     } catch (error) {
       if (signal.aborted) return;
       figure.counts = null;
@@ -66,15 +66,15 @@ export class Plots {
   }
 
   async #draw({ name, head, place, counts }) {
-    const drawing = element("div", { className: "drawing", role: "img", ariaLabel: `${name}; the numbers are below` });
-    const numbers = element("details", {}, element("summary", {}, "The numbers"), table(head, counts, this.#link));
+    const drawing = element("div", { className: "drawing", role: "img", ariaLabel: `${name}; the data table follows` });
+    const numbers = element("details", {}, element("summary", {}, "Data table"), table(head, counts, this.#link));
     place.replaceChildren(caption(name), drawing, numbers);
     try {
       const plotly = await library();
       const { traces, layout } = picture(counts, colours());
       await plotly.newPlot(drawing, traces, layout, { displayModeBar: false, responsive: true });
     } catch {
-      drawing.remove(); // the numbers say the same
+      drawing.remove(); // the table has the same data
       numbers.open = true;
     }
   }
@@ -95,13 +95,13 @@ function table(head, { labels, series, rate, link }, address) {
     return element("tr", {}, element("td", {}, filters ? element("a", { href: address(filters) }, label) : label), ...numbers);
   });
   const heads = names.map((name, i) => element("th", { scope: "col", className: i ? "number" : "" }, name));
-  return element("div", { className: "numbers", tabIndex: 0, role: "region", ariaLabel: `${head}: the numbers` },
+  return element("div", { className: "numbers", tabIndex: 0, role: "region", ariaLabel: `Data by ${head.toLowerCase()}` },
     element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)));
 }
 
 const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
 
-/** Bars, one colour for each series; a rate is a line over them, with an axis of its own. */
+/** Bars, one colour per series; a rate is a line over them, with its own axis. */
 function picture({ labels, series, rate }, { ink, quiet, line, bars }) {
   const isDated = labels.length > 7 && /^\d{4}-\d\d-\d\d$/.test(labels[0]);
   const names = Object.keys(series);
@@ -128,7 +128,7 @@ function picture({ labels, series, rate }, { ink, quiet, line, bars }) {
   return { traces, layout };
 }
 
-/** The stylesheet's colours, as they are in the present scheme. */
+/** The stylesheet's colours in the current colour scheme. */
 function colours() {
   const probe = document.body.appendChild(element("span", { hidden: true }));
   const colour = (name) => {
@@ -142,10 +142,10 @@ function colours() {
 
 let loading = null;
 
-/** Plotly, fetched once, and only when there is something to plot. */
+/** Plotly, loaded once, when there is something to plot. */
 function library() {
   loading ??= new Promise((resolve, reject) => {
-    document.head.append(...INSTEAD_OF_STYLES.map((id) => element("meta", { id, className: "no-inline-styles" })));
+    document.head.append(...STYLE_IDS.map((id) => element("meta", { id, className: "no-inline-styles" })));
     document.head.append(element("script", { src: LIBRARY, onload: () => resolve(window.Plotly), onerror: reject }));
   });
   return loading;

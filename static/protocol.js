@@ -1,4 +1,4 @@
-/** The live dialog's reference, drawn from /asyncapi.json. */
+/** The live dialog's reference, generated from /asyncapi.json. */
 
 import { byId, element } from "./element.js";
 
@@ -7,12 +7,12 @@ const last = (path) => path.split("/").at(-1);
 const code = (text) => element("code", {}, text);
 const cell = (...children) => element("td", {}, ...children);
 
-/** Text in which `this` is code. */
+/** Text with `code` in backticks. */
 function prose(text) {
   return text.split("`").map((part, i) => (i % 2 ? code(part) : part));
 }
 
-/** Paragraphs, and blocks of code where lines are indented. */
+/** Paragraphs; indented blocks become code. */
 function paragraphs(text) {
   return text
     .trimEnd()
@@ -33,10 +33,10 @@ function table(kind, heads, rows) {
 
 const link = (name) => element("a", { href: `#${name}` }, code(name));
 
-/** Names with commas between them. */
+/** Nodes separated by commas. */
 const listed = (nodes) => nodes.flatMap((node, i) => (i ? [", ", node] : [node]));
 
-/** What a schema allows, without null: a field that may be null may be left out. */
+/** The types that a schema allows, without null: a field that may be null may be omitted. */
 function kind(schema) {
   if (schema.anyOf) return listed(schema.anyOf.filter((each) => each.type !== "null").map((each) => element("span", {}, ...kind(each))));
   if (schema.$ref) return [link(last(schema.$ref))];
@@ -46,25 +46,25 @@ function kind(schema) {
   return [schema.format === "date-time" ? "time" : schema.type];
 }
 
-/** How long, how large, and in which form. */
-function bounds(schema) {
+/** The description and the constraints of a schema. */
+function constraints(schema) {
   const flat = { ...schema, ...schema.anyOf?.find((each) => each.type !== "null") };
-  const said = [];
-  if (flat.description) said.push(element("span", {}, ...prose(flat.description)));
-  if (flat.minimum !== undefined) said.push(`from ${flat.minimum.toLocaleString()}`);
-  if (flat.maximum !== undefined) said.push(`to ${flat.maximum.toLocaleString()}`);
-  if (flat.minLength !== undefined) said.push(`at least ${flat.minLength} character${flat.minLength === 1 ? "" : "s"}`);
-  if (flat.maxLength !== undefined) said.push(`at most ${flat.maxLength}`);
-  if (flat.maxItems !== undefined) said.push(`at most ${flat.maxItems}`);
-  if (flat.pattern) said.push(element("span", {}, "matches ", code(flat.pattern)));
-  if (flat.default !== undefined && flat.default !== null) said.push(element("span", {}, "default ", code(JSON.stringify(flat.default))));
-  return listed(said);
+  const parts = [];
+  if (flat.description) parts.push(element("span", {}, ...prose(flat.description)));
+  if (flat.minimum !== undefined) parts.push(`minimum ${flat.minimum.toLocaleString()}`);
+  if (flat.maximum !== undefined) parts.push(`maximum ${flat.maximum.toLocaleString()}`);
+  if (flat.minLength !== undefined) parts.push(`at least ${flat.minLength} character${flat.minLength === 1 ? "" : "s"}`);
+  if (flat.maxLength !== undefined) parts.push(`at most ${flat.maxLength} characters`);
+  if (flat.maxItems !== undefined) parts.push(`at most ${flat.maxItems} items`);
+  if (flat.pattern) parts.push(element("span", {}, "pattern ", code(flat.pattern)));
+  if (flat.default !== undefined && flat.default !== null) parts.push(element("span", {}, "default ", code(JSON.stringify(flat.default))));
+  return listed(parts);
 }
 
 function fields(schema) {
   const rows = Object.entries(schema.properties).map(([name, field]) => {
     const isRequired = schema.required?.includes(name);
-    return element("tr", {}, cell(code(name)), cell(...kind(field)), cell(isRequired ? "always" : "optional"), cell(...bounds(field)));
+    return element("tr", {}, cell(code(name)), cell(...kind(field)), cell(isRequired ? "always" : "optional"), cell(...constraints(field)));
   });
   return table("fields", ["Field", "Type", "Sent", "Meaning"], rows);
 }
@@ -79,11 +79,11 @@ function frame(document, name, replies) {
   const schema = document.components.schemas[last(message.payload.$ref)];
   const body = element("article", { id: name }, element("h3", {}, link(name)), ...paragraphs(message.summary), fields(schema));
   for (const example of message.examples) body.append(element("pre", { tabIndex: 0 }, JSON.stringify(example.payload)));
-  if (replies) body.append(element("p", { className: "quiet" }, "Answered by ", ...listed(replies.map(link))));
+  if (replies) body.append(element("p", { className: "quiet" }, "Replies: ", ...listed(replies.map(link))));
   return body;
 }
 
-/** What is part of a frame and no frame itself. */
+/** The schemas that are parts of frames. */
 function parts(document) {
   const frames = Object.values(document.components.messages).map((message) => last(message.payload.$ref));
   return Object.entries(document.components.schemas)
@@ -93,18 +93,18 @@ function parts(document) {
 
 function errors(document) {
   const rows = document["x-errors"].map((error) => {
-    const end = error.survives ? "goes on" : element("a", { href: "#closes" }, `closed ${error.close}`);
+    const end = error.survives ? "stays open" : element("a", { href: "#closes" }, `closed, ${error.close}`);
     return element("tr", { id: `error-${error.code}` }, cell(code(error.code)), cell(...prose(error.meaning)), cell(end), cell(...prose(error.remedy)));
   });
-  return table("errors", ["Code", "Meaning", "The dialog", "What to do"], rows);
+  return table("errors", ["Code", "Meaning", "Dialog", "What to do"], rows);
 }
 
 function closes(document) {
   const rows = document["x-close-codes"].map((close) => {
     const after = close.errors.map((name) => element("a", { href: `#error-${name}` }, code(name)));
-    return element("tr", {}, cell(code(close.code)), cell(...prose(close.meaning)), cell(close.replay ? "connect again and replay" : "final"), cell(...listed(after)));
+    return element("tr", {}, cell(code(close.code)), cell(...prose(close.meaning)), cell(close.replay ? "reconnects and replays" : "stops"), cell(...listed(after)));
   });
-  return table("closes", ["Code", "Meaning", "Then", "After the error"], rows);
+  return table("closes", ["Code", "Meaning", "Client", "Preceding error"], rows);
 }
 
 function addresses(document) {
@@ -114,21 +114,21 @@ function addresses(document) {
 }
 
 function draw(document) {
-  const said = Object.entries(document.operations).filter(([, operation]) => operation.action === "receive");
-  const asked = said.map(([name]) => name);
-  const told = Object.keys(document.components.messages).filter((name) => !asked.includes(name));
+  const received = Object.entries(document.operations).filter(([, operation]) => operation.action === "receive");
+  const clientFrames = received.map(([name]) => name);
+  const serverFrames = Object.keys(document.components.messages).filter((name) => !clientFrames.includes(name));
   const replies = (operation) => operation.reply.messages.map((message) => last(message.$ref));
   byId("reference").replaceChildren(
-    panel("connection", "One connection, one dialog", ...paragraphs(document.info.description), addresses(document), ...paragraphs(document.channels.live.description)),
-    panel("from-chatbot", "What the chatbot says", ...said.map(([name, operation]) => frame(document, name, replies(operation)))),
-    panel("from-server", "What the server says", ...told.map((name) => frame(document, name)), ...parts(document)),
-    panel("errors", "What an error frame can tell", errors(document)),
-    panel("closes", "How a connection ends", closes(document)),
+    panel("connection", "Connection", ...paragraphs(document.info.description), addresses(document), ...paragraphs(document.channels.live.description)),
+    panel("from-chatbot", "Client frames", ...received.map(([name, operation]) => frame(document, name, replies(operation)))),
+    panel("from-server", "Server frames", ...serverFrames.map((name) => frame(document, name)), ...parts(document)),
+    panel("errors", "Errors", errors(document)),
+    panel("closes", "Close codes", closes(document)),
   );
 }
 
-/** Go where the address points, now that it is there. */
-function arrive() {
+/** Scroll to the URL's fragment, which did not exist before the page was drawn. */
+function scrollToFragment() {
   const target = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
   if (target) target.scrollIntoView();
 }
@@ -136,12 +136,12 @@ function arrive() {
 async function load() {
   const place = byId("reference");
   try {
-    const answer = await fetch("/asyncapi.json");
-    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    draw(await answer.json());
-    arrive();
+    const response = await fetch("/asyncapi.json");
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    draw(await response.json());
+    scrollToFragment();
   } catch (error) {
-    const again = element("button", { type: "button", onclick: load }, "Try again");
+    const again = element("button", { type: "button", onclick: load }, "Retry");
     place.replaceChildren(element("p", { className: "failure", role: "alert" }, `/asyncapi.json could not be read: ${error.message}`), again);
   }
   place.removeAttribute("aria-busy");

@@ -1,9 +1,9 @@
-/** A table of any length: only the rows in sight are in the document, and more are fetched before they are needed. */
+/** A table of any length: only visible rows are in the document, and more are fetched before they are needed. */
 
 import { element } from "./element.js";
 
-const BEYOND = 12; // rows drawn above and below what is seen
-const SCREENS_AHEAD = 3; // and fetched ahead
+const MARGIN_ROWS = 12; // rows drawn above and below the visible ones
+const SCREENS_AHEAD = 3; // screens fetched ahead
 
 export class Rows {
   #pane;
@@ -14,22 +14,22 @@ export class Rows {
   #drawn = new Map();
   #above = spacer();
   #below = spacer();
-  #active = 0; // the row that Tab reaches
-  #waits = false;
+  #active = 0; // the row in the Tab order
+  #isScheduled = false;
 
   /**
-   * @param {HTMLElement} pane  scrolls; it holds one table, and its `--row` is how high every row is
-   * @param {(item: object, index: number) => HTMLTableRowElement} draw  a row with one link
-   * @param {() => void} more  called when the end comes near
+   * @param {HTMLElement} pane  the scrolling element with one table; its `--row` is the height of every row
+   * @param {(item: object, index: number) => HTMLTableRowElement} draw  returns a row with one link
+   * @param {() => void} more  called when the reader comes near the end
    */
   constructor(pane, draw, more) {
     this.#pane = pane;
     this.#body = pane.querySelector("tbody");
     this.#draw = draw;
     this.#more = more;
-    pane.addEventListener("scroll", () => this.#soon(), { passive: true });
-    pane.addEventListener("keydown", (event) => this.#step(event));
-    new ResizeObserver(() => this.#again()).observe(pane);
+    pane.addEventListener("scroll", () => this.#schedule(), { passive: true });
+    pane.addEventListener("keydown", (event) => this.#move(event));
+    new ResizeObserver(() => this.#redraw()).observe(pane);
     this.clear();
   }
 
@@ -43,31 +43,31 @@ export class Rows {
     this.#active = 0;
     this.#pane.scrollTop = 0;
     this.#body.replaceChildren(this.#above, this.#below);
-    this.#lay();
+    this.#layOut();
   }
 
-  /** Add a page's items at the end. */
+  /** Append the items of a page. */
   add(items) {
     this.#items.push(...items);
-    this.#lay();
+    this.#layOut();
   }
 
-  /** Look again whether the end is near. */
-  look() {
+  /** Request more items if the end is near. */
+  fetchAhead() {
     const left = this.#items.length * this.#height - this.#pane.scrollTop - this.#pane.clientHeight;
     if (left < SCREENS_AHEAD * this.#pane.clientHeight) this.#more();
   }
 
-  /** Draw what is in sight anew. */
-  #again() {
+  #redraw() {
     for (const row of this.#drawn.values()) row.remove();
     this.#drawn.clear();
-    this.#lay();
+    this.#layOut();
   }
 
+  /** Redraw the visible rows, and keep the focus. */
   refresh() {
     const focused = this.#body.contains(document.activeElement);
-    this.#again();
+    this.#redraw();
     if (focused) this.#drawn.get(this.#active)?.querySelector("a").focus({ preventScroll: true });
   }
 
@@ -75,20 +75,21 @@ export class Rows {
     return parseFloat(getComputedStyle(this.#pane).getPropertyValue("--row"));
   }
 
-  #soon() {
-    if (this.#waits) return;
-    this.#waits = true;
+  #schedule() {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     requestAnimationFrame(() => {
-      this.#waits = false;
-      this.#lay();
-      this.look();
+      this.#isScheduled = false;
+      this.#layOut();
+      this.fetchAhead();
     });
   }
 
-  #lay() {
+  #layOut() {
     const height = this.#height;
-    const first = Math.max(0, Math.floor(this.#pane.scrollTop / height) - BEYOND);
-    const last = Math.min(this.#items.length, Math.ceil((this.#pane.scrollTop + this.#pane.clientHeight) / height) + BEYOND);
+    const first = Math.max(0, Math.floor(this.#pane.scrollTop / height) - MARGIN_ROWS);
+    const end = Math.ceil((this.#pane.scrollTop + this.#pane.clientHeight) / height);
+    const last = Math.min(this.#items.length, end + MARGIN_ROWS);
     for (const [index, row] of this.#drawn) {
       if (index >= first && index < last) continue;
       row.remove();
@@ -102,30 +103,30 @@ export class Rows {
     }
     this.#above.style.height = `${first * height}px`;
     this.#below.style.height = `${(this.#items.length - last) * height}px`;
-    const reached = this.#drawn.get(this.#active) ?? this.#drawn.get(Math.min(first + BEYOND, last - 1));
-    if (reached) this.#reach(Number(reached.dataset.index));
+    const active = this.#drawn.get(this.#active) ?? this.#drawn.get(Math.min(first + MARGIN_ROWS, last - 1));
+    if (active) this.#activate(Number(active.dataset.index));
   }
 
   #make(index) {
     const row = this.#draw(this.#items[index], index);
     row.dataset.index = index;
-    row.ariaRowIndex = String(index + 2); // the head is the first
+    row.ariaRowIndex = String(index + 2); // the header is row 1
     row.querySelector("a").tabIndex = -1;
     this.#drawn.set(index, row);
     return row;
   }
 
-  /** Let Tab reach this row's link, and no other. */
-  #reach(index) {
+  /** Put this row's link into the Tab order, instead of the previous one. */
+  #activate(index) {
     const link = (at) => this.#drawn.get(at)?.querySelector("a");
-    const [was, is] = [link(this.#active), link(index)];
-    if (was) was.tabIndex = -1;
-    if (is) is.tabIndex = 0;
+    const [previous, current] = [link(this.#active), link(index)];
+    if (previous) previous.tabIndex = -1;
+    if (current) current.tabIndex = 0;
     this.#active = index;
   }
 
-  /** Go from row to row with the arrows, by a screen, or to an end. */
-  #step(event) {
+  /** Move the focus with the arrow keys, Page Up, Page Down, Home and End. */
+  #move(event) {
     const screen = Math.max(1, Math.floor(this.#pane.clientHeight / this.#height) - 2);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: screen, PageUp: -screen, Home: -Infinity, End: Infinity };
     if (!(event.key in steps) || !this.#body.contains(event.target)) return;
@@ -137,10 +138,10 @@ export class Rows {
     const room = this.#pane.clientHeight - head - this.#height;
     if (top < this.#pane.scrollTop) this.#pane.scrollTop = top;
     else if (top > this.#pane.scrollTop + room) this.#pane.scrollTop = top - room;
-    this.#lay();
-    this.#reach(to);
+    this.#layOut();
+    this.#activate(to);
     this.#drawn.get(to).querySelector("a").focus({ preventScroll: true });
-    this.look();
+    this.fetchAhead();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Things that customers, bots and agents say, in several languages and scripts. */
+/** Sample messages of customers, bots and agents, in several languages and scripts. */
 export const SAMPLES = [
   { name: "English", language: "en", role: "customer", text: "Where is my parcel?" },
   { name: "Deutsch", language: "de", role: "bot", text: "Ihr Paket kommt morgen zwischen neun und zwölf Uhr." },
@@ -10,7 +10,7 @@ export const SAMPLES = [
 ];
 
 /**
- * Frames that break a rule, by name, for a dialog that holds `held` messages.
+ * Malformed frames by name, for a dialog with `held` messages.
  *
  * @returns {Record<string, string>}
  */
@@ -23,9 +23,9 @@ export function malformed(held, longest = 32768) {
     "wrong type": { ...message, seq: "one" },
     "empty text": { ...message, text: "" },
     "gap in seq": { ...message, seq: seq + 5 },
-    "too long a text": { ...message, text: "x".repeat(longest + 1) },
+    "text too long": { ...message, text: "x".repeat(longest + 1) },
     "second open": { type: "open", customer_id: "somebody" },
-    "grant of too few": { type: "consent", granted: true, last_seq: held + 1 },
+    "grant with a message missing": { type: "consent", granted: true, last_seq: held + 1 },
   };
   const texts = Object.entries(frames).map(([name, frame]) => [name, JSON.stringify(frame)]);
   return Object.fromEntries([["not JSON", '{"type":"message","seq":'], ...texts]);

@@ -101,6 +101,6 @@ async def test_a_document_that_cannot_be_read_can_be_tried_again(new_page: NewPa
     await expect(page.get_by_role("alert")).to_contain_text("could not be read")
 
     await page.unroute("**/asyncapi.json")
-    await page.get_by_role("button", name="Try again").click()
+    await page.get_by_role("button", name="Retry").click()
 
     await expect(page.locator("article#open")).to_be_visible()

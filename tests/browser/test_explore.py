@@ -93,8 +93,8 @@ async def test_markup_is_shown_as_text_everywhere(new_page: NewPage, filled: tes
 async def test_filters_are_in_the_address_and_words_are_not(page: Page, filled: testing.Served) -> None:
     await page.get_by_role("combobox", name="Language").fill("EN")
     await page.get_by_label("Received since").fill("2020-01-01T00:00")
-    await page.get_by_label("Words").fill("PARCEL")
-    await page.get_by_role("button", name="Show").click()
+    await page.get_by_label("Text contains").fill("PARCEL")
+    await page.get_by_role("button", name="Apply").click()
 
     await expect(page.locator("#count")).to_have_text("1 message")
     await expect(rows(page)).to_contain_text("Where is my parcel?")
@@ -140,21 +140,21 @@ async def test_an_erased_dialog_is_told_kindly(new_page: NewPage) -> None:
         await expect(page.locator("#dialog")).to_have_attribute("data-state", "gone")
         await expect(page.locator("#dialog")).to_contain_text("This dialog was erased.")
         await page.goto(f"{service.url}/explore?show=d-2")
-        await expect(page.locator("#dialog")).to_contain_text("There is no such dialog")
-        await expect(page.locator("#messages")).to_contain_text("Nothing was kept yet.")
+        await expect(page.locator("#dialog")).to_contain_text("Dialog not found, or not accessible with your key.")
+        await expect(page.locator("#messages")).to_contain_text("No dialog is stored yet.")
 
 
 async def test_nothing_that_fits_and_no_answer_are_told(new_page: NewPage, filled: testing.Served) -> None:
     page = await explore(new_page, filled, "?language=fr")
-    await expect(page.locator("#end")).to_contain_text("No message fits.")
+    await expect(page.locator("#end")).to_contain_text("No message matches.")
     await page.route(
         "**/v1/messages**", lambda route: route.fulfill(status=418, json={"detail": "a teapot", "code": "tea"})
     )
-    await page.get_by_role("link", name="clear all of them").click()
+    await page.get_by_role("link", name="clear all filters").click()
     await expect(page.get_by_role("alert")).to_have_text("a teapot (tea)")
 
     await page.unroute("**/v1/messages**")
-    await page.get_by_role("button", name="Ask again").click()
+    await page.get_by_role("button", name="Retry").click()
 
     await expect(rows(page)).to_have_count(4)
 
@@ -218,7 +218,7 @@ async def test_a_key_stays_in_the_tab(new_page: NewPage) -> None:
         await page.reload()
         await expect(rows(page)).to_have_count(1)
         assert await page.evaluate("localStorage.length + document.cookie.length") == 0
-        await page.get_by_role("button", name="Forget the key").click()
+        await page.get_by_role("button", name="Remove the key").click()
         await expect(page.get_by_role("alert")).to_contain_text("(unauthenticated)")
         await expect(page.locator("#dialog")).not_to_contain_text("Hello")
 
@@ -268,7 +268,7 @@ async def test_a_stream_that_breaks_off_becomes_no_file(page: Page) -> None:
 
     await page.get_by_role("button", name="CSV").click()
 
-    await expect(page.locator("#download-state")).to_contain_text("messages.csv is not there")
+    await expect(page.locator("#download-state")).to_contain_text("messages.csv was not saved")
 
 
 async def recipe(page: Page, name: str) -> str:
@@ -294,8 +294,8 @@ async def test_the_lines_to_copy_do_what_they_say(new_page: NewPage, tmp_path: P
         key = await service.create_key("data:read")
         page = await explore(new_page, service, "?language=en")
         await page.get_by_label("API key").fill(key)
-        await page.get_by_label("Words").fill("it's")
-        await page.get_by_role("button", name="Show").click()
+        await page.get_by_label("Text contains").fill("it's")
+        await page.get_by_role("button", name="Apply").click()
         await expect(rows(page)).to_have_count(2)
         lines, program, table = [await recipe(page, name) for name in ("curl", "Python", "DuckDB")]
         assert key not in lines + program + table
@@ -316,9 +316,9 @@ async def test_lines_are_copied(page: Page) -> None:
     await read(page)
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
-    await page.get_by_role("button", name="Copy the curl lines").click()
+    await page.get_by_role("button", name="Copy the curl example").click()
 
-    await expect(page.get_by_role("button", name="Copy the curl lines")).to_have_text("Copied")
+    await expect(page.get_by_role("button", name="Copy the curl example")).to_have_text("Copied")
     assert await page.evaluate("navigator.clipboard.readText()") == await recipe(page, "curl")
 
 
@@ -394,7 +394,7 @@ async def test_what_the_server_counts_is_plotted_under_the_policy(new_page: NewP
         await expect(numbers.nth(3).locator("tr")).to_have_text(
             ["2026-03-01100100 %", "2026-03-0211050 %", "2026-03-0312033 %"]
         )
-        await figures.nth(0).get_by_text("The numbers").click()
+        await figures.nth(0).get_by_text("Data table").click()
         await page.get_by_role("link", name="2026-03-02").first.click()
         await expect(page.locator("#count")).to_have_text("4 messages")
         assert "since=2026-03-02T00%3A00%3A00Z&until=2026-03-03T00%3A00%3A00Z" in page.url

@@ -86,7 +86,7 @@ async def test_of_what_was_declined_nothing_is_stored(page: Page, service: testi
     await page.get_by_role("button", name="Decline").click()
 
     await expect(page.locator("#kept")).to_have_attribute("data-state", "absent")
-    await expect(page.locator("#outcome-text")).to_contain_text("1 message dropped")
+    await expect(page.locator("#outcome-text")).to_contain_text("1 message discarded")
     await expect(page.locator("#said")).not_to_contain_text("Forget me")
     assert (await dialog_over_rest(service, dialog_id))[0] == 404
 
@@ -105,7 +105,7 @@ async def test_a_dropped_connection_is_replayed_and_stored_once(page: Page, serv
     dialog_id = await open_dialog(page)
     await say(page, "one")
     await say(page, "two")
-    await page.get_by_text("Make trouble").click()
+    await page.get_by_text("Test failures").click()
 
     await page.get_by_role("button", name="Drop the connection").click()
 
@@ -140,18 +140,18 @@ async def test_a_replay_after_the_decision_gets_the_same_answer(page: Page) -> N
         ("wrong type", "frame"),
         ("empty text", "frame"),
         ("gap in seq", "gap"),
-        ("too long a text", "limit"),
+        ("text too long", "limit"),
         ("second open", "order"),
-        ("grant of too few", "incomplete"),
+        ("grant with a message missing", "incomplete"),
     ],
 )
 async def test_a_malformed_frame_is_refused_and_the_dialog_goes_on(page: Page, name: str, code: str) -> None:
     await open_dialog(page)
     await say(page, "before")
-    await page.get_by_text("Make trouble").click()
+    await page.get_by_text("Test failures").click()
 
     await page.get_by_label("Malformed frame").select_option(name)
-    await page.get_by_role("button", name="Send as it stands").click()
+    await page.get_by_role("button", name="Send unchanged").click()
 
     await expect(frames(page, "received", "error")).to_contain_text(f'"code":"{code}"')
     await say(page, "after")
@@ -161,10 +161,10 @@ async def test_a_malformed_frame_is_refused_and_the_dialog_goes_on(page: Page, n
 
 async def test_a_frame_of_free_text_goes_out_as_it_stands(page: Page) -> None:
     await open_dialog(page)
-    await page.get_by_text("Make trouble").click()
+    await page.get_by_text("Test failures").click()
 
     await page.locator("#raw-text").fill("Hello?")
-    await page.get_by_role("button", name="Send as it stands").click()
+    await page.get_by_role("button", name="Send unchanged").click()
 
     await expect(page.locator('#frame-rows tr[data-kind="sent"]').last).to_contain_text("Hello?")
     await expect(frames(page, "received", "error")).to_contain_text('"code":"frame"')
@@ -238,7 +238,7 @@ async def test_an_error_of_the_rest_interface_is_told_and_can_be_tried_again(pag
     await expect(page.locator("#kept .failure")).to_have_text("a teapot (tea)")
 
     await page.unroute("**/v1/dialogs/*")
-    await page.get_by_role("button", name="Ask again").click()
+    await page.get_by_role("button", name="Retry").click()
 
     await expect(page.locator("#kept-messages tbody tr")).to_have_count(1)
 
@@ -262,14 +262,14 @@ async def test_silence_is_warned_of_and_then_forgotten(new_page: NewPage) -> Non
         page = await new_page(service.url)
         await open_dialog(page)
         await say(page, "Hello?")
-        await expect(page.locator("#clock")).to_contain_text(re.compile(r"forgets in 1[45]:\d\d"))
+        await expect(page.locator("#clock")).to_contain_text(re.compile(r"expires in 1[45]:\d\d"))
 
         clock.advance(880)
         await expect(frames(page, "received", "closing")).to_contain_text('"reason":"idle"')
         await expect(page.locator("#clock")).to_contain_text("closing (idle) in 0:")
 
         clock.advance(30)
-        await expect(page.locator("#outcome-text")).to_contain_text("nobody spoke for too long")
+        await expect(page.locator("#outcome-text")).to_contain_text("the dialog was idle for too long")
         await expect(page.locator("#said")).not_to_contain_text("Hello?")
 
 
@@ -278,13 +278,13 @@ async def test_tokens(new_page: NewPage) -> None:
         key = await service.create_key()
         page = await new_page(service.url)
         await page.get_by_role("button", name="Open the dialog").click()
-        await expect(page.locator("#failure")).to_contain_text("a token is needed")
+        await expect(page.locator("#failure")).to_contain_text("a token is required")
 
         await page.get_by_text("Dialog id, bot, token").click()
         await page.get_by_label("Token").fill("wrong")
         await page.get_by_role("button", name="Open the dialog").click()
         await expect(page.locator("#failure")).to_contain_text("(unauthenticated)")
-        await expect(page.locator("#failure")).not_to_contain_text("a token is needed")
+        await expect(page.locator("#failure")).not_to_contain_text("a token is required")
 
         await page.get_by_label("Token").fill(key)
         await open_dialog(page)
@@ -300,7 +300,7 @@ async def test_one_can_stop_waiting_for_a_server_that_does_not_answer(page: Page
     await page.get_by_role("button", name="Open the dialog").click()
     await expect(page.locator("#state")).to_have_text("opening …")
 
-    await page.get_by_role("button", name="Stop trying").click()
+    await page.get_by_role("button", name="Cancel").click()
 
     await expect(page.locator("#state")).to_have_text("not open")
     await expect(page.get_by_role("button", name="Open the dialog")).to_be_enabled()
@@ -355,7 +355,7 @@ async def test_a_phone_needs_no_sideways_scrolling(service: testing.Served, new_
     assert await fits(page)
     await open_dialog(page, customer="c" * 200)
     await say(page, "w" * 300)
-    await page.get_by_text("Make trouble").click()
+    await page.get_by_text("Test failures").click()
     assert await fits(page)
     await grant(page)
     await page.locator("#receipt summary").click()
@@ -370,9 +370,9 @@ async def test_both_schemes_are_readable(
     assert await page.evaluate(CONTRAST) == []
     await open_dialog(page)
     await say(page, "Hello")
-    await page.get_by_text("Make trouble").click()
+    await page.get_by_text("Test failures").click()
     await page.get_by_label("Malformed frame").select_option("wrong type")
-    await page.get_by_role("button", name="Send as it stands").click()
+    await page.get_by_role("button", name="Send unchanged").click()
     await expect(frames(page, "received", "error")).to_have_count(1)
     assert await page.evaluate(CONTRAST) == []
 

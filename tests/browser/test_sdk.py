@@ -525,7 +525,7 @@ async def test_old_words_are_not_lent_to_a_later_end(page: Page) -> None:
         })"""
     )
 
-    assert message == "nobody spoke for too long"
+    assert message == "the dialog was idle for too long; open a new one"
 
 
 async def test_leaving_drops_everything(page: Page) -> None:

@@ -27,7 +27,7 @@ def test_what_must_not_be_logged_goes_into_a_body_with_all_else(name: str) -> No
 
 @pytest.mark.parametrize("name", ["q", "customer_id"])
 def test_dialogs_have_no_filter_of_words(name: str) -> None:
-    with pytest.raises(TypeError, match=f"no filter '{name}'; there are: language, customer, .*order"):
+    with pytest.raises(TypeError, match=f"unknown filter '{name}'; the filters are: language, customer, .*order"):
         filters.dialogs({name: "x"})
 
 

@@ -58,7 +58,7 @@ def test_nothing_is_owed_and_nothing_asked_at_first() -> None:
 
     assert transcript.opening == wire.Open("c-1", dialog_id="d-1")
     assert (len(transcript), transcript.size, transcript.count) == (0, 0, 0)
-    assert transcript.is_regained
+    assert transcript.has_caught_up
     assert (transcript.is_unanswered, transcript.in_doubt) == (False, False)
     assert unsent(transcript) == []
 
@@ -93,7 +93,7 @@ def test_a_question_that_was_refused_is_not_asked_again_by_itself() -> None:
 
     transcript.refuse()
 
-    assert transcript.is_regained
+    assert transcript.has_caught_up
     assert unsent(transcript) == []
     transcript.ask(YES)
     assert unsent(transcript) == [True]
@@ -110,7 +110,7 @@ def test_what_is_settled_is_let_go_and_never_sent_again() -> None:
 
     assert (len(transcript), transcript.size, transcript.count) == (0, 0, 2)
     assert unsent(transcript) == []
-    assert transcript.is_regained
+    assert transcript.has_caught_up
     assert transcript.has_room
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consentful_server.access_log.chain import (
     BEGUN,
     FIRST_LINK,
-    HANDED_OUT,
+    DISCLOSED,
     SENT,
     Chain,
     Entry,
@@ -80,8 +80,8 @@ def test_an_empty_log_has_a_head_of_its_own() -> None:
     assert (Head().number, Head().link, Head().seal) == (0, FIRST_LINK, b"")
     assert bytes(32) == FIRST_LINK
     assert CHAIN.breaks(Head(), []) == (Head(), None)
-    assert CHAIN.made(Head())
-    assert not CHAIN.made(Head(0, b"x" * 32))
+    assert CHAIN.is_genuine(Head())
+    assert not CHAIN.is_genuine(Head(0, b"x" * 32))
 
 
 @pytest.mark.parametrize("start", [0, 2])
@@ -148,12 +148,12 @@ FORGED = {
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
 def test_nobody_goes_on_from_a_head_that_is_not_ours(forged: Head) -> None:
-    assert CHAIN.made(HEAD)
-    assert not CHAIN.made(forged)
+    assert CHAIN.is_genuine(HEAD)
+    assert not CHAIN.is_genuine(forged)
 
     link, after = CHAIN.follow(forged, entry(4))
 
-    assert CHAIN.made(after), "the log goes on"
+    assert CHAIN.is_genuine(after), "the log goes on"
     assert CHAIN.breaks(Head(), [*linked(3)[0], link]) == (HEAD, 4), "and every check finds where"
 
 
@@ -165,4 +165,4 @@ def test_the_dialogs_of_an_entry_are_all_there(numbers: set[int]) -> None:
 def test_what_hands_words_out_is_told_apart() -> None:
     assert {"messages.streamed", "dialogs.streamed"} == BEGUN
     assert {"messages.sent", "dialogs.sent"} == SENT
-    assert {"messages.sent", "dialogs.sent", "messages.read", "dialogs.read", "dialog.read"} == HANDED_OUT
+    assert {"messages.sent", "dialogs.sent", "messages.read", "dialogs.read", "dialog.read"} == DISCLOSED

@@ -82,7 +82,7 @@ class TestWhileADecisionIsUnderWay:
         store.let_go.set()
 
         assert (await yes, await no) == (Decided("d-1", True, 1), Decided("d-1", False, 1))
-        assert await service.service.store.still_held(["d-1"]) == []
+        assert await service.service.store.dialogs.still_stored(["d-1"]) == []
 
     async def test_time_does_not_run_out(
         self, service: Served, room: WaitingRoom, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from consentful.wire import Role
 from consentful_server.archive.views import Chat, ChatLine, KeptMessage
-from consentful_server.exports.formats.csv import Sheet, cell, defused
+from consentful_server.exports.formats.csv import CsvEncoder, cell, defused
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ HEAD = b"dialog_id,seq,customer,customer_id,role,text,language,bot,sent_at,recei
 
 
 def test_the_head_comes_once_and_every_line_ends_with_crlf() -> None:
-    sheet = Sheet("messages")
+    sheet = CsvEncoder("messages")
 
     first, second = sheet.block([message(1), message(2, bot="b,c", sent_at=NOW)]), sheet.block([message(3)])
 
@@ -51,11 +51,11 @@ def test_the_head_comes_once_and_every_line_ends_with_crlf() -> None:
 
 
 def test_without_rows_there_is_a_head_all_the_same() -> None:
-    assert Sheet("messages").finish() == HEAD
+    assert CsvEncoder("messages").finish() == HEAD
 
 
 def test_a_block_without_rows_has_the_head_and_no_line() -> None:
-    sheet = Sheet("messages")
+    sheet = CsvEncoder("messages")
 
     assert (sheet.block([]), sheet.block([]), sheet.finish()) == (HEAD, b"", b"")
 
@@ -103,7 +103,7 @@ def test_a_chat_is_a_cell_of_json() -> None:
         stored_at=NOW,
         messages=[ChatLine("customer", 'Say "hi"'), ChatLine("bot", "ü")],
     )
-    sheet = Sheet("chat")
+    sheet = CsvEncoder("chat")
 
     _, line = csv.reader(io.StringIO(sheet.block([chat]).decode(), newline=""))
 

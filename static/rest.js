@@ -1,0 +1,48 @@
+/** The client of the REST API, with the caller's API key. */
+
+const STORED_AS = "consentful key"; // in sessionStorage: survives a reload, ends with the tab
+
+/** An error response: `message` is the `detail` of the problem document (RFC 9457). */
+export class Refused extends Error {
+  constructor(status, { detail = "the server does not respond; check that it is running", code = "unavailable" } = {}) {
+    super(detail);
+    this.name = "Refused";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export class RestClient {
+  get key() {
+    return sessionStorage.getItem(STORED_AS) ?? "";
+  }
+
+  set key(key) {
+    if (key) sessionStorage.setItem(STORED_AS, key);
+    else sessionStorage.removeItem(STORED_AS);
+  }
+
+  /**
+   * Send a request and return the response.
+   *
+   * @param {{method?: string, path: string, body?: object}} request
+   * @throws {Refused} for an error response, and if there is no response
+   */
+  async send({ method = "GET", path, body }, signal) {
+    const headers = this.key ? { authorization: `Bearer ${this.key}` } : {};
+    if (body) headers["content-type"] = "application/json";
+    let response;
+    try {
+      response = await fetch(path, { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new Refused(0);
+    }
+    if (response.ok) return response;
+    throw new Refused(response.status, await response.json().catch(() => ({ detail: `HTTP ${response.status}`, code: "http" })));
+  }
+
+  async json(request, signal) {
+    return (await this.send(request, signal)).json();
+  }
+}
