@@ -36,7 +36,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         )
         assert said.returncode == 0, said.stderr
         assert "bot         1\ncustomer    1" in said.stdout
-        assert "2 messages came, 0 went" in said.stdout
+        assert "2 messages added, 0 deleted" in said.stdout
 
         _, fetching = blocks(PAGE, "console")
         shell(fetching.replace(ADDRESS, url), tmp_path)

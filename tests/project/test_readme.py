@@ -27,7 +27,7 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
             check=True,
         ).stdout
         assert "May we keep this conversation" in said
-        assert "2 messages are kept; to take it back: " in said
+        assert "2 messages stored; withdrawal code: " in said
 
         _, one_curl, more = blocks(README, "console")
         page = json.loads(shell(one_curl.replace(ADDRESS, url), tmp_path))

@@ -57,7 +57,7 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
     if with_service(place, lambda service: service.rotation.turn()):
         OUT.print("Destroyed the old master key. Erasures of its epoch are complete.")
         return 0
-    ERR.print("Not finished: a reader holds the store's files, or a dialog key cannot be rewrapped.")
+    ERR.print("Not finished: a running read still needs earlier copies of keys, or a dialog key cannot be rewrapped.")
     ERR.print("A running server retries; without one, run this command again.")
     return 1
 
