@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from consentful_server.access_log.chain import (
     BEGUN,
-    FIRST_LINK,
     DISCLOSED,
+    FIRST_LINK,
     SENT,
     Chain,
     Entry,
