@@ -383,7 +383,7 @@ class TestLimits:
         frame = len(checked(wire.Message(1, "a", "customer", None, NOW), JSON))
 
         assert said("a", limits=wire.Limits(max_frame_bytes=frame)).count == 1
-        with pytest.raises(TooLong, match=f"more than {frame - 1} bytes"):
+        with pytest.raises(TooLong, match=f"exceeds {frame - 1} bytes"):
             said("a", limits=wire.Limits(max_frame_bytes=frame - 1))
 
     def test_a_novel_is_not_even_encoded(self) -> None:

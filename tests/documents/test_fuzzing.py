@@ -67,7 +67,7 @@ async def test_with_every_scope_the_service_does_what_its_document_says(tmp_path
 
 async def test_without_a_token_the_service_does_what_its_document_says(tmp_path: Path) -> None:
     async with serve(auth="keys") as service:
-        said = await fuzz(service, tmp_path, 6, "-n", "5")
+        said = await fuzz(service, tmp_path, 20, "-n", "5")
 
     assert asked(said) > 50
 
