@@ -6,8 +6,8 @@
 The data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that hold a
 destroyed master, so what was erased in an ended epoch opens from no combination of copies.
 
-The roots are written after the snapshot, so a keys folder that has them is complete. A backup that was interrupted has
-none, and `restore` refuses it.
+Files are written in the order snapshot, ledger, roots, so a keys folder that has all roots is complete. A backup that
+was interrupted lacks at least one of them, and `restore` refuses it.
 
 Races, and the line that closes each:
 
@@ -141,6 +141,9 @@ async def _is_whole(service: Service, dialog_id: str) -> bool:
 
 
 def _roots(folder: Path) -> dict[str, bytes]:
-    """Return the roots and the ledger by file name."""
-    names = [*folder.glob("*.key"), *folder.glob("*.pem"), *folder.glob("*.jwk"), *folder.glob(LEDGER)]
+    """Return the ledger and the roots by file name, in the order in which a backup writes them.
+
+    The keys that `restore` cannot do without come last: a folder that has them has everything else, too.
+    """
+    names = [*folder.glob(LEDGER), *folder.glob("*.jwk"), *folder.glob("*.key"), *folder.glob("*.pem")]
     return {path.name: path.read_bytes() for path in names}

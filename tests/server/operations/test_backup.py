@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from consentful_server.archive.store import StoredDialog, Tombstone
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadBackup, BadDatabase, BadKeys
 from consentful_server.keys.deployment import replace_signing_key
+from consentful_server.keys.files import write_new
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault
 from consentful_server.operations import backup
@@ -103,6 +105,37 @@ async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
         put_back(tmp_path / "copies", made.name, place(tmp_path))
     with pytest.raises(BadBackup, match="no backup"):
         put_back(tmp_path / "copies", "another", place(tmp_path / "there"))
+
+
+class CrashError(Exception):
+    """The process dies here."""
+
+
+async def test_a_backup_that_was_interrupted_anywhere_is_not_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        await replace_key(service)
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        files = len(list((tmp_path / "copies" / "keys" / made.name).iterdir())) - 1  # but for the dialogs' keys
+        for written in range(files):
+            copies, left = tmp_path / f"copies-{written}", iter(range(written))
+
+            def write(path: Path, content: bytes, left: Iterator[int] = left) -> None:
+                if next(left, None) is None:
+                    raise CrashError
+                write_new(path, content)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(backup, "write_new", write)
+                with pytest.raises(CrashError):
+                    await backup.back_up(service, copies, FIRST)
+            with pytest.raises((BadBackup, BadKeys)):
+                put_back(copies, made.name, place(tmp_path / f"there-{written}"))
+
+    assert files >= 6
+    put_back(tmp_path / "copies", made.name, place(tmp_path / "there"))
 
 
 async def test_a_restore_puts_nothing_in_place_where_the_keys_do_not_fit(tmp_path: Path) -> None:
