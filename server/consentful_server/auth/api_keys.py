@@ -74,10 +74,15 @@ class ApiKeys:
             raise TokenExpired
 
     async def flush(self) -> None:
-        """Record when keys were used since the last call. If the store fails, these times are lost."""
+        """Record when keys were used since the last call. If the store fails, the next call tries again."""
         used, self._used = self._used, {}  # (R3)
-        if used:
+        if not used:
+            return
+        try:
             await self._store.used(used)
+        except BaseException:
+            self._used = used | self._used  # later uses win
+            raise
 
     async def create(
         self,
