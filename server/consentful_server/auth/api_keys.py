@@ -38,7 +38,7 @@ _RECHECK_S: Final = 5.0
 _CACHED_AT_MOST: Final = 10_000
 
 _NO_HASH: Final = bytes(32)
-"""What stands in for the hash of an unknown key: as long as a real one, or comparing with it would take less time."""
+"""Compared in place of an unknown key's hash: as long as a real one, so that the comparison takes as long."""
 
 
 class ApiKeys:

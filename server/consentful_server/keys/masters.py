@@ -49,7 +49,7 @@ class FileMasters:
                 try:
                     found[int(match[1])] = read_secret(path)
                 except BadKeys:
-                    # Another process may end an epoch, and overwrite and remove its master, between two lines here.
+                    # Another process may have ended the epoch meanwhile, and overwritten and removed its master.
                     if path.exists():
                         raise
         return found

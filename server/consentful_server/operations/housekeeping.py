@@ -12,9 +12,9 @@ Each chore has its own task, so one that fails or hangs delays no other:
                         └── raises, or exceeds `within_s` ──► waiting    failing_since = now, unless it is set
 
 A failure is counted and logged by its type and place, never its text, and the chore is tried again when it is due.
-Every chore may be cancelled and repeated: its writes are transactions, and a commit under way is finished, whoever
-waits for it. A chore that has failed for `PATIENCE_S` makes the server not ready, because a server that cannot erase
-should not store more. It is ready again as soon as the chore succeeds.
+Every chore may be cancelled and repeated: its writes are transactions, and a commit in progress is finished even if
+the task that waits for it is cancelled. A chore that has failed for `PATIENCE_S` makes the server not ready, because
+a server that cannot erase should not store more. It is ready again as soon as the chore succeeds.
 
 All processes of a deployment run all chores. Those that must not run twice take a lease (retention, rotation); the
 others are idempotent. Everything here runs on the event loop.
@@ -36,7 +36,7 @@ from ..service import Service
 from ..telemetry import where
 
 PATIENCE_S: Final = 300.0
-"""How long a chore may fail before the server is not ready: a restart of what it depends on takes less."""
+"""How long a chore may fail before the server is not ready; a restart of what it depends on takes less."""
 
 _TICK_S: Final = 1.0
 _ANCHOR_S: Final = 3600.0
@@ -50,7 +50,7 @@ _log: Final = logging.getLogger("consentful.housekeeping")
 
 
 class Chore(NamedTuple):
-    """A piece of work: how often it is done, and how long it may take. One that returns True has more to do at once."""
+    """A piece of work, its interval, and its time limit in seconds. Work that returns True is due again at once."""
 
     name: str
     every_s: float
@@ -80,7 +80,7 @@ class Housekeeping:
                 tasks.create_task(self._keep_doing(chore), name=f"consentful-{chore.name}")
 
     def check(self) -> None:
-        """See that no chore has failed for long.
+        """Check that no chore has failed for `PATIENCE_S`.
 
         Raises:
             ChoresFailing: If one has; it names them.
@@ -91,7 +91,7 @@ class Housekeeping:
             raise ChoresFailing(failing)
 
     async def do(self, chore: Chore) -> bool:
-        """Do a chore once; whether it has more to do at once. It never raises, but when it is cancelled."""
+        """Run a chore once; return whether it is due again at once. Raises nothing but a cancellation."""
         try:
             async with asyncio.timeout(chore.within_s):
                 has_more = await chore.work() is True
