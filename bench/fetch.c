@@ -4,14 +4,14 @@
    consent. Answers have a Content-Length. Prints one line of JSON.
 
    --sockets N    at once
-   --seconds S    stop after so long
+   --seconds S    stop after so long, and at least one answer
    --path P       what to get
    --messages N   messages of each dialog, instead of --path
    --dialogs N    stop after so many dialogs were consented to
    --text N       bytes of each message */
 #include "common.h"
 
-enum { RX = 1 << 20, TX = 8192 };
+enum { RX = 1 << 20, TX = 8192, FIRST_ANSWER_S = 10 };
 
 typedef struct {
     int fd, connected;
@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
         begin(slot);
     }
     struct epoll_event events[512];
-    while ((!dialogs || consented < dialogs) && now() - began < seconds) {
+    while ((!dialogs || consented < dialogs) && now() - began < (answered ? seconds : seconds + FIRST_ANSWER_S)) {
         int n = epoll_wait(epoll, events, 512, 50);
         for (int i = 0; i < n; i++) serve(events[i].data.ptr, events[i].events);
     }
