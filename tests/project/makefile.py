@@ -7,11 +7,12 @@ from pathlib import Path
 from needs import need
 
 _ROOT = Path(__file__).parent.parent.parent
+_OF_MAKE = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "PYTHON", "TESTS", "VENV")
 
 
 def planned(*words: str) -> list[str]:
     """Return the commands for these targets and variables, without running them."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "VENV")}
+    inherited = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
     done = subprocess.run(
         [need("make"), "--dry-run", "--always-make", "--no-print-directory", *words],
         cwd=_ROOT,

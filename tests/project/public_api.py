@@ -21,11 +21,19 @@ from consentful_server.settings import Settings
 _PLACES = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])| at 0x[0-9a-f]+")
 """Of types and defaults: in which file they are defined, and where they lie in memory."""
 
+_UNPACKED = re.compile(r"\*<class '(\w+)'>")
+"""`Unpack[…]`, as Python 3.11 and 3.12 print it."""
+
 _PROSE = frozenset({"description", "summary", "title", "example", "examples", "detail", "meaning", "remedy"})
 
 
 def lines() -> Iterator[str]:
-    """Yield every public name with what it takes and gives, a line each."""
+    """Yield every public name with what it takes and gives, a line each, spelled alike on every Python."""
+    for line in _lines():
+        yield _UNPACKED.sub(r"Unpack[\1]", line).replace("pathlib._local.", "pathlib.")
+
+
+def _lines() -> Iterator[str]:
     yield from _rest()
     yield from _frames()
     yield from _commands("consentful", app)
