@@ -1,6 +1,7 @@
 """Cursors: opaque, of one query only, and never a cause of a crash."""
 
 import base64
+import hmac
 import traceback
 from datetime import UTC, datetime
 
@@ -92,9 +93,81 @@ def test_what_was_refused_is_let_go_of() -> None:
 
 
 def test_a_cursor_of_an_earlier_release_goes_on_where_it_stands() -> None:
-    """Before `since`, the end of a walk in commit order was a position after the last dialog."""
-    place = msgspec.msgpack.encode([1, "messages", "stored", 7, [0, 7, 2**31]])
-    mac = CURSORS._mac([place, WANTED, None])  # pyright: ignore[reportPrivateUsage]
-    cursor = base64.urlsafe_b64encode(place + mac).decode().rstrip("=")
+    """Written before `since` was added. Whoever reads in commit order keeps the last cursor for the next day."""
+    held = "lQGobWVzc2FnZXOmc3RvcmVkCZMBAgPRJAYWmi4No0wxvwd9gyQh"
+    newest = "lQGnZGlhbG9nc6ZuZXdlc3QAwBYEIXn5mflPH7rAwfXsCCU"
 
-    assert CURSORS.read(cursor, "messages", "stored", WANTED, None) == Walk(Horizon(7), Position(0, 7, 2**31))
+    assert CURSORS.read(held, "messages", "stored", WANTED, ("a",)) == Walk(Horizon(9), Position(1, 2, 3))
+    assert CURSORS.read(newest, "dialogs", "newest", Filter(), None) == Walk(Horizon(0))
+    assert CURSORS.marked("AAAAAAAAAE2YOevTbJkAHbybnkukut5a", "access log", ["a", 1]) == 77
+
+
+def test_a_cursor_of_a_later_version_is_refused() -> None:
+    place = msgspec.msgpack.encode([2, "messages", "stored", 9, None, "more"])
+    mac = hmac.digest(b"k" * 32, msgspec.msgpack.encode([place, WANTED, None]), "sha256")[:16]
+
+    with pytest.raises(BadRequest, match="cursor"):
+        CURSORS.read(base64.urlsafe_b64encode(place + mac).decode(), "messages", "stored", WANTED, None)
+
+
+@pytest.mark.parametrize("stray", ["\n", " ", "!"])
+def test_a_cursor_with_a_stray_character_is_refused(stray: str) -> None:
+    cursor, mark = CURSORS.write("messages", "newest", WANTED, None, Walk(Horizon(9))), CURSORS.mark("log", [], 7)
+
+    with pytest.raises(BadRequest, match="cursor"):
+        CURSORS.read(cursor[:8] + stray + cursor[8:], "messages", "newest", WANTED, None)
+    with pytest.raises(BadRequest, match="cursor"):
+        CURSORS.marked(mark[:8] + stray + mark[8:], "log", [])
+
+
+class TestMarks:
+    @given(st.integers(0, 2**64 - 1))
+    def test_a_mark_leads_back_to_its_number(self, place: int) -> None:
+        cursor = CURSORS.mark("access log", {"who": "ann"}, place)
+
+        assert CURSORS.marked(cursor, "access log", {"who": "ann"}) == place
+        assert "=" not in cursor
+
+    @pytest.mark.parametrize(
+        ("kind", "query", "key"),
+        [("erasures", ["ann"], b"k"), ("access log", ["bob"], b"k"), ("access log", ["ann"], b"x")],
+        ids=["another list", "another query", "another server's key"],
+    )
+    def test_a_mark_of_another_query_is_refused(self, kind: str, query: list[str], key: bytes) -> None:
+        cursor = CURSORS.mark("access log", ["ann"], 7)
+
+        with pytest.raises(BadRequest, match="cursor"):
+            Cursors(key * 32).marked(cursor, kind, query)
+
+    @given(st.integers(0, 23), st.integers(1, 255))
+    def test_a_changed_mark_is_refused(self, place: int, change: int) -> None:
+        raw = bytearray(base64.urlsafe_b64decode(CURSORS.mark("access log", [], 7)))
+        raw[place] ^= change
+
+        with pytest.raises(BadRequest, match="cursor"):
+            CURSORS.marked(base64.urlsafe_b64encode(raw).decode(), "access log", [])
+
+
+class TestWalk:
+    @pytest.mark.parametrize("after", [None, Position(5, 6, 7)])
+    def test_it_asks_for_one_row_more_than_is_shown(self, after: Position | None) -> None:
+        walk = Walk(Horizon(9), after, Horizon(4))
+
+        selection = walk.select(WANTED, ("research",), "stored", 100)
+
+        assert (selection.limit, selection.horizon, selection.after, selection.since) == (101, 9, after, 4)
+        assert (selection.filter, selection.order, selection.purposes) == (WANTED, "stored", ("research",))
+
+    @pytest.mark.parametrize("order", ["newest", "stored"])
+    def test_it_goes_on_after_the_last_row(self, order: Order) -> None:
+        walk = Walk(Horizon(9), Position(1, 1), Horizon(4))
+
+        assert walk.past(order, Position(5, 6, 7)) == Walk(Horizon(9), Position(5, 6, 7), Horizon(4))
+
+    def test_at_its_end_the_newest_stand_where_they_stood(self) -> None:
+        walk = Walk(Horizon(9), Position(1, 2, 3))
+
+        assert walk.past("newest", None) is walk
+
+    def test_at_its_end_the_order_of_commit_goes_on_from_its_horizon(self) -> None:
+        assert Walk(Horizon(9), Position(1, 4, 2)).past("stored", None) == Walk(Horizon(9), since=Horizon(9))
