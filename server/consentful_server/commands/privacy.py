@@ -52,10 +52,10 @@ def verify(
     head: str | None = None,
     place: Where = Place(),
 ) -> int:
-    """Verify a receipt, the access log, or that a text is in no file.
+    """Verify a receipt or an erasure report, the access log, or that a text is in no file.
 
     Args:
-        receipt: A file with a receipt, the compact JWS of `stored`. Its signature and the stored dialog are checked.
+        receipt: A file with a receipt or an erasure report (compact JWS). Its signature and the store are checked.
         disk: Search every file of the data and the keys for this text, byte by byte.
         log: Verify the chain of all access-log entries, and print its head. Save the head outside this machine.
         head: A head that was saved earlier. It must still be part of the chain.
@@ -68,7 +68,7 @@ def verify(
         return _search(place, disk)
     text = receipt.read_text() if receipt and receipt.is_file() else ""
     if not text:
-        raise BadSetting("receipt", "must be a file that contains a receipt")
+        raise BadSetting("receipt", "must be a file that contains a receipt or a report")
     verdict = with_service(place, lambda service: verification.check_receipt(text, service))
     OUT.print_json(data=dict(verdict.claims))
     OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)

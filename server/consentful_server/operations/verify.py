@@ -1,4 +1,4 @@
-"""`consentful verify`: check that a receipt is genuine, and that a text is in no file."""
+"""`consentful verify`: check that a receipt or an erasure report is genuine, and that a text is in no file."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ _SHORTEST_MARKER: Final = 6
 
 
 class BadReceipt(Refusal):
-    """The receipt is malformed, or was not signed with a key of this deployment."""
+    """The receipt or report is malformed, or was not signed with a key of this deployment."""
 
     code = "receipt"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The result for a receipt whose signature is valid."""
+    """The result for a receipt or report whose signature is valid."""
 
     claims: Mapping[str, Any]
     content: Literal["matches", "differs", "erased", "not here"]
@@ -30,21 +30,23 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def is_good(self) -> bool:
-        """Whether the stored content does not contradict the receipt."""
+        """Whether the store does not contradict what was signed."""
         return self.content != "differs"
 
 
-async def check_receipt(receipt: str, service: Service) -> Verdict:
-    """Verify a receipt's signature, and compare the stored content with the digest that the receipt states.
+async def check_receipt(signed: str, service: Service) -> Verdict:
+    """Verify the signature of a receipt or an erasure report, and compare what it states with the store.
 
     Raises:
         BadReceipt: If it is malformed, or was not signed with a key of this deployment.
     """
     try:
-        claims = service.signer.verified(receipt.strip())
+        claims = service.signer.verified(signed.strip())
+        if claims.get("kind") == "erasure":
+            return await _check_report(claims, service)
         dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
     except (JoseError, KeyError, ValueError) as error:
-        raise BadReceipt(f"not a receipt that this deployment signed ({type(error).__name__})") from None
+        raise BadReceipt(f"not a receipt or report that this deployment signed ({type(error).__name__})") from None
     found = await service.archive.find(dialog_id)
     if isinstance(found, Tombstone):
         return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
@@ -53,6 +55,17 @@ async def check_receipt(receipt: str, service: Service) -> Verdict:
     if service.archive.content_digest(found) != digest:
         return Verdict(claims, "differs", "the stored content differs from the content that was consented to")
     return Verdict(claims, "matches", "the stored content is exactly the content that was consented to")
+
+
+async def _check_report(claims: Mapping[str, Any], service: Service) -> Verdict:
+    """Look for the dialogs of an erasure report (GDPR art. 17) in the store."""
+    dialogs: list[str] = claims["dialogs"]
+    left = await service.store.dialogs.still_stored(dialogs)
+    if left:
+        return Verdict(
+            claims, "differs", f"{len(left)} of the {len(dialogs)} erased dialogs are stored; erase them again"
+        )
+    return Verdict(claims, "erased", f"none of the {len(dialogs)} dialogs is stored")
 
 
 def search(folders: list[Path], marker: str) -> Iterator[Path]:

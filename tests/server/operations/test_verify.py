@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent, Stored
+from consentful_server.access_log.chain import OPERATOR
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadRequest
 from consentful_server.operations.verify import BadReceipt, check_receipt, search
@@ -67,6 +68,26 @@ async def test_a_receipt_of_a_dialog_that_is_not_here_says_so(service: Service) 
     elsewhere = service.signer.sign({**claims, "jti": "elsewhere"})
 
     assert (await check_receipt(elsewhere, service)).content == "not here"
+
+
+async def test_art_17_a_report_of_an_erasure_is_verified_like_a_receipt(service: Service) -> None:
+    await keep(service)
+    report = (await service.privacy_requests.erase_dialog("d-1", by=OPERATOR)).report
+    assert report is not None
+
+    verdict = await check_receipt(report, service)
+
+    assert (verdict.content, verdict.is_good, verdict.claims["dialogs"]) == ("erased", True, ["d-1"])
+
+
+async def test_a_report_of_a_dialog_that_is_stored_is_contradicted(service: Service) -> None:
+    await keep(service)
+    claims = {"jti": "r-1", "kind": "erasure", "dialogs": ["d-1", "d-2"]}
+
+    verdict = await check_receipt(service.signer.sign(claims), service)
+
+    assert (verdict.content, verdict.is_good) == ("differs", False)
+    assert "1 of the 2" in verdict.detail
 
 
 async def test_a_forged_or_malformed_receipt_is_refused(service: Service) -> None:
