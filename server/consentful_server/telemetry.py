@@ -3,6 +3,7 @@
 import logging
 import math
 import sys
+from functools import partial
 from typing import Final, Literal
 
 import structlog
@@ -19,81 +20,58 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.live = Gauge("consentful_dialogs_live", "Live dialogs, held in memory.", registry=self.registry)
-        self.memory = Gauge(
-            "consentful_dialogs_bytes", "Memory accounted to live dialogs, in bytes.", registry=self.registry
-        )
-        self.opened = Counter("consentful_dialogs_opened", "Dialogs opened.", registry=self.registry)
-        self.ended = Counter(
+        gauge = partial(Gauge, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=_FAST)
+        self.live = gauge("consentful_dialogs_live", "Live dialogs, held in memory.")
+        self.memory = gauge("consentful_dialogs_bytes", "Memory accounted to live dialogs, in bytes.")
+        self.opened = counter("consentful_dialogs_opened", "Dialogs opened.")
+        self.ended = counter(
             "consentful_dialogs_ended",
             "Dialogs that ended, by outcome: stored, discarded, dropped, or the code of the error that ended them.",
             ["outcome"],
-            registry=self.registry,
         )
-        self.messages = Counter("consentful_messages", "Messages in dialogs that ended.", registry=self.registry)
-        self.refused = Counter("consentful_refusals", "Refusals, by code.", ["code"], registry=self.registry)
-        self.consent = Histogram(
-            "consentful_consent_seconds",
-            "Time from a granted consent to `stored`.",
-            registry=self.registry,
-            buckets=_FAST,
-        )
-        self.pending = Gauge(
-            "consentful_privacy_requests_pending",
-            "Privacy requests that are not completed yet.",
-            registry=self.registry,
-        )
-        self.due = Gauge(
+        self.messages = counter("consentful_messages", "Messages in dialogs that ended.")
+        self.refused = counter("consentful_refusals", "Refusals, by code.", ["code"])
+        self.consent = histogram("consentful_consent_seconds", "Time from a granted consent to `stored`.")
+        self.pending = gauge("consentful_privacy_requests_pending", "Privacy requests that are not completed yet.")
+        self.due = gauge(
             "consentful_privacy_request_due_seconds",
             "Seconds until the first pending privacy request is due; +Inf if none is pending.",
-            registry=self.registry,
         )
         self.due.set(math.inf)
-        self.epoch = Gauge("consentful_epoch_age_seconds", "Age of the master key's epoch.", registry=self.registry)
-        self.rewrapping = Gauge(
-            "consentful_epoch_keys_left",
-            "Dialog keys that are still wrapped under an earlier master key.",
-            registry=self.registry,
+        self.epoch = gauge("consentful_epoch_age_seconds", "Age of the master key's epoch.")
+        self.rewrapping = gauge(
+            "consentful_epoch_keys_left", "Dialog keys that are still wrapped under an earlier master key."
         )
-        self.incomplete = Gauge(
+        self.incomplete = gauge(
             "consentful_erasures_incomplete",
             "Erasures whose dialog key an earlier copy may still hold, under a master key that still exists.",
-            registry=self.registry,
         )
-        self.halted = Gauge(
-            "consentful_retention_halted",
-            "1 if the retention purge is halted because the clock jumped.",
-            registry=self.registry,
+        self.halted = gauge(
+            "consentful_retention_halted", "1 if the retention purge is halted because the clock jumped."
         )
-        self.chore_failures = Counter(
-            "consentful_chore_failures",
-            "Background work that failed, by chore; each is tried again.",
-            ["chore"],
-            registry=self.registry,
+        self.chore_failures = counter(
+            "consentful_chore_failures", "Background work that failed, by chore; each is tried again.", ["chore"]
         )
-        self.chore_success = Gauge(
+        self.chore_success = gauge(
             "consentful_chore_last_success_timestamp_seconds",
             "When each chore succeeded the last time, in seconds since the epoch.",
             ["chore"],
-            registry=self.registry,
         )
-        self.untold = Gauge(
+        self.untold = gauge(
             "consentful_erasure_untold_seconds",
             "Age of the oldest erasure that a recipient of the dialog has not read in the feed; 0 if there is none.",
-            registry=self.registry,
         )
-        self.reserve = Gauge(
+        self.reserve = gauge(
             "consentful_disk_reserve",
             "1 while the disk space for erasures is reserved; 0 if the disk is full and no dialog is stored.",
-            registry=self.registry,
         )
-        self.logged = Gauge("consentful_access_log_entries", "Entries in the access log.", registry=self.registry)
-        self.requests = Histogram(
+        self.logged = gauge("consentful_access_log_entries", "Entries in the access log.")
+        self.requests = histogram(
             "consentful_request_seconds",
             "Duration of HTTP requests, by method, route and status.",
             ["method", "route", "status"],
-            registry=self.registry,
-            buckets=_FAST,
         )
 
 

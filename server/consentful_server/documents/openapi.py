@@ -19,7 +19,7 @@ from consentful import wire
 
 from ..edges.http import tags
 from ..edges.http.headers import EXPORT_ID
-from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, described, problem_of
+from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, problem_document, problem_of
 from ..edges.http.route import Answer, Route
 from ..edges.websocket import upgrade
 from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
@@ -115,7 +115,7 @@ def problems_of(route: Route) -> Problems:
     if route.body:
         for status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
             code, detail = HTTP_PROBLEMS[status]
-            found[status][code] = (f"{detail[0].upper()}{detail[1:]}.", described(status, code, detail))
+            found[status][code] = (f"{detail[0].upper()}{detail[1:]}.", problem_document(status, code, detail))
     return found
 
 

@@ -68,7 +68,7 @@ class Demo:
             raise BadSetting("at_once", "must be a whole number above 0")
         self._url = url.rstrip("/")
         self._token = token
-        self._scenes = cast_scenes(corpus(), dialogs, seed)
+        self._scenes = choose_scenes(corpus(), dialogs, seed)
         self._at_once = asyncio.Semaphore(at_once)
 
     async def run(self, console: Console) -> int:
@@ -140,7 +140,7 @@ def corpus() -> list[Any]:
     return list(cast("dict[str, Any]", chitchat_dataset.Dataset()).values())
 
 
-def cast_scenes(conversations: Sequence[Any], count: int, seed: int) -> list[Scene]:
+def choose_scenes(conversations: Sequence[Any], count: int, seed: int) -> list[Scene]:
     """Return `count` conversations that are not empty, each with a decision. The same seed returns the same ones."""
     chance = random.Random(seed)  # noqa: S311 - the selection needs no cryptographic randomness
     spoken = [lines for conversation in conversations if (lines := _lines(conversation))]

@@ -26,8 +26,8 @@ CODE_BYTES: Final = 4096
 _MOST_FIELDS: Final = 10
 
 
-async def object_of(request: web.Request, most: int | None = None) -> dict[str, Any]:
-    """Return the fields of a JSON body of at most `most` bytes.
+async def object_of(request: web.Request, max_bytes: int | None = None) -> dict[str, Any]:
+    """Return the fields of a JSON body of at most `max_bytes` bytes.
 
     Raises:
         BadRequest: If the body is not a JSON object.
@@ -36,13 +36,13 @@ async def object_of(request: web.Request, most: int | None = None) -> dict[str, 
     if request.content_type != JSON:
         raise WrongMediaType(JSON)
     try:
-        return msgspec.json.decode(await _read(request, most), type=dict[str, Any])
+        return msgspec.json.decode(await _read(request, max_bytes), type=dict[str, Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BadRequest("body", "must be a JSON object") from None
 
 
-async def form_of(request: web.Request, most: int | None = None) -> dict[str, str]:
-    """Return the fields of a form body of at most `most` bytes.
+async def form_of(request: web.Request, max_bytes: int | None = None) -> dict[str, str]:
+    """Return the fields of a form body of at most `max_bytes` bytes.
 
     Raises:
         BadRequest: If the form is malformed, or repeats a field.
@@ -50,7 +50,7 @@ async def form_of(request: web.Request, most: int | None = None) -> dict[str, st
     """
     if request.content_type != FORM:
         raise WrongMediaType(FORM)
-    return decode_form(await _read(request, most))
+    return decode_form(await _read(request, max_bytes))
 
 
 async def of_either(request: web.Request) -> bytes:
@@ -64,16 +64,16 @@ async def of_either(request: web.Request) -> bytes:
     return (await _read(request)).strip()
 
 
-async def _read(request: web.Request, most: int | None = None) -> bytes:
-    """Return the body of at most `most` bytes.
+async def _read(request: web.Request, max_bytes: int | None = None) -> bytes:
+    """Return the body of at most `max_bytes` bytes.
 
     Raises:
         Overloaded: If the memory budget has no room for it.
     """
-    if most is not None:
-        request = request.clone(client_max_size=most)
-    most = request.client_max_size
-    size = most if request.content_length is None else min(request.content_length, most)
+    if max_bytes is not None:
+        request = request.clone(client_max_size=max_bytes)
+    limit = request.client_max_size
+    size = limit if request.content_length is None else min(request.content_length, limit)
     registry = request.app[SERVICE].registry
     registry.take(size)
     try:

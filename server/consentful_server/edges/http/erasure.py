@@ -36,5 +36,5 @@ def erased(erasure: ErasureOutcome) -> web.Response:
 ERASED: Final = (Answer({JSON: Erased}), Answer({JSON: Erased}, 202))
 """The responses of a route that erases."""
 
-WRITING: Final = (errors.NotFound, errors.StorageFailed, errors.OutcomeUnknown)
+ERASURE_REFUSALS: Final = (errors.NotFound, errors.StorageFailed, errors.OutcomeUnknown)
 """The refusals of a route that erases."""

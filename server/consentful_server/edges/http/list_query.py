@@ -16,7 +16,7 @@ from ...errors import BadRequest, Forbidden
 from ...exports.formats import MEDIA
 from ...keys.pseudonyms import PATTERN
 from . import bodies
-from .parameters import convert, single
+from .parameters import convert, of_url
 
 S = TypeVar("S", bound=msgspec.Struct)
 Q = TypeVar("Q", bound="ListQuery")
@@ -111,7 +111,7 @@ def from_url(request: web.Request, kind: type[Q]) -> Q:
     Raises:
         BadRequest: If a parameter is unknown, malformed or repeated. The error names it.
     """
-    values = single(request)
+    values = of_url(request)
     for name in _ONLY_IN_A_BODY.intersection(values):
         raise BadRequest(name, "not accepted in a URL, because URLs are logged; use POST /v1/messages/search")
     return convert(values, kind)
@@ -124,7 +124,7 @@ async def from_body(request: web.Request) -> Search:
         BadRequest: If a field is unknown or malformed. The error names it.
         WrongMediaType: If the body is not JSON.
     """
-    return convert(await bodies.object_of(request), Search, spelt=())
+    return convert(await bodies.object_of(request), Search, numbers_as_text=())
 
 
 def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filter:

@@ -15,7 +15,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 _NUMBERS: Final = frozenset({"limit", "offset"})
 
 
-def single(request: web.Request) -> dict[str, str]:
+def of_url(request: web.Request) -> dict[str, str]:
     """Return the parameters of the URL.
 
     Raises:
@@ -29,8 +29,8 @@ def single(request: web.Request) -> dict[str, str]:
     return values
 
 
-def convert(values: Mapping[str, Any], kind: type[S], *, spelt: Collection[str] = _NUMBERS) -> S:
-    """Return the values as a struct. Values of the `spelt` names are numbers in text form, as in URLs.
+def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collection[str] = _NUMBERS) -> S:
+    """Return the values as a struct. Values of the names in `numbers_as_text` are numbers in text form, as in URLs.
 
     Raises:
         BadRequest: If a parameter is unknown, missing or malformed. The error names it, without its value.
@@ -41,7 +41,7 @@ def convert(values: Mapping[str, Any], kind: type[S], *, spelt: Collection[str] 
         if name not in types:
             raise BadRequest(_shown(name), f"unknown parameter; the parameters are: {', '.join(types)}")
         try:
-            found[name] = msgspec.convert(value, types[name].type, strict=name not in spelt)
+            found[name] = msgspec.convert(value, types[name].type, strict=name not in numbers_as_text)
         except msgspec.ValidationError as error:
             raise BadRequest(name, _expectation(name, error)) from None
     for name, field in types.items():

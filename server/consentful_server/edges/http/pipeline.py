@@ -28,7 +28,7 @@ from ...settings import is_loopback
 from ...telemetry import where
 from . import cors
 from .headers import REQUEST_ID
-from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, described, problem, respond
+from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, problem, problem_document, respond
 from .protection import PROTECTION
 from .route import Handler, Route
 
@@ -103,7 +103,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise  # the client has disconnected: there is no one to send a response to
     except Exception as error:  # noqa: BLE001 - an internal error must not reach the client as a traceback
         _log.error("request failed", extra={"route": route_of(request), "request": id_of(request)} | where(error))
-        response = respond(described(500, *INTERNAL))
+        response = respond(problem_document(500, *INTERNAL))
     if request.writer.output_size and not response.prepared and request.transport is not None:
         # The handler failed after it had sent part of a response. Sending more could make that part look complete.
         request.transport.close()
@@ -133,7 +133,7 @@ def route_of(request: web.Request) -> str:
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Answer `Expect: 100-continue` (RFC 9110 §10.1.1). Refuse other expectations, without quoting them."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return respond(described(417, *HTTP_PROBLEMS[417]))
+        return respond(problem_document(417, *HTTP_PROBLEMS[417]))
     if request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

@@ -56,10 +56,12 @@ def problem(refusal: Refusal) -> web.Response:
 def problem_of(refusal: Refusal) -> Problem:
     """Return a refusal's problem document."""
     parameter = str(refusal.parameter) if isinstance(refusal, BadRequest) else msgspec.UNSET
-    return described(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
+    return problem_document(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
 
 
-def described(status: int, code: str, detail: str, parameter: str | msgspec.UnsetType = msgspec.UNSET) -> Problem:
+def problem_document(
+    status: int, code: str, detail: str, parameter: str | msgspec.UnsetType = msgspec.UNSET
+) -> Problem:
     """Return a problem document with the standard title of the status."""
     return Problem(title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter)
 
@@ -70,7 +72,7 @@ def as_problem(error: web.HTTPException) -> web.Response:
         raise error
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     code, detail = HTTP_PROBLEMS.get(error.status, ("bad_request", "the request is malformed; see /docs"))
-    return respond(described(error.status, code, detail), allow)
+    return respond(problem_document(error.status, code, detail), allow)
 
 
 def respond(document: Problem, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:
@@ -82,8 +84,8 @@ def respond(document: Problem, headers: Mapping[str, str] = _NO_HEADERS) -> web.
 def broken(status: int) -> web.Response:
     """Return the response to a request that could not be parsed; the middleware does not see it."""
     if status >= 500:
-        return respond(described(status, "internal", "the server could not read the request; retry"), PROTECTION)
-    return respond(described(status, "bad_request", "not a valid HTTP request (RFC 9112)"), PROTECTION)
+        return respond(problem_document(status, "internal", "the server could not read the request; retry"), PROTECTION)
+    return respond(problem_document(status, "bad_request", "not a valid HTTP request (RFC 9112)"), PROTECTION)
 
 
 def cut_short(status: int) -> bytes:
@@ -91,7 +93,7 @@ def cut_short(status: int) -> bytes:
 
     It answers a head that was not received in time (408), that is too large (431), or a connection over capacity (503).
     """
-    document = described(status, *HTTP_PROBLEMS.get(status, (Overloaded.code, Overloaded().detail)))
+    document = problem_document(status, *HTTP_PROBLEMS.get(status, (Overloaded.code, Overloaded().detail)))
     body = msgspec.json.encode(document)
     fields = {
         hdrs.CONTENT_TYPE: PROBLEM,

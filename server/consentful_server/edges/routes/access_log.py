@@ -78,7 +78,7 @@ class SeenDialogs(msgspec.Struct, frozen=True):
 
 async def entries(request: web.Request) -> web.StreamResponse:
     """List the entries of the access log, newest first."""
-    query = parameters.convert(parameters.single(request), LogListing)
+    query = parameters.convert(parameters.of_url(request), LogListing)
     page = await _page(request, query, {})
     headers = {} if page.next is None else paging.next_link(request, cursor=page.next)
     return json(page, headers=headers)
@@ -89,7 +89,7 @@ async def search(request: web.Request) -> web.StreamResponse:
 
     A page can be empty while `next` is set: each request examines a bounded number of entries.
     """
-    query = parameters.convert(await bodies.object_of(request), LogSearch, spelt=())
+    query = parameters.convert(await bodies.object_of(request), LogSearch, numbers_as_text=())
     customer = query.customer
     if query.customer_id is not None:
         customer = request.app[SERVICE].archive.pseudonym(query.customer_id)
@@ -101,7 +101,7 @@ async def search(request: web.Request) -> web.StreamResponse:
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
     """List the dialogs that a credential saw between two times, for example with a key that was leaked."""
-    query = parameters.convert(parameters.single(request), Tracing)
+    query = parameters.convert(parameters.of_url(request), Tracing)
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     filters = _filters(query)
     after = 0 if query.cursor is None else service.cursors.marked(query.cursor, _DIALOGS, filters)

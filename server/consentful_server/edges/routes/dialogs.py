@@ -9,7 +9,7 @@ from ...archive.views import KeptDialog, Summary
 from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
-from ..http.erasure import ERASED, WRITING, erased
+from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
 from ..http.headers import EXPORT_ID
 from ..http.list_query import DialogQuery
 from ..http.negotiation import format_of
@@ -84,7 +84,7 @@ ROUTES: Final = (
         erase,
         scopes=("dialogs:write", "privacy"),
         answers=ERASED,
-        refusals=WRITING,
+        refusals=ERASURE_REFUSALS,
         tag=tags.WITHDRAWAL,
         operation="rest_erase",
     ),

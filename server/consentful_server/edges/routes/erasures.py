@@ -38,7 +38,7 @@ async def erasures(request: web.Request) -> web.StreamResponse:
 
     Sending a cursor confirms that you have processed everything before it.
     """
-    query = parameters.convert(parameters.single(request), Following)
+    query = parameters.convert(parameters.of_url(request), Following)
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     after = 0 if query.cursor is None else service.cursors.marked(query.cursor, _FEED, principal.purposes)
     page = await service.feed.read(after, query.limit, principal.read_scope, of_everyone=principal.may("privacy"))

@@ -28,7 +28,7 @@ from ...limits.clients import by_address, by_credential
 from ..http import bodies, paging, tags
 from ..http.addresses import client_address
 from ..http.list_query import DEFAULT_LIMIT, Limit, Range
-from ..http.parameters import convert, single
+from ..http.parameters import convert, of_url
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 
@@ -124,7 +124,7 @@ async def consent(request: web.Request) -> web.StreamResponse:
 
 async def data(request: web.Request) -> web.StreamResponse:
     """List stored messages, newest first."""
-    query = convert(single(request), Listing)
+    query = convert(of_url(request), Listing)
     archive = request.app[SERVICE].archive
     customer_id = query.customerId or query.customer_id
     if query.customerId and query.customer_id and query.customerId != query.customer_id:

@@ -72,7 +72,7 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Carry out a customer's request: disclose the stored data, or erase it."""
-    asked = parameters.convert(await bodies.object_of(request), Asked, spelt=())
+    asked = parameters.convert(await bodies.object_of(request), Asked, numbers_as_text=())
     idempotency_key = _idempotency_key(request)
     privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
     if asked.kind != "erasure":

@@ -99,7 +99,7 @@ async def count(request: web.Request) -> web.StreamResponse:
 
     The counts come from counters, which do not scan the dialogs.
     """
-    query = parameters.convert(parameters.single(request), Counting)
+    query = parameters.convert(parameters.of_url(request), Counting)
     by = _by(query.by)
     which = _which(query, None if query.language is None else language_range(query.language))
     stats, scope = request.app[SERVICE].statistics, request[PRINCIPAL].read_scope
@@ -114,7 +114,7 @@ async def count(request: web.Request) -> web.StreamResponse:
 
 async def outcomes(request: web.Request) -> web.StreamResponse:
     """Count how dialogs ended, by day and chatbot: granted, declined or dropped."""
-    query = parameters.convert(parameters.single(request), Ended)
+    query = parameters.convert(parameters.of_url(request), Ended)
     found = await request.app[SERVICE].statistics.outcomes(_which(query))
     return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(outcomes)) for outcomes in found]))
 

@@ -10,7 +10,7 @@ from ... import errors
 from ..http import bodies, parameters, pipeline, tags
 from ..http.addresses import client_address
 from ..http.bodies import JSON
-from ..http.erasure import ERASED, WRITING, erased
+from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
 from ..http.pipeline import SERVICE
 from ..http.route import Route
 
@@ -30,7 +30,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     A code that was used before returns the same outcome; an unknown code is a 404.
     """
     request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
-    given = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, spelt=())
+    given = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, numbers_as_text=())
     return erased(await request.app[SERVICE].archive.withdraw(given.code, pipeline.by_customer(request)))
 
 
@@ -41,7 +41,7 @@ ROUTES: Final = (
         withdraw,
         body={JSON: Withdrawal},
         answers=ERASED,
-        refusals=(*WRITING, errors.TooOften),
+        refusals=(*ERASURE_REFUSALS, errors.TooOften),
         tag=tags.WITHDRAWAL,
         operation="rest_withdraw",
     ),
