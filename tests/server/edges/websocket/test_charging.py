@@ -60,6 +60,11 @@ class TestMemory:
         assert memory(service) == 0
         assert not charging.is_behind
 
+    def test_what_came_since_is_still_to_be_charged(self, charging: Charging, source: FakeSource) -> None:
+        source.received = 10
+
+        assert charging.is_behind
+
     def test_headers_of_frames_that_were_taken_up_are_read(
         self, service: Served, charging: Charging, source: FakeSource
     ) -> None:

@@ -418,6 +418,16 @@ class TestEnding:
         await expect_nothing_left(service)
         assert client.transport.closed is None
 
+    async def test_who_waits_for_the_close_goes_on_once_the_connection_is_lost(self, client: Client) -> None:
+        client.open("one")
+        client.connection.ended("draining")
+        waiting = asyncio.ensure_future(client.connection.closed())
+
+        client.connection.lost(0)
+
+        async with asyncio.timeout(5):  # the timer of the close handshake would end the wait after 10 s
+            await waiting
+
     async def test_what_never_opened_leaves_nothing_either(self, service: Served, client: Client) -> None:
         client.connection.begin()
         assert len(service.service.registry) == 1
