@@ -89,4 +89,5 @@ def candidate(
         decided_at=to_micros(at),
         expires_at=to_micros(at + dialog.wording.retention),
     )
-    return Sealer(VAULT, dialog, record, lambda record, messages, _: f"receipt {record.purposes} {messages}")
+    mark = PSEUDONYMS.mark(dialog_id, owner, record.customer)
+    return Sealer(VAULT, dialog, record, mark, lambda record, messages, _: f"receipt {record.purposes} {messages}")

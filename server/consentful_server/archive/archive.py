@@ -60,7 +60,8 @@ class Archive:
         """
         record = self._record(dialog, granted, owner, channel)
         # Sealed before the transaction: while the writer's thread encrypts, no other dialog can be stored.
-        sealer = Sealer(self._vault, dialog, record, self._signing(granted))
+        mark = self._pseudonyms.mark(record.dialog_id, record.owner, record.customer)
+        sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted))
         stored = await self._store.keep(sealer)
         return wire.Stored(
             dialog.id, stored.messages, from_micros(stored.stored_at), stored.receipt, sealer.code(stored)
@@ -70,11 +71,12 @@ class Archive:
         """Make sure that nothing of the dialog is stored: declining a stored dialog withdraws the consent (GDPR art.
         7(3)).
 
-        With `retract`, a grant that is still in progress fails, too.
+        With `retract`, a grant of this customer and credential that is still in progress fails, too.
         """
         customer, by = self.pseudonym(customer_id), Actor(owner)
         if retract:
-            await self._store.retract(dialog_id, owner, customer, self._access_log.note(by, "dialog.retracted"))
+            mark = self._pseudonyms.mark(dialog_id, owner, customer)
+            await self._store.retract(dialog_id, owner, customer, mark, self._access_log.note(by, "dialog.retracted"))
         # Usually nothing is stored yet; then declining needs no write.
         elif isinstance(await self._store.find(dialog_id), StoredDialog):
             note = self._access_log.note(by, "dialog.declined")

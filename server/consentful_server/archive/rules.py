@@ -5,6 +5,8 @@ plan.
               the same dialog                     Keep it, or Narrow its purposes
               another dialog                      Conflict, raised by the candidate
               a tombstone                         Erased
+              retracted by the same customer      Erased
+              of the same credential
     repeat    the same purposes                   the stored record
               fewer purposes                      the stored record with fewer purposes
               any other purpose                   Conflict
@@ -14,6 +16,8 @@ plan.
               anything else                       nothing
     retract   stored, or a tombstone              as erase
               nothing stored                      Block: a grant that is still in progress fails
+
+A retraction blocks no one else: chatbots choose their ids, so one could otherwise block the ids of another.
 
 A store calls a rule and applies its plan in one transaction that nobody else can write in, so what was loaded is still
 true. The tests use the same tables (`tests/server/archive/test_rules.py`).
@@ -26,7 +30,7 @@ import msgspec
 
 from ..consent.record import Record
 from ..errors import Conflict, Erased
-from .store import Candidate, Reason, StoredDialog, Tombstone
+from .store import Candidate, Reason, Retraction, StoredDialog, Tombstone
 
 
 class Insert(msgspec.Struct, frozen=True):
@@ -63,9 +67,9 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Insert the tombstone of a dialog that was never stored."""
+    """Record the retraction of a dialog that was never stored, unless it is recorded already."""
 
-    tombstone: Tombstone
+    retraction: Retraction
 
 
 KeepPlan: TypeAlias = Insert | Keep | Narrow
@@ -73,9 +77,16 @@ ErasePlan: TypeAlias = Shred | Done | None
 
 
 def on_keep(
-    found: StoredDialog | None, tombstone: Tombstone | None, candidate: Candidate, epoch: int, now: int
+    found: StoredDialog | None,
+    tombstone: Tombstone | None,
+    retraction: Retraction | None,
+    candidate: Candidate,
+    epoch: int,
+    now: int,
 ) -> KeepPlan:
     """Return the plan for a granted dialog. `epoch` is the master keys' current one, `now` in microseconds.
+
+    `retraction` is the one with the candidate's own mark.
 
     Raises:
         Conflict: If its id belongs to another dialog, customer or credential.
@@ -86,6 +97,8 @@ def on_keep(
         return Keep(found) if kept is found else Narrow(kept)  # the same object: nothing changed
     if tombstone is not None:
         raise Erased(tombstone.dialog_id, tombstone.moment)  # a late replay must not bring it back (GDPR art. 17)
+    if retraction is not None:
+        raise Erased(retraction.dialog_id, retraction.moment)
     return Insert(candidate.wrapped_since(epoch), now)
 
 
@@ -128,11 +141,18 @@ def on_erase(
 
 
 def on_retract(
-    found: StoredDialog | None, tombstone: Tombstone | None, *, dialog_id: str, owner: str, customer: str, now: int
+    found: StoredDialog | None,
+    tombstone: Tombstone | None,
+    *,
+    dialog_id: str,
+    owner: str,
+    customer: str,
+    mark: bytes,
+    now: int,
 ) -> ErasePlan | Block:
     """Return the plan that prevents storing the dialog, now and later. A foreign dialog stays."""
     if found is None and tombstone is None:
-        return Block(Tombstone(dialog_id=dialog_id, owner=owner, reason="retracted", erased_at=now))
+        return Block(Retraction(dialog_id=dialog_id, owner=owner, mark=mark, retracted_at=now))
     return on_erase(found, tombstone, reason="retracted", owner=owner, customer=customer, now=now)
 
 

@@ -38,7 +38,8 @@ Sign: TypeAlias = Callable[[Record, int, bytes], str]
 class Sealer:
     """Seals one granted dialog; satisfies `store.Candidate`. `sign` makes the receipt."""
 
-    def __init__(self, vault: Vault, dialog: Dialog, record: Record, sign: Sign) -> None:
+    def __init__(self, vault: Vault, dialog: Dialog, record: Record, mark: bytes, sign: Sign) -> None:
+        self.mark = mark
         self._vault = vault
         self._dialog = dialog
         self._record = record

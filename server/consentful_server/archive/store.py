@@ -102,7 +102,7 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     purposes: tuple[str, ...] = ()
     receipt_sha256: bytes | None = None
     number: int | None = None
-    """The internal number, under which the overwritten key remains; None if the dialog was never stored."""
+    """The internal number, under which the overwritten key remains."""
     withdrawal_hash: bytes | None = None
     complete: bool = False
     """Whether no master key exists that could open an earlier copy of its key."""
@@ -111,6 +111,24 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
     def moment(self) -> datetime:
         """When it was erased."""
         return from_micros(self.erased_at)
+
+
+class Retraction(msgspec.Struct, frozen=True, kw_only=True):
+    """A "no" to a dialog that is not stored, after a "yes" that may still arrive: that grant fails, nobody else's does.
+
+    `mark` is a keyed hash (`Pseudonyms.mark`) of the dialog's id, the credential and the customer; empty in rows of
+    earlier releases, which did not record the customer. `retracted_at` is in microseconds since the epoch.
+    """
+
+    dialog_id: str
+    owner: str
+    mark: bytes
+    retracted_at: int
+
+    @property
+    def moment(self) -> datetime:
+        """When it was retracted."""
+        return from_micros(self.retracted_at)
 
 
 class ErasureOutcome(msgspec.Struct, frozen=True):
@@ -168,6 +186,11 @@ class Candidate(Protocol):
         """The sealed dialog."""
         ...
 
+    @property
+    def mark(self) -> bytes:
+        """The mark of the retraction that would stop it."""
+        ...
+
     def wrapped_since(self, epoch: int) -> bytes:
         """Return the dialog's key, wrapped in this epoch or a later one: an earlier epoch may be ending."""
         ...
@@ -223,8 +246,8 @@ class DialogStore(Protocol):
         """Erase the dialog whose withdrawal code has this hash; return as `erase` does."""
         ...
 
-    async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
-        """Keep the dialog from being stored, now or later (`rules.on_retract`)."""
+    async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
+        """Keep the dialog of this owner and customer from being stored, now or later (`rules.on_retract`)."""
         ...
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:

@@ -21,3 +21,12 @@ class Pseudonyms:
         """Return `cus_` and 26 letters and digits (128 bits in base32), always the same for one customer."""
         digest = hmac.digest(self._key, customer_id.encode(), "sha256")[:_BYTES]
         return PREFIX + base64.b32encode(digest).decode().rstrip("=").lower()
+
+    def mark(self, dialog_id: str, owner: str, customer: str) -> bytes:
+        """Return a keyed hash (32 bytes) of one customer (pseudonym) of one credential in one dialog.
+
+        Without the key, it cannot be linked to the pseudonym, nor to the customer's other dialogs.
+        """
+        # No text in UTF-8 begins with 0xFF, so no customer id has this digest as its pseudonym. Neither a dialog's id
+        # nor a pseudonym can hold a line feed, so the parts cannot be shifted against each other.
+        return hmac.digest(self._key, b"\xff" + "\n".join((dialog_id, customer, owner)).encode(), "sha256")

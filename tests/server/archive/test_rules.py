@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from consentful_server.archive import rules
-from consentful_server.archive.store import SealedDialog, StoredDialog, Tombstone
-from consentful_server.clock import to_micros
+from consentful_server.archive.store import Retraction, SealedDialog, StoredDialog, Tombstone
+from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.record import Record
 from consentful_server.errors import Conflict, Erased
 from sealed import START, candidate
@@ -24,7 +24,7 @@ def stored(given: SealedDialog, number: int = 7) -> StoredDialog:
 
 THERE = stored(candidate("d-1").sealed)
 GONE = Tombstone(dialog_id="d-1", owner="shop", reason="withdrawn", erased_at=NOW - 5, number=7)
-BLOCKED = Tombstone(dialog_id="d-1", owner="shop", reason="retracted", erased_at=NOW - 5)
+BLOCKED = Retraction(dialog_id="d-1", owner="shop", mark=b"m" * 32, retracted_at=NOW - 5)
 MINE = THERE.record
 
 
@@ -33,6 +33,7 @@ class Same:
 
     def __init__(self, kept: StoredDialog) -> None:
         self.sealed = candidate("d-1").sealed
+        self.mark = BLOCKED.mark
         self.kept = kept
 
     def wrapped_since(self, epoch: int) -> bytes:
@@ -51,26 +52,26 @@ class Another(Same):
 
 class TestKeep:
     def test_where_nothing_is_there_it_is_inserted_under_the_epochs_master(self) -> None:
-        assert rules.on_keep(None, None, Same(THERE), 3, NOW) == rules.Insert(bytes([3]) * 64, NOW)
+        assert rules.on_keep(None, None, None, Same(THERE), 3, NOW) == rules.Insert(bytes([3]) * 64, NOW)
 
     def test_the_same_dialog_changes_nothing(self) -> None:
-        assert rules.on_keep(THERE, None, Same(THERE), 3, NOW) == rules.Keep(THERE)
+        assert rules.on_keep(THERE, None, None, Same(THERE), 3, NOW) == rules.Keep(THERE)
 
     def test_a_narrower_consent_narrows(self) -> None:
         narrower = msgspec.structs.replace(THERE, receipt="another")
 
-        assert rules.on_keep(THERE, None, Same(narrower), 3, NOW) == rules.Narrow(narrower)
+        assert rules.on_keep(THERE, None, None, Same(narrower), 3, NOW) == rules.Narrow(narrower)
 
     def test_another_dialog_is_a_conflict(self) -> None:
         with pytest.raises(Conflict):
-            rules.on_keep(THERE, None, Another(THERE), 3, NOW)
+            rules.on_keep(THERE, None, None, Another(THERE), 3, NOW)
 
-    @pytest.mark.parametrize("tombstone", [GONE, BLOCKED], ids=["erased", "retracted"])
-    def test_an_erased_id_stays_erased(self, tombstone: Tombstone) -> None:
+    @pytest.mark.parametrize("gone", [(GONE, None), (None, BLOCKED)], ids=["erased", "retracted"])
+    def test_an_erased_or_retracted_id_stays_so(self, gone: tuple[Tombstone | None, Retraction | None]) -> None:
         with pytest.raises(Erased) as refusal:
-            rules.on_keep(None, tombstone, Same(THERE), 3, NOW)
+            rules.on_keep(None, *gone, Same(THERE), 3, NOW)
 
-        assert refusal.value.erased_at == tombstone.moment
+        assert refusal.value.erased_at == from_micros(NOW - 5)
 
 
 class TestRepeat:
@@ -136,21 +137,22 @@ class TestErase:
 
 class TestRetract:
     def test_an_id_that_nobody_has_is_blocked(self) -> None:
-        plan = rules.on_retract(None, None, dialog_id="d-9", owner="shop", customer="cus_1", now=NOW)
+        plan = rules.on_retract(None, None, dialog_id="d-9", owner="shop", customer="cus_1", mark=b"m", now=NOW)
 
-        assert plan == rules.Block(Tombstone(dialog_id="d-9", owner="shop", reason="retracted", erased_at=NOW))
+        assert plan == rules.Block(Retraction(dialog_id="d-9", owner="shop", mark=b"m", retracted_at=NOW))
 
     @pytest.mark.parametrize(("owner", "owns"), OWNERS[1:])
     def test_a_stored_dialog_is_erased_by_its_owner_alone(self, owner: str, owns: bool) -> None:
-        plan = rules.on_retract(THERE, None, dialog_id="d-1", owner=owner, customer=MINE.customer, now=NOW)
+        plan = rules.on_retract(THERE, None, dialog_id="d-1", owner=owner, customer=MINE.customer, mark=b"m", now=NOW)
 
         assert isinstance(plan, rules.Shred) is owns
         assert (plan is None) is not owns
 
-    def test_what_was_retracted_stays_so(self) -> None:
-        plan = rules.on_retract(None, BLOCKED, dialog_id="d-1", owner="shop", customer="cus_1", now=NOW)
+    @pytest.mark.parametrize(("owner", "owns"), OWNERS[1:])
+    def test_what_was_erased_needs_no_retraction(self, owner: str, owns: bool) -> None:
+        plan = rules.on_retract(None, GONE, dialog_id="d-1", owner=owner, customer="cus_1", mark=b"m", now=NOW)
 
-        assert plan == rules.Done(BLOCKED)
+        assert plan == (rules.Done(GONE) if owns else None)
 
 
 def test_a_tombstone_keeps_the_proof_and_nothing_of_the_customer() -> None:

@@ -208,11 +208,31 @@ async def test_an_erased_id_cannot_come_back(store: Store) -> None:
         await store.dialogs.keep(candidate("d-1"))
 
 
+async def retract(store: Store, dialog_id: str, owner: str = "shop", customer_id: str = "c-1") -> None:
+    customer = PSEUDONYMS.of(customer_id)
+    await store.dialogs.retract(dialog_id, owner, customer, PSEUDONYMS.mark(dialog_id, owner, customer))
+
+
 async def test_a_retracted_dialog_is_not_stored_by_a_grant_that_comes_later(store: Store) -> None:
-    await store.dialogs.retract("d-1", "shop", PSEUDONYMS.of("c-1"))
+    await retract(store, "d-1")
+    await retract(store, "d-1")  # again: the client got no answer
 
     with pytest.raises(Erased):
         await store.dialogs.keep(candidate("d-1"))
+    assert await store.dialogs.find("d-1") is None
+
+
+@pytest.mark.parametrize("other", [{"owner": "another shop"}, {"customer_id": "c-2"}], ids=str)
+async def test_a_retraction_stops_only_the_grant_of_the_same_customer_and_credential(
+    store: Store, other: dict[str, str]
+) -> None:
+    await retract(store, "d-1", **other)
+    await retract(store, "d-2")
+
+    await store.dialogs.keep(candidate("d-1"))
+    await store.dialogs.keep(candidate("d-2", **other))  # pyright: ignore[reportArgumentType]
+
+    assert await dialogs(store) == ["d-2", "d-1"]
 
 
 async def test_retracting_a_stored_dialog_erases_it_but_not_a_foreign_one(store: Store) -> None:
@@ -220,7 +240,7 @@ async def test_retracting_a_stored_dialog_erases_it_but_not_a_foreign_one(store:
     await store.dialogs.keep(candidate("d-2", customer_id="c-2"))
 
     for dialog_id in ("d-1", "d-1", "d-2"):
-        await store.dialogs.retract(dialog_id, "shop", PSEUDONYMS.of("c-1"))
+        await retract(store, dialog_id)
 
     assert await dialogs(store) == ["d-2"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...archive.store import ListedDialog, MessageHead, SealedDialog, StoredDialog, Tombstone
+from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
 from .epochs import DESTROYED, LATEST
 
@@ -116,7 +116,7 @@ def with_heads(db: "sqlite3.Connection", dialogs: Sequence[ListedDialog]) -> lis
 
 
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
-    """Return the tombstone of an erased or retracted dialog; None if its id was never used.
+    """Return the tombstone of an erased dialog; None if it was never stored.
 
     It is `complete` if the master key of the epoch in which it was erased is destroyed, and with it all before.
     """
@@ -132,6 +132,23 @@ def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     fields["purposes"] = _purposes(fields["purposes"])
     fields["complete"] = bool(fields["complete"])
     return Tombstone(**fields)
+
+
+def retraction(db: "sqlite3.Connection", dialog_id: str, owner: str, mark: bytes) -> Retraction | None:
+    """Return the retraction with this mark; None if there is none."""
+    row = db.execute(
+        # x'': recorded by an earlier release, for every customer of the owner.
+        "SELECT dialog_id, owner, mark, retracted_at FROM retractions"
+        " WHERE dialog_id = ? AND owner = ? AND mark IN (?, x'')",
+        (dialog_id, owner, mark),
+    ).fetchone()
+    return Retraction(**dict(zip(Retraction.__struct_fields__, row, strict=True))) if row else None
+
+
+def insert_retraction(db: "sqlite3.Connection", retraction: Retraction) -> None:
+    """Insert a retraction; the first one stays."""
+    values = msgspec.structs.astuple(retraction)
+    db.execute("INSERT INTO retractions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
 
 
 def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> None:

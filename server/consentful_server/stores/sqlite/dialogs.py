@@ -6,8 +6,8 @@
          │                   │
          │ retract           │ erase, withdraw, retract
          ▼                   ▼
-    tombstone without    tombstone with a number; key overwritten, rows deleted, entry in the feed of erasures
-    a number
+    retraction, for      tombstone; key overwritten, rows deleted, entry in the feed of erasures
+    one grant alone
 
 Threads: the methods run on the event loop; what they pass to the writer or to `read` runs on a connection's thread. The
 candidate of `keep` is used on the writer's thread while its connection waits for the outcome, so its dialog does not
@@ -90,8 +90,8 @@ class SQLiteDialogs:
 
         return await self._erasing(erase)
 
-    async def retract(self, dialog_id: str, owner: str, customer: str, note: Note | None = None) -> None:
-        await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, note))
+    async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
+        await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.read(lambda db: _load(db, dialog_id, heads=True))
@@ -141,8 +141,10 @@ class SQLiteDialogs:
         return ErasureOutcome(tombstone, truncated) if tombstone else None
 
     def _keep(self, db: sqlite3.Connection, candidate: Candidate) -> StoredDialog:
-        stored, tombstone = _found(db, candidate.sealed.record.dialog_id, heads=True)  # (R1)
-        match rules.on_keep(stored, tombstone, candidate, epochs.current(db), self._now()):  # (R2)
+        record = candidate.sealed.record
+        stored, tombstone = _found(db, record.dialog_id, heads=True)  # (R1)
+        retraction = rows.retraction(db, record.dialog_id, record.owner, candidate.mark)
+        match rules.on_keep(stored, tombstone, retraction, candidate, epochs.current(db), self._now()):  # (R2)
             case rules.Insert(wrapped, stored_at):
                 dialog = rows.insert(db, msgspec.structs.replace(candidate.sealed, wrapped=wrapped), stored_at)
                 counters.count(db, dialog.number, 1)
@@ -167,14 +169,19 @@ class SQLiteDialogs:
         plan = rules.on_erase(stored, tombstone, reason=reason, owner=owner, customer=customer, now=self._now())
         return self._apply(db, plan, note)
 
-    def _retract(self, db: sqlite3.Connection, dialog_id: str, owner: str, customer: str, note: Note | None) -> None:
+    def _retract(
+        self, db: sqlite3.Connection, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None
+    ) -> None:
         stored, tombstone = _found(db, dialog_id, heads=False)
-        plan = rules.on_retract(stored, tombstone, dialog_id=dialog_id, owner=owner, customer=customer, now=self._now())
-        self._apply(db, plan, note)
+        plan = rules.on_retract(
+            stored, tombstone, dialog_id=dialog_id, owner=owner, customer=customer, mark=mark, now=self._now()
+        )
+        if isinstance(plan, rules.Block):
+            rows.insert_retraction(db, plan.retraction)
+        else:
+            self._apply(db, plan, note)
 
-    def _apply(
-        self, db: sqlite3.Connection, plan: rules.ErasePlan | rules.Block, note: Note | None
-    ) -> Tombstone | None:
+    def _apply(self, db: sqlite3.Connection, plan: rules.ErasePlan, note: Note | None) -> Tombstone | None:
         match plan:
             case rules.Shred(number, customer, tombstone):
                 self._ledger.add(LedgerEntry(tombstone.dialog_id, tombstone.reason, tombstone.erased_at))  # (R3)
@@ -184,9 +191,6 @@ class SQLiteDialogs:
                 access_log.erase_values(db, customer)
                 if note is not None:
                     access_log.append(db, note.about(number))
-                return tombstone
-            case rules.Block(tombstone):
-                rows.insert_tombstone(db, tombstone)
                 return tombstone
             case rules.Done(tombstone):
                 return tombstone

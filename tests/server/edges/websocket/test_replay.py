@@ -189,6 +189,19 @@ async def test_a_retracted_grant_cannot_come_in_later(dial: Callable[..., Any], 
     assert await texts(http) == []
 
 
+@pytest.mark.parametrize("settings", [{"auth": "keys"}])
+async def test_a_chatbot_cannot_lock_another_out_of_an_id_by_retracting_it(
+    dial: Callable[..., Any], http: ClientSession, service: Served
+) -> None:
+    keys = [await service.create_key("dialogs:write", name=name) for name in ("mine", "theirs")]
+    mine, theirs = [{"token": key} for key in keys]
+    await (await replay(dial, "one", **theirs)).decline(retract=True)
+
+    await (await replay(dial, "one", **mine)).grant()
+
+    assert await texts(http, token=await service.create_key(name="reader")) == ["one"]
+
+
 async def test_a_plain_no_leaves_the_id_free(dial: Callable[..., Any], http: ClientSession) -> None:
     await (await replay(dial, "one")).decline()
 
