@@ -89,23 +89,29 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> None:
     """Restore a backup. Keys that exist already stay, with their ledger of later erasures.
 
     Raises:
-        BadBackup: If the backup does not exist, a database exists, or the folder holds other keys; nothing is
-            overwritten.
+        BadBackup: If the backup does not exist, a database or files of one exist, or the folder holds other keys;
+            nothing is overwritten.
         BadKeys: If the backup's keys do not match its data.
         BadDatabase: If its data cannot be read.
     """
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if not data.is_file() or not (keys / _KEYS).is_file():
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
-    if backend.exists():
-        raise BadBackup(f"{backend.name} already exists; name another --data-dir; nothing was changed")
+    if found := backend.in_the_way():
+        names = ", ".join(map(str, found))
+        raise BadBackup(f"{names} already exists; move it away, or name another --data-dir; nothing was changed")
     _check(backend.contents(data), keys, keys_dir)
-    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file, content in _roots(keys).items():
-        if not signing.is_retired(keys_dir / file):  # a replaced signing key stays destroyed
-            write_new(keys_dir / file, content)  # (R4)
-    sync_folder(keys_dir)
-    backend.restore(data, keys / _KEYS)
+    try:
+        keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file, content in _roots(keys).items():
+            if not signing.is_retired(keys_dir / file):  # a replaced signing key stays destroyed
+                write_new(keys_dir / file, content)  # (R4)
+        sync_folder(keys_dir)
+        backend.restore(data, keys / _KEYS)
+    except OSError as error:
+        raise BadBackup(
+            f"cannot write {error.filename} ({error.strerror}); nothing was overwritten; mend that, and restore again"
+        ) from None
 
 
 def _check(says: Contents, keys: Path, beside: Path) -> None:

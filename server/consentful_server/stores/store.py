@@ -119,7 +119,8 @@ class Backend(Protocol):
         The store writes to the ledger and closes it. Erasures may use the reserve (bytes).
 
         Raises:
-            BadDatabase: If the schema is newer, the file is not a store, or it cannot be trusted with data.
+            BadDatabase: If the schema is newer, the file is not a store, files beside it belong to another store, or it
+                cannot be trusted with data.
         """
         ...
 
@@ -133,6 +134,10 @@ class Backend(Protocol):
 
     def exists(self) -> bool:
         """Return whether the location holds a store."""
+        ...
+
+    def in_the_way(self) -> Sequence[Path]:
+        """Return the files on this machine that are in the way of a new store here, an earlier store's among them."""
         ...
 
     def contents(self, data: Path) -> Contents:

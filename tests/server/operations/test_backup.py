@@ -1,6 +1,8 @@
 """Backups: restored whole, and never a way round an erasure (GDPR art. 17, 32)."""
 
+import errno
 import itertools
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -232,3 +234,64 @@ def _opening(wrapped: list[bytes], deployment: bytes, copies: Path, here: Path) 
         except Unopenable:
             pass
     return sorted(opening)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        f"{name}{suffix}"
+        for name in ("consentful.db", ".consentful.db.restoring")
+        for suffix in ("", "-wal", "-shm", "-journal")
+    ],
+)
+async def test_a_restore_beside_anything_of_an_earlier_database_is_refused_and_touches_nothing(
+    tmp_path: Path, left: str
+) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+    there = place(tmp_path / "there")
+    there.data_dir.mkdir(parents=True)
+    (there.data_dir / left).write_bytes(b"acknowledged")
+
+    with pytest.raises(BadBackup, match=rf"{re.escape(left)} already exists; move it away"):
+        put_back(tmp_path / "copies", made.name, there)
+
+    assert [(path.name, path.read_bytes()) for path in there.data_dir.iterdir()] == [(left, b"acknowledged")]
+    assert not there.keys_dir.exists()
+
+
+async def test_a_restore_uses_no_log_that_lies_beside_the_backup_and_changes_none_of_its_files(tmp_path: Path) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        log = (tmp_path / "here" / "data" / "consentful.db-wal").read_bytes()
+    for name in (f"data/{made.name}.db-wal", f"keys/{made.name}/dialog_keys.db-wal"):
+        (tmp_path / "copies" / name).write_bytes(log)
+    before = {path: path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file()}
+
+    put_back(tmp_path / "copies", made.name, place(tmp_path / "there"))
+
+    assert {path: path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file()} == before
+    async with open_service(place(tmp_path / "there")) as service:
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+
+
+async def test_a_restore_onto_a_disk_that_fails_leaves_no_half_database_and_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+    there = place(tmp_path / "there")
+
+    def full(_: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "copyfile", full)
+        with pytest.raises(BadBackup, match=r"No space left.*restore again"):
+            put_back(tmp_path / "copies", made.name, there)
+
+    assert not list(there.data_dir.iterdir())
+    put_back(tmp_path / "copies", made.name, there)

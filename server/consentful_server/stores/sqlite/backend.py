@@ -10,7 +10,7 @@ from ...clock import Clock
 from ...errors import BadDatabase
 from ...privacy.ledger import Ledger
 from ..store import Contents, Step
-from . import backup
+from . import backup, leftovers
 from .connection import connect, sqlite3
 from .database import Database
 from .migrations import migrate
@@ -46,6 +46,7 @@ class SQLiteBackend:
         return SQLiteStore(self.path, await Database.open(self.path, clock, ledger.sync, room), clock, ledger, room)
 
     def migrate(self) -> list[Step]:
+        leftovers.check(self.path)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with closing(connect(self.path)) as db:
@@ -59,6 +60,9 @@ class SQLiteBackend:
 
     def exists(self) -> bool:
         return self.path.exists()
+
+    def in_the_way(self) -> Sequence[Path]:
+        return leftovers.in_the_way(self.path)
 
     def contents(self, data: Path) -> Contents:
         return backup.contents(data)

@@ -10,8 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from ...errors import BadDatabase
+from ...keys.files import sync_folder
 from ..store import Contents
 from .connection import connect, sqlite3
+from .leftovers import unfinished
 from .migrations import migrate
 
 _KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
@@ -48,8 +50,7 @@ def contents(data: Path) -> Contents:
         BadDatabase: If this program cannot read it.
     """
     try:
-        # `immutable`: opening it otherwise would create a write-ahead log beside the backup.
-        with closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        with closing(_read_only(data)) as db:
             facts = dict(db.execute("SELECT name, value FROM facts"))
             emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
     except sqlite3.DatabaseError:
@@ -58,22 +59,32 @@ def contents(data: Path) -> Contents:
 
 
 def put_together(data: Path, keys: Path, target: Path) -> None:
-    """Join both files into one new database at `target`, completely or not at all.
+    """Join both files into one new database at `target`, completely or not at all. Neither file is changed.
 
     Raises:
-        FileExistsError: If `target` exists.
+        FileExistsError: If `target` exists, or another restore is joining it.
+        BadDatabase: If the keys cannot be read.
     """
-    fresh = target.with_name(f".{target.name}.restoring")
-    fresh.unlink(missing_ok=True)
-    shutil.copyfile(data, fresh)
-    with closing(connect(fresh)) as db:
-        db.execute("ATTACH ? AS keys", (str(keys),))
-        db.execute("BEGIN")
-        db.execute("INSERT INTO main.dialog_keys SELECT * FROM keys.dialog_keys")
-        db.execute("COMMIT")
-    _finish(fresh)
-    os.link(fresh, target)  # fails if the target exists; a rename would overwrite it
-    fresh.unlink()
+    fresh = unfinished(target)
+    fresh.open("xb").close()  # exclusively: another restore may be at work
+    try:
+        shutil.copyfile(data, fresh)
+        with closing(connect(fresh)) as db, closing(_read_only(keys)) as copied:
+            db.execute("BEGIN")
+            db.executemany("INSERT INTO dialog_keys VALUES (?, ?)", copied.execute("SELECT * FROM dialog_keys"))
+            db.execute("COMMIT")
+        _finish(fresh)
+        os.link(fresh, target)  # fails if the target exists; a rename would overwrite it
+    except sqlite3.DatabaseError:
+        raise BadDatabase(f"{keys} cannot be joined with {data}; restore another backup") from None
+    finally:
+        fresh.unlink()
+    sync_folder(target.parent)
+
+
+def _read_only(path: Path) -> "sqlite3.Connection":
+    """Open a file of a backup. `immutable`: otherwise a log would be created beside it, or one that lies there used."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
 def _tables(db: "sqlite3.Connection") -> list[str]:
