@@ -38,7 +38,13 @@
  */
 
 const ROLES = ["customer", "bot", "agent"];
-const LANGUAGE = /^[a-z]{1,8}(-[a-z0-9]{1,8}){0,8}$/i;
+/** A well-formed BCP 47 tag (RFC 5646 §2.1), as the server takes it, with `_` for `-` as well. */
+const LANGUAGE = new RegExp(
+  "^(([a-z]{2,3}(-[a-z]{3}){0,3}|[a-z]{4,8})(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*" +
+    "(-[0-9a-wyz](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?|x(-[a-z0-9]{1,8})+|i-[a-z]{3,8}|en-gb-oed|sgn(-[a-z]{2}){2})$",
+  "i",
+);
+const MAX_LANGUAGE_LENGTH = 80;
 const JSON_V1 = "consentful.v1.json";
 /** Maximum number of unacked messages; `say` waits beyond it. */
 export const WINDOW = 64;
@@ -120,6 +126,12 @@ export function uuid7(now = Date.now()) {
 }
 
 const utf8 = new TextEncoder();
+
+function checkLanguage(language) {
+  if (language === undefined || language === null) return;
+  if (language.length <= MAX_LANGUAGE_LENGTH && LANGUAGE.test(language.replaceAll("_", "-"))) return;
+  throw new Refused("language: must be a BCP 47 tag, such as en or pt-BR", "frame");
+}
 
 /** The WebSocket URL of live dialogs, from the server's URL (`http…` or `ws…`). */
 function endpoint(url) {
@@ -203,7 +215,7 @@ export class Dialog {
   async say(text, { role = "customer", language, sentAt = new Date() } = {}) {
     if (this.#ended) throw this.#ended;
     if (this.#consent || this.#isUncertain) throw new Refused("the dialog is being decided; no message can be added", "order");
-    if (language && !LANGUAGE.test(language)) throw new Refused("language: must be a BCP 47 tag, such as pt-BR", "frame");
+    checkLanguage(language);
     if (!ROLES.includes(role)) throw new Refused("role: must be customer, bot or agent", "frame");
     const wellFormed = String(text).toWellFormed?.() ?? String(text);
     const bytes = utf8.encode(wellFormed).length;

@@ -121,7 +121,7 @@ async function open(about) {
 async function say(text, about) {
   const item = element("li", { data: { role: about.role, held: false } },
     element("p", { className: "quiet" }, about.language ? `${about.role}, ${about.language}` : about.role),
-    element("p", { className: "words", dir: "auto", lang: about.language }, text));
+    element("p", { className: "words", dir: "auto", lang: about.language ?? "" }, text));
   const message = { text, about };
   sent.push(message);
   byId("said").append(item);
@@ -173,15 +173,15 @@ const valueOf = (id) => byId(id).value.trim();
 
 on("opening", "submit", () => {
   const about = { customerId: byId("customer").value, token: valueOf("token") };
-  for (const [name, id] of [["dialogId", "dialog-id"], ["language", "language"], ["bot", "bot"]]) about[name] = valueOf(id);
-  byId("message-language").value = about.language;
+  for (const [name, id] of [["dialogId", "dialog-id"], ["language", "language"], ["bot", "bot"]]) about[name] = valueOf(id) || undefined;
+  byId("message-language").value = about.language ?? "";
   attempt(() => open(about));
 });
 on("stop", "click", () => opening.close());
 on("composer", "submit", () => {
   const text = byId("text").value;
   byId("text").value = "";
-  attempt(() => say(text, { role: byId("role").value, language: valueOf("message-language") }));
+  attempt(() => say(text, { role: byId("role").value, language: valueOf("message-language") || undefined }));
 });
 on("text", "keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // in an input method, Enter ends a word

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from . import language
 from .schema_errors import explained
 
 JSON: Final = "consentful.v1.json"
@@ -33,7 +34,12 @@ DialogId: TypeAlias = Annotated[
     ),
 ]
 Language: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,8}$(?!\n)", description="BCP 47 tag, in any case")
+    str,
+    Meta(
+        pattern=language.PATTERN,
+        max_length=language.MAX_LENGTH,
+        description="well-formed BCP 47 tag, in any case; `_` is taken as `-`",
+    ),
 ]
 Bot: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="which chatbot speaks")]
 Label: TypeAlias = Annotated[
