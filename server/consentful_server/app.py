@@ -32,6 +32,7 @@ from .edges.routes import (
     withdraw,
     withdrawals,
 )
+from .edges.routes.original import room
 from .edges.websocket import upgrade
 from .operations.housekeeping import Housekeeping
 from .service import Service
@@ -64,7 +65,7 @@ def build_app(service: Service) -> web.Application:
     """Return the application. The caller closes the service after the application has shut down."""
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
-    app[original.ROOM] = WaitingRoom(service)
+    app[room.ROOM] = WaitingRoom(service)
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access)
     app[health.HOUSEKEEPING] = Housekeeping(service)
     app.on_response_prepare.append(protect)

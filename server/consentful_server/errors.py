@@ -20,6 +20,7 @@
     │       ├── ProviderDown  provider      the identity provider does not respond; retry later
     │       └── ChoresFailing chores        background work keeps failing; the server is not ready
     ├── of a request
+    │   ├── Lost              lost          a dialog of the original contract lost messages
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
     │   ├── BadRequest        bad_request   names the parameter
@@ -89,7 +90,7 @@ class OverLimit(Refusal):
 
 
 class Incomplete(Refusal):
-    """`last_seq` is not the number of messages that the server holds. Nothing was decided."""
+    """`last_seq`, or `messages`, is not the number of messages that the server holds. Nothing was decided."""
 
     code = "incomplete"
 
@@ -99,7 +100,7 @@ class Incomplete(Refusal):
 
     def __str__(self) -> str:
         return (
-            f"`last_seq` must be {self.expected}, the number of messages held;"
+            f"the server holds {self.expected} messages of this dialog, which is not the number in the consent;"
             " send the missing messages, then the consent again"
         )
 
@@ -259,6 +260,28 @@ class BadRequest(Refusal):
 
     def __str__(self) -> str:
         return f"{self.parameter}: {self.expectation}"
+
+
+class Lost(Refusal):
+    """A dialog of the original contract lost messages, so it cannot be stored. `why` is a code, `dropped` all of it."""
+
+    code = "lost"
+
+    def __init__(self, why: str, *, dropped: bool) -> None:
+        super().__init__(why, dropped)
+        self.why = why
+        self.dropped = dropped
+
+    def __str__(self) -> str:
+        if self.dropped:
+            return (
+                f"the messages of this dialog were dropped ({self.why}), so it cannot be continued or stored;"
+                " send the consent `false` to end it and begin it again, or use a new dialog id"
+            )
+        return (
+            f"a message of this dialog was refused ({self.why}) and is not held, so the dialog cannot be stored;"
+            " push that message again, or send the consent with `messages`, the number of messages that the dialog has"
+        )
 
 
 class NotFound(Refusal):

@@ -138,7 +138,15 @@ def test_a_code_below_4500_means_replay() -> None:
 
 def test_every_error_of_a_dialog_is_there_with_its_close_code() -> None:
     described = {error["code"]: error["close"] for error in DOCUMENT["x-errors"]}
-    only_over_http = {"bad_request", "chores", "not_found", "not_acceptable", "unsupported_media_type", "unsupported"}
+    only_over_http = {
+        "bad_request",
+        "chores",
+        "lost",
+        "not_found",
+        "not_acceptable",
+        "unsupported_media_type",
+        "unsupported",
+    }
 
     assert set(described) == {"frame"} | set(faults.FAULTS) - only_over_http
     assert all(described[code] == faults.FAULTS[code].close for code in set(described) - {"frame"})

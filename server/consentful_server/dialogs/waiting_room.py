@@ -2,8 +2,19 @@
 
 They have the rules, limits and deadlines of a live dialog. There is no connection, so this process holds them, and
 nothing else does.
+
+    ABSENT ──push──► WAITING ──decide──► stored or discarded
+      ▲ ▲               │  └─ a message is refused: WAITING, and `losses` has it
+      │ │               └─ a deadline, no memory, a live connection: dropped, and `losses` has it
+      │ └── decide: no ─┘
+      └──── the loss is forgotten (a day after it)
+
+A message has no number here, so a gap cannot be seen in what is held. Whatever the chatbot was not told to be held is
+a loss, and a dialog with a loss is not granted (`Lost`): a part of a dialog is never stored. The chatbot mends a
+refused message by pushing it again, and settles any doubt with `messages`, how many messages the dialog has.
 """
 
+import secrets
 from collections import OrderedDict
 from typing import Final
 
@@ -13,13 +24,17 @@ from consentful import wire
 
 from ..archive.store import StoredDialog, Tombstone
 from ..auth.access import Principal
-from ..errors import Conflict, Erased, NotFound, Overloaded, Refusal
+from ..errors import Conflict, Erased, Incomplete, Lost, NotFound, Overloaded, Refusal
 from ..service import Service
 from .dialog import Granted
 from .held import Edge, HeldDialog
+from .losses import Loss, Losses
 
 CHANNEL: Final = "http"
 _MAX_REMEMBERED: Final = 10_000
+_NOT_ITS_OWN: Final = (Conflict, Erased, Lost)
+"""A message refused with one of these belongs to no dialog that could be granted."""
+_DECIDED: Final = frozenset({"stored", "discarded"})
 
 
 class Decided(msgspec.Struct, frozen=True, rename="camel"):
@@ -33,18 +48,20 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
 class Waiting(Edge):
     """One dialog in the waiting room."""
 
-    __slots__ = ("_room", "held", "id")
+    __slots__ = ("_room", "held", "id", "pushed")
 
     def __init__(self, room: "WaitingRoom", service: Service, dialog_id: str, owner: str) -> None:
         self._room = room
         self.id = dialog_id
         self.held = HeldDialog(service, self, owner)
+        self.pushed = 0
+        """How many messages the chatbot was told to be held."""
 
     def __repr__(self) -> str:
         return f"Waiting({self.held!r})"
 
     def ended(self, outcome: str) -> None:
-        self._room.remove(self)
+        self._room.remove(self, outcome)
         self.held.leave()
 
 
@@ -55,19 +72,41 @@ class WaitingRoom:
         self._service = service
         self._waiting: dict[str, Waiting] = {}
         self._discarded: OrderedDict[tuple[str, str], Decided] = OrderedDict()
+        # No dialog is granted after its maximum duration, so a loss need not be remembered for longer.
+        self._losses = Losses(secrets.token_bytes(32), service.settings.max_duration)
 
-    async def push(self, customer_id: str, dialog_id: str, text: str, language: str | None, who: Principal) -> None:
-        """Hold one more message of the dialog; the first one opens it.
+    async def push(self, customer_id: str, dialog_id: str, text: str, language: str | None, who: Principal) -> int:
+        """Hold one more message of the dialog, and return how many are held; the first one opens it.
 
         Raises:
             Conflict: If the dialog is stored already, live elsewhere, or another customer's.
             Erased: If the dialog was erased.
+            Lost: If messages of the dialog were dropped.
             OverLimit: If the message, or the dialog with it, exceeds a limit.
             Overloaded: If there is no memory left.
         """
+        try:
+            return await self._push(customer_id, dialog_id, text, language, who)
+        except _NOT_ITS_OWN:
+            raise
+        except Refusal as refusal:
+            self.refused(customer_id, dialog_id, who, refusal.code, text)
+            raise
+
+    def refused(self, customer_id: str, dialog_id: str, who: Principal, why: str, text: str | None = None) -> None:
+        """Remember that a message of the dialog was refused and is not held; without `text` if it could not be read.
+
+        It is remembered until the same message is held, or the dialog is decided.
+        """
+        waiting = self._waiting.get(dialog_id)
+        if waiting is None or (waiting.held.owner, waiting.held.customer_id) == (who.id, customer_id):
+            self._losses.refuse(who.id, dialog_id, text, why, self._service.clock.monotonic())
+
+    async def _push(self, customer_id: str, dialog_id: str, text: str, language: str | None, who: Principal) -> int:
         waiting = self._waiting.get(dialog_id)
         if waiting is None:
             await self._refuse_stored(dialog_id)
+            self._refuse_dropped(dialog_id, who)
             # Meanwhile another request may have opened it.
             waiting = self._waiting.get(dialog_id) or self._open(customer_id, dialog_id, who)
         held = waiting.held
@@ -75,15 +114,18 @@ class WaitingRoom:
             raise Conflict
         if held.deciding is not None:
             await held.deciding.wait()
-            await self.push(customer_id, dialog_id, text, language, who)
-            return
-        self._say(held, text, language)
+            return await self._push(customer_id, dialog_id, text, language, who)
+        return self._say(waiting, text, language)
 
-    async def decide(self, dialog_id: str, granted: bool, who: Principal) -> Decided:
+    async def decide(self, dialog_id: str, granted: bool, who: Principal, count: int | None = None) -> Decided:
         """Carry a decision out, once. The same decision again gets the same answer; a "no" after a "yes" erases.
+
+        `count` is how many messages the dialog has, if the chatbot says so.
 
         Raises:
             NotFound: If there is no such dialog, or it is not this credential's.
+            Lost: If it is granted and lost messages, and `count` does not say that all are held.
+            Incomplete: If it is granted and another number of messages is held; nothing is decided.
             Erased: If it was erased and is granted again.
             StorageFailed: If it could not be stored; it still waits.
             OutcomeUnknown: If it is not known whether it was stored; it still waits.
@@ -92,15 +134,18 @@ class WaitingRoom:
         if waiting is not None and waiting.held.owner == who.id:
             held = waiting.held
             if held.deciding is None:
-                return await self._decide(dialog_id, held, granted)
+                return await self._decide(dialog_id, held, granted, count)
             await held.deciding.wait()
-            return await self.decide(dialog_id, granted, who)  # after a failed decision it still waits
-        return await self._decided(dialog_id, granted, who)
+            return await self.decide(dialog_id, granted, who, count)  # after a failed decision it still waits
+        return await self._decided(dialog_id, granted, who, count)
 
-    def remove(self, waiting: Waiting) -> None:
-        """Forget a dialog that has ended."""
-        if self._waiting.get(waiting.id) is waiting:
-            del self._waiting[waiting.id]
+    def remove(self, waiting: Waiting, outcome: str) -> None:
+        """Forget a dialog that has ended, and remember it if it was not decided: its messages are lost."""
+        if self._waiting.get(waiting.id) is not waiting:
+            return
+        del self._waiting[waiting.id]
+        if waiting.pushed and outcome not in _DECIDED:
+            self._losses.drop(waiting.held.owner, waiting.id, outcome, self._service.clock.monotonic())
 
     def _open(self, customer_id: str, dialog_id: str, who: Principal) -> Waiting:
         service = self._service
@@ -117,12 +162,13 @@ class WaitingRoom:
         self._waiting[dialog_id] = waiting
         return waiting
 
-    def _say(self, held: HeldDialog, text: str, language: str | None) -> None:
-        dialog, clock = held.dialog, self._service.clock
+    def _say(self, waiting: Waiting, text: str, language: str | None) -> int:
+        held, clock = waiting.held, self._service.clock
+        dialog = held.dialog
         assert dialog is not None
         message = wire.Message(len(dialog.utterances) + 1, text, language=language)
         try:
-            held.say(message, clock.now(), clock.monotonic())
+            waiting.pushed = held.say(message, clock.now(), clock.monotonic())
         except Overloaded:
             held.end(Overloaded.code)  # the client cannot replay it, and a part of it must not be granted
             raise
@@ -130,6 +176,16 @@ class WaitingRoom:
             if not dialog.utterances:
                 held.end("refused")
             raise
+        self._losses.taken(held.owner, waiting.id, text)
+        return waiting.pushed
+
+    def _refuse_dropped(self, dialog_id: str, who: Principal) -> None:
+        loss = self._loss(dialog_id, who.id)
+        if loss is not None and loss.dropped:
+            raise Lost(loss.why, dropped=True)
+
+    def _loss(self, dialog_id: str, owner: str) -> Loss | None:
+        return self._losses.of(owner, dialog_id, self._service.clock.monotonic())
 
     async def _refuse_stored(self, dialog_id: str) -> None:
         found = await self._service.archive.find(dialog_id)
@@ -138,10 +194,12 @@ class WaitingRoom:
         if isinstance(found, Tombstone):
             raise Erased(dialog_id, found.moment)
 
-    async def _decide(self, dialog_id: str, held: HeldDialog, granted: bool) -> Decided:
+    async def _decide(self, dialog_id: str, held: HeldDialog, granted: bool, count: int | None) -> Decided:
         dialog = held.dialog
         assert dialog is not None
         decided = Decided(dialog_id, granted, len(dialog.utterances))
+        if granted:
+            self._check_whole(decided, held.owner, count)
         try:
             decision = held.decide(wire.Consent(granted, decided.messages))
             if isinstance(decision, Granted):
@@ -150,13 +208,26 @@ class WaitingRoom:
             else:
                 held.end("discarded")
                 self._remember(held.owner, decided)
+            self._losses.forget(held.owner, dialog_id)
         finally:
             held.settle()
         return decided
 
-    async def _decided(self, dialog_id: str, granted: bool, who: Principal) -> Decided:
+    def _check_whole(self, decided: Decided, owner: str, count: int | None) -> None:
+        """Check that all messages of the dialog are held, as far as anybody can tell."""
+        if count is not None:  # the chatbot knows better than we do: it also saw the answers that were lost
+            if count != decided.messages:
+                raise Incomplete(expected=decided.messages)
+            return
+        loss = self._loss(decided.dialog_id, owner)
+        if loss is not None:
+            raise Lost(loss.why, dropped=loss.dropped)
+
+    async def _decided(self, dialog_id: str, granted: bool, who: Principal, count: int | None) -> Decided:
         found = await self._service.archive.find(dialog_id)
         if isinstance(found, StoredDialog) and found.record.owner == who.id:
+            if granted and count not in (None, found.messages):
+                raise Incomplete(expected=found.messages)
             if not granted:
                 await self._service.archive.erase(dialog_id, "withdrawn", owner=who.id, by=who.actor)
             return Decided(dialog_id, granted, found.messages)
@@ -164,6 +235,16 @@ class WaitingRoom:
             if granted:
                 raise Erased(dialog_id, found.moment)
             return Decided(dialog_id, False, found.messages)
+        return self._ended(dialog_id, granted, who)
+
+    def _ended(self, dialog_id: str, granted: bool, who: Principal) -> Decided:
+        """Return the decision about a dialog of which nothing is held or stored."""
+        loss = self._loss(dialog_id, who.id)
+        if loss is not None and granted:
+            raise Lost(loss.why, dropped=loss.dropped)
+        if loss is not None:  # a "no" is never refused
+            self._losses.forget(who.id, dialog_id)
+            self._remember(who.id, Decided(dialog_id, False, 0))
         discarded = self._discarded.get((who.id, dialog_id))
         if discarded is None or granted:
             raise NotFound

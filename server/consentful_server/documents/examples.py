@@ -22,12 +22,12 @@ from ..edges.routes import (
     erasures,
     health,
     jwks,
-    original,
     privacy_requests,
     stats,
     withdraw,
     withdrawals,
 )
+from ..edges.routes.original import consents, listing, pushes
 from ..errors import Refusal
 from ..exports.views import Erasure, ShownExport
 
@@ -200,15 +200,15 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         [SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
     ),
     LogEntry: _ENTRY,
-    original.Pushed: original.Pushed(_ASKED, "EN"),
-    original.Held: original.Held("d-1"),
-    original.Decision: original.Decision(True),
-    original.DecisionForm: original.DecisionForm("true"),
+    pushes.Pushed: pushes.Pushed(_ASKED, "EN"),
+    pushes.Held: pushes.Held("d-1", 1),
+    consents.Decision: consents.Decision(True, messages=2),
+    consents.DECISION_FORM: consents.DecisionForm("true"),
     Decided: Decided("d-1", True, 2),
-    original.Datum: original.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT),
-    original.DECISION: True,
-    original.Spelt: "true",
-    list[original.Datum]: [original.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT)],
+    listing.Datum: listing.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT),
+    consents.DECISION: True,
+    consents.Spelt: "true",
+    list[listing.Datum]: [listing.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT)],
     jwks.Jwks: jwks.Jwks([jwks.Jwk("OKP", "Ed25519", _KEY, "Q0cs5uDSfCPd1KTWRH", "sig", "EdDSA")]),
     health.Health: health.Health("ok"),
     Problem: problem_of(errors.BadRequest("limit", "Expected `int` <= 1000")),
@@ -222,6 +222,7 @@ _REFUSALS: Final[Mapping[type[Refusal], Refusal]] = {
         errors.OverLimit("max_text_bytes", 32768, 1),
         errors.Incomplete(2),
         errors.Erased(_DIALOG_ID, _STORED_AT),
+        errors.Lost("limit", dropped=False),
         errors.ChoresFailing(["retention"]),
         errors.Forbidden("a scope that the token does not have"),
         errors.BadRequest("limit", "Expected `int` <= 1000"),

@@ -7,7 +7,7 @@ import pytest
 from consentful_server.auth.access import Principal
 from consentful_server.dialogs import waiting_room
 from consentful_server.dialogs.waiting_room import Decided, WaitingRoom
-from consentful_server.errors import Conflict, NotFound, Overloaded, StorageFailed
+from consentful_server.errors import Conflict, Lost, NotFound, Overloaded, StorageFailed
 from consentful_server.testing import FakeClock, Served
 from faulty_store import HeldStore, fail_once
 
@@ -140,7 +140,9 @@ class TestEndings:
         with pytest.raises(Exception, match="max_text_bytes"):
             await push(room, "x" * 100_000)
 
-        assert await room.decide("d-1", True, SHOP) == Decided("d-1", True, 1)
+        with pytest.raises(Lost):
+            await room.decide("d-1", True, SHOP)
+        assert await room.decide("d-1", True, SHOP, 1) == Decided("d-1", True, 1)
         assert metric(service, "refused") == 0
 
     async def test_where_memory_runs_out_the_whole_dialog_is_dropped(self, service: Served, room: WaitingRoom) -> None:
@@ -154,7 +156,7 @@ class TestEndings:
 
         assert (len(registry), registry.bytes_used) == (0, rest)
         assert metric(service, "overloaded") == 1
-        with pytest.raises(NotFound):
+        with pytest.raises(Lost):
             await room.decide("d-1", True, SHOP)
 
     @pytest.mark.parametrize(("seconds", "outcome"), [(900, "idle"), (86_400, "duration")])

@@ -152,7 +152,7 @@ async def test_pushed_dialogs_may_be_decided_and_are_then_forgotten(
     async with http.post("/data/c-1/d-3", json={"text": "new"}) as response:
         assert response.status == 503
     await stopping
-    assert (await http.post("/consents/d-2", json=True)).status == 404
+    assert (await http.post("/consents/d-2", json=True)).status == 409
     assert [message["text"] for message in await messages(http)] == ["d-1"]
     assert service.service.registry.bytes_used == 0
 

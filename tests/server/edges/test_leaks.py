@@ -235,6 +235,7 @@ class TestEveryCode:
         errors.TokenExpired(),
         errors.Forbidden("the scope privacy"),
         errors.BadRequest("q", "a text"),
+        errors.Lost("idle", dropped=True),
         errors.NotFound(),
         errors.Damaged("d-1"),
         errors.Unsupported("not with several workers"),

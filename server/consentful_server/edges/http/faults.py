@@ -44,6 +44,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.TokenExpired.code: Fault(HTTPStatus.UNAUTHORIZED, close=4003, retry=True),
     errors.Forbidden.code: Fault(HTTPStatus.FORBIDDEN, close=4503),
     errors.BadRequest.code: Fault(HTTPStatus.BAD_REQUEST),
+    errors.Lost.code: Fault(HTTPStatus.CONFLICT),
     errors.NotFound.code: Fault(HTTPStatus.NOT_FOUND),
     errors.Damaged.code: Fault(HTTPStatus.INTERNAL_SERVER_ERROR),
     errors.Unsupported.code: Fault(HTTPStatus.NOT_IMPLEMENTED),

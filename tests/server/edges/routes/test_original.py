@@ -15,6 +15,7 @@ from kept import bearer, get, keep, texts
 from live import Live
 
 JSON = "application/json"
+NAMES = ("consent", "consents", "is_accepted", "accepted", "value", "has_given_consent", "granted")
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -59,7 +60,7 @@ class TestPushing:
     ) -> None:
         status, answer = await post(http, "/data/c-1/d-1", body, content_type)
 
-        assert (status, answer) == (201, {"dialogId": "d-1"})
+        assert (status, answer) == (201, {"dialogId": "d-1", "messages": 1})
         assert (await decide(http, True))[0] == 200
         (datum,) = await get(http, "/data")
         assert (datum["text"], datum["language"]) == ("Grüezi & Co", "DE")
@@ -104,7 +105,7 @@ class TestPushing:
 
         assert (status, problem["code"], problem["parameter"]) == (400, "bad_request", named)
         assert service.service.registry.bytes_used == 0
-        assert (await decide(http, True))[0] == 404
+        assert (await decide(http, True))[0] == 409
 
     @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "text/xml", "image/png"])
     async def test_another_media_type_is_415(self, http: ClientSession, content_type: str) -> None:
@@ -141,7 +142,7 @@ class TestPushing:
         await push(http, "2")
         assert (await post(http, "/data/c-1/d-1", '{"text": "3"}'))[0] == 413
 
-        assert (await decide(http, True))[1]["messages"] == 2
+        assert (await decide(http, False))[1]["messages"] == 2
 
     @pytest.mark.parametrize("settings", [{"max_dialog_bytes": 1024, "memory": DIALOG_BYTES, "max_text_bytes": 1024}])
     async def test_a_full_server_is_503_and_holds_nothing_in_part(self, http: ClientSession, service: Served) -> None:
@@ -169,7 +170,11 @@ class TestDeciding:
             )
             for content_type in (JSON, None, "text/plain", FORM)
         ]
-        + [("consent=true", FORM), ("consent=True", FORM), ("consent=true", None), ('{"consent": true}', FORM)],
+        + [("consent=true", FORM), ("consent=True", FORM), ("consent=true", None), ('{"consent": true}', FORM)]
+        + [(f'{{"{name}": true}}', JSON) for name in NAMES]
+        + [(f'{{"{name}": "true"}}', "text/plain") for name in NAMES]
+        + [(f"{name}=true", FORM) for name in NAMES]
+        + [("%63onsent=%20true", FORM)],
     )
     async def test_every_spelling_of_a_yes_stores(
         self, http: ClientSession, body: str, content_type: str | None
@@ -190,6 +195,8 @@ class TestDeciding:
             ("false", None),
             ("consent=false", FORM),
             ("consent=FALSE", FORM),
+            *((f'{{"{name}": false}}', JSON) for name in NAMES),
+            *((f"{name}=False", FORM) for name in NAMES),
         ],
     )
     async def test_every_spelling_of_a_no_drops(
@@ -221,7 +228,14 @@ class TestDeciding:
             ("consent=", FORM),
             ("consent=1", FORM),
             ("consent=true&consent=false", FORM),
-            ("granted=true", FORM),
+            ("agreed=true", FORM),
+            ("granted=true&consent=true", FORM),
+            ("messages=1", FORM),
+            ('{"messages": 1}', JSON),
+            ('{"consent": true, "value": true}', JSON),
+            ('{"consent": true, "reason": "none"}', JSON),
+            ('{"consent": {"granted": true}}', JSON),
+            ('{"value": [true]}', JSON),
             ("truetrue", JSON),
             (b"\xff", JSON),
         ],
@@ -236,6 +250,11 @@ class TestDeciding:
         assert (status, problem["code"], problem["parameter"]) == (400, "bad_request", "body")
         assert await texts(http) == []
         assert (await decide(http, True))[1]["messages"] == 1
+
+    async def test_a_refused_decision_lists_what_is_taken(self, http: ClientSession) -> None:
+        for body, content_type in (("maybe", JSON), ("{}", JSON), ('{"consent": 1}', JSON), ("agreed=true", FORM)):
+            _, problem = await post(http, "/consents/d-1", body, content_type)
+            assert all(name in problem["detail"] for name in (*NAMES, "true or false", "form")), body
 
     async def test_a_decision_about_an_unknown_dialog_is_404(self, http: ClientSession) -> None:
         for decision in (True, False):
@@ -395,7 +414,7 @@ class TestTime:
 
         assert len(service.service.registry) == 0
         assert service.service.registry.bytes_used == 0
-        assert (await decide(http, True))[0] == 404
+        assert (await decide(http, True))[0] == 409
 
     @pytest.mark.parametrize("settings", [{"max_duration": 100}])
     async def test_a_dialog_that_lasts_too_long_is_forgotten(
@@ -408,7 +427,7 @@ class TestTime:
         clock.advance(1)
         service.service.registry.tick(clock.monotonic())
 
-        assert (await decide(http, True))[0] == 404
+        assert (await decide(http, True))[0] == 409
         assert await texts(http) == []
 
 

@@ -1,0 +1,116 @@
+"""`POST /data/{customerId}/{dialogId}`: one message of a dialog, held in memory until the dialog is decided."""
+
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from consentful import wire
+
+from .... import errors
+from ....dialogs.waiting_room import WaitingRoom
+from ....errors import BadRequest, Refusal, TooOften
+from ....limits.clients import by_address, by_credential
+from ...http import bodies, tags
+from ...http.addresses import client_address
+from ...http.parameters import convert
+from ...http.pipeline import PRINCIPAL, SERVICE, json
+from ...http.problems import HTTP_PROBLEMS
+from ...http.route import Answer, Route
+from .room import room_of
+
+
+class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of a dialog."""
+
+    text: Annotated[str, Meta(min_length=1)]
+    language: wire.Language | None = None
+
+    def __repr__(self) -> str:
+        return f"Pushed(text=<{len(self.text)} characters>)"
+
+
+class Held(msgspec.Struct, frozen=True, rename="camel"):
+    """The message is held in memory until the dialog is decided. `messages` is how many are held now."""
+
+    dialog_id: str
+    messages: int
+
+
+class _Path(msgspec.Struct, frozen=True):
+    customerId: wire.CustomerId  # noqa: N815
+    dialogId: wire.DialogId  # noqa: N815
+
+
+async def push(request: web.Request) -> web.StreamResponse:
+    """Add one message to a dialog. It is held in memory until the dialog is decided."""
+    room, path = room_of(request), convert(request.match_info, _Path)
+    pushed = await _read(request, room, path)
+    try:
+        _charge(request, pushed)
+    except TooOften as refusal:
+        room.refused(path.customerId, path.dialogId, request[PRINCIPAL], refusal.code, pushed.text)
+        raise
+    held = await room.push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
+    return json(Held(path.dialogId, held), status=201)
+
+
+async def _read(request: web.Request, room: WaitingRoom, path: _Path) -> Pushed:
+    """Return the message in the body. One that is refused is missing from the dialog, and the room remembers that.
+
+    Raises:
+        BadRequest, WrongMediaType, Overloaded: If it cannot be read.
+    """
+    try:
+        return convert(await _fields(request), Pushed)
+    except Refusal as refusal:
+        room.refused(path.customerId, path.dialogId, request[PRINCIPAL], refusal.code)
+        raise
+    except web.HTTPException as error:  # too large, or too slow
+        room.refused(path.customerId, path.dialogId, request[PRINCIPAL], HTTP_PROBLEMS[error.status][0])
+        raise
+
+
+def _charge(request: web.Request, pushed: Pushed) -> None:
+    """Count the message against the client's rate limits, like a frame of a live dialog.
+
+    Raises:
+        TooOften: If the client exceeds a rate limit.
+    """
+    names = (by_address(client_address(request)), by_credential(request[PRINCIPAL].id))
+    request.app[SERVICE].clients.charge(names, 1, request.content_length or len(pushed.text))
+
+
+async def _fields(request: web.Request) -> dict[str, Any]:
+    """Return the body's fields, of a JSON object or of a form. The Content-Type may be missing."""
+    body = await bodies.of_either(request)
+    if body.startswith(b"{") or request.content_type == bodies.JSON:
+        decoded = bodies.decode_json(body)
+        if not isinstance(decoded, dict):
+            raise BadRequest("body", 'must be a JSON object, such as {"text": "Hi", "language": "EN"}')
+        return cast("dict[str, Any]", decoded)
+    return bodies.decode_form(body)
+
+
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/data/{customerId}/{dialogId}",
+        push,
+        scopes=("dialogs:write",),
+        body={bodies.JSON: Pushed, bodies.FORM: Pushed},
+        answers=(Answer({bodies.JSON: Held}, 201),),
+        refusals=(
+            errors.Conflict,
+            errors.Lost,
+            errors.Erased,
+            errors.OverLimit,
+            errors.Overloaded,
+            errors.TooOften,
+            errors.Unsupported,
+        ),
+        tag=tags.ORIGINAL,
+        operation="original_push",
+    ),
+)
