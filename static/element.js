@@ -37,3 +37,9 @@ export function time(moment, format = CLOCK) {
   const at = new Date(moment);
   return element("time", { dateTime: at.toISOString(), title: at.toISOString() }, at.toLocaleString([], format));
 }
+
+export function button(name, act) {
+  const made = element("button", { type: "button" }, name);
+  made.addEventListener("click", act);
+  return made;
+}

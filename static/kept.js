@@ -1,6 +1,5 @@
-import { count, element, facts, time } from "./element.js";
+import { button, count, element } from "./element.js";
 
-const EXACT = { dateStyle: "medium", timeStyle: "medium" };
 const paragraph = (text) => element("p", {}, text);
 
 /** The stored data of one dialog, read over REST. */
@@ -74,7 +73,8 @@ export class Kept {
     const turn = this.#turn;
     const erase = button("Erase this dialog", () => this.#erase(dialog.dialog_id, about));
     erase.className = "no";
-    const { check, receiptOf } = await import("./receipt.js"); // loaded only if a dialog is stored
+    const [{ check, receiptOf }, { messages, summary, withdrawal }] =
+      await Promise.all([import("./receipt.js"), import("./kept_dialog.js")]); // loaded only if a dialog is stored
     if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
     this.#show("full", count(dialog.messages.length), line, summary(dialog), messages(dialog.messages),
@@ -95,43 +95,4 @@ export class Kept {
     this.#panel.querySelector(".chip").textContent = chip;
     this.#panel.lastElementChild.replaceChildren(...children);
   }
-}
-
-function button(name, act) {
-  const made = element("button", { type: "button" }, name);
-  made.addEventListener("click", act);
-  return made;
-}
-
-function summary({ customer, purposes, notice, stored_at, expires_at, bot }) {
-  return element("dl", { className: "facts" }, ...facts({
-    Customer: element("code", {}, customer),
-    Purposes: purposes.join(", "),
-    Notice: `${notice.id} (${notice.language})`,
-    Stored: time(stored_at, EXACT),
-    "Retained until": time(expires_at, EXACT),
-    Bot: bot,
-  }));
-}
-
-function messages(kept) {
-  const heads = ["#", "Role", "Language", "Text", "Received"].map((name) => element("th", { scope: "col" }, name));
-  const rows = kept.map(({ seq, role, language, text, received_at }) =>
-    element("tr", {},
-      element("td", { className: "number" }, String(seq)),
-      element("td", {}, role),
-      element("td", {}, language ?? "–"),
-      element("td", { className: "words", dir: "auto", lang: language ?? "" }, text),
-      element("td", {}, time(received_at)),
-    ));
-  return element("table", { id: "kept-messages" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
-}
-
-function withdrawal(code) {
-  const shown = element("code", { id: "withdrawal-code" }, code);
-  const copy = button("Copy", async () => {
-    getSelection().selectAllChildren(shown); // without clipboard access, Ctrl+C copies the selection
-    await navigator.clipboard?.writeText(code).then(() => (copy.textContent = "Copied"), () => {});
-  });
-  return element("p", { className: "code" }, "Withdrawal code ", shown, copy);
 }

@@ -1,0 +1,40 @@
+/** The parts of a stored dialog, as the test page shows them. */
+
+import { button, element, facts, time } from "./element.js";
+
+const EXACT = { dateStyle: "medium", timeStyle: "medium" };
+
+/** What is stored beside the messages. */
+export function summary({ customer, purposes, notice, stored_at, expires_at, bot }) {
+  return element("dl", { className: "facts" }, ...facts({
+    Customer: element("code", {}, customer),
+    Purposes: purposes.join(", "),
+    Notice: `${notice.id} (${notice.language})`,
+    Stored: time(stored_at, EXACT),
+    "Retained until": time(expires_at, EXACT),
+    Bot: bot,
+  }));
+}
+
+export function messages(kept) {
+  const heads = ["#", "Role", "Language", "Text", "Received"].map((name) => element("th", { scope: "col" }, name));
+  const rows = kept.map(({ seq, role, language, text, received_at }) =>
+    element("tr", {},
+      element("td", { className: "number" }, String(seq)),
+      element("td", {}, role),
+      element("td", {}, language ?? "–"),
+      element("td", { className: "words", dir: "auto", lang: language ?? "" }, text),
+      element("td", {}, time(received_at)),
+    ));
+  return element("table", { id: "kept-messages" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
+}
+
+/** The code, which is shown once. */
+export function withdrawal(code) {
+  const shown = element("code", { id: "withdrawal-code" }, code);
+  const copy = button("Copy", async () => {
+    getSelection().selectAllChildren(shown); // without clipboard access, Ctrl+C copies the selection
+    await navigator.clipboard?.writeText(code).then(() => (copy.textContent = "Copied"), () => {});
+  });
+  return element("p", { className: "code" }, "Withdrawal code ", shown, copy);
+}
