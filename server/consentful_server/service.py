@@ -26,6 +26,7 @@ from .exports.feed import Feed
 from .exports.manifests import Manifests
 from .exports.recipients import Recipients
 from .keys.deployment import load_keys
+from .keys.epoch_seals import EpochSeals
 from .keys.masters import FileMasters, Masters
 from .keys.pseudonyms import Pseudonyms
 from .keys.roots import Roots
@@ -71,13 +72,16 @@ class Service:
         self.is_draining = False
         self.signer = Signer(keys.signing)
         self.cursors = Cursors(keys.cursor)
+        vault = Vault(deployment, keys.wrapping, look=masters.all)
         self.access_log = AccessLog(
-            store.access_log, Chain(keys.derive("access log")), Commitments(keys.derive("access values")), clock
+            store.access_log,
+            Chain(keys.derive("access log")),
+            Commitments(keys.derive("access values"), EpochSeals(vault)),
+            clock,
         )
         self.api_keys = ApiKeys(store.credentials, self.access_log, keys.derive("api keys"), clock)
         self.access: Access = self._access()
         self.offer = Offer(store.notices, self.access_log, clock, timedelta(seconds=settings.max_duration))
-        vault = Vault(deployment, keys.wrapping, look=masters.all)
         self.rotation = Rotation(
             store.epochs, store.leases, vault, masters, deployment, clock, timedelta(days=settings.epoch_days)
         )

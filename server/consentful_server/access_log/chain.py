@@ -16,7 +16,7 @@ elsewhere. The server therefore writes the head into its own log every hour (`Ho
 such a head as its anchor.
 
 What a filter looked for is not in the entry, only a commitment to it (`commitments`). The values stand beside the log
-and are erased with the customer, which breaks no link.
+and are erased with the customer or with their epoch, which breaks no link.
 
 A store computes `follow` inside the transaction that inserts the entry, so two writers cannot follow the same link.
 """

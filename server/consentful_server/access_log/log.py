@@ -10,6 +10,12 @@ was lost, or the server died between the two.
 
 All methods run on the event loop; the store's transactions order the entries, also those of other processes.
 
+What a filter looked for is forgotten earlier than the entry:
+
+    names a customer           with the customer; never written if nothing is stored of that customer (`store`)
+    words of a text search     with the first erased dialog that they found; never written if they found none
+    both, and other values     with the epoch, at the latest (`commitments`)
+
 Races, and the line that closes each:
 
 (R1) Entries are appended while a search walks from newest to oldest: each block continues before the last number seen,
@@ -17,8 +23,8 @@ Races, and the line that closes each:
 (R2) Entries are appended while `check` walks: it reads the head first, and ignores entries after it.
 (R3) A stream ends while `seen` walks: its `….sent` entry may be missed, its `….streamed` entry is not. The stream is
      then reported as unfinished, so the answer errs towards more (GDPR art. 33).
-One race stays open: a customer is erased while somebody searches for that customer. The entry of the search may be
-written after the erasure; its sealed values then stay until the customer's next erasure.
+(R4) A dialog is erased after a text search found it and before the search is logged: `forget_words` knows every erased
+     dialog, not only those since its last run.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -35,6 +41,8 @@ from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
 from .views import LogEntry, Recipient, SeenDialog
 
 _BLOCK: Final = 2_000
+_WORDS: Final = "q"
+"""The filter whose value are the words of a text search."""
 _LOWEST_NUMBER: Final = -(2**63)
 """Lower than every number, also than those that only a forger would use."""
 _MOST_EXAMINED: Final = 20_000
@@ -92,6 +100,8 @@ class AccessLog:
         self._chain = chain
         self._commitments = commitments
         self._clock = clock
+        self._erased = BitMap()
+        self._place = 0
 
     def note(
         self,
@@ -104,7 +114,8 @@ class AccessLog:
         subject: str | None = None,
     ) -> Note:
         """Return an entry that a store inserts with the change it records. `wanted` maps filters to their values."""
-        commitment, sealed = self._commitments.make(wanted) if wanted else (None, b"")
+        committed = self._commitments.make(wanted) if wanted else None
+        shown = None if dialogs is None else BitMap(dialogs)
         entry = Entry(
             number=0,
             at=to_micros(self._clock.now()),
@@ -114,11 +125,14 @@ class AccessLog:
             request=by.request,
             subject=subject,
             filters=tuple(wanted or ()),
-            commitment=commitment,
+            commitment=None if committed is None else committed.commitment,
             rows=rows,
-            dialogs=None if dialogs is None else pack(dialogs),
+            dialogs=None if shown is None else pack(shown),
         )
-        return _Draft(entry, Values(sealed, wanted.get("customer")) if wanted else None, self._chain)
+        values: Values | None = None
+        if wanted and committed and not (_WORDS in wanted and shown is not None and not shown):
+            values = Values(committed.sealed, wanted.get("customer"), committed.epoch)
+        return _Draft(entry, values, self._chain)
 
     async def write(
         self,
@@ -137,6 +151,19 @@ class AccessLog:
     async def erase_values(self, customer: str) -> None:
         """Erase the filter values of every entry that names the customer (pseudonym)."""
         await self._store.erase_values(customer)
+
+    async def forget_words(self) -> None:
+        """Erase the words of every text search that found a dialog which was erased since, or found none.
+
+        What a stream found is in its last entry; while it runs, its words stay.
+        """
+        await self._learn_erased()
+        after = _LOWEST_NUMBER
+        while block := await self._store.ending(after, _BLOCK):
+            after = block[-1].link.entry.number
+            searches = [logged.link.entry for logged in block if _WORDS in logged.link.entry.filters]
+            if forgotten := [entry.number for entry in searches if self._is_over(await self._found(entry))]:
+                await self._store.erase_values_of(forgotten)
 
     async def head(self) -> Head:
         """Return the head of the chain, which later proves that no entry up to here was altered."""
@@ -234,6 +261,23 @@ class AccessLog:
             return Check(at.number, at, f"the log ends before entry {anchor.number}")
         return Check(at.number, at, None)
 
+    async def _learn_erased(self) -> None:
+        """Learn which dialogs were erased, from the feed of erasures; a million take about a hundred kilobytes."""
+        while block := await self._store.erased_after(self._place, _BLOCK):
+            self._erased.update(erased.number for erased in block)  # (R4)
+            self._place = block[-1].place
+
+    async def _found(self, search: Entry) -> BitMap | None:
+        """Return the dialogs that a search found; None if that is not known: its stream runs, or a crash ended it."""
+        if search.action not in BEGUN or search.subject is None:
+            return None if search.dialogs is None else unpack(search.dialogs)
+        entries = [logged.link.entry for logged in await self._store.of_subject(search.subject)]
+        sent = [entry.dialogs for entry in entries if entry.action in SENT and entry.dialogs is not None]
+        return unpack(sent[0]) if sent else None
+
+    def _is_over(self, found: BitMap | None) -> bool:
+        return found is not None and (not found or not found.isdisjoint(self._erased))
+
     async def _newest(self, trace: Trace) -> AsyncGenerator[Entry]:
         before: int | None = None
         while block := await self._store.newest(trace, before, _BLOCK):
@@ -250,18 +294,18 @@ class AccessLog:
                 return
 
     def _holds(self, logged: Logged) -> bool:
-        """Return whether the values are those of the entry's commitment; True if they were erased."""
-        commitment = logged.link.entry.commitment
+        """Return whether the values are those of the entry's commitment; True if they were erased, or have ended."""
+        entry = logged.link.entry
         if logged.sealed is None:
             return True
-        return commitment is not None and self._commitments.open(commitment, logged.sealed) is not None
+        return entry.commitment is not None and self._commitments.holds(entry.filters, entry.commitment, logged.sealed)
 
     def values_of(self, logged: Logged) -> dict[str, Any] | None:
-        """Return an entry's filter values; None if they were erased with the customer whom they named."""
-        commitment = logged.link.entry.commitment
-        if logged.sealed is None or commitment is None:
+        """Return an entry's filter values; None if they were erased, or have ended with their epoch."""
+        entry = logged.link.entry
+        if logged.sealed is None or entry.commitment is None:
             return None
-        return self._commitments.open(commitment, logged.sealed)
+        return self._commitments.open(entry.filters, entry.commitment, logged.sealed)
 
     def _shown(self, logged: Logged) -> LogEntry:
         entry = logged.link.entry

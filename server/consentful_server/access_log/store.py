@@ -10,10 +10,13 @@ from .chain import Head, Link
 
 
 class Values(msgspec.Struct, frozen=True):
-    """The filter values of an entry, sealed. They are erased with the customer (pseudonym) whom they name."""
+    """The filter values of an entry, sealed. They are erased with the customer (pseudonym) whom they name, and with the
+    epoch of their seal; None if they last.
+    """
 
     sealed: bytes
     customer: str | None
+    epoch: int | None = None
 
 
 class Note(Protocol):
@@ -21,7 +24,7 @@ class Note(Protocol):
 
     @property
     def values(self) -> Values | None:
-        """The sealed filter values; None if the event had no filter."""
+        """The sealed filter values; None if there are none to keep."""
         ...
 
     def about(self, dialog: int) -> "Note":
@@ -58,8 +61,19 @@ class Seen(msgspec.Struct, frozen=True):
     erased_at: int | None
 
 
+class ErasedNumber(msgspec.Struct, frozen=True):
+    """An erased dialog: its place in the feed of erasures, and its internal number."""
+
+    place: int
+    number: int
+
+
 class AccessLogStore(Protocol):
-    """The store's access log. Methods of other parts that take a `note` write it in their own transaction."""
+    """The store's access log. Methods of other parts that take a `note` write it in their own transaction.
+
+    Values that name a customer of whom nothing is stored are not written: whoever looks for an erased customer leaves
+    no trace of them. That is decided in the transaction that writes the entry, so no erasure can come in between.
+    """
 
     async def add(self, note: Note) -> None:
         """Append an entry, durably."""
@@ -90,4 +104,20 @@ class AccessLogStore(Protocol):
 
     async def erase_values(self, customer: str) -> None:
         """Erase the filter values that name the customer (pseudonym); the commitments stay and reveal nothing."""
+        ...
+
+    async def ending(self, after: int, limit: int) -> list[Logged]:
+        """Return up to `limit` entries after this number whose values end with an epoch, in ascending order."""
+        ...
+
+    async def of_subject(self, subject: str) -> list[Logged]:
+        """Return the entries about a subject, oldest first."""
+        ...
+
+    async def erase_values_of(self, numbers: Sequence[int]) -> None:
+        """Erase the filter values of the entries with these numbers."""
+        ...
+
+    async def erased_after(self, place: int, limit: int) -> list[ErasedNumber]:
+        """Return up to `limit` erased dialogs after this place in the feed of erasures, in its order."""
         ...

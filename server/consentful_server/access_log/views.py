@@ -9,8 +9,9 @@ import msgspec
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the access log: who did what, and when.
 
-    `filters` are the names of the filters; `values` maps them to their values, and is null once these were erased with
-    the customer whom they named. `dialogs` counts the dialogs concerned; `link` chains the entry to the one before.
+    `filters` are the names of the filters; `values` maps them to their values. It is null once these were erased, with
+    the customer whom they named or a dialog that they found, and once their epoch has ended. `dialogs` counts the
+    dialogs concerned; `link` chains the entry to the one before.
     """
 
     number: int

@@ -10,7 +10,7 @@ class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
     """One export. `bytes` and `sha256` are of the file before any content coding.
 
     It is not `complete` while it runs, or if it was cut short. It is `stale` once a dialog in it was erased. `filter`
-    is null once it was erased with the customer whom it named. `damaged` dialogs match and could not be opened.
+    is null once what was searched for is forgotten. `damaged` dialogs match and could not be opened.
     """
 
     id: str

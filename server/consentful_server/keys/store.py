@@ -4,7 +4,7 @@ Promises of the epochs:
 
 - After `begin`, no key is stored under an earlier epoch.
 - After `empty`, neither the database nor its log ever again holds a key under an earlier epoch.
-- After `end`, the erasures of earlier epochs are complete.
+- After `end`, the erasures of earlier epochs are complete, and values that ended with them are deleted.
 """
 
 from collections.abc import Mapping, Sequence

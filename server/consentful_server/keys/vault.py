@@ -35,7 +35,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-Field: TypeAlias = Literal["texts", "customer", "metadata"]
+Field: TypeAlias = Literal["texts", "customer", "metadata", "values"]
 
 VERSION: Final = 1
 KEY_BYTES: Final = 32
@@ -169,6 +169,10 @@ class Vault:
             Unopenable: If the seal, the dialog's id or its consent record was altered.
         """
         return _open(AESGCM(key.subkey(field)), sealed, self._bound(field, dialog_id, record))
+
+    def has_ended(self, epoch: int) -> bool:
+        """Return whether this epoch is over and its master destroyed."""
+        return 0 < epoch < self._epoch and self._master(epoch) is None
 
     def _master(self, epoch: int) -> AESGCM | None:
         """Return the master of an epoch; None if it does not exist."""

@@ -3,7 +3,7 @@
     deadlines    every second        expire live dialogs that were idle or open for too long
     retention    every second        purge expired dialogs, when an hour has passed
     rotation     every 30 s          take the next step of a rotation; at once again while there are more
-    notices, counters, reserve, requests, feed, keys     every 30 s
+    notices, counters, reserve, words, requests, feed, keys     every 30 s
     anchor       every hour          write the access log's head into the server's log
 
 Each chore has its own task, so one that fails or hangs delays no other:
@@ -119,6 +119,7 @@ class Housekeeping:
             "notices": service.offer.refresh,
             "counters": service.flush,
             "reserve": self._hold_reserve,
+            "words": service.access_log.forget_words,
             "requests": self._retry_requests,
             "feed": self._measure_feed,
             "keys": self._renew_keys,

@@ -14,8 +14,8 @@ Each state has its own signed report. The status changes with the epoch, in the 
 signed by the next `retry`. Access and portability requests are `complete` when they are recorded.
 
 Everything runs on the event loop. The order of an erasure: erase the dialogs, erase the filter values that name the
-customer, read the store back (`residue`), sign, record. A crash before the last step leaves erased dialogs and no
-request: the caller got no answer and sends it again.
+customer and the words of searches that found a dialog of theirs, read the store back (`residue`), sign, record. A crash
+before the last step leaves erased dialogs and no request: the caller got no answer and sends it again.
 
 Races, and the line that closes each:
 
@@ -101,8 +101,9 @@ class PrivacyRequests:
             return earlier
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by)
-        # Also for a customer without dialogs: searches may have named the pseudonym.
+        # Also for a customer without dialogs: an earlier version logged values that name the pseudonym.
         await self._access_log.erase_values(customer)
+        await self._access_log.forget_words()
         return await self._conclude(erased, by, now, key)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:

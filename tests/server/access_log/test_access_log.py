@@ -24,11 +24,17 @@ from consentful_server.archive.archive import Archive
 from consentful_server.archive.query import Filter
 from consentful_server.auth.read_scope import ReadScope
 from consentful_server.errors import BadRequest
+from consentful_server.keys.epoch_seals import EpochSeals
+from consentful_server.operations import backup
 from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.reading.streams import Stream
+from consentful_server.service import open_service
+from consentful_server.settings import Settings
+from consentful_server.stores.open import backend_of
+from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
-from sealed import open_store
+from sealed import VAULT, open_store
 
 SCIENTIST: Final = Actor("science", "credential", "r-1")
 
@@ -320,8 +326,9 @@ class TestForgetting:
     async def test_an_erased_customer_is_in_no_filter_and_the_log_still_holds(
         self, http: ClientSession, service: Served
     ) -> None:
-        await keep(service.service, "d-1", customer_id="c-1")
         pseudonyms = {name: service.service.archive.pseudonym(name) for name in ("c-1", "c-2")}
+        for number, name in enumerate(pseudonyms):
+            await keep(service.service, f"d-{number}", customer_id=name)
         for name in pseudonyms.values():
             await get(http, "/v1/messages", customer=name)
 
@@ -344,15 +351,138 @@ class TestForgetting:
         (entry,) = await logged(service, action="messages.read")
         assert (entry.filters, entry.values) == (("customer",), None)
 
+    async def test_looking_for_an_erased_customer_leaves_no_new_trace(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", customer_id="c-1")
+        pseudonym = service.service.archive.pseudonym("c-1")
+        await service.service.privacy_requests.erase("c-1", by=OPERATOR)
+
+        await get(http, "/v1/messages", customer=pseudonym)
+        await get(http, "/v1/dialogs", customer=pseudonym)
+        await post(http, "/v1/messages/search", customer_id="c-1", q="a word")
+        await post(http, "/v1/access-log/search", customer_id="c-1")
+        async with http.get("/v1/messages", params={"customer": pseudonym, "format": "ndjson"}) as response:
+            await response.read()
+
+        entries = [entry for entry in await logged(service) if "customer" in entry.filters]
+        assert len(entries) == 5
+        assert [entry.values for entry in entries] == [None] * 5
+        assert rows_of(service, "ending_values") == 0
+        assert (await service.service.access_log.check()).fault is None
+        files = b"".join(path.read_bytes() for path in (service.folder / "data").iterdir())
+        assert pseudonym.encode() not in files
+
+    @pytest.mark.parametrize("form", [None, "ndjson"], ids=["page", "stream"])
+    async def test_search_words_are_forgotten_with_the_first_erased_dialog_that_they_found(
+        self, http: ClientSession, service: Served, form: str | None
+    ) -> None:
+        stored = [await keep(service.service, f"d-{name}", [f"a {name}"]) for name in ("parcel", "letter")]
+        for word in ("parcel", "letter"):
+            async with http.post("/v1/messages/search", json={"q": word} | ({"format": form} if form else {})) as found:
+                assert word in await found.text()
+
+        await service.service.archive.withdraw(stored[0].withdrawal_code)
+        await Housekeeping(service.service).refresh()
+
+        words = [entry.values.get("q") for entry in await logged(service) if entry.values]
+        assert words == ["letter"]
+        assert (await service.service.access_log.check()).fault is None
+
+    async def test_an_erasure_request_forgets_search_words_before_it_is_answered(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", ["Jane Doe"])
+        await post(http, "/v1/messages/search", q="jane doe")
+
+        await service.service.privacy_requests.erase("c-1", by=OPERATOR)
+
+        (entry,) = await logged(service, action="messages.read")
+        assert (entry.filters, entry.values) == (("q",), None)
+
+    async def test_words_of_a_stream_that_runs_are_kept(self, service: Served) -> None:
+        await keep(service.service, "d-1", ["Jane Doe"])
+        stream = Stream("ndjson", "messages", Filter(q="jane"), ReadScope(by=SCIENTIST), "stored")
+        running = service.service.streams.run(stream)
+        await anext(running)
+
+        await service.service.access_log.forget_words()
+
+        (entry,) = await logged(service, action="messages.streamed")
+        assert entry.values == {"q": "jane", "watermark": 1}
+        await running.aclose()
+
+    @pytest.mark.parametrize("form", [None, "ndjson"], ids=["page", "stream"])
+    async def test_search_words_that_find_nothing_are_not_kept(
+        self, http: ClientSession, service: Served, form: str | None
+    ) -> None:
+        await keep(service.service, "d-1")
+
+        async with http.post("/v1/messages/search", json={"q": "Doe"} | ({"format": form} if form else {})) as found:
+            await found.read()
+        await service.service.access_log.forget_words()
+
+        assert [entry.values for entry in await logged(service) if "q" in entry.filters] == [None]
+
+    async def test_what_was_searched_for_ends_with_its_epoch_and_the_log_still_holds(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", ["Jane Doe"], bot="shop")
+        await post(http, "/v1/messages/search", q="jane")
+        await get(http, "/v1/messages", bot="shop", role="customer")
+        await get(http, "/v1/messages", role="customer")
+        copies = rows(service, "ending_values")
+
+        assert await service.service.rotation.turn()
+
+        assert [entry.values for entry in await logged(service, action="messages.read")] == [
+            {"role": "customer"},
+            None,
+            None,
+        ]
+        assert rows_of(service, "ending_values") == 0
+        assert (await service.service.access_log.check()).fault is None
+        with closing(connect(service.folder / "data" / "consentful.db")) as db:  # what an earlier copy has
+            db.executemany("INSERT INTO ending_values VALUES (?, ?, ?, ?)", copies)
+        assert len(copies) == 2
+        assert [entry.values for entry in await logged(service, action="messages.read")][1:] == [None, None]
+        assert (await service.service.access_log.check()).fault is None
+
+    async def test_no_copy_of_the_data_has_what_was_searched_for(
+        self, http: ClientSession, service: Served, tmp_path: Path
+    ) -> None:
+        await keep(service.service, "d-1", ["Jane Doe"])
+        await post(http, "/v1/messages/search", q="jane", customer_id="c-1")
+        await get(http, "/v1/messages", role="customer")
+
+        made = await backup.back_up(service.service, tmp_path / "copies", service.service.clock.now())
+        there = Settings(data_dir=tmp_path / "there" / "data", keys_dir=tmp_path / "there" / "keys")
+        backup.restore(tmp_path / "copies", made.name, backend_of(there.database, there.data_dir), there.keys_dir)
+
+        sealed = rows(service, "ending_values")[0][-1]
+        assert all(sealed not in path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file())
+        async with open_service(there, FakeClock()) as restored:
+            found = await restored.access_log.search(Trace(action="messages.read"), limit=10)
+            assert [entry.values for entry in found.items] == [{"role": "customer"}, None]
+            assert (await restored.access_log.check()).fault is None
+
     def test_an_erased_value_cannot_be_found_by_guessing_even_with_the_key(self) -> None:
-        commitments = Commitments(b"k" * 32)
+        commitments = Commitments(b"k" * 32, EpochSeals(VAULT))
 
-        first, sealed = commitments.make({"customer": "cus_1"})
-        second, _ = commitments.make({"customer": "cus_1"})
+        first, second = [commitments.make({"customer": "cus_1"}) for _ in range(2)]
 
-        assert first != second
-        assert commitments.open(first, sealed) == {"customer": "cus_1"}
-        assert commitments.open(second, sealed) is None
+        assert first.commitment != second.commitment
+        assert commitments.open(["customer"], first.commitment, first.sealed) == {"customer": "cus_1"}
+        assert commitments.open(["customer"], second.commitment, first.sealed) is None
+
+
+def rows(service: Served, table: str) -> list[tuple[Any, ...]]:
+    with closing(connect(service.folder / "data" / "consentful.db")) as db:
+        return db.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def rows_of(service: Served, table: str) -> int:
+    return len(rows(service, table))
 
 
 ENTRIES: Final = 12
@@ -365,7 +495,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def write(access_log: AccessLog) -> None:
         for number in range(1, ENTRIES + 1):
-            wanted = {"language": "en", "customer": f"cus_{number}"} if number % 2 else None
+            wanted = ({"purpose": "research"}, {"language": "en", "q": f"word {number}"}, None)[number % 3]
             by = (SCIENTIST, CUSTOMER)[number % 2]
             await access_log.write(by, "messages.read", wanted=wanted, rows=number, dialogs=[number, 7], subject=None)
 
@@ -377,7 +507,8 @@ def run(folder: Path, work: Callable[[AccessLog], Coroutine[Any, Any, Any]]) -> 
     async def within() -> Any:
         store = await open_store(folder / "log.db", FakeClock())
         try:
-            return await work(AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock()))
+            commitments = Commitments(b"v" * 32, EpochSeals(VAULT))
+            return await work(AccessLog(store.access_log, Chain(b"c" * 32), commitments, FakeClock()))
         finally:
             await store.close()
 
@@ -418,6 +549,7 @@ mutations = st.one_of(
     ),
     st.tuples(st.just("swap"), numbers, numbers),
     st.tuples(st.just("UPDATE access_values SET sealed = ? WHERE number = ?"), st.just("sealed"), numbers),
+    st.tuples(st.just("UPDATE ending_values SET sealed = ? WHERE number = ?"), st.just("sealed"), numbers),
     st.tuples(
         st.just("UPDATE access_head SET {head} WHERE only = ?"),
         st.sampled_from(
@@ -493,6 +625,7 @@ class TestTheChain:
             db.execute("DROP TRIGGER access_log_stays")
             db.execute("DELETE FROM access_log")
             db.execute("DELETE FROM access_values")
+            db.execute("DELETE FROM ending_values")
             db.execute("UPDATE access_head SET number = 0, link = zeroblob(32), seal = x''")
 
         assert check(tmp_path).fault is None
@@ -525,7 +658,7 @@ class TestTheChain:
     async def test_many_at_once_and_several_processes_make_one_chain(self, tmp_path: Path) -> None:
         first, second = [await open_store(tmp_path / "log.db", FakeClock()) for _ in range(2)]
         books = [
-            AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32), FakeClock())
+            AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32, EpochSeals(VAULT)), FakeClock())
             for store in (first, second)
         ]
 

@@ -18,7 +18,7 @@ from consentful_server.service import open_service
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock, Served
 
-CHORES = ("retention", "rotation", "notices", "counters", "reserve", "requests", "feed", "keys", "anchor")
+CHORES = ("retention", "rotation", "notices", "counters", "reserve", "words", "requests", "feed", "keys", "anchor")
 MARKER = "find the marker"
 
 

@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from consentful_server.access_log.chain import OPERATOR, Chain
+from consentful_server.access_log.commitments import Commitments
+from consentful_server.access_log.log import AccessLog
 from consentful_server.archive.store import StoredDialog
 from consentful_server.errors import BadDatabase, Erased, StorageFailed
+from consentful_server.keys.epoch_seals import EpochSeals
+from consentful_server.keys.vault import WRAPPED_BYTES
+from consentful_server.stores.sqlite import migrations as schema
 from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, statements, version
@@ -21,7 +27,7 @@ from consentful_server.stores.sqlite.store import SQLiteStore
 from consentful_server.stores.sqlite.writer import Writer
 from consentful_server.testing import FakeClock
 from needs import need
-from sealed import START, candidate, open_store
+from sealed import PSEUDONYMS, START, VAULT, candidate, open_store
 
 
 @pytest.fixture
@@ -299,22 +305,61 @@ REPORT = "eyJhbGciOiJFZERTQSJ9.eyJkaWFsb2dzIjpbImQtMSIsImQtMiJdfQ.c2lnbmF0dXJl"
 """Its claims are {"dialogs": ["d-1", "d-2"]}."""
 
 
+def migrate_to(db: sqlite3.Connection, number: int) -> None:
+    """Bring a new database to the schema of an earlier version."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: migrations()[:number])
+        migrate(db)
+
+
 def test_the_dialogs_of_earlier_erasure_requests_are_read_out_of_their_reports(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "test.db")) as db:
-        migrate(db)
-        db.execute("DROP TABLE privacy_request_dialogs")
+        migrate_to(db, 10)
         for name, report in (("r-1", REPORT), ("r-2", None)):
             values = (name, report)
             db.execute(
                 "INSERT INTO privacy_requests VALUES (?, 'erasure', 'pending', 'o', 1, 2, 2, 3, ?, NULL, 1)", values
             )
 
-        migrate(db)  # takes no step, and lets SQL read reports
-        for statement in statements(migrations()[10].sql):
-            db.execute(statement)
+        migrate(db)
 
         rows = db.execute("SELECT request, dialog_id FROM privacy_request_dialogs").fetchall()
     assert rows == [("r-1", "d-1"), ("r-1", "d-2")]
+
+
+def test_what_an_earlier_version_logged_for_ever_is_forgotten_but_for_what_tells_of_no_customer(tmp_path: Path) -> None:
+    wanted = ["q", "role,q", "customer", "since,customer,until", "dialog_id", "bot", "language", "role,since", "who"]
+    with closing(connect(tmp_path / "test.db")) as db:
+        migrate_to(db, 12)
+        for number, filters in enumerate(wanted, 1):
+            db.execute(
+                "INSERT INTO access_log VALUES (?, 0, '', '', '', NULL, NULL, ?, NULL, 0, NULL, zeroblob(32))",
+                (number, filters),
+            )
+            db.execute("INSERT INTO access_values VALUES (?, 'cus_', x'00')", (number,))
+
+        migrate(db)
+
+        kept = db.execute("SELECT filters FROM access_log JOIN access_values USING (number)").fetchall()
+        assert db.execute("SELECT count(*) FROM access_log").fetchone() == (len(wanted),)
+    assert kept == [("role,since",), ("who",)]
+
+
+async def test_an_erased_filter_value_is_in_no_file(store: SQLiteStore, tmp_path: Path) -> None:
+    access_log = AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32, EpochSeals(VAULT)), FakeClock())
+    await store.dialogs.keep(candidate("d-1"))
+    for number in range(200):
+        wanted = {"q": f"word {number}"} | ({"customer": PSEUDONYMS.of("c-1")} if number % 2 else {})
+        await access_log.write(OPERATOR, "messages.read", wanted=wanted)
+    wrapped = [logged.sealed[:WRAPPED_BYTES] for logged in await store.access_log.ending(0, 200) if logged.sealed]
+
+    await store.access_log.erase_values_of(range(1, 200, 2))
+    await store.dialogs.erase("d-1", "requested")
+
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert len(wrapped) == 200
+    assert [key for key in wrapped if key in files] == []
+    assert PSEUDONYMS.of("c-1").encode() not in files
 
 
 def test_a_statement_may_hold_semicolons_and_comments_are_left_out() -> None:

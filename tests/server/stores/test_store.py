@@ -574,17 +574,61 @@ async def test_an_erasure_and_its_entry_are_one_and_only_what_is_erased_now_is_n
 
 
 async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store: Store) -> None:
-    await store.dialogs.keep(candidate("d-1", customer_id="c-1"))
     for customer_id in ("c-1", "c-2"):
-        await store.access_log.add(Jotting(values=Values(b"sealed", PSEUDONYMS.of(customer_id))))
+        await store.dialogs.keep(candidate(f"d of {customer_id}", customer_id=customer_id))
+        await store.access_log.add(Jotting(values=Values(b"sealed", PSEUDONYMS.of(customer_id), 1)))
 
-    await store.dialogs.erase("d-1", "withdrawn")
+    await store.dialogs.erase("d of c-1", "withdrawn")
     erased = [logged.sealed for logged in await store.access_log.links(0, 10)]
     await store.access_log.erase_values(PSEUDONYMS.of("c-2"))
     forgotten = [logged.sealed for logged in await store.access_log.links(0, 10)]
 
     assert erased == [None, b"sealed"]
     assert forgotten == [None, None]
+    assert await store.access_log.ending(0, 10) == []
+
+
+async def test_values_that_name_a_customer_of_whom_nothing_is_stored_are_not_written(store: Store) -> None:
+    await store.dialogs.keep(candidate("d-1", customer_id="c-1"))
+    await store.dialogs.erase("d-1", "requested")
+
+    for customer_id in ("c-1", "unknown"):
+        await store.access_log.add(Jotting(values=Values(b"sealed", PSEUDONYMS.of(customer_id), 1)))
+
+    assert [logged.sealed for logged in await store.access_log.links(0, 10)] == [None, None]
+
+
+async def test_values_end_with_their_epoch_and_others_last(store: Store) -> None:
+    for epoch in (None, 1, 2, 1):
+        await store.access_log.add(Jotting(values=Values(b"sealed", None, epoch)))
+
+    ending = [logged.link.entry.number for logged in await store.access_log.ending(0, 10)]
+    some = [logged.link.entry.number for logged in await store.access_log.ending(2, 1)]
+    await store.epochs.end(2, 0)
+
+    assert (ending, some) == ([2, 3, 4], [3])
+    assert [logged.sealed for logged in await store.access_log.links(0, 10)] == [b"sealed", None, b"sealed", None]
+
+
+async def test_the_values_of_single_entries_can_be_erased(store: Store) -> None:
+    for _ in range(3):
+        await store.access_log.add(Jotting(values=Values(b"sealed", None, 1)))
+
+    await store.access_log.erase_values_of([1, 3])
+
+    assert [logged.sealed for logged in await store.access_log.links(0, 10)] == [None, b"sealed", None]
+
+
+async def test_erased_dialogs_come_in_the_order_of_their_erasure(store: Store) -> None:
+    kept = [await store.dialogs.keep(candidate(f"d-{number}")) for number in range(3)]
+    for dialog_id in ("d-2", "d-0"):
+        await store.dialogs.erase(dialog_id, "expired")
+
+    first, second = await store.access_log.erased_after(0, 10)
+
+    assert (first.number, second.number) == (kept[2].number, kept[0].number)
+    assert await store.access_log.erased_after(0, 1) == [first]
+    assert await store.access_log.erased_after(first.place, 10) == [second]
 
 
 async def test_dialogs_are_known_by_their_numbers_also_once_they_are_erased(store: Store, clock: FakeClock) -> None:

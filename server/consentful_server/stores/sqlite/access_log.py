@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ...access_log.chain import Entry, Head, Link, actual_head, next_number
-from ...access_log.store import Logged, Note, Seen, Trace
+from ...access_log.store import ErasedNumber, Logged, Note, Seen, Trace, Values
 from ...clock import to_micros
 from .database import Database
 
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 _SEPARATOR: Final = ","
 _SELECT: Final = (
     "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
-    " l.link, v.sealed FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
+    " l.link, coalesce(v.sealed, e.sealed) FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
+    " LEFT JOIN ending_values e ON e.number = l.number AND e.sealed != zeroblob(length(e.sealed))"
+)
+_SELECT_ENDING: Final = (
+    "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
+    " l.link, e.sealed FROM ending_values e CROSS JOIN access_log l ON l.number = e.number"  # few of a long log
+    " WHERE e.number > ? AND e.sealed != zeroblob(length(e.sealed)) ORDER BY e.number LIMIT ?"
+)
+
+# At equal length SQLite rewrites the cell where it stands: no page keeps a copy of the key that the value is sealed
+# with. The row stays until its epoch ends, because deleting rows moves others to other pages.
+_ERASE: Final = (
+    "UPDATE ending_values SET sealed = zeroblob(length(sealed)),"
+    " customer = nullif(hex(zeroblob(length(customer) / 2)), '') WHERE"
 )
 
 
@@ -63,6 +76,24 @@ class SQLiteAccessLog:
     async def erase_values(self, customer: str) -> None:
         await self._database.writer.erase(lambda db: erase_values(db, customer))
 
+    async def ending(self, after: int, limit: int) -> list[Logged]:
+        values = (after, limit)
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(_SELECT_ENDING, values)])
+
+    async def of_subject(self, subject: str) -> list[Logged]:
+        return await self._database.read(lambda db: of_subject(db, subject))
+
+    async def erase_values_of(self, numbers: Sequence[int]) -> None:
+        sql = f"{_ERASE} number IN (SELECT value FROM json_each(?))"
+        await self._database.writer.erase(lambda db: db.execute(sql, (json.dumps(list(numbers)),)))
+
+    async def erased_after(self, place: int, limit: int) -> list[ErasedNumber]:
+        sql = (
+            "SELECT e.place, t.number FROM erasures e JOIN tombstones t ON t.dialog_id = e.dialog_id"
+            " WHERE e.place > ? ORDER BY e.place LIMIT ?"
+        )
+        return await self._database.read(lambda db: [ErasedNumber(*row) for row in db.execute(sql, (place, limit))])
+
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
     """Append an entry to the log, inside a transaction that has the write lock."""
@@ -88,8 +119,7 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
         ),
     )
     if note.values is not None:
-        values = (entry.number, note.values.customer, note.values.sealed)
-        db.execute("INSERT INTO access_values VALUES (?, ?, ?)", values)
+        _insert_values(db, entry.number, note.values)
     db.execute("INSERT OR REPLACE INTO access_head VALUES (1, ?, ?, ?)", (head.number, head.link, head.seal))
 
 
@@ -100,8 +130,26 @@ def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:
 
 
 def erase_values(db: "sqlite3.Connection", customer: str) -> None:
-    """Delete the sealed filter values that name a customer; the entries and their commitments stay."""
-    db.execute("DELETE FROM access_values WHERE customer = ?", (customer,))
+    """Overwrite the sealed filter values that name a customer; the entries and their commitments stay."""
+    db.execute(f"{_ERASE} customer = ?", (customer,))
+
+
+def end_values(db: "sqlite3.Connection", epoch: int) -> None:
+    """Delete the filter values that ended before this epoch."""
+    db.execute("DELETE FROM ending_values WHERE epoch < ?", (epoch,))
+
+
+def _insert_values(db: "sqlite3.Connection", number: int, values: Values) -> None:
+    if values.epoch is None:
+        db.execute("INSERT INTO access_values VALUES (?, ?)", (number, values.sealed))
+    elif values.customer is None or _is_known(db, values.customer):
+        row = (number, values.epoch, values.customer, values.sealed)
+        db.execute("INSERT INTO ending_values VALUES (?, ?, ?, ?)", row)
+
+
+def _is_known(db: "sqlite3.Connection", customer: str) -> bool:
+    """Return whether a dialog of the customer is stored."""
+    return db.execute("SELECT 1 FROM dialogs WHERE customer = ?", (customer,)).fetchone() is not None
 
 
 def _head(db: "sqlite3.Connection") -> Head:

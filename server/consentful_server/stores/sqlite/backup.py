@@ -18,6 +18,9 @@ from .migrations import migrate
 
 _KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
 
+_LEFT_OUT = frozenset({"dialog_keys", "ending_values"})
+"""Tables that no copy of the data has. What readers searched for ends with its epoch; a copy would outlive that."""
+
 
 def copy(source: Path, data: Path, keys: Path) -> None:
     """Copy the database as of one moment, with its schema, into two new files.
@@ -32,7 +35,7 @@ def copy(source: Path, data: Path, keys: Path) -> None:
         db.execute("ATTACH ? AS keys", (str(keys),))
         db.execute("BEGIN")
         for table in _tables(db):
-            if table != "dialog_keys":
+            if table not in _LEFT_OUT:
                 db.execute(f"DELETE FROM copy.{table}")
                 db.execute(f"INSERT INTO copy.{table} SELECT * FROM main.{table}")
         # Created by hand: the keys' file has this table alone.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...keys.store import Epoch, Rewrapped, WrappedKey
+from . import access_log
 from .database import Database
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ class SQLiteEpochs:
 
     async def end(self, epoch: int, at: int) -> None:
         sql = "UPDATE epochs SET destroyed_at = ? WHERE number < ? AND destroyed_at IS NULL"
-        await self._database.writer.write(lambda db: db.execute(sql, (at, epoch)), erases=True)
+
+        def work(db: "sqlite3.Connection") -> None:
+            db.execute(sql, (at, epoch))
+            access_log.end_values(db, epoch)  # nothing opens them any more
+
+        await self._database.writer.write(work, erases=True)
 
     async def incomplete(self) -> int:
         sql = f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}"
