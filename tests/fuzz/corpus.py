@@ -65,6 +65,7 @@ CURSOR: Final[Mapping[str, bytes]] = {
     "a negative horizon": msgspec.msgpack.encode([1, "messages", "newest", -1, None]),
     "the end of the last read": msgspec.msgpack.encode([1, "messages", "stored", 9, None, 9]),
     "a place too short": msgspec.msgpack.encode([1, "messages", "newest", 7, [1]]),
+    "a place whose text is no UTF-8": b"\x96\x01\xa8mes\xa6stored\x09\xc0red\x09\xc0\x09",
     "a map": msgspec.msgpack.encode({"version": 1}),
     "nothing": b"",
     "letters of another alphabet": "курсор".encode(),

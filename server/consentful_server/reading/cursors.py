@@ -57,7 +57,7 @@ class Cursors:
         place = self._opened(cursor, lambda place: [place, wanted, purposes])
         try:
             where = _decode_place(place)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise _bad_cursor() from None
         if (where.kind, where.order) != (kind, order):
             raise _bad_cursor()
