@@ -1,4 +1,8 @@
-"""Counters as a store keeps them. They change in the transaction that changes what they count."""
+"""Counters as a store keeps them. They change in the transaction that changes what they count.
+
+Nothing in them outlives the dialogs that they count: a count of zero is deleted with its labels, and outcomes lose the
+name of a chatbot with the last stored dialog that has it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
@@ -31,7 +35,7 @@ class Which(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """How the dialogs of one day (UTC) and one chatbot ended."""
+    """How the dialogs of one day (UTC) and one chatbot ended; `bot` is None if no stored dialog has its name."""
 
     day: str
     bot: str | None
@@ -53,7 +57,9 @@ class CounterStore(Protocol):
 
     async def outcomes(self, which: Which) -> list[Outcomes]: ...
 
-    async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None: ...
+    async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None:
+        """Add outcomes; those of a chatbot that no stored dialog names are counted without its name."""
+        ...
 
 
 OUTCOMES: Final[Mapping[str, str]] = {"stored": "granted", "discarded": "declined"}

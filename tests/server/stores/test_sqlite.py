@@ -345,6 +345,27 @@ def test_what_an_earlier_version_logged_for_ever_is_forgotten_but_for_what_tells
     assert kept == [("role,since",), ("who",)]
 
 
+def test_labels_that_an_earlier_version_left_in_counters_are_forgotten(tmp_path: Path) -> None:
+    with closing(connect(tmp_path / "test.db")) as db:
+        migrate_to(db, 13)
+        db.execute(
+            "INSERT INTO dialog_counts VALUES ('d', 'en', 'shop', '[]', 1, 2, 2), ('d', 'x-jane', '', '[]', 1, 0, 0)"
+        )
+        db.execute("INSERT INTO message_counts VALUES ('d', 'x-jane', '', 'bot', '[]', 1, 0)")
+        db.execute(
+            "INSERT INTO outcome_counts VALUES"
+            " ('d', 'shop', 1, 2, 3), ('d', 'jane', 0, 1, 0), ('d', 'john', 0, 1, 1),"
+            " ('e', 'john', 0, 0, 1), ('e', '', 0, 1, 1)"
+        )
+
+        migrate(db)
+
+        counts = [db.execute(f"SELECT * FROM {name}").fetchall() for name in ("dialog_counts", "message_counts")]
+        outcomes = db.execute("SELECT * FROM outcome_counts ORDER BY day, bot").fetchall()
+    assert counts == [[("d", "en", "shop", "[]", 1, 2, 2)], []]
+    assert outcomes == [("d", "", 0, 2, 1), ("d", "shop", 1, 2, 3), ("e", "", 0, 1, 2)]
+
+
 async def test_an_erased_filter_value_is_in_no_file(store: SQLiteStore, tmp_path: Path) -> None:
     access_log = AccessLog(store.access_log, Chain(b"c" * 32), Commitments(b"v" * 32, EpochSeals(VAULT)), FakeClock())
     await store.dialogs.keep(candidate("d-1"))

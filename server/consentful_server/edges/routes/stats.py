@@ -79,7 +79,10 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class DayOutcomes(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcomes of the dialogs of one day (UTC) and chatbot. `dropped` counts dialogs that ended without a decision."""
+    """Outcomes of the dialogs of one day (UTC) and chatbot. `dropped` counts dialogs that ended without a decision.
+
+    `bot` is null for chatbots without a name, and for those that no stored dialog names.
+    """
 
     day: str
     bot: str | None

@@ -1,4 +1,8 @@
-"""Counters as rows. They change in the transaction that stores or erases a dialog, so they agree with the rows."""
+"""Counters as rows. They change in the transaction that stores or erases a dialog, so they agree with the rows.
+
+Their labels come from chatbots, and could tell of a customer. So a label is in a counter only while a stored dialog has
+it: a counter that falls to zero is deleted, and outcomes name a chatbot only while a dialog of it is counted.
+"""
 
 import json
 from collections.abc import Sequence
@@ -24,10 +28,20 @@ _COUNT_MESSAGES: Final = (
     " ON d.id = m.dialog WHERE m.dialog = ?1 GROUP BY 2, 4"
     " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
 )
-_ADD_OUTCOMES: Final = (
-    "INSERT INTO outcome_counts VALUES (?, coalesce(?, ''), ?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " granted = granted + excluded.granted, declined = declined + excluded.declined,"
+_OF_DIALOG: Final = "(SELECT {} FROM dialogs d WHERE d.id = ?1)"
+_DAY_OF_DIALOG: Final = _OF_DIALOG.format("date(d.stored_at / 1000000, 'unixepoch')")
+_BOT_OF_DIALOG: Final = _OF_DIALOG.format("coalesce(d.bot, '')")
+_ADD: Final = (
+    " ON CONFLICT DO UPDATE SET granted = granted + excluded.granted, declined = declined + excluded.declined,"
     " dropped = dropped + excluded.dropped"
+)
+_ADD_OUTCOMES: Final = (
+    "INSERT INTO outcome_counts VALUES"
+    f" (?1, coalesce((SELECT bot FROM dialog_counts WHERE bot = ?2 LIMIT 1), ''), ?3, ?4, ?5){_ADD}"
+)
+_UNNAMED: Final = "bot = ?1 AND bot != '' AND NOT EXISTS (SELECT 1 FROM dialog_counts c WHERE c.bot = ?1)"
+_ADD_TO_UNNAMED: Final = (
+    f"INSERT INTO outcome_counts SELECT day, '', granted, declined, dropped FROM outcome_counts WHERE {_UNNAMED}{_ADD}"
 )
 
 
@@ -62,6 +76,17 @@ def count(db: "sqlite3.Connection", number: int, sign: int) -> None:
     db.execute(_COUNT_MESSAGES, (number, sign))
 
 
+def forget(db: "sqlite3.Connection", number: int) -> None:
+    """Delete the counters of zero on the dialog's day, and its chatbot's name from outcomes if no dialog has it any
+    more. The dialog's row must exist, and must be counted as it will be after the transaction.
+    """
+    db.execute(f"DELETE FROM dialog_counts WHERE dialogs = 0 AND day = {_DAY_OF_DIALOG}", (number,))
+    db.execute(f"DELETE FROM message_counts WHERE messages = 0 AND day = {_DAY_OF_DIALOG}", (number,))
+    bot = db.execute(f"SELECT {_BOT_OF_DIALOG}", (number,)).fetchone()
+    db.execute(_ADD_TO_UNNAMED, bot)
+    db.execute(f"DELETE FROM outcome_counts WHERE {_UNNAMED}", bot)
+
+
 def _counted(
     db: "sqlite3.Connection", table: str, dialogs: str, which: Which, by: Sequence[Dimension]
 ) -> list[Counted]:
@@ -69,8 +94,7 @@ def _counted(
     columns = ", ".join([*by, "purposes"])
     rows = db.execute(
         f"SELECT {columns}, {dialogs}, sum(messages) FROM {table} WHERE {' AND '.join(where)}"
-        # Combinations whose dialogs were all erased keep a row with zeros.
-        f" GROUP BY {columns} HAVING sum(messages) > 0 ORDER BY {columns}",
+        f" GROUP BY {columns} ORDER BY {columns}",
         values,
     )
     return [

@@ -154,6 +154,7 @@ class SQLiteDialogs:
                 counters.count(db, dialog.number, -1)  # the counters are kept by purposes, which change here
                 rows.narrow(db, dialog)
                 counters.count(db, dialog.number, 1)
+                counters.forget(db, dialog.number)
         return dialog
 
     def _erase(
@@ -186,6 +187,7 @@ class SQLiteDialogs:
             case rules.Shred(number, customer, tombstone):
                 self._ledger.add(LedgerEntry(tombstone.dialog_id, tombstone.reason, tombstone.erased_at))  # (R3)
                 counters.count(db, number, -1)  # it reads the rows, so before they are deleted
+                counters.forget(db, number)
                 rows.shred(db, number, SHREDDED)
                 rows.insert_tombstone(db, tombstone)
                 access_log.erase_values(db, customer)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from consentful.wire import Consent, Discarded, Message, Stored
 from consentful_server.consent.notices import Wording
+from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import FakeClock, Served, serve
 from kept import bearer, eventually, get, keep
 from live import Live
@@ -183,4 +185,76 @@ class TestOutcomes:
 
         async with ClientSession(service.url, headers=bearer(None)) as http:
             (item,) = (await get(http, "/v1/stats/outcomes"))["items"]
-        assert (item["bot"], item["dropped"]) == ("shop", 1)
+        assert (item["bot"], item["dropped"]) == (None, 1)
+
+    async def test_a_chatbot_is_named_only_while_a_consented_dialog_names_it(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        async def ended(*outcomes: str) -> list[tuple[Any, ...]]:
+            for outcome in outcomes:
+                service.service.statistics.ended("bot of Jane Doe", outcome)
+            items = (await get(http, "/v1/stats/outcomes"))["items"]
+            return [(it["bot"], it["granted"], it["declined"], it["dropped"]) for it in items]
+
+        nobody_agreed = await ended("discarded", "idle")
+        before = files(service)
+        await keep(service.service, "d-1", bot="bot of Jane Doe")
+        somebody_did = await ended("stored", "discarded")
+        within = files(service)
+        await service.service.archive.erase("d-1", "requested")
+
+        assert nobody_agreed == [(None, 0, 1, 1)]
+        assert b"Jane Doe" not in before
+        assert somebody_did == [(None, 0, 1, 1), ("bot of Jane Doe", 1, 1, 0)]
+        assert b"Jane Doe" in within
+        assert await ended() == [(None, 1, 2, 1)]
+        assert b"Jane Doe" not in files(service)
+
+    async def test_outcomes_of_a_chatbot_survive_a_narrower_consent(
+        self, http: ClientSession, service: Served, two_purposes: Wording
+    ) -> None:
+        await keep(service.service, "d-1", bot="shop")
+        service.service.statistics.ended("shop", "stored")
+        await service.service.statistics.flush()
+
+        await keep(service.service, "d-1", bot="shop", purposes=["improve"])
+
+        (item,) = (await get(http, "/v1/stats/outcomes"))["items"]
+        assert (item["bot"], item["granted"]) == ("shop", 1)
+
+
+class TestForgetting:
+    async def test_labels_of_erased_dialogs_are_in_no_counter(self, http: ClientSession, service: Served) -> None:
+        labelled = Message(2, "Hi", language="de-x-janedoe")
+        await keep(service.service, "d-1", ["Hi", labelled], bot="bot of Jane Doe", language="en-x-janedoe")
+        await keep(service.service, "d-2", ["Hi", labelled])
+        await keep(service.service, "d-3", bot="shop")
+        within = files(service)
+
+        for dialog_id in ("d-1", "d-2"):
+            await service.service.archive.erase(dialog_id, "requested")
+
+        assert b"x-janedoe" in within
+        assert b"Jane Doe" not in files(service)
+        assert b"x-janedoe" not in files(service)
+        assert await counts(http, by="bot,language") == [(None, "shop", 1, 1)]
+        with closing(connect(service.folder / "data" / "consentful.db")) as db:
+            rows = [
+                db.execute(f"SELECT count(*) FROM {name}").fetchone() for name in ("dialog_counts", "message_counts")
+            ]
+        assert rows == [(1,), (1,)]
+
+    async def test_a_narrower_consent_leaves_no_counter_of_nothing(
+        self, service: Served, two_purposes: Wording
+    ) -> None:
+        await keep(service.service, "d-1")
+
+        await keep(service.service, "d-1", purposes=["improve"])
+
+        with closing(connect(service.folder / "data" / "consentful.db")) as db:
+            assert db.execute("SELECT purposes FROM dialog_counts").fetchall() == [('["improve"]',)]
+
+
+def files(service: Served) -> bytes:
+    """Return the content of all data files."""
+    return b"".join(path.read_bytes() for path in (service.folder / "data").iterdir())
