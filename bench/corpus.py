@@ -54,7 +54,12 @@ def multiply(folder: Path, name: str, dialogs: int, times: int) -> list[str]:
                     f"INSERT INTO {table} SELECT dialog + :past, {rest} FROM {table} WHERE dialog <= :dialogs", given
                 )
             db.execute(
-                "INSERT INTO messages SELECT dialog + :past, seq, role, language, received_at + :past FROM messages"
+                "INSERT INTO messages SELECT dialog + :past, seq, role, language, received_at + :past, kind, customer"
+                " FROM messages WHERE dialog <= :dialogs",
+                given,
+            )
+            db.execute(
+                "INSERT INTO dialog_kinds SELECT kind, dialog + :past, received_at FROM dialog_kinds"
                 " WHERE dialog <= :dialogs",
                 given,
             )

@@ -94,7 +94,7 @@ class Service:
             clock=clock,
             issuer=settings.receipt_issuer,
         )
-        self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log)
+        self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log, clock)
         self.streams = Streams(store.dialogs, store.exports, vault, self.access_log)
         self.statistics = Statistics(store.counters, clock)
         recipients = Recipients(store.access_log)

@@ -106,7 +106,7 @@ class Opened:
 
     def messages(self, rows: Iterable[MessageRow], scope: ReadScope) -> list[KeptMessage]:
         """Return the messages of these rows, as far as the scope allows."""
-        return [message for _, message in _messages([(row, self) for row in rows], scope)]
+        return [message for _, message in _messages([(row, self, self.lines[row.seq - 1]) for row in rows], scope)]
 
     def message(
         self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, scope: ReadScope
@@ -217,22 +217,33 @@ class Opener:
         return {number: opened for number, opened in found if opened is not None}
 
     def messages(
-        self, rows: Iterable[MessageRow], sealed: Mapping[int, ListedDialog]
+        self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return each row with its message, for the dialogs that can be opened."""
-        # A damaged or erased dialog is not among them, so its rows are left out.
-        dialogs = self.open_all(sealed)
-        return _messages([(row, dialogs[row.dialog]) for row in rows if row.dialog in dialogs], self._scope)
+        wanted: dict[int, list[int]] = {}
+        for row in rows:
+            wanted.setdefault(row.dialog, []).append(row.seq)
+        opened: dict[int, Opened] = {}
+        lines: dict[int, dict[int, Line]] = {}
+        for number, seqs in wanted.items():
+            dialog = self.open(sealed[number]) if number in sealed else None
+            if dialog is not None:  # a damaged or erased dialog is left out, and with it its rows
+                opened[number] = dialog
+                lines[number] = {seq: dialog.lines[seq - 1] for seq in seqs}
+                del dialog.lines  # a page of one message each would otherwise hold all texts of its dialogs
+        found = [(row, opened[row.dialog], lines[row.dialog][row.seq]) for row in rows if row.dialog in opened]
+        return _messages(found, self._scope)
 
 
-def _messages(rows: Sequence[tuple[MessageRow, Opened]], scope: ReadScope) -> list[tuple[MessageRow, KeptMessage]]:
+def _messages(
+    rows: Sequence[tuple[MessageRow, Opened, Line]], scope: ReadScope
+) -> list[tuple[MessageRow, KeptMessage]]:
     """Return each row with its message. Times are converted together, which is much faster than one by one."""
-    lines = [dialog.lines[row.seq - 1] for row, dialog in rows]
-    received = all_from_micros(row.received_at for row, _ in rows)
-    sent = iter(all_from_micros(line.sent_at for line in lines if line.sent_at is not None))
+    received = all_from_micros(row.received_at for row, _, _ in rows)
+    sent = iter(all_from_micros(line.sent_at for _, _, line in rows if line.sent_at is not None))
     return [
         (row, dialog.message(row, line, at, None if line.sent_at is None else next(sent), scope))
-        for (row, dialog), line, at in zip(rows, lines, received, strict=True)
+        for (row, dialog, line), at in zip(rows, received, strict=True)
     ]
 
 

@@ -21,6 +21,10 @@ Horizon = NewType("Horizon", int)
 """Limits a walk to what was committed when the horizon was made. Only a store makes one, and interprets it."""
 
 MAX_LIMIT: Final = 1000
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Sealed texts that a page reads; a page of longer dialogs has fewer rows. Opened, a text can take four times as much:
+CPython keeps four bytes for each character of a text that has one emoji.
+"""
 LAST_SEQ: Final = 2**31
 """Greater than the seq of every message."""
 
@@ -62,7 +66,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a walk: `limit` rows after a position, below the horizon and, in commit order, beyond `since`.
+    """One page of a walk: up to `limit` rows after a position, below the horizon and, in commit order, beyond `since`.
+    It ends before the dialog whose texts would make it exceed `MAX_PAGE_BYTES`, unless that is its first.
 
     `purposes` are those that the caller may read; None means all.
     """

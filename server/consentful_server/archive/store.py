@@ -72,12 +72,17 @@ class SealedDialog(_Dialog, frozen=True, kw_only=True):
 
 
 class ListedDialog(_Dialog, frozen=True, kw_only=True):
-    """A stored dialog with the fields that lists show. `heads` is empty unless the list was asked for with heads."""
+    """A stored dialog with the fields that lists show. `texts` and `heads` are empty in a list that shows none."""
 
     number: int
     """The internal number, never used again in this store."""
     stored_at: int
     heads: tuple[MessageHead, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        """The dialog's position in a walk over dialogs."""
+        return Position(self.received_at, self.number)
 
 
 class StoredDialog(ListedDialog, frozen=True, kw_only=True):
@@ -204,11 +209,13 @@ class Candidate(Protocol):
         ...
 
 
-MessagesOpener: TypeAlias = Callable[[Sequence[MessageRow], Mapping[int, ListedDialog]], T]
-"""Makes a result of rows and their dialogs by internal number. A dialog that was erased meanwhile is absent."""
+MessagesOpener: TypeAlias = Callable[[Sequence[MessageRow], Mapping[int, ListedDialog], bool], T]
+"""Makes a result of rows, their dialogs by internal number, and whether more rows follow. A dialog that was erased
+meanwhile is absent.
+"""
 
-DialogsOpener: TypeAlias = Callable[[Sequence[ListedDialog]], T]
-"""Makes a result of listed dialogs."""
+DialogsOpener: TypeAlias = Callable[[Sequence[ListedDialog], bool], T]
+"""Makes a result of listed dialogs, and whether more follow."""
 
 
 class DialogStore(Protocol):
@@ -279,12 +286,15 @@ class DialogStore(Protocol):
         ...
 
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
-        """Return what the opener makes of a page of messages.
+        """Return what the opener makes of a page of messages, whose rows may be fewer than the limit although more
+        follow: see `Selection`.
 
         The opener runs off the event loop, inside the read transaction.
         """
         ...
 
-    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
-        """Return what the opener makes of a page of dialogs, with their heads if requested; see `list_messages`."""
+    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False) -> T:
+        """Return what the opener makes of a page of dialogs; see `list_messages`. Without `texts`, their texts and
+        heads are empty.
+        """
         ...

@@ -9,6 +9,9 @@ disclosure in the access log, return the page. No transaction is open between tw
 A text search (`q`) cannot use an index, because texts are sealed: a page opens blocks of messages until it is full or
 has examined 20,000. Then it is returned, perhaps empty, with a cursor.
 
+A page is bounded by bytes and by time as well: a block reads at most `MAX_PAGE_BYTES` of sealed texts, and no further
+block is read once the page holds as many characters, or has taken a second.
+
 Races, and the line that closes each:
 
 (R1) Dialogs are stored while a walk runs: `newest` does not show them, because they lie beyond its horizon; so no page
@@ -29,14 +32,15 @@ import msgspec
 
 from ..access_log.log import AccessLog
 from ..archive.opening import Opened, Opener, fold, whole
-from ..archive.query import Filter, Kind, Order, Position, Selection
+from ..archive.query import MAX_PAGE_BYTES, Filter, Kind, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
 from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
 from ..auth.read_scope import ReadScope
+from ..clock import Clock
 from ..errors import Erased, NotFound
 from ..keys.vault import Vault
 from .cursors import Cursors
-from .walk import Walk, shown
+from .walk import Walk
 
 T = TypeVar("T")
 
@@ -45,13 +49,16 @@ _log: Final = logging.getLogger("consentful.reading")
 _SCAN_BLOCK: Final = 2_000
 _SCAN_MOST: Final = 20_000
 """Messages that one page of a text search opens before it returns what it has found."""
+_PAGE_S: Final = 1.0
+"""Seconds after which a page is returned with what it has, although it is not full."""
 
 
 class Pages:
     """Reads stored data for readers, and records what it disclosed."""
 
-    def __init__(self, store: DialogStore, vault: Vault, cursors: Cursors, access_log: AccessLog) -> None:
+    def __init__(self, store: DialogStore, vault: Vault, cursors: Cursors, access_log: AccessLog, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._vault = vault
         self._cursors = cursors
         self._access_log = access_log
@@ -93,17 +100,21 @@ class Pages:
         walk, opener = await self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
-        scanned, more = 0, True
-        while more and len(items) < limit and scanned < _SCAN_MOST:
+        scanned, size, more = 0, 0, True
+        until = self._clock.monotonic() + _PAGE_S
+        while more and len(items) < limit and scanned < _SCAN_MOST and size < MAX_PAGE_BYTES:
             # A text search examines many messages for one match, so it reads larger blocks.
             length = limit if wanted.q is None else _SCAN_BLOCK
             selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
             block = await self._block(selection, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
-            scanned += length
+            scanned += block.rows
+            size += sum(len(item.text) for item in block.items)
             more = block.more
             walk = walk.past(order, block.last if more else None)
+            if self._clock.monotonic() >= until:
+                break  # the reader gets what was found, and goes on with the cursor
         await self._access_log.write(  # (R3, R4)
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
         )
@@ -113,20 +124,27 @@ class Pages:
         self, wanted: Filter, scope: ReadScope, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
     ) -> list[T]:
         """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
-        horizon = await self._store.horizon()
-        selection = Selection(
-            filter=wanted, order="newest", horizon=horizon, limit=limit, offset=offset, purposes=scope.purposes
-        )
+        walk, opener = Walk(await self._store.horizon()), Opener(self._vault, scope)
+        items: list[T] = []
+        seen: set[int] = set()
 
-        opener = Opener(self._vault, scope)
-
-        def page(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> tuple[list[T], list[int]]:
+        def block(
+            rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool
+        ) -> tuple[int, Position | None]:
             dialogs = opener.open_all(listed)
-            return [view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs], list(dialogs)
+            items.extend(view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs)
+            seen.update(dialogs)
+            return len(rows), rows[-1].position if more else None
 
-        items, dialogs = await self._store.list_messages(selection, page)
+        more = True
+        while more and limit > 0:  # a client that counts its offsets must get all `limit` rows, in however many blocks
+            selection = walk.select(wanted, scope.purposes, "newest", limit)
+            rows, last = await self._store.list_messages(msgspec.structs.replace(selection, offset=offset), block)
+            limit, offset, more, walk = limit - rows, 0, last is not None, walk.past("newest", last)
         _damaged(opener)
-        await self._access_log.write(scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=dialogs)
+        await self._access_log.write(
+            scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(seen)
+        )
         return items
 
     async def dialogs(
@@ -168,14 +186,16 @@ class Pages:
 
         selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
 
-        def page(rows: Sequence[ListedDialog]) -> tuple[list[tuple[int, T]], Position | None]:
-            listed, last = shown(rows, selection)
-            opened = [(dialog.number, opener.open(dialog, texts=is_chat)) for dialog in listed]
-            seen = [(number, view(dialog)) for number, dialog in opened if dialog is not None]
-            fitting = [(number, item) for number, item in seen if item is not None]
-            return fitting, None if last is None else Position(last.received_at, last.number)
+        def page(rows: Sequence[ListedDialog], more: bool) -> tuple[list[tuple[int, T]], Position | None]:
+            found: list[tuple[int, T]] = []
+            for dialog in rows:  # one at a time: nothing but its view stays in memory
+                opened = opener.open(dialog, texts=is_chat)
+                item = None if opened is None else view(opened)
+                if item is not None:
+                    found.append((dialog.number, item))
+            return found, rows[-1].position if more else None
 
-        found, last = await self._store.list_dialogs(selection, page, heads=is_chat)
+        found, last = await self._store.list_dialogs(selection, page, texts=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
         await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)  # (R3, R4)
@@ -196,17 +216,16 @@ class Pages:
         """Return at most `room` matching messages, from one short read."""
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
-        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> _Block:
-            page, last = shown(rows, selection)
+        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool) -> _Block:
             items: list[KeptMessage] = []
             seen: set[int] = set()
-            for row, message in opener.messages(page, listed):
+            for row, message in opener.messages(rows, listed):
                 if needle is None or needle in fold(message.text):
                     items.append(message)
                     seen.add(row.dialog)
                 if len(items) == room:  # the next page begins here, in the middle of the block
-                    return _Block(items, seen, row.position, row is not rows[-1])
-            return _Block(items, seen, None if last is None else last.position, last is not None)
+                    return _Block(items, seen, len(rows), row.position, more or row is not rows[-1])
+            return _Block(items, seen, len(rows), rows[-1].position if more else None, more)
 
         return await self._store.list_messages(selection, block)
 
@@ -225,9 +244,12 @@ def _damaged(opener: Opener) -> tuple[str, ...]:
 
 
 class _Block(msgspec.Struct, frozen=True):
-    """The result of one read: matching messages, their dialogs, the last row examined, and whether more rows follow."""
+    """The result of one read: matching messages, their dialogs, how many rows it had, the last row examined, and
+    whether more rows follow.
+    """
 
     items: list[KeptMessage]
     dialogs: set[int]
+    rows: int
     last: Position | None
     more: bool

@@ -42,7 +42,7 @@ from ..auth.read_scope import ReadScope
 from ..exports.formats import MEDIA, Format, Shape, encoder
 from ..exports.store import Export, ExportStore
 from ..keys.vault import Vault
-from .walk import Walk, shown
+from .walk import Walk
 
 T = TypeVar("T")
 
@@ -180,25 +180,25 @@ class Streams:
         stream.mark_complete()
 
     async def _messages(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
-        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog]) -> tuple[bytes, Position | None]:
-            page, last = shown(rows, selection)
-            found = stream.fitting(opener.messages(page, listed))
+        def block(
+            rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool
+        ) -> tuple[bytes, Position | None]:
+            found = stream.fitting(opener.messages(rows, listed))
             data = stream.encode({row.dialog for row, _ in found}, [message for _, message in found])
-            return data, None if last is None else last.position
+            return data, rows[-1].position if more else None
 
         return await self._store.list_messages(selection, block)
 
     async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         is_chat = stream.shape == "chat"
 
-        def block(rows: Sequence[ListedDialog]) -> tuple[bytes, Position | None]:
-            page, last = shown(rows, selection)
-            found = [(dialog.number, stream.row_of(opener.open(dialog, texts=is_chat))) for dialog in page]
+        def block(rows: Sequence[ListedDialog], more: bool) -> tuple[bytes, Position | None]:
+            found = ((dialog.number, stream.row_of(opener.open(dialog, texts=is_chat))) for dialog in rows)
             fitting = {number: row for number, row in found if row is not None}
             data = stream.encode(fitting, list(fitting.values()))
-            return data, None if last is None else Position(last.received_at, last.number)
+            return data, rows[-1].position if more else None
 
-        return await self._store.list_dialogs(selection, block, heads=is_chat)
+        return await self._store.list_dialogs(selection, block, texts=is_chat)
 
 
 _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {

@@ -150,12 +150,12 @@ class TestMarks:
 
 class TestWalk:
     @pytest.mark.parametrize("after", [None, Position(5, 6, 7)])
-    def test_it_asks_for_one_row_more_than_is_shown(self, after: Position | None) -> None:
+    def test_it_asks_for_the_rows_that_a_page_shows(self, after: Position | None) -> None:
         walk = Walk(Horizon(9), after, Horizon(4))
 
         selection = walk.select(WANTED, ("research",), "stored", 100)
 
-        assert (selection.limit, selection.horizon, selection.after, selection.since) == (101, 9, after, 4)
+        assert (selection.limit, selection.horizon, selection.after, selection.since) == (100, 9, after, 4)
         assert (selection.filter, selection.order, selection.purposes) == (WANTED, "stored", ("research",))
 
     @pytest.mark.parametrize("order", ["newest", "stored"])

@@ -58,7 +58,7 @@ def select(
     )
 
 
-def names(rows: Sequence[MessageRow], dialogs: Mapping[int, ListedDialog]) -> list[tuple[str, int]]:
+def names(rows: Sequence[MessageRow], dialogs: Mapping[int, ListedDialog], _more: bool) -> list[tuple[str, int]]:
     return [(dialogs[row.dialog].record.dialog_id, row.seq) for row in rows]
 
 
@@ -69,7 +69,7 @@ async def messages(store: Store, **how: object) -> list[tuple[str, int]]:
 
 async def dialogs(store: Store, **how: object) -> list[str]:
     selection = select(await store.dialogs.horizon(), **how)  # pyright: ignore[reportArgumentType]
-    return await store.dialogs.list_dialogs(selection, lambda rows: [dialog.record.dialog_id for dialog in rows])
+    return await store.dialogs.list_dialogs(selection, lambda rows, _: [dialog.record.dialog_id for dialog in rows])
 
 
 async def test_what_is_kept_is_found_whole(store: Store, clock: FakeClock) -> None:
@@ -255,7 +255,7 @@ async def test_pages_in_both_orders_meet_every_message_once(store: Store) -> Non
         while True:
             selection = select(await store.dialogs.horizon(), order=order, limit=4, after=after)
             page, last = await store.dialogs.list_messages(
-                selection, lambda rows, found: (names(rows, found), rows[-1] if rows else None)
+                selection, lambda rows, found, more: (names(rows, found, more), rows[-1] if rows else None)
             )
             if last is None:
                 break

@@ -14,6 +14,7 @@ import msgspec
 
 from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
+from . import kinds
 from .epochs import DESTROYED, LATEST
 
 if TYPE_CHECKING:
@@ -24,26 +25,30 @@ _RECORD_COLUMNS: Final = (
     " d.given_by, d.decided_at, d.expires_at"
 )
 _LISTED_COLUMNS: Final = (
-    "d.id, d.stored_at, d.language, d.messages, d.opened_at, d.received_at, k.wrapped, s.texts, s.customer, s.metadata"
+    "d.id, d.stored_at, d.language, d.messages, d.opened_at, d.received_at, k.wrapped, {texts}, s.customer, s.metadata"
 )
 _PROOF_COLUMNS: Final = "d.receipt, d.withdrawal_hash, d.content"
 """Columns that lists leave out: the receipt alone is half of a row, and decoding each column takes time."""
 
-_FROM: Final = " FROM dialogs d JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
-SELECT_LISTED: Final = f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS}{_FROM}"
-_SELECT_STORED: Final = f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS}, {_PROOF_COLUMNS}{_FROM}"
-_SELECT_BY_NUMBERS: Final = SELECT_LISTED + " WHERE d.id IN (SELECT value FROM json_each(?))"
+# CROSS JOIN keeps the order of the tables: without it SQLite begins with any of them, and scans it.
+_JOIN: Final = " CROSS JOIN dialog_keys k ON k.dialog = d.id CROSS JOIN seals s ON s.dialog = d.id"
+_SELECT_STORED: Final = (
+    f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS.format(texts='s.texts')}, {_PROOF_COLUMNS} FROM dialogs d{_JOIN}"
+    " WHERE d.dialog_id = ?"
+)
+_SELECT_LISTED: Final = (
+    f"SELECT {_RECORD_COLUMNS}, {_LISTED_COLUMNS} FROM json_each(?) n CROSS JOIN dialogs d ON d.id = n.value{_JOIN}"
+)
+_SELECT_WITH_TEXTS: Final = _SELECT_LISTED.format(texts="s.texts")
+_SELECT_WITHOUT: Final = _SELECT_LISTED.format(texts="x''")
+# For a blob, `length` reads the head of the row alone, however long it is.
+_SELECT_SIZES: Final = "SELECT s.dialog, length(s.texts) FROM json_each(?) n CROSS JOIN seals s ON s.dialog = n.value"
 
 
 @lru_cache(maxsize=1_000)
 def _purposes(text: str) -> tuple[str, ...]:
     """Decode a column of purposes. A deployment has few different ones, so they are cached."""
     return tuple(json.loads(text))
-
-
-def listed(row: Sequence[Any]) -> ListedDialog:
-    """Return the row of `SELECT_LISTED` as a `ListedDialog`, without its message heads."""
-    return ListedDialog(**_fields(row))
 
 
 def _stored(row: Sequence[Any]) -> StoredDialog:
@@ -87,13 +92,21 @@ def _fields(row: Sequence[Any]) -> dict[str, Any]:
 
 def find(db: "sqlite3.Connection", dialog_id: str) -> StoredDialog | None:
     """Return the stored dialog with this id, without its message heads; None if it is not stored."""
-    row = db.execute(f"{_SELECT_STORED} WHERE d.dialog_id = ?", (dialog_id,)).fetchone()
+    row = db.execute(_SELECT_STORED, (dialog_id,)).fetchone()
     return _stored(row) if row else None
 
 
-def by_numbers(db: "sqlite3.Connection", numbers: Sequence[int]) -> dict[int, ListedDialog]:
-    """Return the stored dialogs with these internal numbers, by number. One that was erased is absent."""
-    found = map(listed, db.execute(_SELECT_BY_NUMBERS, (json.dumps(numbers),)))
+def sizes(db: "sqlite3.Connection", numbers: Sequence[int]) -> dict[int, int]:
+    """Return the bytes of the sealed texts of these dialogs, by number. One that was erased is absent."""
+    return dict(db.execute(_SELECT_SIZES, (json.dumps(numbers),)))
+
+
+def by_numbers(db: "sqlite3.Connection", numbers: Sequence[int], *, texts: bool = True) -> dict[int, ListedDialog]:
+    """Return the stored dialogs with these internal numbers, by number and in their order. One that was erased is
+    absent. Without `texts` these are empty.
+    """
+    sql = _SELECT_WITH_TEXTS if texts else _SELECT_WITHOUT
+    found = (ListedDialog(**_fields(row)) for row in db.execute(sql, (json.dumps(numbers),)))
     return {dialog.number: dialog for dialog in found}
 
 
@@ -203,12 +216,25 @@ def insert(db: "sqlite3.Connection", dialog: SealedDialog, stored_at: int) -> St
     ).fetchone()[0]
     db.execute("INSERT INTO dialog_keys VALUES (?, ?)", (number, dialog.wrapped))
     db.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", (number, dialog.customer, dialog.metadata, dialog.texts))
-    db.executemany(
-        "INSERT INTO messages VALUES (?, ?, ?, ?, ?)",
-        [(number, seq, head.role, head.language, head.received_at) for seq, head in enumerate(dialog.heads, 1)],
-    )
+    _insert_messages(db, number, dialog)
     fields: dict[str, Any] = {name: getattr(dialog, name) for name in dialog.__struct_fields__}
     return StoredDialog(**fields, number=number, stored_at=stored_at)
+
+
+def _insert_messages(db: "sqlite3.Connection", number: int, dialog: SealedDialog) -> None:
+    """Insert the heads of a dialog's messages, and all that filters find them by."""
+    record, customer = dialog.record, kinds.customer_key(dialog.record.customer)
+    kind_of = kinds.numbers(db, record.bot, json.dumps(record.purposes), dialog.heads)
+    db.executemany(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (number, seq, head.role, head.language, head.received_at, kind_of[head.role, head.language], customer)
+            for seq, head in enumerate(dialog.heads, 1)
+        ],
+    )
+    times = [head.received_at for head in dialog.heads]
+    kinds.insert(db, number, dialog.received_at, kind_of.values())
+    kinds.insert_times(db, number, min(times), max(*times, dialog.received_at))
 
 
 def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
@@ -231,6 +257,7 @@ def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
         "UPDATE seals SET customer = ?, metadata = ?, texts = ? WHERE dialog = ?",
         (dialog.customer, dialog.metadata, dialog.texts, dialog.number),
     )
+    kinds.change_purposes(db, dialog.number, json.dumps(record.purposes))
 
 
 def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
@@ -238,7 +265,7 @@ def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
     # At equal length in a rowid table, SQLite rewrites the cell where it stands: no freed page holds the old bytes.
     db.execute("UPDATE dialog_keys SET wrapped = ? WHERE dialog = ?", (nothing, number))
     db.execute("DELETE FROM seals WHERE dialog = ?", (number,))
-    db.execute("DELETE FROM messages WHERE dialog = ?", (number,))
+    kinds.shred(db, number)
     db.execute("DELETE FROM dialogs WHERE id = ?", (number,))
 
 

@@ -37,7 +37,7 @@ import msgspec
 
 from ...access_log.store import Note
 from ...archive import rules
-from ...archive.query import Horizon, Selection
+from ...archive.query import MAX_PAGE_BYTES, Horizon, Selection
 from ...archive.store import (
     Candidate,
     CustomerDialog,
@@ -123,16 +123,22 @@ class SQLiteDialogs:
 
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
         def page(db: sqlite3.Connection) -> T:
-            found = pages.messages(db, selection)
+            found = pages.messages(db, _one_more(selection))
+            length = _fitting(db, [row.dialog for row in found[: selection.limit]])
+            shown = found[:length]
             # Opened in the transaction that read the keys: see `archive.opening`, R1.
-            return opener(found, rows.by_numbers(db, sorted({row.dialog for row in found})))
+            listed = rows.by_numbers(db, sorted({row.dialog for row in shown}))
+            return opener(shown, listed, length < len(found))
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
-    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, heads: bool = False) -> T:
+    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False) -> T:
         def page(db: sqlite3.Connection) -> T:
-            found = pages.dialogs(db, selection)
-            return opener(rows.with_heads(db, found) if heads else found)
+            found = pages.dialogs(db, _one_more(selection))
+            shown = found[: selection.limit]
+            shown = shown[: _fitting(db, shown)] if texts else shown
+            listed = list(rows.by_numbers(db, shown, texts=texts).values())
+            return opener(rows.with_heads(db, listed) if texts else listed, len(shown) < len(found))
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
@@ -201,6 +207,22 @@ class SQLiteDialogs:
 
     def _now(self) -> int:
         return to_micros(self._clock.now())
+
+
+def _one_more(selection: Selection) -> Selection:
+    """Return the selection with a row more: if that exists, there is a next page."""
+    return msgspec.structs.replace(selection, limit=selection.limit + 1)
+
+
+def _fitting(db: sqlite3.Connection, numbers: Sequence[int]) -> int:
+    """Return how many rows, of these dialogs, a page may show: at least one, and no more than `MAX_PAGE_BYTES`."""
+    sizes = rows.sizes(db, sorted(set(numbers)))
+    room = MAX_PAGE_BYTES
+    for index, number in enumerate(numbers):
+        room -= sizes.pop(number, 0)  # a dialog counts once, with the first of its rows
+        if room < 0 and index:
+            return index
+    return len(numbers)
 
 
 def _load(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> StoredDialog | Tombstone | None:

@@ -1,132 +1,224 @@
-"""A selection as one SQL statement: a keyset page of messages or dialogs. OFFSET serves the original contract alone."""
+"""A selection as SQL: a keyset page of messages, or of dialogs, whose cost does not grow with the store.
+
+Each page follows one index in its own order, so it needs no sort and skips no rows:
+
+    filter                               newest                                stored
+    none, times                          messages_by_receipt                   messages, within the dialogs of the time
+    bot, purpose, role, language         a merge over messages_by_kind         a merge over dialog_kinds
+    customer                             messages_by_customer                  dialogs_by_customer
+    dialog_id                            one dialog, sorted
+
+and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
+customer's page reads over those of the customer's rows that another filter excludes.
+
+A merge is a recursive query whose queue holds the next row of each kind (SQLite takes rows out of the queue in the
+order of its ORDER BY). `+ 0` takes the affinity from a column of the queue: only then does SQLite search the index by
+all columns of a comparison of rows, and not by the first alone, which many messages of one batch share.
+
+CROSS JOIN keeps the order of tables. Without it, SQLite begins with another table and sorts. OFFSET serves the original
+contract alone.
+"""
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...archive.query import Filter, Selection
-from ...archive.store import ListedDialog, MessageRow
+from ...archive.query import Selection
+from ...archive.store import MessageRow
 from ...clock import to_micros
-from . import dialog_rows as rows
-from .languages import in_range
+from . import kinds
 
 if TYPE_CHECKING:
     import sqlite3
 
 _decode_rows: Final = msgspec.json.Decoder(list[MessageRow]).decode
 
+_COLUMNS: Final = "m.dialog, m.seq, m.role, m.language, m.received_at"
+_NEWEST: Final = "m.received_at DESC, m.dialog DESC, m.seq DESC"
+_OF_KINDS: Final = "m.kind IN (SELECT value FROM json_each(:kinds))"
+
 
 def messages(db: "sqlite3.Connection", selection: Selection) -> list[MessageRow]:
     """Return one page of message rows, at most `limit`, in the order of the selection."""
-    where, values = _conditions(selection.filter, selection.purposes)
-    # The horizon is the greatest dialog number that existed when the walk began.
-    where.insert(0, "m.dialog <= ?")
-    values.insert(0, selection.horizon)
-    after = selection.after
-    if selection.order == "newest":
-        order = "m.received_at DESC, m.dialog DESC, m.seq DESC"
-        if after is not None:
-            where.append("(m.received_at, m.dialog, m.seq) < (?, ?, ?)")
-            values += [after.received_at, after.dialog, after.seq]
-    else:
-        order = "m.dialog, m.seq"
-        if selection.since is not None:
-            where.append("m.dialog > ?")
-            values.append(selection.since)
-        if after is not None:
-            where.append("(m.dialog, m.seq) > (?, ?)")
-            values += [after.dialog, after.seq]
+    page = _Page(db, selection)
+    if page.is_empty:
+        return []
     # The page comes as one row: sqlite3 releases the GIL at every step, and under load each wait for it takes long.
-    sql = (
-        "SELECT json_group_array(json_array(dialog, seq, role, language, received_at)) FROM ("
-        f"SELECT m.dialog, m.seq, m.role, m.language, m.received_at FROM {_message_tables(selection)}"
-        f" WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?)"
-    )
-    return _decode_rows(db.execute(sql, [*values, selection.limit, selection.offset]).fetchone()[0])
+    sql = f"SELECT json_group_array(json_array(dialog, seq, role, language, received_at)) FROM ({message_sql(page)})"
+    return _decode_rows(db.execute(sql, page.values).fetchone()[0])
 
 
-def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[ListedDialog]:
-    """Return one page of dialogs, at most `limit`, in the order of the selection, without their message heads."""
-    where, values = _dialog_conditions(selection.filter, selection.purposes)
-    on_messages, message_values = _message_conditions(selection.filter)
-    if on_messages:
-        where.append(f"EXISTS (SELECT 1 FROM messages m WHERE m.dialog = d.id AND {' AND '.join(on_messages)})")
-        values += message_values
-    times, time_values = _time_conditions("d", selection.filter)
-    where += ["d.id <= ?", *times]
-    values += [selection.horizon, *time_values]
-    after = selection.after
-    if selection.order == "newest":
-        order = "d.received_at DESC, d.id DESC"
-        if after is not None:
-            where.append("(d.received_at, d.id) < (?, ?)")
-            values += [after.received_at, after.dialog]
-    else:
-        order = "d.id"
+def dialogs(db: "sqlite3.Connection", selection: Selection) -> list[int]:
+    """Return the numbers of one page of dialogs, at most `limit`, in the order of the selection."""
+    page = _Page(db, selection)
+    if page.is_empty:
+        return []
+    return [row[0] for row in db.execute(dialog_sql(page), page.values)]
+
+
+class _Page:
+    """A selection, prepared: the parameters of its statement, and the kinds that match."""
+
+    def __init__(self, db: "sqlite3.Connection", selection: Selection) -> None:
+        wanted, after = selection.filter, selection.after
+        found = kinds.matching(db, wanted, selection.purposes)
+        self.wanted = wanted
+        self.is_newest = selection.order == "newest"
+        self.is_after = after is not None
+        self.has_kinds = found is not None
+        self.is_empty = found == []
+        since, until = (None if it is None else to_micros(it) for it in (wanted.since, wanted.until))
+        least, greatest = (0, None) if self.is_newest else kinds.between(db, since, until)
         if selection.since is not None:
-            where.append("d.id > ?")
-            values.append(selection.since)
+            least = max(least, selection.since + 1)
+        self.values: dict[str, Any] = {
+            "kinds": json.dumps(found),
+            "horizon": selection.horizon if greatest is None else min(selection.horizon, greatest),
+            "least": least,
+            "since": since,
+            "until": until,
+            "limit": selection.limit,
+            "offset": selection.offset,
+            "customer": wanted.customer,
+            "key": None if wanted.customer is None else kinds.customer_key(wanted.customer),
+            "dialog_id": wanted.dialog_id,
+        }
         if after is not None:
-            where.append("d.id > ?")
-            values.append(after.dialog)
-    sql = f"{rows.SELECT_LISTED} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
-    return [rows.listed(row) for row in db.execute(sql, [*values, selection.limit])]
+            self.values |= {"received_at": after.received_at, "dialog": after.dialog, "seq": after.seq}
+
+    def times(self, column: str) -> list[str]:
+        """Return the conditions on the time of receipt. A place behind `until` excludes everything from there on."""
+        bounds = [f"{column} >= :since"] if self.wanted.since is not None else []
+        if self.wanted.until is not None and not (self.is_newest and self.is_after):
+            bounds.append(f"{column} < :until")
+        return bounds
+
+    def of_kinds(self) -> list[str]:
+        """Return the condition that a message is of a kind that matches."""
+        return [_OF_KINDS] if self.has_kinds else []
 
 
-def _message_tables(selection: Selection) -> str:
-    """Return the FROM clause in which SQLite begins with the table that narrows most.
+def message_sql(page: _Page) -> str:
+    """Return the statement that selects a page of messages."""
+    where = [*page.times("m.received_at"), *_messages_after(page)]
+    if page.wanted.dialog_id is not None:
+        tables, where = "dialogs d CROSS JOIN messages m ON m.dialog = d.id", [*where, *page.of_kinds()]
+        where += ["d.dialog_id = :dialog_id", *_of_customer(page)]
+    elif page.wanted.customer is not None and page.is_newest:
+        tables, where = "messages m CROSS JOIN dialogs d ON d.id = m.dialog", [*where, *page.of_kinds()]
+        where += ["m.customer = :key", *_of_customer(page)]
+    elif page.wanted.customer is not None:
+        tables, where = "dialogs d CROSS JOIN messages m ON m.dialog = d.id", [*where, *page.of_kinds()]
+        where += [*_of_customer(page), *_dialogs_from(page, "d.id")]
+        return _statement(tables, where, "d.id, m.seq")
+    elif not page.has_kinds:
+        tables = "messages m"
+    elif page.is_newest:
+        return _merged_messages(page)
+    else:
+        # A dialog may have been left in its middle, so the page begins with it again.
+        dialogs_of_kinds = _merged_dialogs(page, "n.dialog >= :dialog", ["n.dialog >= :least"])
+        tables = f"({dialogs_of_kinds}) w CROSS JOIN messages m ON m.dialog = w.dialog"
+        return _statement(tables, [*where, _OF_KINDS], "")
+    return _statement(tables, where, _NEWEST if page.is_newest else "m.dialog, m.seq")
 
-    CROSS JOIN fixes the order: the messages of a customer or of one dialog are found through `dialogs`; all others by
-    walking `messages` in the order of an index, which needs no sort at any depth.
+
+def dialog_sql(page: _Page) -> str:
+    """Return the statement that selects the numbers of a page of dialogs."""
+    wanted = page.wanted
+    if page.has_kinds and wanted.customer is None and wanted.dialog_id is None:
+        fixed = [] if page.is_newest else ["n.dialog >= :least", *page.times("n.received_at")]
+        return f"{_merged_dialogs(page, 'n.dialog > :dialog', fixed)} LIMIT :limit"
+    where = [*page.times("d.received_at"), *_of_customer(page)]
+    where.append("+d.id <= :horizon" if page.is_newest else "d.id BETWEEN :least AND :horizon")
+    if wanted.dialog_id is not None:
+        where.append("d.dialog_id = :dialog_id")
+    if page.has_kinds:
+        where.append(
+            "EXISTS (SELECT 1 FROM json_each(:kinds) k"
+            " CROSS JOIN dialog_kinds o ON o.kind = k.value AND o.dialog = d.id)"
+        )
+    if page.is_after:
+        where.append("(d.received_at, d.id) < (:received_at, :dialog)" if page.is_newest else "d.id > :dialog")
+    order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
+    return f"SELECT d.id FROM dialogs d WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+
+
+def _statement(tables: str, where: list[str], order: str) -> str:
+    ordered = f"ORDER BY {order} " if order else ""
+    return f"SELECT {_COLUMNS} FROM {tables} WHERE {' AND '.join(where)} {ordered}LIMIT :limit OFFSET :offset"
+
+
+def _messages_after(page: _Page) -> list[str]:
+    if page.is_newest:
+        after = "(m.received_at, m.dialog, m.seq) < (:received_at, :dialog, :seq)"
+        # The unary + keeps SQLite from walking by number and sorting.
+        return ["+m.dialog <= :horizon", *([after] if page.is_after else [])]
+    return ["m.dialog BETWEEN :least AND :horizon", *(["(m.dialog, m.seq) > (:dialog, :seq)"] if page.is_after else [])]
+
+
+def _dialogs_from(page: _Page, column: str) -> list[str]:
+    """Return the conditions on the dialogs of a page of messages, the one in which the last page ended included."""
+    return [f"{column} BETWEEN :least AND :horizon", *([f"{column} >= :dialog"] if page.is_after else [])]
+
+
+def _of_customer(page: _Page) -> list[str]:
+    return ["d.customer = :customer"] if page.wanted.customer is not None else []
+
+
+def _merged_messages(page: _Page) -> str:
+    """Return the statement that merges the messages of several kinds, newest first."""
+    fixed = ["+n.dialog <= :horizon", *(["n.received_at >= :since"] if page.wanted.since is not None else [])]
+    first = [*fixed, *_newest_first(page, "(n.received_at, n.dialog, n.seq) < (:received_at, :dialog, :seq)")]
+    then = [*fixed, "(n.received_at, n.dialog, n.seq) < (w.received_at + 0, w.dialog + 0, w.seq + 0)"]
+
+    def step(tables: str, kind: str, where: list[str]) -> str:
+        return (
+            f"SELECT {_COLUMNS}, m.kind FROM {tables} CROSS JOIN messages m ON (m.dialog, m.seq) = ("
+            f"SELECT n.dialog, n.seq FROM messages n WHERE n.kind = {kind} AND {' AND '.join(where)}"
+            " ORDER BY n.received_at DESC, n.dialog DESC, n.seq DESC LIMIT 1)"
+        )
+
+    return (
+        "WITH RECURSIVE walk(dialog, seq, role, language, received_at, kind) AS ("
+        f"{step('json_each(:kinds) k', 'k.value', first)} UNION ALL {step('walk w', 'w.kind', then)}"
+        " ORDER BY 5 DESC, 1 DESC, 2 DESC LIMIT :limit OFFSET :offset)"
+        " SELECT dialog, seq, role, language, received_at FROM walk"
+    )
+
+
+def _merged_dialogs(page: _Page, after: str, fixed: list[str]) -> str:
+    """Return the statement that merges the dialogs of several kinds, without a limit: SQLite runs it only as far as the
+    rows are read. In commit order it begins `after` the last page; `fixed` holds for each dialog.
     """
-    wanted = selection.filter
-    if wanted.customer is not None or wanted.dialog_id is not None:
-        return "dialogs d CROSS JOIN messages m ON m.dialog = d.id"
-    if wanted.bot is not None or wanted.purpose is not None or selection.purposes is not None:
-        return "messages m CROSS JOIN dialogs d ON d.id = m.dialog"
-    return "messages m"
+    fixed = ["+n.dialog <= :horizon" if page.is_newest else "n.dialog <= :horizon", *fixed]
+    first = list(fixed)
+    if not page.is_newest:
+        order, key, then = "n.dialog", "1", [*fixed, "n.dialog > w.dialog"]
+        first += [after] if page.is_after else []
+    else:
+        order, key = "n.received_at DESC, n.dialog DESC", "2 DESC, 1 DESC"
+        fixed += ["n.received_at >= :since"] if page.wanted.since is not None else []
+        then = [*fixed, "(n.received_at, n.dialog) < (w.received_at + 0, w.dialog + 0)"]
+        first = [*fixed, *_newest_first(page, "(n.received_at, n.dialog) < (:received_at, :dialog)")]
+
+    def step(tables: str, kind: str, where: list[str]) -> str:
+        return (
+            f"SELECT o.dialog, o.received_at, o.kind FROM {tables} CROSS JOIN dialog_kinds o ON o.kind = {kind}"
+            f" AND o.dialog = (SELECT n.dialog FROM dialog_kinds n WHERE n.kind = {kind}"
+            f" AND {' AND '.join(where)} ORDER BY {order} LIMIT 1)"
+        )
+
+    return (
+        "WITH RECURSIVE walk(dialog, received_at, kind) AS ("
+        f"{step('json_each(:kinds) k', 'k.value', first)} UNION ALL {step('walk w', 'w.kind', then)}"
+        f" ORDER BY {key}) SELECT DISTINCT dialog FROM walk"
+    )
 
 
-def _conditions(wanted: Filter, purposes: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
-    parts = (_dialog_conditions(wanted, purposes), _message_conditions(wanted), _time_conditions("m", wanted))
-    return [sql for where, _ in parts for sql in where], [value for _, values in parts for value in values]
-
-
-def _dialog_conditions(wanted: Filter, purposes: tuple[str, ...] | None) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-    for column, value in (("customer", wanted.customer), ("dialog_id", wanted.dialog_id), ("bot", wanted.bot)):
-        if value is not None:
-            where.append(f"d.{column} = ?")
-            values.append(value)
-    if wanted.purpose is not None:
-        where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) WHERE value = ?)")
-        values.append(wanted.purpose)
-    if purposes is not None:
-        where.append("EXISTS (SELECT 1 FROM json_each(d.purposes) p JOIN json_each(?) mine ON p.value = mine.value)")
-        values.append(json.dumps(purposes))
-    return where, values
-
-
-def _message_conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-    if wanted.language is not None:
-        condition, tags = in_range("m.language", wanted.language)
-        where.append(condition)
-        values += tags
-    if wanted.role is not None:
-        where.append("m.role = ?")
-        values.append(wanted.role)
-    return where, values
-
-
-def _time_conditions(table: str, wanted: Filter) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-    for comparison, moment in ((">=", wanted.since), ("<", wanted.until)):
-        if moment is not None:
-            where.append(f"{table}.received_at {comparison} ?")
-            values.append(to_micros(moment))
-    return where, values
+def _newest_first(page: _Page, after: str) -> list[str]:
+    """Return the condition with which a merge begins, newest first."""
+    if page.is_after:
+        return [after]
+    return ["n.received_at < :until"] if page.wanted.until is not None else []
