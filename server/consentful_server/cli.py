@@ -88,6 +88,12 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has closed its end
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit, which would fail again
         return 141
+    except OSError as error:
+        if error.filename is None:  # not of a path that the user gave: a defect, whose traceback is needed
+            raise
+        ERR.print("[red]file[/red]: ", end="")
+        ERR.print(f"{error.filename}: {error.strerror}", markup=False, highlight=False, soft_wrap=True)
+        return 2
     return status if isinstance(status, int) else 0
 
 

@@ -14,8 +14,9 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import wait
 from typing import Final
 
@@ -24,12 +25,14 @@ import uvloop
 from .app import build_app, drain
 from .auth.access import SCOPES
 from .edges.server.runner import Runner
-from .edges.server.site import Site
+from .edges.server.site import Site, check_address
 from .edges.server.tls import certificate_of
 from .errors import BadSetting
+from .operations.folders import check_folders
 from .operations.hardening import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
+from .stores.open import backend_of
 from .telemetry import set_up_logging
 
 _log: Final = logging.getLogger("consentful.server")
@@ -48,6 +51,7 @@ def run(settings: Settings, announce: Announce) -> int:
         Refusal: If the settings, the keys or the database are unusable. Nothing was changed.
     """
     certificate_of(settings)
+    check_folders(settings, backend_of(settings.database, settings.data_dir))
     os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
     if settings.workers == 1:
         uvloop.run(_serve(settings, announce))
@@ -58,6 +62,7 @@ def run(settings: Settings, announce: Announce) -> int:
 
 async def _prepare(settings: Settings, announce: Announce) -> None:
     """Create the database and the keys, so that the workers do not race to create them."""
+    await _check_address(settings)
     async with open_service(settings) as service:
         await _first_key(service, announce)
 
@@ -66,8 +71,8 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     keep_memory_private()
     certificate = certificate_of(settings)
+    await _check_address(settings)
     async with open_service(settings) as service:
-        await _first_key(service, announce)
         if not await service.store.hold_reserve():
             _log.error("the disk is full: no dialog is stored until there is space for the reserve")
         _tune_interpreter()
@@ -76,7 +81,8 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         try:
             stopping = _stop_on_signal()
             site = Site(runner, settings, certificate)
-            await _listen(site, settings)
+            await _listen(site.start(), settings)
+            await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
             _log.info("serving", extra={"url": site.name, "auth": settings.access})
             await stopping.wait()
             await _drain(service)
@@ -85,12 +91,18 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     _log.info("stopped")
 
 
-async def _listen(site: Site, settings: Settings) -> None:
+async def _check_address(settings: Settings) -> None:
+    """Check that the address is free before anything is created: a start that cannot listen leaves nothing behind."""
+    await _listen(check_address(settings), settings)
+
+
+async def _listen(listening: Awaitable[None], settings: Settings) -> None:
     try:
-        await site.start()
+        await listening
     except OSError as error:
+        name = "host" if isinstance(error, socket.gaierror) else "port"
         raise BadSetting(
-            "port", f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); set another --port or --host"
+            name, f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); set another --port or --host"
         ) from None
 
 

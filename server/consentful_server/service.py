@@ -41,7 +41,7 @@ from .privacy.requests import PrivacyRequests
 from .reading.cursors import Cursors
 from .reading.pages import Pages
 from .reading.streams import Streams
-from .settings import Settings
+from .settings import Place, Settings
 from .statistics.statistics import Statistics
 from .stores.open import backend_of
 from .stores.store import Backend, Store
@@ -144,7 +144,7 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     """
     clock = clock or SystemClock()
     backend = backend_of(settings.database, settings.data_dir)
-    _keep_apart(settings, backend)
+    keep_apart(settings, backend)
     erasures = Ledger(settings.keys_dir / ledger.NAME)
     store = await backend.open(clock, erasures, settings.reserve)
     try:
@@ -163,13 +163,19 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         await store.close()
 
 
-def _keep_apart(settings: Settings, backend: Backend) -> None:
-    """Check that a copy of the data folder never contains the keys."""
-    keys = settings.keys_dir.resolve()
+def keep_apart(place: Place, backend: Backend) -> None:
+    """Check that a copy of the data folder never contains the keys.
+
+    Raises:
+        BadSetting: If the keys folder is the data folder, or inside it.
+    """
+    keys = place.keys_dir.resolve()
     for folder in backend.folders:
         if keys == folder.resolve() or folder.resolve() in keys.parents:
             raise BadSetting(
-                "keys_dir", "must be outside the data directory, so that a copy of the data never contains its keys"
+                "keys_dir",
+                "must be outside the data directory, so that a copy of the data never contains its keys;"
+                f" {place.keys_dir} is not",
             )
 
 

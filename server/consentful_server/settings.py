@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from consentful import wire
@@ -17,8 +18,46 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LEAST_FRAME_BYTES = 1024
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _STATIC_IN_WHEEL = Path(__file__).parent / "static"
 _STATIC_IN_REPOSITORY = Path(__file__).parent.parent.parent / "static"
+
+
+class _Range(NamedTuple):
+    """The valid values of a number. NaN is in no range."""
+
+    least: float
+    most: float
+    kind: str
+    """What the number is, for people."""
+
+
+_YEAR_S: Final = 366 * 86_400
+_MOST: Final = 2**53
+"""Settings above it would lose digits in JSON (RFC 8259 §6); no machine has as much of anything."""
+
+_SECONDS: Final = _Range(0.001, _YEAR_S, f"a number of seconds above 0, and at most {_YEAR_S:,} (a year)")
+_COUNT: Final = _Range(1, _MOST, "a whole number above 0")
+_RATE: Final = _Range(0.001, _MOST, "a finite number above 0")
+_DAYS: Final = _Range(1, 36_500, "a whole number of days above 0, and at most 36,500")
+_RANGES: Final[Mapping[str, _Range]] = {
+    "port": _Range(0, 65_535, "a number from 0 to 65535"),
+    "idle_timeout": _SECONDS,
+    "max_duration": _SECONDS,
+    "grace": _Range(0, _YEAR_S, f"a number of seconds, 0 or more, and at most {_YEAR_S:,} (a year)"),
+    "max_text_bytes": _COUNT,
+    "max_dialog_bytes": _COUNT,
+    "max_messages": _Range(1, 2**31 - 1, "a whole number above 0, and at most 2,147,483,647"),  # int32 in exports
+    "memory": _COUNT,
+    "reserve": _Range(0, _MOST, "a whole number of bytes, 0 or more"),
+    "dialogs_per_client": _COUNT,
+    "opens_per_second": _RATE,
+    "frames_per_second": _RATE,
+    "bytes_per_second": _RATE,
+    "due_days": _DAYS,
+    "epoch_days": _DAYS,
+    "workers": _Range(1, 1024, "a whole number above 0, and at most 1024"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +142,7 @@ class Settings(Place):
             BadSetting: If a setting is invalid. The error names the setting and says what is valid.
         """
         self._check_numbers()
-        self._check_rates()
+        self._check_names()
         self._check_authentication()
         self._check_oidc()
         self._check_tls()
@@ -111,38 +150,34 @@ class Settings(Place):
         self._check_origins()
 
     def _check_numbers(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise BadSetting("port", "must be a number from 0 to 65535")
-        for name in ("idle_timeout", "max_duration"):
-            if getattr(self, name) <= 0:
-                raise BadSetting(name, "must be a number of seconds above 0")
-        if self.workers < 1:
-            raise BadSetting("workers", "must be a whole number above 0")
+        for name, (least, most, kind) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise BadSetting(name, f"must be {kind}; {value} is not")
         if self.workers > 1 and self.port == 0:
-            raise BadSetting("port", "must be a fixed port, because several workers share it")
-        if self.reserve < 0:
-            raise BadSetting("reserve", "must be a whole number of bytes, 0 or more")
-        if self.grace < 0:
-            raise BadSetting("grace", "must be a number of seconds, 0 or more")
-        for name in (
-            "max_text_bytes",
-            "max_dialog_bytes",
-            "max_messages",
-            "dialogs_per_client",
-            "due_days",
-            "epoch_days",
-        ):
-            if getattr(self, name) < 1:
-                raise BadSetting(name, "must be a whole number above 0")
+            raise BadSetting("port", f"must be a fixed port, because {self.workers} workers share it; 0 is not")
         if self.max_text_bytes > self.max_dialog_bytes:
-            raise BadSetting("max_text_bytes", f"must be at most max_dialog_bytes ({self.max_dialog_bytes})")
+            raise BadSetting(
+                "max_text_bytes",
+                f"must be at most max_dialog_bytes ({self.max_dialog_bytes}), not {self.max_text_bytes}",
+            )
         if self.memory < self.max_dialog_bytes:
-            raise BadSetting("memory", f"must be at least max_dialog_bytes ({self.max_dialog_bytes})")
+            raise BadSetting(
+                "memory", f"must be at least max_dialog_bytes ({self.max_dialog_bytes}), not {self.memory}"
+            )
 
-    def _check_rates(self) -> None:
-        for name in ("opens_per_second", "frames_per_second", "bytes_per_second"):
-            if getattr(self, name) <= 0:
-                raise BadSetting(name, "must be a number above 0")
+    def _check_names(self) -> None:
+        if not _is_name(self.host) or "/" in self.host:
+            raise BadSetting(
+                "host",
+                f"must be an address or a host name, such as 127.0.0.1, or 0.0.0.0 for all; {self.host!r} is not",
+            )
+        if not _is_name(self.receipt_issuer) or not _is_string_or_uri(self.receipt_issuer):
+            raise BadSetting(
+                "receipt_issuer",
+                "must be a name or a URL, which says in each receipt who issued it (RFC 7519 §4.1.1);"
+                f" {self.receipt_issuer!r} is not",
+            )
 
     def _check_authentication(self) -> None:
         if self.auth == "none" and not self.is_loopback:
@@ -169,7 +204,11 @@ class Settings(Place):
 
     def _check_proxies(self) -> None:
         if any(network.prefixlen == 0 for network in self.trusted_networks):
-            raise BadSetting("trusted_proxy", "must be the networks of your proxies only; /0 would trust every client")
+            raise BadSetting(
+                "trusted_proxy",
+                "must be the networks of your proxies only; /0 would trust every client, and is among"
+                f" {' '.join(self.trusted_proxy)}",
+            )
 
     def _check_origins(self) -> None:
         for origin in self.allow_origin:
@@ -179,7 +218,7 @@ class Settings(Place):
                 raise BadSetting(
                     "allow_origin",
                     "must be an origin as browsers send it, such as https://chat.example:"
-                    " lower case, no path, no default port",
+                    f" lower case, no path, no default port; {origin!r} is not",
                 )
 
     @cached_property
@@ -191,9 +230,9 @@ class Settings(Place):
         """
         try:
             return tuple(ipaddress.ip_network(network) for network in self.trusted_proxy)
-        except ValueError:
+        except ValueError as error:  # it quotes the value
             raise BadSetting(
-                "trusted_proxy", "must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"
+                "trusted_proxy", f"must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8; {error}"
             ) from None
 
     @property
@@ -226,6 +265,17 @@ class Settings(Place):
             idle_timeout_s=self.idle_timeout,
             max_duration_s=self.max_duration,
         )
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text identifies something: it is neither blank nor padded, and can be printed."""
+    return bool(text) and text == text.strip() and text.isprintable()
+
+
+def _is_string_or_uri(text: str) -> bool:
+    """Whether a text is a StringOrURI (RFC 7519 §2): one with a colon must be a URI."""
+    scheme, colon, rest = text.partition(":")
+    return not colon or (bool(_SCHEME.fullmatch(scheme)) and bool(rest) and " " not in text)
 
 
 def is_safe(address: str) -> bool:

@@ -155,6 +155,7 @@ def test_the_documented_settings_file_is_one(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "consentful.toml").write_text(example.replace('"/data"', '"data"').replace('"/keys"', '"keys"'))
     monkeypatch.chdir(tmp_path)
 
+    assert cli.run(["migrate"]) == 0
     assert cli.run(["processing-record"]) == 0
 
 

@@ -49,6 +49,8 @@ def test_the_readme_makes_a_key_that_is_taken(tmp_path: Path, capsys: pytest.Cap
     command = re.search(r"`consentful (keys create --name\s+shop --scope dialogs:write)`", README)
     assert command is not None
     place = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+    assert run(["migrate", *place]) == 0
+    capsys.readouterr()
 
     assert run([*command[1].split(), *place]) == 0
     assert re.fullmatch(r"cfl_[0-9a-f]{12}_[\w-]{43}\n", capsys.readouterr().out)

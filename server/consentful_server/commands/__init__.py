@@ -8,8 +8,11 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 from cyclopts import Parameter
 from rich.console import Console
 
+from ..errors import BadSetting
 from ..service import Service, open_service
 from ..settings import Place, Settings
+from ..stores.open import backend_of
+from ..stores.store import Backend
 
 T = TypeVar("T")
 
@@ -22,7 +25,12 @@ Token: TypeAlias = Annotated[str | None, Parameter(help="An API key; not needed 
 
 
 def with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
-    """Open the service on this data, run the work and return its result. A server may run on the same data."""
+    """Open the service on this data, run the work and return its result. A server may run on the same data.
+
+    Raises:
+        BadSetting: If there is no database. A command that created one would succeed on nothing.
+    """
+    existing(place)
 
     async def within() -> T:
         settings = place if isinstance(place, Settings) else Settings(**dataclasses.asdict(place))
@@ -30,3 +38,19 @@ def with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
             return await work(service)
 
     return asyncio.run(within())
+
+
+def existing(place: Place) -> Backend:
+    """Return the backend of a database that exists.
+
+    Raises:
+        BadSetting: If there is no database at this place. Nothing was created.
+    """
+    backend = backend_of(place.database, place.data_dir)
+    if not backend.exists():
+        raise BadSetting(
+            "database" if place.database else "data_dir",
+            f"there is no database at {backend.name}; name its place with --data-dir or --database,"
+            " or create one with `consentful serve` or `consentful migrate`",
+        )
+    return backend

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..service import Service, keep_apart
 from ..settings import Place
 from ..stores.open import backend_of
-from . import ERR, OUT, Token, Url, Where
+from . import ERR, OUT, Token, Url, Where, with_service
 from .client.demo import DEFAULT_DIALOGS, Demo
 from .client.export import ExportCommand
 
@@ -48,9 +49,20 @@ def export(
 
 
 def migrate(place: Where = Place()) -> int:
-    """Migrate the database to this version's schema. `serve` does the same at its start."""
-    steps = backend_of(place.database, place.data_dir).migrate()
+    """Migrate the database to this version's schema. `serve` does the same at its start.
+
+    Without a database, create one, and its keys.
+    """
+    backend = backend_of(place.database, place.data_dir)
+    keep_apart(place, backend)
+    is_new = not backend.exists()
+    steps = backend.migrate()
+    if is_new:
+        with_service(place, _nothing)  # opening it creates its keys and its first notice
     for step in steps:
         OUT.print(f"{step.number:04d} {step.name}")
     OUT.print("The schema is up to date." if not steps else f"Applied {len(steps)} migrations.")
     return 0
+
+
+async def _nothing(_service: Service) -> None: ...

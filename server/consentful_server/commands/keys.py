@@ -1,17 +1,20 @@
 """`consentful keys`: create, list and revoke API keys."""
 
 from datetime import timedelta
+from typing import Any
 
 from cyclopts import App
-from rich.table import Table
 
 from ..access_log.chain import OPERATOR
 from ..auth.access import Scope
 from ..auth.store import Credential
-from ..clock import SystemClock, from_micros, to_micros
+from ..clock import SystemClock, to_micros
 from ..errors import BadSetting
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
+from .listing import AsJson, moment, show, show_json
+
+_COLUMNS = ("id", "name", "scopes", "purposes", "created", "expires", "revoked", "last_used")
 
 keys = App(name="keys", help="Create, list and revoke API keys. The database holds only their hashes.")
 
@@ -41,12 +44,14 @@ def create(
 
 
 @keys.command(name="list")
-def list_keys(place: Where = Place()) -> int:
+def list_keys(*, json: AsJson = False, place: Where = Place()) -> int:
     """List all API keys, including revoked ones."""
-    table = Table("id", "name", "scopes", "purposes", "created", "expires", "revoked", "last used")
-    for credential in with_service(place, lambda service: service.store.credentials.all()):
-        table.add_row(*_row(credential))
-    OUT.print(table)
+    rows = [_row(credential) for credential in with_service(place, lambda service: service.store.credentials.all())]
+    if json:
+        show_json(rows)
+        return 0
+    # For people: a key without purposes reads every purpose, which an empty cell would not say.
+    show(OUT, _COLUMNS, [row | {"purposes": "all" if row["purposes"] is None else row["purposes"]} for row in rows])
     return 0
 
 
@@ -59,12 +64,14 @@ def revoke(key_id: str, *, place: Where = Place()) -> int:
     return 1
 
 
-def _row(credential: Credential) -> list[str]:
-    moments = (credential.created_at, credential.expires_at, credential.revoked_at, credential.last_used_at)
-    return [
-        credential.id,
-        credential.name,
-        " ".join(credential.scopes),
-        "all" if credential.purposes is None else " ".join(credential.purposes),
-        *("" if moment is None else f"{from_micros(moment):%Y-%m-%d %H:%M}" for moment in moments),
-    ]
+def _row(credential: Credential) -> dict[str, Any]:
+    return {
+        "id": credential.id,
+        "name": credential.name,
+        "scopes": credential.scopes,
+        "purposes": credential.purposes,
+        "created": moment(credential.created_at),
+        "expires": moment(credential.expires_at),
+        "revoked": moment(credential.revoked_at),
+        "last_used": moment(credential.last_used_at),
+    }

@@ -1,17 +1,19 @@
 """`consentful notice`: add, list, show and retire notices, the wordings that ask customers for consent."""
 
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App
-from rich.table import Table
 
 from ..access_log.chain import OPERATOR
-from ..clock import from_micros
-from ..consent.notices import read_notice
+from ..consent.notices import Wording, read_notice
 from ..errors import BadSetting, Conflict
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
+from .listing import AsJson, moment, show, show_json
+
+_COLUMNS = ("id", "language", "sha256", "purposes", "days", "added", "retired")
 
 notice = App(name="notice", help="Manage notices, the wordings that ask customers for consent. A notice never changes.")
 
@@ -38,25 +40,18 @@ def add(file: Path, *, place: Where = Place()) -> int:
 
 
 @notice.command(name="list")
-def list_notices(place: Where = Place()) -> int:
+def list_notices(*, json: AsJson = False, place: Where = Place()) -> int:
     """List all notices, including retired ones, with the hashes that receipts refer to."""
-    table = Table("id", "language", "sha256", "purposes", "days", "added", "retired")
-    for wording in with_service(place, lambda service: service.store.notices.all()):
-        moments = (wording.added_at, wording.retired_at)
-        table.add_row(
-            wording.id,
-            wording.language,
-            wording.sha256[:12],
-            " ".join(wording.purposes),
-            str(wording.retention.days),
-            *("" if moment is None else f"{from_micros(moment):%Y-%m-%d %H:%M}" for moment in moments),
-        )
-    OUT.print(table)
+    rows = [_row(wording) for wording in with_service(place, lambda service: service.store.notices.all())]
+    if json:
+        show_json(rows)
+    else:
+        show(OUT, _COLUMNS, rows)
     return 0
 
 
-@notice.command
-def show(sha256: str, *, place: Where = Place()) -> int:
+@notice.command(name="show")
+def show_notice(sha256: str, *, place: Where = Place()) -> int:
     """Print a notice exactly as customers saw it, by its hash or the beginning of the hash."""
     for wording in with_service(place, lambda service: service.store.notices.all()):
         if sha256 and wording.sha256.startswith(sha256.lower()):
@@ -80,3 +75,15 @@ def retire(notice_id: str, *, place: Where = Place()) -> int:
         return 0
     ERR.print(f"Notice {notice_id} not found; `consentful notice list` shows all notices.", markup=False)
     return 1
+
+
+def _row(wording: Wording) -> dict[str, Any]:
+    return {
+        "id": wording.id,
+        "language": wording.language,
+        "sha256": wording.sha256,
+        "purposes": wording.purposes,
+        "days": wording.retention.days,
+        "added": moment(wording.added_at),
+        "retired": moment(wording.retired_at),
+    }

@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..access_log.chain import OPERATOR
 from ..access_log.log import read_head
 from ..clock import to_micros
-from ..errors import BadSetting
+from ..errors import BadSetting, NotFound
 from ..operations import verify as verification
 from ..privacy import processing, retention
 from ..privacy.store import PrivacyRequest
 from ..service import Service
 from ..settings import Place, Settings
-from ..stores.open import backend_of
-from . import ERR, OUT, Where, with_service
+from . import ERR, OUT, Where, existing, with_service
+from .listing import show
 
 
 def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
@@ -31,15 +30,24 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
     if (customer is None) == (dialog is None):
         raise BadSetting("customer", "give either --customer or --dialog")
 
-    async def work(service: Service) -> PrivacyRequest:
+    async def work(service: Service) -> PrivacyRequest | None:
         if customer is not None:
             return await service.privacy_requests.erase(customer, by=OPERATOR)
-        return await service.privacy_requests.erase_dialog(dialog or "", by=OPERATOR)
+        try:
+            return await service.privacy_requests.erase_dialog(dialog or "", by=OPERATOR)
+        except NotFound:
+            return None
 
     done = with_service(place, work)
-    table = Table("request", "dialogs", "messages", "status", title="Erased")
-    table.add_row(done.id, f"{done.dialogs:,}", f"{done.messages:,}", done.status)
-    OUT.print(table)
+    if done is None:
+        ERR.print("Nothing was erased: no dialog has this id. Check the id, and --data-dir.")
+        return 1
+    row = {"request": done.id, "dialogs": done.dialogs, "messages": done.messages, "status": done.status}
+    if not done.dialogs:
+        ERR.print("Nothing was erased: no dialog of this customer is stored. Check the id, and --data-dir.")
+        ERR.print(f"The search is recorded as request {done.id}.", highlight=False, soft_wrap=True)
+        return 1
+    show(OUT, tuple(row), [row], title="Erased")
     OUT.print("Signed report:", done.report, markup=False, soft_wrap=True)
     return 1 if done.status == "pending" else 0
 
@@ -112,9 +120,9 @@ def _check_log(place: Place, head: str | None) -> int:
 
 
 def _search(place: Place, marker: str) -> int:
-    folders = [*backend_of(place.database, place.data_dir).folders, place.keys_dir]
+    folders = [*existing(place).folders, place.keys_dir]
     found = list(verification.search(folders, marker))
     for path in found:
-        OUT.print(str(path), markup=False)
+        OUT.print(str(path), markup=False, highlight=False, soft_wrap=True)
     OUT.print(f"Found in {len(found)} files." if found else "Not found in any file of the data and the keys.")
     return 1 if found else 0

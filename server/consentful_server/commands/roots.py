@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from cyclopts import App
-from rich.table import Table
 
-from ..clock import from_micros
 from ..keys.deployment import replace_signing_key
 from ..keys.rotation import RotationStatus
 from ..keys.signing import Jwk
@@ -14,29 +12,35 @@ from ..keys.store import Epoch
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
+from .listing import AsJson, moment, show, show_json
 
 roots = App(name="roots", help="List or rotate the root keys: the master key of each epoch, and the signing keys.")
 
 
 @roots.command(name="list")
-def list_(*, place: Where = Place()) -> int:
+def list_(*, json: AsJson = False, place: Where = Place()) -> int:
     """List the master key's epochs, the keys and erasures that wait for an epoch to end, and the signing keys."""
 
     async def look(service: Service) -> tuple[list[Epoch], RotationStatus, Sequence[Jwk]]:
         return await service.store.epochs.all(), await service.rotation.status(), service.signer.jwks
 
     epochs, status, jwks = with_service(place, look)
-    table = Table("epoch", "started", "master key destroyed")
-    for epoch in epochs:
-        table.add_row(str(epoch.number), _moment(epoch.begun_at), _moment(epoch.destroyed_at))
-    OUT.print(table)
+    ages = [
+        {"epoch": it.number, "started": moment(it.begun_at), "master_key_destroyed": moment(it.destroyed_at)}
+        for it in epochs
+    ]
+    signing = [{"kid": jwk["kid"], "state": "verifies" if number else "signs"} for number, jwk in enumerate(jwks)]
+    if json:
+        left = {"keys_to_rewrap": status.left, "incomplete_erasures": status.incomplete}
+        show_json({"epochs": ages, "age_s": round(status.age.total_seconds()), **left, "signing_keys": signing})
+        return 0
+    show(OUT, ("epoch", "started", "master_key_destroyed"), ages)
     age = timedelta(seconds=round(status.age.total_seconds()))
     OUT.print(f"Age of the current epoch: {age}. Keys to rewrap: {status.left:,}.")
     OUT.print(f"Erasures that become complete when their epoch ends: {status.incomplete:,}.")
-    keys = Table("signing key (kid)", "state")
-    for number, jwk in enumerate(jwks):
-        keys.add_row(jwk["kid"], "verifies" if number else "signs")
-    OUT.print(keys)
+    show(
+        OUT, ("signing key (kid)", "state"), [{"signing key (kid)": it["kid"], "state": it["state"]} for it in signing]
+    )
     return 0
 
 
@@ -64,7 +68,3 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
 
 async def _replace_signing_key(service: Service) -> None:
     await replace_signing_key(service.store.facts, service.settings.keys_dir, service.deployment, service.signer)
-
-
-def _moment(at: int | None) -> str:
-    return "" if at is None else f"{from_micros(at):%Y-%m-%d %H:%M}"

@@ -65,12 +65,19 @@ def new_deployment() -> bytes:
 
 
 def create(folder: Path) -> None:
-    """Create the missing roots, durably and readable by their owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
-        write_secret(folder / name)
-    signing.create(folder)
-    sync_folder(folder)
+    """Create the missing roots, durably and readable by their owner only.
+
+    Raises:
+        BadKeys: If the folder cannot be created or written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
+            write_secret(folder / name)
+        signing.create(folder)
+        sync_folder(folder)
+    except OSError as error:
+        raise BadKeys(f"{folder} cannot be written ({error.strerror}); name another --keys-dir") from None
 
 
 def exist(folder: Path) -> bool:

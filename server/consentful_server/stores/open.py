@@ -20,5 +20,6 @@ def backend_of(database: str, data_dir: Path) -> Backend:
         return SQLiteBackend(data_dir / _FILE)
     scheme, separator, path = database.partition(":///")
     if scheme != "sqlite" or not separator or not path:
-        raise BadSetting("database", "sqlite:///relative/path or sqlite:////absolute/path")
+        # Without its value: URLs of other stores carry passwords.
+        raise BadSetting("database", "must be sqlite:///relative/path or sqlite:////absolute/path; this URL is neither")
     return SQLiteBackend(Path(path))

@@ -708,6 +708,7 @@ class TestTheCommand:
     def test_it_prints_the_head_and_takes_it_back(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         places = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
 
+        assert cli.run(["migrate", *places]) == 0
         assert cli.run(["verify", "--log", *places]) == 0
         head = capsys.readouterr().out.split()[-1]
         assert cli.run(["keys", "create", "--name", "n", "--scope", "privacy", *places]) == 0

@@ -35,6 +35,14 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def database(somewhere: Path, capsys: Output) -> Path:
+    """Create a database and its keys."""
+    assert cli.run(["migrate"]) == 0
+    capsys.readouterr()
+    return somewhere
+
+
 def refuses(capsys: Output, *arguments: str) -> str:
     """Return what is said when the arguments are refused: on stderr, without a traceback."""
     try:
@@ -142,10 +150,10 @@ class TestRefusals:
         assert not (somewhere / "data").exists()
 
     def test_keys_of_another_database_are_refused_and_left_alone(self, capsys: Output, somewhere: Path) -> None:
-        assert cli.run(["keys", "list"]) == 0
+        assert cli.run(["migrate"]) == 0
         key = somewhere / "keys" / "index.key"
         key.unlink()
-        assert cli.run(["keys", "list", "--data-dir", "other"]) == 0
+        assert cli.run(["migrate", "--data-dir", "other"]) == 0
         before = key.read_bytes()
 
         said = refuses(capsys, "serve", "--port", "0")
@@ -154,7 +162,7 @@ class TestRefusals:
         assert key.read_bytes() == before
 
     def test_a_database_without_its_keys_is_refused(self, capsys: Output, somewhere: Path) -> None:
-        assert cli.run(["keys", "list"]) == 0
+        assert cli.run(["migrate"]) == 0
 
         said = refuses(capsys, "serve", "--keys-dir", "elsewhere", "--port", "0")
 
@@ -162,7 +170,7 @@ class TestRefusals:
         assert not (somewhere / "elsewhere").exists()
 
     def test_keys_that_others_can_read_are_refused(self, capsys: Output, somewhere: Path) -> None:
-        assert cli.run(["keys", "list"]) == 0
+        assert cli.run(["migrate"]) == 0
         (somewhere / "keys" / "signing.pem").chmod(0o644)
 
         assert "chmod 600" in refuses(capsys, "serve", "--port", "0")
@@ -195,6 +203,7 @@ def test_every_setting_is_in_the_help_with_its_environment_variable(capsys: Outp
         assert f"{cli.PREFIX}{field.name.upper()}" in said
 
 
+@pytest.mark.usefixtures("database")
 class TestKeys:
     def test_a_key_is_printed_alone_and_once(self, capsys: Output) -> None:
         assert cli.run(["keys", "create", "--name", "shop", "--scope", "dialogs:write", "--scope", "data:read"]) == 0
@@ -236,14 +245,12 @@ class TestKeys:
         assert "nobody" in capsys.readouterr().err
 
     def test_everything_that_is_made_is_its_owners_alone(self, somewhere: Path) -> None:
-        cli.run(["keys", "list"])
-
         made = [path for path in somewhere.rglob("*") if path.name != "pycache"]
         assert {path.name for path in made} >= {"data", "keys", "index.key", "consentful.db"}
         assert all(path.stat().st_mode & 0o077 == 0 for path in made)
 
 
-@pytest.mark.usefixtures("somewhere")
+@pytest.mark.usefixtures("database")
 class TestRoots:
     def test_the_signing_key_is_replaced_and_the_old_one_still_listed(self, capsys: Output, somewhere: Path) -> None:
         assert cli.run(["roots", "list"]) == 0

@@ -262,6 +262,31 @@ class TestExport:
         assert table.height == 8
         assert await self.export(service, "kept", "--partition") == 2, "nothing is overwritten"
 
+    @pytest.mark.parametrize("name", ["out.xlsx", "out.json", "out.csv.gz", "out.2026-11", "out.txt"])
+    def test_an_unknown_extension_is_refused_before_anything_is_asked(
+        self, capsys: Output, somewhere: Path, unused_tcp_port: int, name: str
+    ) -> None:
+        said = refuses(capsys, "export", name, "--url", f"http://127.0.0.1:{unused_tcp_port}")
+
+        assert f"output: {Path(name).suffix} is no known extension" in said
+        assert ".ndjson, .csv, .parquet, .arrow" in said
+        assert "--format" in said
+        assert not list(somewhere.iterdir())
+
+    @pytest.mark.parametrize("name", ["out.jsonl", "out.NDJSON", "out", "out.txt --format ndjson"])
+    async def test_names_that_mean_ndjson_get_it(self, service: Served, somewhere: Path, name: str) -> None:
+        await keep(service.service, "d-1")
+
+        assert await self.export(service, *name.split()) == 0
+
+        (path,) = somewhere.glob("out*")
+        assert json.loads(path.read_bytes())["dialog_id"] == "d-1"
+
+    def test_a_folder_that_is_not_there_is_named(self, capsys: Output, unused_tcp_port: int) -> None:
+        said = refuses(capsys, "export", "nowhere/out.csv", "--url", f"http://127.0.0.1:{unused_tcp_port}")
+
+        assert "nowhere" in said
+
     async def test_nothing_is_partitioned_into_an_empty_folder(self, service: Served, somewhere: Path) -> None:
         assert await self.export(service, "kept", "--partition") == 0
 

@@ -35,8 +35,12 @@ HASHES = {"en": "af24f91672872524", "de": "cea85469d331f3de", "fr": "b9d5ccb46ff
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> list[str]:
-    return ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Create a database, and return the arguments that name it."""
+    arguments = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+    assert cli.run(["migrate", *arguments]) == 0
+    capsys.readouterr()
+    return arguments
 
 
 @pytest.fixture

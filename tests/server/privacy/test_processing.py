@@ -31,6 +31,8 @@ def test_art_30_it_follows_the_settings_and_leaves_retired_notices_out() -> None
 
 def test_art_30_a_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--data-dir", str(tmp_path / "data"), "--keys-dir", str(tmp_path / "keys")]
+    assert cli.run(["migrate", *place]) == 0
+    capsys.readouterr()
 
     assert cli.run(["processing-record", *place]) == 0
     assert capsys.readouterr().out.startswith("# Record of processing activities")

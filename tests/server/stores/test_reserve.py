@@ -127,3 +127,52 @@ def test_a_reserve_is_taken_whole_or_not_at_all(disk: Path) -> None:
     assert reserve.release()
     assert not reserve.release()
     assert list(disk.iterdir()) == []
+
+
+MIB = 1024 * 1024
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("now", [0, MIB, 2 * MIB, 4 * MIB])
+def test_a_changed_reserve_takes_effect_at_the_next_start(tmp_path: Path, now: int) -> None:
+    assert Reserve({tmp_path / "reserve": 2 * MIB}).allocate()
+
+    later = Reserve({tmp_path / "reserve": now})
+
+    assert later.allocate()
+    assert sizes(tmp_path) == ({"reserve": now} if now else {})
+    assert sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir()) >= now, "its blocks are allocated"
+    assert not later.is_short
+
+
+async def test_a_server_that_starts_with_another_reserve_has_it(tmp_path: Path) -> None:
+    for reserve in (MIB, 3 * MIB, 2 * MIB):
+        async with open_service(
+            Settings(data_dir=tmp_path / "data", keys_dir=tmp_path / "keys", reserve=reserve)
+        ) as service:
+            assert await service.store.hold_reserve()
+        assert (tmp_path / "data" / "reserve").stat().st_size == reserve
+
+
+def test_a_reserve_that_cannot_grow_stays_as_it_is_and_says_so(disk: Path) -> None:
+    assert Reserve({disk / "reserve": RESERVE}).allocate()
+
+    larger = Reserve({disk / "reserve": 2 * DISK})
+
+    assert not larger.allocate()
+    assert larger.is_short, "nothing is stored until there is space for what was asked for"
+    assert sizes(disk) == {"reserve": RESERVE}
+    assert os.statvfs(disk).f_bavail > 0
+
+
+def test_a_reserve_that_another_process_releases_meanwhile_is_created_again(tmp_path: Path) -> None:
+    reserve = Reserve({tmp_path / "reserve": MIB})
+    assert reserve.allocate()
+    assert Reserve({tmp_path / "reserve": MIB}).release()
+
+    assert reserve.is_short
+    assert reserve.allocate()
+    assert sizes(tmp_path) == {"reserve": MIB}

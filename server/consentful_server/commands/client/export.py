@@ -12,7 +12,7 @@ What was written to the standard output cannot be truncated, so a stream that is
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -36,6 +36,9 @@ from .resume import NOTHING, RESUMABLE, WholeRows, whole_rows
 
 _RETRY_FOR_S: Final = 120.0
 _STDOUT: Final = "-"
+_EXTENSIONS: Final[Mapping[str, Format]] = {**{f".{form}": form for form in MEDIA}, ".jsonl": "ndjson"}
+"""`.jsonl` is what Hugging Face and OpenAI call NDJSON."""
+
 _NO_FILTERS: Final = ("format", "partition", "shape")
 
 
@@ -81,11 +84,14 @@ class ExportCommand:
 
         Raises:
             ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
-            BadSetting: If the URL is invalid, or `--partition` gets a folder that is not empty, or `-`.
+            BadSetting: If the URL or the extension is invalid, the folder of `output` does not exist, or `--partition`
+                gets a folder that is not empty, or `-`.
         """
         if self.partition:
             return self._run_partitioned(url, token, output, console)
         form = self.format or _form_of(output)
+        if not output.parent.is_dir():
+            raise BadSetting("output", f"{output.parent} is not a folder; create it first, or name another")
         target = Target(output, form, resumes=self.order == "stored" and form in RESUMABLE and str(output) != _STDOUT)
         rows = self._download(url, token, target, console)
         if not target.is_stdout:
@@ -225,7 +231,16 @@ def _client(url: str, token: str | None) -> HttpClient:
 
 
 def _form_of(output: Path) -> Format:
-    for form in MEDIA:
-        if output.suffix == f".{form}":
-            return form
-    return "ndjson"
+    """Return the format of this file name; without an extension, and for the standard output, NDJSON.
+
+    Raises:
+        BadSetting: If the extension is of no known format: a file must not hold something else than its name says.
+    """
+    if not output.suffix:
+        return "ndjson"
+    form = _EXTENSIONS.get(output.suffix.lower())
+    if form is None:
+        raise BadSetting(
+            "output", f"{output.suffix} is no known extension; use one of {', '.join(_EXTENSIONS)}, or give --format"
+        )
+    return form

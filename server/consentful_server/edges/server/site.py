@@ -57,3 +57,18 @@ class Site(web.BaseSite):
             self._watching.cancel()
             await asyncio.wait([self._watching])
         await super().stop()
+
+
+async def check_address(settings: Settings) -> None:
+    """Bind the address of the settings and release it.
+
+    Raises:
+        OSError: If it is taken, not of this machine, or not allowed to this user.
+    """
+    loop = asyncio.get_running_loop()
+    reuse_port = settings.workers > 1 or None
+    server = await loop.create_server(
+        asyncio.Protocol, settings.host, settings.port, reuse_port=reuse_port, start_serving=False
+    )
+    server.close()
+    await server.wait_closed()

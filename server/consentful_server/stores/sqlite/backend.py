@@ -47,7 +47,7 @@ class SQLiteBackend:
 
     def migrate(self) -> list[Step]:
         leftovers.check(self.path)
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         try:
             with closing(connect(self.path)) as db:
                 return migrate(db)
@@ -68,5 +68,13 @@ class SQLiteBackend:
         return backup.contents(data)
 
     def restore(self, data: Path, keys: Path) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         backup.put_together(data, keys, self.path)
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadDatabase(
+                f"{self.path.parent} cannot be created ({error.strerror}); name another --data-dir or --database"
+            ) from None

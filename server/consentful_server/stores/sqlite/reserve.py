@@ -19,21 +19,24 @@ _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Reserve:
-    """Files of these sizes in bytes; a size of 0 means no file."""
+    """Files of these sizes in bytes; with a size of 0 there is no file."""
 
     def __init__(self, sizes: Mapping[Path, int]) -> None:
-        self._sizes = {path: size for path, size in sizes.items() if size}
+        self._sizes = dict(sizes)
         self._is_enabled = False
 
     def allocate(self) -> bool:
-        """Create the missing files; return whether all of them exist now."""
+        """Give every file its size; return whether all of them have it now.
+
+        A file that an earlier start left with another size grows, shrinks, or is deleted.
+        """
         self._is_enabled = True
         return all(_allocate(path, size) for path, size in self._sizes.items())
 
     @property
     def is_short(self) -> bool:
-        """Whether a file that was allocated is missing; False before the first `allocate`."""
-        return self._is_enabled and not all(path.exists() for path in self._sizes)
+        """Whether a file that was allocated is missing or too small; False before the first `allocate`."""
+        return self._is_enabled and any(_size(path) < size for path, size in self._sizes.items())
 
     def release(self) -> bool:
         """Delete the files; return whether any existed."""
@@ -47,9 +50,12 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def _allocate(path: Path, size: int) -> bool:
-    """Create the file with all its blocks; return whether it exists."""
-    if path.exists():
+    """Let the file have this size, with all its blocks; return whether it has."""
+    if size == 0:
+        _remove(path)
         return True
+    if path.exists():
+        return _resize(path, size)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
@@ -62,6 +68,35 @@ def _allocate(path: Path, size: int) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _resize(path: Path, size: int) -> bool:
+    """Let an existing file grow or shrink to this size; return whether it has it. Without space it stays as it is."""
+    before = _size(path)
+    if before == size:
+        return True
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError:  # another process has released it since
+        return False
+    try:
+        if before < size:
+            _fill(descriptor, size)
+        os.ftruncate(descriptor, size)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _fill(descriptor: int, size: int) -> None:

@@ -1,0 +1,41 @@
+"""The folders that a start needs, checked before anything is created in them."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from ..errors import BadSetting
+from ..settings import Settings
+from ..stores.store import Backend
+
+_PAGE: Final = "index.html"
+
+
+def check_folders(settings: Settings, backend: Backend) -> None:
+    """Check that the data and the keys can be written, and that the web pages are there.
+
+    Raises:
+        BadSetting: If not. It names the setting and the folder.
+    """
+    for folder in backend.folders:
+        _check_writable("database" if settings.database else "data_dir", folder)
+    if not settings.keys_dir.is_dir():  # an existing one may be read-only but for the ledger, which says so itself
+        _check_writable("keys_dir", settings.keys_dir)
+    if settings.static_dir is not None and not (settings.static_dir / _PAGE).is_file():
+        raise BadSetting(
+            "static_dir",
+            f"must be a folder with the web pages; {settings.static_dir} has no {_PAGE}; omit it to use the package's",
+        )
+
+
+def _check_writable(setting: str, folder: Path) -> None:
+    """Check that the folder, or else the nearest one above it that exists, can be written."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise BadSetting(setting, f"must be a folder; {folder} cannot be one, because {nearest} is a file")
+    is_effective = os.access in os.supports_effective_ids
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=is_effective):
+        raise BadSetting(
+            setting,
+            f"must be a folder that this user can write; {folder} is not: change the owner of {nearest}",
+        )

@@ -1,0 +1,188 @@
+"""Settings that cannot be: each is refused at the start, in a sentence that names setting, value and what would do."""
+
+import asyncio
+import dataclasses
+import os
+import socket
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consentful_server import cli
+from consentful_server.errors import BadSetting
+from consentful_server.settings import Settings
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run in an empty folder, without settings from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(cli.PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def refused(capsys: Output, *arguments: str) -> str:
+    """Return what is said when the arguments are refused: on stderr, without a traceback."""
+    try:
+        status = cli.run(list(arguments))
+    except SystemExit as left:
+        status = left.code
+    said = capsys.readouterr()
+    assert status not in (0, None)
+    assert "Traceback" not in said.err
+    return said.err + said.out
+
+
+def briefly(main: Coroutine[Any, Any, None]) -> None:
+    """Run a start that should fail. One that does not fail is stopped."""
+    asyncio.run(asyncio.wait_for(main, 5))
+
+
+NO_NUMBERS = ("nan", "-nan", "inf", "-inf", "1e400")
+BAD: dict[str, tuple[str, ...]] = {
+    "database": ("mysql://x", "sqlite://x", "sqlite:///", "x.db"),
+    "data_dir": ("/dev/null", "/dev/null/data", "/proc/data"),
+    "keys_dir": ("data/keys", "data", "/dev/null", "/dev/null/keys", "/proc/keys"),
+    "host": ("", " ", "http://127.0.0.1", "no-such-host.invalid", "127.0.0.1 ", "192.0.2.1"),
+    "port": ("-1", "65536", "x", "1e400", "nan"),
+    "auth": ("open", "", "NONE "),
+    "issuer": ("https://id.example",),
+    "audience": ("shop",),
+    "tls_cert": ("server.crt",),
+    "tls_key": ("server.key",),
+    "allow_origin": ("*", "null", "chat.example", "https://chat.example/", ""),
+    "trusted_proxy": ("0.0.0.0/0", "::/0", "proxy", "10.0.0.1/8", ""),
+    "idle_timeout": ("0", "-1", "31622401", *NO_NUMBERS),
+    "max_duration": ("0", "-1", "1e300", *NO_NUMBERS),
+    "grace": ("-1", "-0.001", "1e12", *NO_NUMBERS),
+    "max_text_bytes": ("0", "-1", "2000000", "nan"),
+    "max_dialog_bytes": ("0", "-1", "100", "1e400"),
+    "max_messages": ("0", "-1", "2147483648"),
+    "memory": ("0", "-1", "1000", "9999999999999999999"),
+    "reserve": ("-1", "nan", "9999999999999999999"),
+    "dialogs_per_client": ("0", "-1"),
+    "opens_per_second": ("0", "-1", *NO_NUMBERS),
+    "frames_per_second": ("0", "-1", *NO_NUMBERS),
+    "bytes_per_second": ("0", "-1", *NO_NUMBERS),
+    "compress": ("maybe",),
+    "receipt_issuer": ("", " ", " x", "a\nb", "https:", "my: shop", ":x"),
+    "due_days": ("0", "-1", "99999999999"),
+    "epoch_days": ("0", "-1", "99999999999"),
+    "static_dir": ("/nope", "/dev/null", "."),
+    "workers": ("0", "-1", "1025"),
+    "log_level": ("loud", ""),
+    "log_format": ("xml", ""),
+}
+"""Values that each setting refuses."""
+
+
+NOT_QUOTED = {"database", "issuer", "audience", "tls_cert", "tls_key"}
+"""A database's URL may carry a password; the others are refused for what is missing beside them."""
+
+
+def spellings(value: str) -> set[str]:
+    """Return the forms in which a sentence may quote this value."""
+    try:
+        return {value, str(float(value))}
+    except ValueError:
+        return {value, repr(value)} if value.strip() else {repr(value), '""', f'"{value}"'}
+
+
+def test_every_setting_has_bad_values_here() -> None:
+    """Held to `Settings`: a new setting is refused something, or says here why it takes everything."""
+    takes_everything: set[str] = set()
+
+    assert set(BAD) | takes_everything == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_bad_value_is_refused_at_the_start_and_creates_nothing(
+    capsys: Output, somewhere: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setattr("consentful_server.process.uvloop.run", briefly)
+    flag = f"--{name.replace('_', '-')}"
+
+    said = refused(capsys, "serve", *(() if name == "port" else ("--port", "0")), f"{flag}={value}")
+
+    assert name in said or flag in said
+    assert name in NOT_QUOTED or any(form in said for form in spellings(value)), said
+    assert not list(somewhere.iterdir())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1.0])
+@pytest.mark.parametrize(
+    "name",
+    [field.name for field in dataclasses.fields(Settings) if field.type in (int, float)],
+)
+def test_no_number_may_be_negative_or_none(name: str, value: float) -> None:
+    given = {name: value}
+
+    with pytest.raises(BadSetting, match=name):
+        Settings(**given)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("content", ["idle_timeout = nan", "max_duration = inf", "grace = -inf"])
+def test_toml_knows_such_numbers_too(capsys: Output, somewhere: Path, content: str) -> None:
+    (somewhere / cli.FILE).write_text(content + "\n")
+
+    assert content.partition(" ")[0] in refused(capsys, "serve", "--port", "0")
+
+
+@pytest.fixture
+def nobody(somewhere: Path) -> Generator[None]:
+    """Run as a user that may not write the folder; root may write everywhere."""
+    somewhere.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        for path in (somewhere.parent, somewhere.parent.parent):
+            path.chmod(0o755)
+        os.seteuid(65534)
+    yield
+    if user == 0:
+        os.seteuid(0)
+    somewhere.chmod(0o755)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(("arguments", "name"), [([], "data_dir"), (["--database", "sqlite:///x/y.db"], "database")])
+def test_a_folder_that_cannot_be_written_is_named(capsys: Output, arguments: list[str], name: str) -> None:
+    said = refused(capsys, "serve", "--port", "0", *arguments)
+
+    assert f"{name}: must be a folder that this user can write" in said
+
+
+async def test_the_first_key_is_not_printed_by_a_start_that_cannot_listen(somewhere: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for workers in ("1", "2"):
+            arguments = ("serve", "--auth", "keys", "--port", str(taken.getsockname()[1]), "--workers", workers)
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "consentful_server",
+                *arguments,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            said = b"".join(await child.communicate()).decode()
+
+            assert child.returncode == 2
+            assert "cannot listen on 127.0.0.1" in said
+            assert "cfl_" not in said
+            assert not list(somewhere.iterdir()), "the next start creates the database, and prints its key"
+
+
+def test_a_file_in_the_way_of_a_command_is_named(capsys: Output, somewhere: Path) -> None:
+    assert cli.run(["migrate"]) == 0
+    (somewhere / "copies").write_text("")
+
+    assert "copies" in refused(capsys, "backup", "copies")
