@@ -22,7 +22,7 @@ from . import wire
 from .backoff import JITTER, Backoff
 from .clock import Clock, SystemClock
 from .endpoint import TLS, Encoding, Endpoint, Token, live_url
-from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, OutcomeUnknown
+from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, MessageRefused, OutcomeUnknown
 from .identifiers import uuid7
 from .reconnector import Answer, Reconnector
 from .transcript import Transcript, checked
@@ -104,6 +104,8 @@ class Dialog:
 
         Raises:
             TooLong: If a limit would be exceeded. Nothing was added; send a shorter text, or decide.
+            MessageRefused: If the server refused an earlier message, which is taken out. Nothing was added now; call
+                `say` again.
             OutcomeUnknown: If a grant got no answer: the dialog may be stored, so it can only be decided.
             Finished: If the dialog is over.
             ConsentfulError: If it cannot be kept at a server: `Unavailable`, `Unauthorised`, `Forbidden`, `Refused`.
@@ -138,6 +140,8 @@ class Dialog:
         Raises:
             Incomplete: If nothing was decided, because the dialog is empty, or the notice or a purpose is unknown. The
                 dialog is still open.
+            MessageRefused: If nothing was decided, because the server refused a message, which is taken out. Call
+                `grant` again to store the dialog without it.
             OutcomeUnknown: If consent was sent, and no answer arrived. Call `grant` or `decline` again.
             Unavailable: If no server was reached, and consent was never sent: nothing was stored. Inside the block
                 `grant`
@@ -148,6 +152,7 @@ class Dialog:
         self._check_may_decide()
         if self._has_declined:
             raise Finished("the customer declined, and the messages were discarded; open a new dialog")
+        self._reconnector.check_messages()
         consent = wire.Consent(
             granted=True,
             last_seq=self._transcript.count,
@@ -195,6 +200,7 @@ class Dialog:
         if self._has_declined:
             raise Finished("the customer declined; open a new dialog")
         self._reconnector.check()
+        self._reconnector.check_messages()
 
     def _check_may_decide(self) -> None:
         if self._over is not None:
@@ -209,7 +215,7 @@ class Dialog:
         self._knows_of_doubt = False
         try:
             answer = await self._reconnector.ask(consent)
-        except Incomplete:
+        except (Incomplete, MessageRefused):
             raise
         except (Conflict, Erased):  # the store has answered: nothing is in doubt
             self._transcript.settle()

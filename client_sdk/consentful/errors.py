@@ -14,6 +14,7 @@
     ├── Forbidden          the token lacks the scope, or the origin is not allowed
     ├── UnknownCode        no dialog has this withdrawal code; nothing was erased
     └── Refused            any other refusal; `code` tells which
+        └── MessageRefused one earlier message was refused and taken out; the dialog goes on without it
 
 Each has a stable `code` and a sentence that says what to do next. None contains message text. An argument that breaks
 the schema is an error in the program and raises `wire.BadFrame`, a `ValueError` that names the field.
@@ -120,3 +121,15 @@ class Refused(ConsentfulError):
     """The server refused for a reason without its own class; `code` is the server's."""
 
     code = "refused"
+
+
+class MessageRefused(Refused):
+    """The server refused message number `seq`, which was said earlier; the dialog goes on without it.
+
+    `say` does not wait for the server, so the next `say` or `grant` raises this, once for each such message, and does
+    nothing else: call it again. The messages after `seq` have moved up by one.
+    """
+
+    def __init__(self, detail: str, code: str, seq: int) -> None:
+        super().__init__(f"the server refused message {seq} ({detail}), and the dialog goes on without it", code)
+        self.seq = seq

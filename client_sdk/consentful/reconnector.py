@@ -29,10 +29,14 @@ Races, and the line that closes each:
      `check`, which raises the failure.
 (R7) A socket is lost and replaced: both tasks of the old one have ended before the next one opens, so no frame of the
      old one is taken for one of the new.
+(R8) A message is refused while later ones, and perhaps the consent, are in transit behind it: the server refuses them
+     too, as they leave a gap. The message is taken out when the socket is closed, and the next one carries the rest
+     under new numbers, so no answer to an old number is taken for one to a new.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
@@ -44,7 +48,7 @@ from .clock import Clock
 from .close_codes import Lost, StorageFailed
 from .connection import Connection
 from .endpoint import Endpoint
-from .errors import Finished, Incomplete, Unavailable
+from .errors import ConsentfulError, Finished, Incomplete, MessageRefused, Refused, Unavailable
 from .transcript import Transcript
 
 CONNECT_WITHIN_S: Final = 10.0
@@ -78,6 +82,7 @@ class Reconnector:
         self._backoff = new_backoff()
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
+        self._refusals: deque[MessageRefused] = deque()  # that no caller has learned of
         self._answer: asyncio.Future[Answer] | None = None
         self._unsent = asyncio.Event()
         self._progress = asyncio.Event()
@@ -123,6 +128,15 @@ class Reconnector:
             # Without its traceback, whose frames may hold message text.
             raise self.failure.with_traceback(None) if self.failure else Finished(_LEFT)
 
+    def check_messages(self) -> None:
+        """Check that no message was refused that the chatbot has not learned of.
+
+        Raises:
+            MessageRefused: Once for each that was.
+        """
+        if self._refusals:
+            raise self._refusals.popleft()
+
     async def until_opened(self) -> wire.Opened:
         """Return the server's answer to `open`, once a server was reached.
 
@@ -152,7 +166,7 @@ class Reconnector:
         If it is cancelled after the consent was sent, the socket is closed (R4).
 
         Raises:
-            Incomplete: If nothing was decided, and the dialog is still open.
+            Incomplete, MessageRefused: If nothing was decided, and the dialog is still open.
             Unavailable: If no server could be reached, or none could store.
             ConsentfulError: If the dialog ended.
         """
@@ -204,8 +218,21 @@ class Reconnector:
             while True:
                 try:
                     return await self._carry(session)
+                except MessageRefused as refused:
+                    self._take_out(refused)
+                    await self._wait_out(Lost("message refused"))
                 except Lost as lost:
                     await self._wait_out(lost)
+
+    def _take_out(self, refused: MessageRefused) -> None:
+        """Go on without a message that the server refused, and tell the next caller, or the one that waits."""
+        _log.warning("dialog %s: message %d refused (%s) and taken out", self.name, refused.seq, refused.code)
+        self._transcript.take_out(refused.seq)  # (R8)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(refused)
+        else:
+            self._refusals.append(refused)
+        self._progress.set()
 
     async def _wait_out(self, lost: Lost) -> None:
         wait = self._backoff.fail(self._clock.monotonic(), lost.retry_after)
@@ -294,9 +321,12 @@ class Reconnector:
 
         Raises:
             Lost: If another socket may succeed.
+            MessageRefused: If it may without one of the messages.
             ConsentfulError: If the dialog cannot continue.
         """
         _log.debug("dialog %s: error %s, expected %s", self.name, error.code, error.expected)
+        if self._transcript.is_declining and not error.retry:
+            return  # about messages, which are discarded: a "no" is never refused
         if error.code == "gap" and error.expected is not None:
             self._transcript.fill_gap(error.expected)
             self._unsent.set()
@@ -308,7 +338,15 @@ class Reconnector:
         elif error.code in _UNDECIDABLE:
             self._on_refusal(Incomplete(error.detail, error.code))
         elif end := close_codes.of_error(error):
-            raise end
+            self._on_refused_frame(error, end)
+
+    def _on_refused_frame(self, error: wire.Error, end: Lost | ConsentfulError) -> None:
+        """Raise the error's meaning, unless it is about the consent alone: then the dialog is still open."""
+        if isinstance(end, Refused) and self._transcript.awaits_consent_only:
+            self._on_refusal(Incomplete(error.detail, error.code))
+            return
+        seq = self._transcript.refused(error.seq)
+        raise MessageRefused(error.detail, error.code, seq) if seq and isinstance(end, Refused) else end
 
     def _on_refusal(self, refusal: StorageFailed | Incomplete) -> None:
         """Pass the refusal on; nothing was decided, and the dialog is still open."""

@@ -18,6 +18,8 @@ State of the present socket, reset by `restart`:
     `_asked`                     the consent was sent
     `_doubt_before`              `_doubt` before this socket's consent was sent
 
+`refused` tells which message an error is about, and `take_out` takes it out of what the next sockets carry.
+
     event                            `_doubt` afterwards
     a grant is handed to a socket    True: it may arrive even if the socket fails at once
     this socket refuses it           as before it was sent: an earlier socket's grant may still be stored
@@ -29,7 +31,10 @@ One event loop uses a transcript, and no method awaits, so there are no races; t
 """
 
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
+
+from msgspec.structs import replace
 
 from . import wire
 from .close_codes import Lost
@@ -90,6 +95,16 @@ class Transcript:
         return self._asked
 
     @property
+    def awaits_consent_only(self) -> bool:
+        """Whether the only frame on this socket that has no answer is the consent."""
+        return self._asked and self._heard == len(self._messages)
+
+    @property
+    def is_declining(self) -> bool:
+        """Whether the open consent is a "no"."""
+        return self.consent is not None and not self.consent.granted
+
+    @property
     def in_doubt(self) -> bool:
         """Whether a grant was sent, on any socket, whose outcome is unknown."""
         return self._doubt
@@ -129,6 +144,26 @@ class Transcript:
         self._messages.append(message)
         self._ends.append(self.size + _utf8_length(message.text))
         self.count += 1
+
+    def refused(self, seq: int | None) -> int | None:
+        """Return the number of the message that this socket's first error is about; None if it is about none.
+
+        An error about a frame that the server could not decode has no number. The server acks what it holds before it
+        sends an error, so that frame is the one after the last ack. In doubt about an earlier socket no message may be
+        missing: only the same dialog again settles the doubt.
+        """
+        number = self._heard + 1 if seq is None else seq
+        is_in_doubt = self._doubt_before if self._asked else self._doubt
+        return number if self._heard < number <= self._sent and not is_in_doubt else None
+
+    def take_out(self, seq: int) -> None:
+        """Take out a message that the server refused, between two sockets. Those after it move up; none is decided."""
+        self.refuse()
+        later = [replace(message, seq=message.seq - 1) for message in self._messages[seq:]]
+        self._messages[seq - 1 :] = later
+        self._ends = list(accumulate((_utf8_length(message.text) for message in self._messages), initial=0))
+        self._acked -= seq <= self._acked
+        self.count -= 1
 
     def forget(self) -> None:
         """Discard all messages."""
@@ -221,6 +256,12 @@ def checked(frame: wire.FromClient, codec: wire.Codec) -> bytes:
     if data is None:  # outside of `except`: a UnicodeEncodeError carries the whole text
         raise wire.BadFrame("$", "text contains a lone surrogate, which is not valid Unicode")
     codec.decode_client(data)
+    if (
+        isinstance(frame, wire.Open)
+        and frame.metadata
+        and wire.metadata_bytes(frame.metadata) > wire.MAX_METADATA_BYTES
+    ):
+        raise wire.BadFrame("$.metadata", f"Expected at most {wire.MAX_METADATA_BYTES} bytes of keys and values")
     if isinstance(frame, wire.Message) and frame.sent_at is not None and not wire.is_storable(frame.sent_at):
         raise wire.BadFrame("$.sent_at", "Expected a time in the years 2 to 9998")
     return data

@@ -7,6 +7,7 @@ text, customers or tokens.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -196,6 +197,14 @@ class Error(ServerFrame, tag="error", frozen=True):
 
 FromClient: TypeAlias = Open | Message | Consent
 FromServer: TypeAlias = Opened | Ack | Stored | Discarded | Closing | Error
+
+
+MAX_METADATA_BYTES: Final = 4096
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """Return how many bytes of UTF-8 the keys and values have, of at most `MAX_METADATA_BYTES`."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
 
 
 def is_storable(moment: datetime) -> bool:

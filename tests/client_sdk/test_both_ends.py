@@ -4,9 +4,14 @@ import random
 from datetime import UTC, datetime
 from typing import Final
 
+import pytest
+
+import consentful
 from consentful import wire
 from consentful.language import is_well_formed
 from consentful.transcript import checked
+from consentful_server import testing
+from consentful_server.consent.language import canonical
 from consentful_server.consent.notices import Catalogue, default_notice
 from consentful_server.dialogs.dialog import Dialog
 from consentful_server.errors import Refusal
@@ -84,3 +89,24 @@ async def test_a_language_that_one_end_takes_every_end_takes() -> None:
     assert {tag: server_takes(wire.Message(1, "x", language=tag)) for tag in tags} == expected
     assert {tag: server_takes(wire.Open("c-1", language=tag)) for tag in tags} == expected
     assert dict(zip(tags, await javascript_takes(tags), strict=True)) == expected
+
+
+async def test_what_only_a_server_of_another_release_refuses_does_not_poison_the_dialog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stricter(tag: str) -> str | None:
+        return None if tag == "english" else canonical(tag)
+
+    monkeypatch.setattr("consentful_server.dialogs.dialog.canonical", stricter)
+    async with (
+        testing.serve() as service,
+        consentful.open_dialog(service.url, customer_id="c-1", random=lambda: 0.0) as dialog,
+    ):
+        await dialog.say("one")
+        await dialog.say("two", language="english")
+        with pytest.raises(consentful.MessageRefused) as caught:
+            await dialog.grant()
+        assert (caught.value.seq, caught.value.code) == (2, "frame")
+
+        await dialog.say("three", language="en")
+        assert (await dialog.grant()).messages == 2

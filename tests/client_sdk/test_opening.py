@@ -75,6 +75,7 @@ async def test_a_server_that_only_knows_json_is_spoken_to_in_json(server: Script
         {"dialog_id": "no spaces"},
         {"dialog_id": ".."},
         {"language": "not a tag"},
+        {"metadata": {"note": "ä" * 2048}},
         {"url": "ftp://host"},
     ],
 )

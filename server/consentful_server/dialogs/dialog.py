@@ -16,7 +16,6 @@ from ..consent.language import canonical
 from ..consent.notices import Catalogue, Wording
 from ..errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 
-MAX_METADATA_BYTES: Final = 4096
 OVERHEAD_BYTES: Final = 300
 """What one held message costs in memory beside its text, measured on CPython 3.11."""
 
@@ -109,8 +108,8 @@ class Dialog:
             BadRequest: If the language is not a BCP 47 tag, or the metadata exceed 4 KiB.
         """
         language = _language("language", frame.language)
-        if frame.metadata and _metadata_bytes(frame.metadata) > MAX_METADATA_BYTES:
-            raise BadRequest("metadata", f"at most {MAX_METADATA_BYTES} bytes of keys and values")
+        if frame.metadata and wire.metadata_bytes(frame.metadata) > wire.MAX_METADATA_BYTES:
+            raise BadRequest("metadata", f"at most {wire.MAX_METADATA_BYTES} bytes of keys and values")
         return cls(
             dialog_id,
             frame.customer_id,
@@ -205,7 +204,3 @@ def _language(field: str, tag: str | None) -> str | None:
 
 def _utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
-
-
-def _metadata_bytes(metadata: Mapping[str, str]) -> int:
-    return sum(_utf8_length(key) + _utf8_length(value) for key, value in metadata.items())

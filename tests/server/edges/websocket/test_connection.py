@@ -1,6 +1,7 @@
 """A connection's states and races, without a socket: frames are handed to it, and what it sends is looked at."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -598,7 +599,7 @@ async def test_no_repr_shows_words(client: Client) -> None:
 async def test_what_is_wrong_with_a_message_names_its_number(client: Client) -> None:
     client.open("one")
 
-    client.send(Message(7, "seven"), Message(2, "two", language="en-u"))
+    client.send(Message(7, "seven"), Message(2, "two", sent_at=datetime(9999, 1, 1, tzinfo=UTC)))
 
     errors = [frame for frame in client.transport.sent if isinstance(frame, Error)]
     assert [(error.code, error.seq) for error in errors] == [("gap", 7), ("frame", 2)]
