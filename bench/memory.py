@@ -4,8 +4,8 @@ from . import child, client
 from .figure import Figure, Measured, absolute
 from .plan import Plan
 
-_FULL = Figure("memory of an open dialog, 10,000 open", "kB", 20, 14, less_is_better=True)
-_HALF = Figure("memory of an open dialog, 5,000 open", "kB", 20, 14, less_is_better=True)
+_FULL = Figure("memory of an open dialog, 10,000 open", "kB", 9, 6, less_is_better=True)
+_HALF = Figure("memory of an open dialog, 5,000 open", "kB", 9, 6, less_is_better=True)
 _ENVELOPE = len('{"type":"message","seq":1,"text":""}')
 
 

@@ -34,6 +34,7 @@ from .edges.routes import (
 )
 from .edges.routes.original import room
 from .edges.websocket import upgrade
+from .edges.websocket.sockets import SOCKETS, Sockets
 from .operations.housekeeping import Housekeeping
 from .service import Service
 
@@ -65,6 +66,7 @@ def build_app(service: Service) -> web.Application:
     """Return the application. The caller closes the service after the application has shut down."""
     app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
     app[SERVICE] = service
+    app[SOCKETS] = Sockets()
     app[room.ROOM] = WaitingRoom(service)
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access)
     app[health.HOUSEKEEPING] = Housekeeping(service)

@@ -4,7 +4,7 @@ A client has two names, its address and its credential, each with its own limits
 many addresses, and an address cannot take more with many keys.
 
     admit     before the upgrade     refused if it opened too many, owes frames or bytes, or holds too many dialogs
-    hold      while it is connected  counts the dialog; the `with` block ends with the connection, however that ends
+    hold      after the upgrade      counts the dialog, until `release`, at the connection's end
     charge    after each read        what was received is charged even if it is too much; then the client owes it
 
 All methods run on the event loop and do not await, but between `admit` and `hold` the edge authenticates the token.
@@ -15,8 +15,6 @@ All methods run on the event loop and do not await, but between `admit` and `hol
 
 import math
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 from ..clock import Clock
@@ -63,18 +61,17 @@ class Clients:
         if self._dialogs[client] >= self._most_dialogs:  # (R1)
             raise TooOften
 
-    @contextmanager
-    def hold(self, *names: str) -> Generator[None]:
-        """Count a dialog for these names until the block ends."""
+    def hold(self, *names: str) -> None:
+        """Count a dialog for these names."""
         self._dialogs.update(names)
-        try:
-            yield
-        finally:
-            for name in names:
-                self._dialogs[name] -= 1
-                # Names without dialogs are removed, or the counter would grow with every client that ever came.
-                if not self._dialogs[name]:
-                    del self._dialogs[name]
+
+    def release(self, *names: str) -> None:
+        """Count one dialog less for these names."""
+        for name in names:
+            self._dialogs[name] -= 1
+            # Names without dialogs are removed, or the counter would grow with every client that ever came.
+            if not self._dialogs[name]:
+                del self._dialogs[name]
 
     def charge(self, names: tuple[str, ...], frames: int, size: int) -> None:
         """Charge these names for what they have sent.

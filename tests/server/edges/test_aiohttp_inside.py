@@ -1,5 +1,6 @@
 """What is used of aiohttp's inside, by name: a release that changes one of these fails here, and says which."""
 
+import inspect
 import re
 import tomllib
 from importlib.metadata import version
@@ -7,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.http import WebSocketError, WebSocketReader
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler
+
+from raw import masked
 
 ROOT = Path(__file__).parent.parent.parent.parent
 EDGES = ROOT / "server" / "consentful_server" / "edges"
@@ -20,16 +25,34 @@ CLASSES: dict[type[Any], tuple[str, ...]] = {
         "_manager",
         "_message_tail",
         "_pause_transport_reading",
-        "_payload_parser",
         "_request_count",
         "_resume_transport_reading",
         "_upgraded",
         "_waiter",
+        "connection_lost",
+        "connection_made",
+        "data_received",
+        "finish_response",
+        "force_close",
+        "handle_error",
+        "pause_writing",
+        "resume_writing",
+        "shutdown",
+        "start",
     ),
+    WebSocketDataQueue: ("feed_data", "set_exception"),
+    WebSocketReader: ("feed_data",),
     web.AppRunner: ("_make_server",),
+    web.Server: ("__call__", "pre_shutdown", "shutdown"),
     web.BaseSite: ("_backlog", "_runner", "_server", "_ssl_context"),
     StreamWriter: ("chunked",),
     web.StreamResponse: ("_payload_writer",),
+}
+PARAMETERS: dict[Any, list[str]] = {
+    RequestHandler.handle_error: ["self", "request", "status", "exc", "message"],
+    RequestHandler.finish_response: ["self", "request", "resp", "start_time"],
+    RequestHandler.shutdown: ["self", "timeout"],
+    web.Server.shutdown: ["self", "timeout"],
 }
 INSTANCES = {web.Server: ("_connections", "_kwargs", "_loop")}
 
@@ -37,6 +60,32 @@ INSTANCES = {web.Server: ("_connections", "_kwargs", "_loop")}
 @pytest.mark.parametrize(("owner", "name"), [(owner, name) for owner, names in CLASSES.items() for name in names])
 def test_a_class_of_aiohttp_still_has(owner: type[Any], name: str) -> None:
     assert hasattr(owner, name)
+
+
+@pytest.mark.parametrize(("method", "parameters"), PARAMETERS.items(), ids=lambda it: getattr(it, "__qualname__", ""))
+def test_a_method_of_aiohttp_is_still_called_as_before(method: Any, parameters: list[str]) -> None:
+    assert list(inspect.signature(method).parameters) == parameters
+
+
+async def test_the_reader_of_frames_still_hands_each_to_its_queue() -> None:
+    """In C it takes no other queue than aiohttp's own, or one that is derived from it and sets nothing of it up."""
+    taken: list[Any] = []
+
+    class Queue(WebSocketDataQueue):
+        def __init__(self) -> None:
+            pass
+
+        def feed_data(self, data: Any, size: int) -> None:
+            taken.append(tuple(data)[:2])
+
+        def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+            taken.append(type(exc))
+
+    reader = WebSocketReader(Queue(), 1000, compress=False, decode_text=False)
+    reader.feed_data(masked(0x81, b"one") + masked(0x89, b"?") + masked(0x88, b"") + b"\xf1\x80")
+
+    kinds = WSMsgType.TEXT, WSMsgType.PING, WSMsgType.CLOSE
+    assert taken == [*zip(kinds, (b"one", b"?", 0), strict=True), WebSocketError]
 
 
 @pytest.mark.parametrize("name", INSTANCES[web.Server])

@@ -4,21 +4,20 @@ aiohttp's own answer to a malformed request quotes it, and so does the error tha
 would put its token into both. aiohttp also waits an hour for a request's head, and for ever for a client to read.
 
     HEAD ──a whole head──► REQUEST ──answered──► HEAD (keep-alive) or CLOSING
-     │                        └──101──► WEBSOCKET ──its handler returns──► CLOSING
+     │                        └──101, hand_over──► GONE: the connection is a WebSocket's (`edges/websocket/socket`)
      └── 10 s or 32 KiB without a whole head ──► 408 or 431, closed
-    any ── bytes wait 30 s for a client that reads none of them ──► aborted (a dialog has its own time-out for that)
+    any ── bytes wait 30 s for a client that reads none of them ──► aborted
 
 Everything runs on the event loop's thread: `data_received` and the timers are callbacks, `start` is aiohttp's one task
-for this connection. Nothing else may touch it but a live dialog, which reads `received`, sets `alarm` and `alarm_at`,
-calls `stop_reading` and awaits `drained`.
+for this connection. Nothing else may touch it but the handler of an upgrade, which calls `hand_over`.
 
 Races, and the line that closes each:
 
 (R1) aiohttp sets `transport` to None when it closes, before all bytes are written: `_own_transport` stays until
      `connection_lost`, so that a client which reads nothing is still aborted.
 (R2) `connection_lost` comes while a timer runs: it cancels both, and each looks for a transport before it acts.
-(R3) The alarm rings when the connection is gone, or its dialog: `connection_lost` unsets it.
-(R4) aiohttp resumes reading when its queue drains, after `stop_reading`: `_resume_transport_reading` refuses.
+(R3) The client sends frames while its upgrade is still being decided: aiohttp keeps them, and `hand_over` returns them.
+(R4) aiohttp resumes reading when its queue drains, after `_stop_reading`: `_resume_transport_reading` refuses.
 (R5) The server stops when this connection was accepted and does not wait for a request yet: `shutdown` wakes it.
 """
 
@@ -50,26 +49,20 @@ class RequestProtocol(RequestHandler):
 
     __slots__ = (
         "_has_room",
+        "_has_stopped_reading",
         "_head_bytes",
         "_head_timer",
+        "_is_handed_over",
         "_own_transport",
         "_unread",
         "_unread_timer",
-        "alarm",
-        "alarm_at",
-        "has_stopped_reading",
-        "received",
     )
 
     def __init__(self, manager: web.Server, has_room: Callable[[], bool], **options: Any) -> None:
         super().__init__(manager, **options)
         self._has_room = has_room
-        self.received = 0
-        """Bytes that were received since the upgrade to a WebSocket."""
-        self.alarm_at = 0
-        self.alarm: Callable[[], None] | None = None
-        """Called after each read that brings `received` above `alarm_at`."""
-        self.has_stopped_reading = False
+        self._has_stopped_reading = False
+        self._is_handed_over = False
         self._own_transport: asyncio.Transport | None = None
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -90,21 +83,17 @@ class RequestProtocol(RequestHandler):
         for timer in (self._head_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()  # (R2)
-        self._own_transport = self.alarm = None  # (R3)
+        self._own_transport = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._upgraded:  # pyright: ignore[reportUnknownMemberType]
-            self.received += len(data)
-            super().data_received(data)
-            if self.received > self.alarm_at and self.alarm is not None:
-                self.alarm()
+        if self.is_upgrading:
+            super().data_received(data)  # (R3)
             return
         heads = self._request_count
         super().data_received(data)
         if self._request_count > heads:
             self._stop_head_timer()
-            self.received = len(self._message_tail)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         elif self._head_timer is not None or self._is_idle:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
@@ -112,27 +101,39 @@ class RequestProtocol(RequestHandler):
             elif self._head_timer is None:
                 self._start_head_timer()
 
-    def stop_reading(self) -> None:
+    @property
+    def is_upgrading(self) -> bool:
+        """Whether the client asked to go on with another protocol: what follows its request are not requests."""
+        return self._upgraded  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+    def hand_over(self, successor: asyncio.Protocol) -> bytes:
+        """Give the connection to another protocol, and return what the client has sent since its request.
+
+        For this protocol and for aiohttp the connection is lost from now on; its task ends with the request's handler.
+        """
+        transport, tail = self._own_transport, self._message_tail
+        assert transport is not None
+        self._is_handed_over = True
+        self.transport = None  # or losing the connection would close it
+        self._message_tail = b""
+        self.connection_lost(None)
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        transport.resume_reading()  # it was paused if the client sent much before its upgrade was decided
+        return tail
+
+    def _stop_reading(self) -> None:
         """Read nothing more: what the client still sends waits on its own side."""
-        self.has_stopped_reading = True
+        self._has_stopped_reading = True
         self._pause_transport_reading()
 
     def _resume_transport_reading(self) -> None:
-        if not self.has_stopped_reading:  # (R4)
+        if not self._has_stopped_reading:  # (R4)
             super()._resume_transport_reading()
-
-    async def drained(self) -> None:
-        """Return once the client has read most of what waits for it.
-
-        Raises:
-            ConnectionError: If the connection is lost instead.
-        """
-        await self._drain_helper()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._payload_parser is None:  # a WebSocket has a time-out of its own for this, and a close code
-            self._start_unread_timer()
+        self._start_unread_timer()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -154,12 +155,14 @@ class RequestProtocol(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the response. What aiohttp refused before a handler ran would quote the request, and is replaced."""
+        if self._is_handed_over:
+            return resp, True
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = as_problem(resp)
-        if self._upgraded and self._payload_parser is None:  # pyright: ignore[reportUnknownMemberType]
+        if self.is_upgrading:
             resp.force_close()  # the upgrade was refused: what follows in the stream are frames, not requests
             self._message_tail = b""
-            self.stop_reading()
+            self._stop_reading()
         return await super().finish_response(request, resp, start_time)
 
     def handle_error(

@@ -6,13 +6,13 @@ at the end: before it can be exceeded by much.
     received   bytes that were read from the socket since the upgrade
     read       of these, the bytes of whole frames that were taken up: their payload when it is taken up, their header
                (6 bytes, RFC 6455 §5.2) when the frame is charged
-    unread     received - read: frames that wait in aiohttp's queue, and the parts of a frame that is not whole yet
+    unread     received - read: frames that are held back, and the parts of a frame that is not whole yet
     charged    of `received`, the bytes that the client has paid for
 
 64 KiB of `unread` belong to the memory of any dialog; what exceeds them is counted as memory of this process.
 
-Everything runs on the event loop's thread. The protocol below adds to `received` and rings the alarm, the connection
-adds to `read` and calls the rest.
+Everything runs on the event loop's thread. The socket adds to `received` and rings the alarm, the connection adds to
+`read` and calls the rest.
 
 Races, and the line that closes each:
 
@@ -41,20 +41,19 @@ _FREE_BYTES: Final = 64 * 1024
 """Unread bytes that are part of what every dialog is counted with."""
 
 _QUEUE_BYTES: Final = 1024 * 1024
-"""Unread bytes beside those of an unfinished frame; aiohttp stops reading before there are more."""
+"""Unread bytes beside those of an unfinished frame; the socket stops reading before there are more."""
 
 _PINGS: Final = Rate(burst=100, per_second=1)
 """A client that keeps its connection open pings a few times a minute."""
 
 
 class Source(Protocol):
-    """The bytes of one client; `edges.server.protocol.RequestProtocol` counts them."""
+    """The bytes of one client; `socket.Socket` counts them."""
 
     received: int
+    """Bytes that were received since the upgrade."""
     alarm_at: int
-
-    @property
-    def has_stopped_reading(self) -> bool: ...
+    """A read that brings `received` above this is charged at once."""
 
     def stop_reading(self) -> None: ...
 
@@ -67,6 +66,7 @@ class Charging:
         "_clients",
         "_clock",
         "_counted",
+        "_is_open",
         "_max_unread",
         "_names",
         "_pings",
@@ -84,8 +84,18 @@ class Charging:
         self._max_unread = service.limits.max_frame_bytes + _QUEUE_BYTES
         self._charged = 0
         self._counted = 0
+        self._is_open = False
         self._pings: Bucket | None = None
         self.read = 0
+
+    @property
+    def received(self) -> int:
+        return self._source.received
+
+    def open(self) -> None:
+        """Count the connection among those that the client holds, until `close`."""
+        self._clients.hold(*self._names)
+        self._is_open = True
 
     @property
     def is_behind(self) -> bool:
@@ -111,11 +121,6 @@ class Charging:
         self._count(max(0, unread - _FREE_BYTES))
         self._clients.charge(self._names, frames, size)
 
-    @property
-    def has_stopped(self) -> bool:
-        """Whether nothing more is read from the client."""
-        return self._source.has_stopped_reading
-
     def stop(self) -> None:
         """Read nothing more from the client."""
         self._source.stop_reading()
@@ -133,7 +138,9 @@ class Charging:
             raise TooOften(max(1, round(wait_s)))
 
     def close(self, frames: int) -> None:
-        """Charge for what is left, which the client then owes, and give the memory back."""
+        """Charge for what is left, which the client then owes, and give the memory back. Called once."""
+        if self._is_open:
+            self._clients.release(*self._names)
         self.read = self._source.received  # (R4)
         with suppress(TooOften):
             self.charge(frames)

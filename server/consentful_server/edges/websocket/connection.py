@@ -50,6 +50,7 @@ from ..http import faults
 from .acks import Acks
 from .charging import Charging
 from .closing import CloseHandshake, SlowReader
+from .heartbeat import Heartbeat, Pulse
 from .transport import FrameTransport
 
 Ts = TypeVarTuple("Ts")
@@ -81,6 +82,7 @@ class Connection(Edge):
         "_charging",
         "_codec",
         "_handshake",
+        "_heartbeat",
         "_held",
         "_is_lost",
         "_opcode",
@@ -110,6 +112,7 @@ class Connection(Edge):
         self._acks = Acks(transport, codec)
         self._handshake = CloseHandshake(transport)
         self._slow_reader = SlowReader()
+        self._heartbeat = Heartbeat(service.clock.monotonic())
         self._held = HeldDialog(service, self, principal.id)
         self._read_at = service.clock.now()
         self._read_at_s = 0.0
@@ -124,6 +127,7 @@ class Connection(Edge):
 
     def begin(self) -> None:
         """Take a place among the live dialogs, or close if there is no memory left."""
+        self._charging.open()
         try:
             self._held.enter()
         except Overloaded as refusal:
@@ -165,10 +169,6 @@ class Connection(Edge):
         except Overloaded as refusal:
             self._cut_off(refusal)
 
-    @property
-    def is_cut_off(self) -> bool:
-        return self._charging.has_stopped
-
     def lost(self, frames: int) -> None:
         """Note that the connection is closed or lost: nothing of it is left, unless a decision is under way."""
         self._is_lost = True
@@ -182,7 +182,16 @@ class Connection(Edge):
     def tick(self, now: float) -> None:
         if self._slow_reader.is_stuck(self._transport.unread, now):
             self._close_slow_reader()
-        elif self.state is not State.DECIDING and self._charging.is_behind:
+            return
+        match self._heartbeat.look(self._charging.received, now):
+            case Pulse.PING:
+                self._transport.send_ping()
+            case Pulse.GIVE_UP:
+                self._handshake.abort()
+                return
+            case Pulse.NOTHING:
+                pass
+        if self.state is not State.DECIDING and self._charging.is_behind:
             self.charge()  # (R4)
 
     def warn(self, reason: ClosingReason, in_s: float) -> None:

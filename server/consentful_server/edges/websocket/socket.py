@@ -1,151 +1,285 @@
-"""aiohttp's WebSocket, below the frames of a live dialog. Satisfies `transport.FrameTransport`.
+"""A WebSocket below the frames of a live dialog: bytes in and out. Satisfies `FrameTransport` and `charging.Source`.
 
-One task, in `serve`, reads the frames and hands them to a receiver, one by one, without a pause in between: whatever a
-receiver does with a frame is done when the next one is handed over. It waits at four lines: for the next frame, for a
-receiver that paused the frames, for a client that does not read, and for everybody else after 256 frames.
+It is the protocol of its transport, from the answer to the handshake to the last byte, and no task waits for it. What
+the event loop reads is cut into frames by aiohttp's reader (in C), and each frame is handed over at once: whatever the
+receiver does with it is done when the next one is handed over.
 
-What is sent is written to the connection's buffer at once. That the buffer stays small is seen to on the other side:
-while it is full, no frame is taken up, and so none is answered; then nothing is read, and the client has to wait.
+    OPEN ──the client closes, or breaks the protocol──► ENDED: nothing is taken up ──► the transport closes
+     └──the transport is lost──► ENDED
+
+Frames are held back for three reasons: the receiver waits for a decision (`pause_frames`), the client does not read,
+and 256 frames were handed over without a pause, so that it is the turn of others. Then nothing more is read from the
+client either, and so what is held back is at most what one read brought.
+
+What is sent is written to the transport at once. That its buffer stays small is seen to on the other side: while it is
+full, no frame is taken up, and so none is answered.
 
 Races, and the line that closes each:
 
-(R1) Frames arrive while the receiver waits for a decision: the task waits for `_resumed`, and they stay in the queue.
-(R2) The connection is lost while the task waits for a client that does not read: aiohttp ends that wait with an error.
-(R3) The receiver cuts the client off from outside this task, with up to 1 MiB of frames in the queue: after 256 of
-     them the task looks, waits until the connection is closed, and takes up nothing more.
-(R4) The server cancels the task, in any of its waits: the receiver is told that the connection is lost.
+(R1) Frames are taken up again from within a frame's own handling: `_take_up_again` only schedules the work, so that one
+     frame is done before the next is handed over.
+(R2) Frames arrive when reading is paused already, because the loop had read them: they queue behind those held back.
+(R3) The client is cut off with frames held back: `stop_reading` drops them.
+(R4) The client closes and then never reads: the timer aborts.
+(R5) The transport is lost when the client had closed, or the other way round: `_end` acts once.
+(R6) The transport is gone when the receiver still sends: `_transport` is None, and what is sent is dropped.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final, Literal, Protocol
+import logging
+from collections import deque
+from typing import Any, Final, Protocol, TypeAlias
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType
+from aiohttp._websocket.reader import WebSocketDataQueue  # the reader in C takes no other
+from aiohttp.http import WebSocketError, WebSocketReader
 
-from ..server.protocol import RequestProtocol
+from ...telemetry import where
 from .charging import TURN_FRAMES
+from .closing import CLOSE_WITHIN_S
+from .deflate import Deflate
+from .sockets import Sockets
 
-_HEARTBEAT_S: Final = 25.0
+Frame: TypeAlias = "tuple[WSMsgType, Any, Any]"
+"""One message as aiohttp's reader returns it: its kind, its payload (the code of a close frame), and nothing of use."""
+
+_log: Final = logging.getLogger("consentful.live")
+
+_FINAL: Final = 0x80
+_COMPRESSED: Final = 0x40
+_SHORT: Final = 125
+_MEDIUM: Final = 0xFFFF
+
+_DECISION: Final = 1
+_READER: Final = 2
+_OTHERS: Final = 4
+"""Why frames are held back: a decision is under way, the client does not read, it is the turn of others."""
 
 
 class Receiver(Protocol):
-    """Whoever takes up the frames. No method raises."""
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether nothing more of this client is taken up."""
-        ...
+    """Whoever takes up the frames. No method waits, and none raises."""
 
     def receive(self, opcode: WSMsgType, payload: bytes) -> None:
         """Take up a text or binary message, a ping or a pong. A text is not yet known to be UTF-8 (RFC 6455 §8.1)."""
         ...
 
-    def charge(self, frames: int) -> None:
-        """Note that so many frames more were handed over."""
+    def charge(self, frames: int = 0) -> None:
+        """Note that so many frames more were handed over, or that much was received."""
         ...
 
     def lost(self, frames: int) -> None:
         """Note that the connection is closed, or lost, and so many frames more were handed over. Called once."""
         ...
 
-    async def closed(self) -> None:
-        """Return once the connection is closed."""
-        ...
 
-
-class Socket(web.WebSocketResponse[Literal[False]]):
+class Socket(asyncio.Protocol):
     """One client's WebSocket."""
 
-    def __init__(self, *, is_binary: bool, protocols: Iterable[str], compress: bool, max_message_bytes: int) -> None:
-        super().__init__(
-            heartbeat=_HEARTBEAT_S,
-            autoping=False,
-            protocols=protocols,
-            compress=compress,
-            max_msg_size=max_message_bytes,
-            decode_text=False,
+    __slots__ = (
+        "_backlog",
+        "_deflate",
+        "_first_byte",
+        "_frames",
+        "_held_back_for",
+        "_is_close_sent",
+        "_loop",
+        "_reader",
+        "_sockets",
+        "_timer",
+        "_transport",
+        "alarm_at",
+        "has_stopped_reading",
+        "received",
+        "receiver",
+    )
+
+    def __init__(self, sockets: Sockets, *, is_binary: bool, deflate: Deflate | None, max_message_bytes: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._transport: asyncio.Transport | None = None
+        self._first_byte = _FINAL | (WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
+        self._deflate = deflate
+        self._reader: WebSocketReader | None = WebSocketReader(
+            _Frames(self), max_message_bytes, compress=deflate is not None, decode_text=False
         )
-        self._opcode = WSMsgType.BINARY if is_binary else WSMsgType.TEXT
+        self._backlog: deque[Frame] | None = None
+        self._held_back_for = 0
+        self._frames = 0
         self._is_close_sent = False
-        self._resumed: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.receiver: Receiver | None = None
+        """Set before the connection is made; None again after the end."""
+        self.received = 0
+        self.alarm_at = 0
+        self.has_stopped_reading = False
+
+    # From the event loop.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self._transport = transport
+        self._sockets.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None or self.has_stopped_reading:
+            return
+        self.received += len(data)
+        self._reader.feed_data(data)  # calls `take_up` for each whole frame
+        if self.received > self.alarm_at and self.receiver is not None:
+            self.receiver.charge()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self._transport = None  # (R6)
+        self._sockets.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def pause_writing(self) -> None:
+        self._held_back_for |= _READER
+
+    def resume_writing(self) -> None:
+        self._take_up_again(_READER)
+
+    # From aiohttp's reader.
+
+    def take_up(self, frame: Frame) -> None:
+        """Hand the frame over, or hold it back."""
+        if not self._held_back_for and self._backlog is None:
+            self._hand_over(frame)
+        elif self.receiver is not None and not self.has_stopped_reading:
+            if self._backlog is None:
+                self._backlog = deque()
+                self._pause_reading()
+            self._backlog.append(frame)  # (R2)
+
+    def fail(self, error: BaseException) -> None:
+        """Close: the client broke the protocol."""
+        if isinstance(error, WebSocketError):
+            self._close(error.code)
+        else:
+            _log.error("connection failed", extra=where(error))
+            self._close(WSCloseCode.INTERNAL_ERROR)
+
+    # From the receiver.
 
     @property
     def unread(self) -> int:
-        assert self._writer is not None
-        return self._writer.transport.get_write_buffer_size()
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def send(self, payload: bytes) -> None:
-        self._write(self._opcode, payload)
+        if self._deflate is None:
+            self._write(self._first_byte, payload)
+        elif not self._is_close_sent:
+            self._write(self._first_byte | _COMPRESSED, self._deflate(payload))
+
+    def send_ping(self) -> None:
+        self._write(_FINAL | WSMsgType.PING, b"")
 
     def send_pong(self, payload: bytes) -> None:
-        self._write(WSMsgType.PONG, payload)
+        self._write(_FINAL | WSMsgType.PONG, payload)
 
     def send_close(self, code: int, reason: str) -> None:
-        self._write(WSMsgType.CLOSE, code.to_bytes(2, "big") + reason.encode())
+        self._write(_FINAL | WSMsgType.CLOSE, code.to_bytes(2, "big") + reason.encode())
         self._is_close_sent = True
 
     def pause_frames(self) -> None:
-        if self._resumed is None:
-            self._resumed = asyncio.get_running_loop().create_future()
+        self._held_back_for |= _DECISION
 
     def resume_frames(self) -> None:
-        resumed, self._resumed = self._resumed, None
-        if resumed is not None and not resumed.done():
-            resumed.set_result(None)
+        self._take_up_again(_DECISION)
+
+    def stop_reading(self) -> None:
+        """Read nothing more: what the client still sends waits on its own side."""
+        self.has_stopped_reading = True
+        self._backlog = None  # (R3)
+        self._pause_reading()
 
     def abort(self) -> None:
-        assert self._writer is not None
-        self._writer.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
-    async def serve(self, receiver: Receiver, protocol: RequestProtocol) -> None:
-        """Hand the client's frames to the receiver until the connection is closed or lost."""
-        frames = 0
-        try:
-            while True:
-                if self._resumed is not None:
-                    await self._resumed  # (R1)
-                if protocol.writing_paused:
-                    await protocol.drained()  # (R2)
-                opcode, payload, _ = await self.receive()
-                if opcode in _GONE:
-                    break
-                receiver.receive(opcode, payload)
-                frames += 1
-                if frames == TURN_FRAMES:
-                    receiver.charge(frames)
-                    frames = 0
-                    await asyncio.sleep(0)
-                    if receiver.is_cut_off:
-                        await receiver.closed()  # (R3)
-                        break
-        except ConnectionError:
-            pass  # the client is gone; if it misses an answer, it replays
-        finally:
-            receiver.lost(frames)  # (R4)
+    # How frames are held back and taken up again.
 
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        """Send a close frame, if none was sent; nothing is waited for.
+    def _hand_over(self, frame: Frame) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            return
+        opcode, payload, _ = frame
+        if opcode is WSMsgType.CLOSE:
+            self._close(WSCloseCode.OK)
+            return
+        receiver.receive(opcode, payload)
+        self._frames += 1
+        if self._frames == TURN_FRAMES:
+            self._frames = 0
+            self._held_back_for |= _OTHERS
+            self._loop.call_soon(self._take_up_again, _OTHERS)
+            receiver.charge(TURN_FRAMES)
 
-        aiohttp calls this when the client has closed, has broken the protocol or is gone, and when the handler has
-        returned. A receiver that closes calls `send_close`, and `serve` goes on until the client has answered.
-        """
-        self._set_closed()  # no more heartbeats
-        self.send_close(code, message.decode())
-        return True
+    def _take_up_again(self, reason: int) -> None:
+        self._held_back_for &= ~reason
+        if self._backlog is not None and not self._held_back_for:
+            self._loop.call_soon(self._work_off)  # (R1)
 
-    def _write(self, opcode: WSMsgType, payload: bytes) -> None:
-        """Write one frame. aiohttp's `send_frame` does that too, and then waits until the client reads."""
-        if self._is_close_sent:
-            return  # it was the last one (RFC 6455 §5.5.1)
-        writer = self._writer
-        assert writer is not None
-        try:
-            if writer.compress and opcode < WSMsgType.CLOSE:
-                writer._send_compressed_frame_sync(payload, opcode, None)  # pyright: ignore[reportPrivateUsage]
-            else:
-                writer._write_websocket_frame(payload, opcode, 0)  # pyright: ignore[reportPrivateUsage]
-        except ConnectionError:
-            pass  # the client is gone
+    def _work_off(self) -> None:
+        """Hand over what was held back, until a frame says to wait again; then read on."""
+        while self._backlog and not self._held_back_for:
+            self._hand_over(self._backlog.popleft())
+        if not self._backlog:
+            self._backlog = None
+            self._resume_reading()
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing() and not self.has_stopped_reading:
+            self._transport.resume_reading()
+
+    # How it ends.
+
+    def _close(self, code: int) -> None:
+        """Send a close frame, if none was sent, and close the transport once the client has read it."""
+        if not self._is_close_sent:
+            self.send_close(code, "")
+        self._end()
+        if self._transport is not None:
+            self._transport.close()
+            self._timer = self._loop.call_later(CLOSE_WITHIN_S, self.abort)  # (R4)
+
+    def _end(self) -> None:
+        """Take nothing up any more, and tell the receiver."""
+        receiver, self.receiver = self.receiver, None  # (R5)
+        self._backlog = None
+        self._reader = None  # the two refer to each other, and only the cycle collector would free them
+        if receiver is not None:
+            receiver.lost(self._frames)
+
+    def _write(self, first_byte: int, payload: bytes) -> None:
+        """Write one unmasked frame (RFC 6455 §5.2), unless the last one was written (§5.5.1)."""
+        if self._is_close_sent or self._transport is None:
+            return
+        size = len(payload)
+        if size <= _SHORT:
+            head = bytes((first_byte, size))
+        elif size <= _MEDIUM:
+            head = bytes((first_byte, 126)) + size.to_bytes(2, "big")
+        else:
+            head = bytes((first_byte, 127)) + size.to_bytes(8, "big")
+        self._transport.write(head + payload)
 
 
-_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+class _Frames(WebSocketDataQueue):
+    """Where aiohttp's reader puts each message: not into a queue, but into the receiver's hands."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: Socket) -> None:  # the queue itself stays empty, so nothing of it is set up
+        self._socket = socket
+
+    def feed_data(self, data: Any, size: int) -> None:
+        self._socket.take_up(data)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        self._socket.fail(exc)

@@ -19,6 +19,10 @@ class FrameTransport(Protocol):
         """Send a data frame, text or binary as the subprotocol asks for."""
         ...
 
+    def send_ping(self) -> None:
+        """Ask the client for a sign of life (RFC 6455 §5.5.2)."""
+        ...
+
     def send_pong(self, payload: bytes) -> None:
         """Answer a ping (RFC 6455 §5.5.3)."""
         ...

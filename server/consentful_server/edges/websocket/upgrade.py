@@ -1,10 +1,10 @@
 """From a GET to a live dialog: who may connect, in which subprotocol, from which page."""
 
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from aiohttp import hdrs, web
 from msgspec import Meta
-from multidict import CIMultiDict
 
 from consentful import wire
 
@@ -17,26 +17,20 @@ from ..http.addresses import client_address
 from ..http.pipeline import SERVICE, bearer
 from ..http.route import Answer, Route
 from ..server.protocol import RequestProtocol
+from . import handshake
 from .charging import Charging
 from .connection import Connection
 from .socket import Socket
+from .sockets import SOCKETS
 
 SCOPE: Final[Scope] = "dialogs:write"
 
 _NOBODY: Final = Principal("", frozenset())
-_HANDSHAKE: Final = (
-    hdrs.CONNECTION,
-    hdrs.UPGRADE,
-    hdrs.SEC_WEBSOCKET_VERSION,
-    hdrs.SEC_WEBSOCKET_KEY,
-    hdrs.SEC_WEBSOCKET_EXTENSIONS,
-)
 
 
 async def live(request: web.Request) -> web.StreamResponse:
     """Serve one dialog. Refusals are HTTP, but a browser cannot read those: one with a token is told in a frame."""
     service = request.app[SERVICE]
-    _check_handshake(request)
     offered = _offered(request)
     token = next((name.removeprefix(wire.BEARER) for name in offered if name.startswith(wire.BEARER)), None)
     subprotocol = _subprotocol(offered)
@@ -47,50 +41,41 @@ async def live(request: web.Request) -> web.StreamResponse:
         if token is None:
             raise
         admitted = refusal
+    protocol = request.protocol
+    if not isinstance(protocol, RequestProtocol) or not protocol.is_upgrading:
+        raise BadRequest(hdrs.CONNECTION, "connect as a WebSocket client does, with `Connection: Upgrade`")
+    head, deflate = handshake.accept(request.headers, subprotocol, compress=service.settings.compress)
     codec = wire.CODECS[subprotocol or wire.JSON]
     socket = Socket(
+        request.app[SOCKETS],
         is_binary=codec.binary,
-        protocols=() if subprotocol is None else (subprotocol,),
-        compress=service.settings.compress,
+        deflate=deflate,
         max_message_bytes=service.limits.max_frame_bytes,
     )
-    await socket.prepare(_without_offers(request, subprotocol))
-    protocol = request.protocol
-    if isinstance(protocol, RequestProtocol) and protocol.transport is not None:  # else it is lost already
-        await _serve(request, socket, protocol, codec, admitted)
-    return socket
+    if protocol.transport is not None:  # else it is lost already
+        protocol.transport.write(head)
+        _serve(request, protocol, socket, codec, admitted)
+    return web.Response(status=HTTPStatus.SWITCHING_PROTOCOLS)  # nothing of it is sent: the head was
 
 
-def _check_handshake(request: web.Request) -> None:
-    """See that the headers of the handshake (RFC 6455 §4.1) are text.
-
-    aiohttp quotes a version that it does not know, and cannot encode what was no UTF-8.
-
-    Raises:
-        BadRequest: If one of them has bytes outside ASCII.
-    """
-    for name in _HANDSHAKE:
-        if not all(value.isascii() for value in request.headers.getall(name, [])):
-            raise BadRequest(name, "ASCII characters only")
-
-
-async def _serve(
-    request: web.Request, socket: Socket, protocol: RequestProtocol, codec: wire.Codec, admitted: Principal | Refusal
+def _serve(
+    request: web.Request, protocol: RequestProtocol, socket: Socket, codec: wire.Codec, admitted: Principal | Refusal
 ) -> None:
-    """Serve the connection until it is closed or lost."""
+    """Hand the client's connection over to a live dialog, or to one that only tells it why it is not admitted."""
     service = request.app[SERVICE]
+    is_admitted = isinstance(admitted, Principal)
     address = by_address(client_address(request))
+    names = (address, by_credential(admitted.id)) if is_admitted else (address,)
+    principal = admitted if is_admitted else _NOBODY
+    connection = Connection(service, socket, codec, principal, Charging(service, socket, names))
+    socket.receiver = connection
+    received = protocol.hand_over(socket)
     if isinstance(admitted, Refusal):
-        connection = Connection(service, socket, codec, _NOBODY, Charging(service, protocol, (address,)))
         connection.turn_away(admitted)
-        await socket.serve(connection, protocol)
-        return
-    names = (address, by_credential(admitted.id))
-    connection = Connection(service, socket, codec, admitted, Charging(service, protocol, names))
-    with service.clients.hold(*names):
-        protocol.alarm = connection.charge
+    else:
         connection.begin()
-        await socket.serve(connection, protocol)
+    if received:
+        socket.data_received(received)
 
 
 def _offered(request: web.Request) -> list[str]:
@@ -108,19 +93,6 @@ def _subprotocol(offered: list[str]) -> str | None:
     if offered and chosen is None:
         raise BadRequest("Sec-WebSocket-Protocol", f"offer {wire.JSON} or {wire.MSGPACK}")
     return chosen
-
-
-def _without_offers(request: web.Request, subprotocol: str | None) -> web.Request:
-    """Return the request as if only the chosen subprotocol had been offered.
-
-    An offer can be a token, and aiohttp logs every offer if the first header names no subprotocol that it knows.
-    Headers outside ASCII are left out: aiohttp cannot encode all of them again, and nothing here reads them.
-    """
-    headers = CIMultiDict((name, value) for name, value in request.headers.items() if value.isascii())
-    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
-    if subprotocol is not None:
-        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = subprotocol
-    return request.clone(headers=headers)
 
 
 async def _admit(service: Service, request: web.Request, token: str | None) -> Principal:

@@ -10,6 +10,7 @@ class FakeTransport:
     def __init__(self, codec: wire.Codec = wire.CODECS[wire.JSON]) -> None:
         self._codec = codec
         self.sent: list[FromServer] = []
+        self.pings = 0
         self.pongs: list[bytes] = []
         self.closed: tuple[int, str] | None = None
         self.is_paused = False
@@ -30,6 +31,9 @@ class FakeTransport:
             frame = self._codec.decode_server(payload)
             assert frame is not None
             self.sent.append(frame)
+
+    def send_ping(self) -> None:
+        self.pings += 1
 
     def send_pong(self, payload: bytes) -> None:
         self.pongs.append(payload)

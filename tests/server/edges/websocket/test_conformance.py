@@ -16,7 +16,9 @@ from aiohttp import WSMsgType, web
 from consentful_server.edges.http.faults import CLOSED_BAD_TEXT
 from consentful_server.edges.server.protocol import RequestProtocol
 from consentful_server.edges.server.runner import Runner
+from consentful_server.edges.websocket import handshake
 from consentful_server.edges.websocket.socket import Socket
+from consentful_server.edges.websocket.sockets import SOCKETS, Sockets
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*autobahntestsuite:pytest.PytestUnraisableExceptionWarning")
 """The suite leaves its own files to the garbage collector."""
@@ -36,13 +38,12 @@ class EitherKind(Socket):
     """Sends messages of both kinds; a dialog's are all of one."""
 
     def send_as(self, opcode: WSMsgType, payload: bytes) -> None:
-        self._write(opcode, payload)
+        self._first_byte = 0x80 | opcode
+        self.send(payload)
 
 
 class Echo:
     """Sends every message back, and closes where a text is not UTF-8, as a dialog does."""
-
-    is_cut_off = False
 
     def __init__(self, socket: EitherKind) -> None:
         self._socket = socket
@@ -55,20 +56,21 @@ class Echo:
         elif opcode in (WSMsgType.TEXT, WSMsgType.BINARY):
             self._socket.send_as(opcode, payload)
 
-    def charge(self, frames: int) -> None: ...
+    def charge(self, frames: int = 0) -> None: ...
 
     def lost(self, frames: int) -> None: ...
 
-    async def closed(self) -> None: ...
-
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    socket = EitherKind(is_binary=False, protocols=(), compress=request.app[COMPRESS], max_message_bytes=LARGEST + 1)
-    await socket.prepare(request)
+    head, deflate = handshake.accept(request.headers, None, compress=request.app[COMPRESS])
+    socket = EitherKind(request.app[SOCKETS], is_binary=False, deflate=deflate, max_message_bytes=LARGEST + 1)
+    socket.receiver = Echo(socket)
     protocol = request.protocol
     assert isinstance(protocol, RequestProtocol)
-    await socket.serve(Echo(socket), protocol)
-    return socket
+    assert protocol.transport is not None
+    protocol.transport.write(head)
+    socket.data_received(protocol.hand_over(socket))
+    return web.Response(status=101)
 
 
 def is_utf8(data: bytes) -> bool:
@@ -83,6 +85,7 @@ def is_utf8(data: bytes) -> bool:
 async def echoing(*, compress: bool) -> AsyncGenerator[str]:
     app = web.Application()
     app[COMPRESS] = compress
+    app[SOCKETS] = Sockets()
     app.router.add_get("/", echo)
     runner = Runner(app, shutdown_timeout=1.0)
     await runner.setup()

@@ -250,7 +250,7 @@ class TestDeciding:
 
         assert client.transport.codes == ["storage", "too_often"]
         assert client.transport.closed == (4005, "too_often")
-        assert client.connection.is_cut_off
+        assert client.source.has_stopped_reading
 
     async def test_a_stopping_server_warns_and_waits(self, service: Served, client: Client, store: HeldStore) -> None:
         client.open("one")
@@ -450,6 +450,31 @@ class TestEnding:
         assert client.transport.closed == (4002, "slow")
         assert service.service.registry.bytes_used == 0
 
+    async def test_a_silent_client_is_pinged_and_then_given_up(
+        self, service: Served, client: Client, clock: FakeClock
+    ) -> None:
+        client.open("one")
+        service.service.registry.tick(clock.monotonic())
+        clock.advance(25)
+        service.service.registry.tick(clock.monotonic())
+        assert (client.transport.pings, client.transport.is_aborted) == (1, False)
+
+        clock.advance(13)
+        service.service.registry.tick(clock.monotonic())
+
+        assert client.transport.is_aborted
+
+    async def test_a_client_that_answers_the_ping_is_not(
+        self, service: Served, client: Client, clock: FakeClock
+    ) -> None:
+        client.open("one")
+        for _ in range(4):
+            clock.advance(25)
+            service.service.registry.tick(clock.monotonic())
+            client.send_bytes(b"", WSMsgType.PONG)
+
+        assert not client.transport.is_aborted
+
     async def test_twenty_frames_that_are_none_or_out_of_order_are_borne_but_one(self, client: Client) -> None:
         client.open("one")
         for _ in range(7):
@@ -561,7 +586,6 @@ class TestCharging:
         assert client.transport.kinds == ["Opened", "Error"]
         assert client.transport.closed == (4005, "too_often")
         assert client.source.has_stopped_reading
-        assert client.connection.is_cut_off
         client.connection.lost(0)
         await expect_nothing_left(service)
 
