@@ -233,11 +233,12 @@ class Chatbot:
             assert response.status == 201
         async with self.http.post(url, headers=self.headers, json={"text": self.marker}) as response:
             assert response.status == 201
-        async with self.http.post(url, data=aiohttp.MultipartWriter("form-data"), headers=self.headers) as response:
+        other = f"{url}-refused"  # a dialog that lost something can no longer be granted
+        async with self.http.post(other, data=aiohttp.MultipartWriter("form-data"), headers=self.headers) as response:
             assert response.status == 415
         form = aiohttp.FormData()
         form.add_field("text", self.marker * 9000, filename="upload", content_type="text/plain")
-        async with self.http.post(url, data=form, headers=self.headers) as response:
+        async with self.http.post(other, data=form, headers=self.headers) as response:
             assert response.status == 415
         granted = random.choice(("true", "false", f'"{self.marker}"'))
         async with self.http.post(
