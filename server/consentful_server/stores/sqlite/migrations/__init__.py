@@ -38,7 +38,7 @@ def migrate(db: sqlite3.Connection) -> list[Step]:
     )
     # Step 11 reads the ids of erased dialogs from the signed reports of earlier versions.
     db.create_function("jws_claims", 1, _claims, deterministic=True)
-    db.create_function("customer_key", 1, customer_key, deterministic=True)  # for step 14
+    db.create_function("customer_key", 1, customer_key, deterministic=True)  # for step 15
     steps = migrations()
     done = version(db)
     if done > steps[-1].number:
