@@ -37,6 +37,7 @@ CATALOGUE = Catalogue(
 async def open_store(path: Path, clock: Clock) -> SQLiteStore:
     """Return a store whose ledger lies beside it."""
     ledger = Ledger(path.with_name("erasures.ledger"))
+    ledger.create()
     ledger.open()
     return await SQLiteBackend(path).open(clock, ledger)
 

@@ -1,18 +1,13 @@
 """The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import islice
-from typing import Final
 
 from .access_log.chain import Chain
 from .access_log.commitments import Commitments
 from .access_log.log import AccessLog
 from .archive.archive import Archive
-from .archive.store import Reason
 from .auth.access import Access, NoAuthentication
 from .auth.api_keys import ApiKeys
 from .auth.oidc import Oidc
@@ -29,7 +24,7 @@ from .keys.deployment import load_keys
 from .keys.epoch_seals import EpochSeals
 from .keys.masters import FileMasters, Masters
 from .keys.pseudonyms import Pseudonyms
-from .keys.roots import Roots
+from .keys.roots import DEPLOYMENT, Roots
 from .keys.rotation import Rotation
 from .keys.signing import Signer
 from .keys.vault import Vault
@@ -37,6 +32,7 @@ from .limits.clients import Clients
 from .limits.withdrawal_attempts import WithdrawalAttempts
 from .privacy import ledger
 from .privacy.ledger import Ledger
+from .privacy.replay import replay
 from .privacy.requests import PrivacyRequests
 from .reading.cursors import Cursors
 from .reading.pages import Pages
@@ -47,10 +43,6 @@ from .stores.open import backend_of
 from .stores.store import Backend, Store
 from .tasks import Tasks
 from .telemetry import Metrics
-
-_log: Final = logging.getLogger("consentful.server")
-
-_LOOKED_UP_AT_ONCE: Final = 10_000
 
 
 class Service:
@@ -135,11 +127,13 @@ class Service:
 async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncGenerator[Service]:
     """Open the store and the keys, and check that they match; close them afterwards.
 
-    Before the service is yielded, every erasure in the ledger is completed, so nothing that was erased is ever served.
+    Before the service is yielded, the store knows all that the ledger knows (`replay`), so nothing that was erased is
+    ever served, and no API key that was revoked is ever accepted.
 
     Raises:
         BadSetting: If the keys folder is inside the data folder, or the database URL is of no known kind.
-        BadKeys: If the keys are missing, readable by others, or another store's; nothing is overwritten.
+        BadKeys: If the keys are missing, readable by others, or another store's, or if the ledger is missing or older
+            than the store; nothing is overwritten.
         BadDatabase: If the schema is newer than this program, or the database cannot be trusted with data.
     """
     clock = clock or SystemClock()
@@ -148,15 +142,25 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     erasures = Ledger(settings.keys_dir / ledger.NAME)
     store = await backend.open(clock, erasures, settings.reserve)
     try:
+        if DEPLOYMENT not in await store.facts.all():
+            erasures.create()  # before the keys, which record the deployment (`ledger`, R3)
         keys, deployment = await load_keys(
             store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock
         )
-        erasures.open()  # not before: the first start creates the keys folder
+        erasures.open()
         service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock)
         if not await store.notices.all():
             await service.offer.add(default_notice())
         await service.offer.refresh()
-        await _erase_again(service, erasures)
+        await replay(
+            erasures,
+            archive=service.archive,
+            dialogs=store.dialogs,
+            exports=store.exports,
+            remains=store.remains,
+            credentials=store.credentials,
+            api_keys=service.api_keys,
+        )
         yield service
         await service.flush()  # not after a failure: the store may be the reason
     finally:
@@ -176,17 +180,4 @@ def keep_apart(place: Place, backend: Backend) -> None:
                 "keys_dir",
                 "must be outside the data directory, so that a copy of the data never contains its keys;"
                 f" {place.keys_dir} is not",
-            )
-
-
-async def _erase_again(service: Service, erasures: Ledger) -> None:
-    """Erase dialogs that are in the ledger and still stored, after a crash or the restore of an older backup."""
-    entries = iter(erasures)
-    while some := list(islice(entries, _LOOKED_UP_AT_ONCE)):
-        reasons: dict[str, Reason] = {entry.dialog_id: entry.reason for entry in some}
-        stored = await service.store.dialogs.still_stored(list(reasons))
-        await asyncio.gather(*(service.archive.erase(dialog_id, reasons[dialog_id]) for dialog_id in stored))
-        if stored:
-            _log.warning(
-                "erased dialogs that the ledger lists and that were still stored", extra={"dialogs": len(stored)}
             )

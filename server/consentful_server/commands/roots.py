@@ -1,5 +1,6 @@
 """`consentful roots`: list and rotate the root keys."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from ..keys.deployment import replace_signing_key
 from ..keys.rotation import RotationStatus
 from ..keys.signing import Jwk
 from ..keys.store import Epoch
+from ..operations.rebuilding import rebuild_ledger as rebuild
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
@@ -64,6 +66,18 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
     ERR.print("Not finished: a running read still needs earlier copies of keys, or a dialog key cannot be rewrapped.")
     ERR.print("A running server retries; without one, run this command again.")
     return 1
+
+
+@roots.command
+def rebuild_ledger(*, place: Where = Place()) -> int:
+    """Write into the ledger of erasures what the database knows and the ledger does not. Stop the server before.
+
+    For a ledger that is lost or an older copy. If you have its newest copy, put that back instead: erasures that were
+    made after a backup that you restored are in no database.
+    """
+    made = asyncio.run(rebuild(place))
+    OUT.print(f"Added {made.erased:,} erasures, {made.retracted:,} retractions and {made.revoked:,} revoked API keys.")
+    return 0
 
 
 async def _replace_signing_key(service: Service) -> None:

@@ -1,22 +1,33 @@
-"""The erasure ledger: every dialog that was erased and must not come back (GDPR art. 17), in a file beside the keys.
+"""The ledger: everything that a copy of the database must not undo, in a file beside the keys.
 
-    an erasure      ledger.add ──► ledger.sync (fdatasync) ──► COMMIT
-    every start     for each entry: is the dialog stored? erase it ──► serve
+    erased       a dialog's tombstone, and its place in the feed of erasures: it must not come back (GDPR art. 17)
+    retracted    a grant that must still fail
+    revoked      an API key that must stay refused
+    numbered     numbers of dialogs up to this one may have been given out, and must not be given out again
 
-The ledger is written before the database, so whatever stops an erasure, the next start completes it before anything is
+    an erasure      its transaction ──► ledger.add ──► ledger.sync (fdatasync) ──► COMMIT
+    every start     `replay`: whatever of this the database does not know is done again ──► serve
+
+The ledger is durable before the database, so whatever stops an erasure, the next start completes it before anything is
 served: a crash between the two, a failed COMMIT, or a restored backup in which the dialog is still stored. It lies
 beside the keys because a backup of the data must not replace it. An entry is never marked as done: looking a dialog up
-is cheap, and a mark could be wrong after a restore.
+is cheap, and a mark could be wrong after a restore. Entries hold what tombstones hold: no text, no customer, no
+pseudonym. So the tombstones of a database can be made again from the ledger, and the ledger from them (`rebuild`).
 
-Threads: `add` and `sync` run on the store's writer thread. `open`, `close` and iteration run before and after it
-serves.
+Numbers are recorded a block ahead, so that one entry serves `_BLOCK` dialogs. A database that was put back to an
+earlier state does not know how many of them it gave out since: it goes on after the block, and a cursor that names one
+of them skips nothing.
+
+Threads: `add`, `reach` and `sync` run on the store's writer thread. `open`, `close` and iteration run before and after
+it serves.
 
 Races, and the line that closes each:
 
 (R1) Several processes append: with O_APPEND, each entry is one `write` call, which other appends cannot split.
 (R2) A crash or a full disk cuts an entry short: its transaction did not commit. The entry is skipped when the ledger is
      read, and the newline before the next entry keeps it apart.
-(R3) The ledger's first entry is written, and the power fails: `open` syncs the folder, so the file itself is durable.
+(R3) The ledger is created, and the power fails: `create` syncs the folder, so the file itself is durable. It is created
+     before the database records its deployment, so a database with a deployment and no ledger has lost it.
 
 A job that fails after it added its entry leaves it there. A later start then erases a dialog whose erasure was refused
 with an error; the client was told to send the request again anyway.
@@ -26,20 +37,52 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
 
-from ..archive.store import Reason
+from ..archive.store import Reason, Retraction, Tombstone
 from ..errors import BadKeys
 from ..keys.files import sync_folder
 
 NAME: Final = "erasures.ledger"
 """The file's name in the keys folder."""
 
+_BLOCK: Final = 1_000
+_KIND: Final = "kind"
 
-class LedgerEntry(msgspec.Struct, frozen=True):
-    """One erasure. `at` is in microseconds since the epoch."""
+
+class ErasedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="erased"):
+    """An erased dialog. `place` is its place in the feed of erasures; 0 if it is not known."""
+
+    tombstone: Tombstone
+    place: int = 0
+
+
+class RetractedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="retracted"):
+    """A retraction of a dialog that was not stored."""
+
+    retraction: Retraction
+
+
+class RevokedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="revoked"):
+    """A revoked API key. `at` is in microseconds since the epoch."""
+
+    key_id: str
+    at: int
+
+
+class NumberedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="numbered"):
+    """Internal numbers of dialogs up to this one may have been given out."""
+
+    dialogs: int
+
+
+Entry: TypeAlias = ErasedEntry | RetractedEntry | RevokedEntry | NumberedEntry
+
+
+class _EarlierEntry(msgspec.Struct, frozen=True):
+    """An erasure as earlier releases recorded it."""
 
     dialog_id: str
     reason: Reason
@@ -47,29 +90,37 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """An append-only file of JSON objects, one a line."""
+    """An append-only file of JSON objects, one a line.
+
+    `numbered` is the number up to which numbers may have been given out before this process started; `replay` sets it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.numbered = 0
+        self._reached = 0
         self._file: BinaryIO | None = None
         self._unsynced = False
 
-    def open(self) -> None:
-        """Open the file for appending; create it, durably, if it does not exist.
+    def create(self) -> None:
+        """Create an empty ledger, durably, unless it exists. Call it with a new store only, before its first entry.
 
         Raises:
             BadKeys: If it cannot be written.
         """
-        try:
-            self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
-        except OSError as error:
-            raise BadKeys(
-                f"{self.path} cannot be written ({error.strerror}); each erasure is recorded there first, so let the "
-                "server's user write to --keys-dir"
-            ) from None
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(self._opened(os.O_CREAT))
         sync_folder(self.path.parent)  # (R3)
 
-    def add(self, entry: LedgerEntry) -> None:
+    def open(self) -> None:
+        """Open the file for appending.
+
+        Raises:
+            BadKeys: If it is missing, or cannot be written.
+        """
+        self._file = os.fdopen(self._opened(), "ab", buffering=0)
+
+    def add(self, entry: Entry) -> None:
         """Append an entry. It is durable after `sync`.
 
         Raises:
@@ -82,6 +133,16 @@ class Ledger:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._unsynced = True
 
+    def reach(self, number: int) -> None:
+        """Record that numbers up to this one are given out. Most calls do nothing, because a block is recorded ahead.
+
+        Raises:
+            OSError: If the disk is full or fails.
+        """
+        if number > max(self._reached, self.numbered):
+            self.add(NumberedEntry(number + _BLOCK))
+            self._reached = number + _BLOCK
+
     def sync(self) -> None:
         """Make the added entries durable. Without new entries this does nothing."""
         if self._unsynced and self._file is not None:
@@ -92,13 +153,38 @@ class Ledger:
         if self._file is not None:
             self._file.close()
 
-    def __iter__(self) -> Iterator[LedgerEntry]:
+    def __iter__(self) -> Iterator[Entry]:
         """Yield every entry; skip those that were cut short, whose transactions never committed."""
         with self.path.open("rb") as lines:
             for line in lines:
                 if line.endswith(b"}\n"):  # (R2)
-                    yield _decode(line)
+                    yield _decoded(line)
+
+    def _opened(self, flags: int = 0) -> int:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND | flags, 0o600)
+        except FileNotFoundError:
+            raise BadKeys(
+                f"{self.path} is missing, so a restore would bring back what was erased; put its newest copy back, or "
+                "run `consentful roots rebuild-ledger`; nothing was changed"
+            ) from None
+        except OSError as error:
+            raise BadKeys(
+                f"{self.path} cannot be written ({error.strerror}); each erasure is recorded there first, so let the "
+                "server's user write to --keys-dir"
+            ) from None
 
 
+def _decoded(line: bytes) -> Entry:
+    if line.startswith(_TAGGED):
+        return _decode(line)
+    earlier = _decode_earlier(line)
+    # Only dialogs that had been stored were recorded; number 0 says so, and is no dialog's.
+    tombstone = Tombstone(dialog_id=earlier.dialog_id, owner="", reason=earlier.reason, erased_at=earlier.at, number=0)
+    return ErasedEntry(tombstone)
+
+
+_TAGGED: Final = f'{{"{_KIND}":'.encode()
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(LedgerEntry).decode
+_decode: Final = msgspec.json.Decoder(Entry).decode
+_decode_earlier: Final = msgspec.json.Decoder(_EarlierEntry).decode

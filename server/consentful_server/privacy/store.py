@@ -1,4 +1,4 @@
-"""Privacy requests as a store keeps them (GDPR art. 15, 17, 20)."""
+"""Privacy requests (GDPR art. 15, 17, 20) as a store keeps them, and what erased dialogs leave in it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 import msgspec
 
 from ..access_log.store import Note
+from ..archive.store import Retraction, Tombstone
 from ..clock import from_micros
 
 Status: TypeAlias = Literal["pending", "unreadable", "complete"]
@@ -68,4 +69,27 @@ class RequestStore(Protocol):
         """Return the request with this key that was received last, if it was received at or after `since`
         (microseconds).
         """
+        ...
+
+
+class RemainsStore(Protocol):
+    """What erased and retracted dialogs leave in the store, to be compared with the ledger."""
+
+    async def unknown(self, dialog_ids: Sequence[str]) -> list[str]:
+        """Return which of these dialogs are neither stored nor erased here."""
+        ...
+
+    async def add(self, tombstones: Sequence[Tombstone], retractions: Sequence[Retraction]) -> None:
+        """Insert those that the store does not know, except tombstones of dialogs that are stored.
+
+        Each tombstone gets the next place in the feed of erasures.
+        """
+        ...
+
+    async def move_on(self, place: int) -> None:
+        """Continue the feed of erasures after this place, unless it is past it already."""
+        ...
+
+    async def retractions(self) -> list[Retraction]:
+        """Return every retraction, the earliest first."""
         ...

@@ -25,7 +25,7 @@ from ..exports.store import ExportStore
 from ..keys.store import EpochStore, FactStore
 from ..leases import Leases
 from ..privacy.ledger import Ledger
-from ..privacy.store import RequestStore
+from ..privacy.store import RemainsStore, RequestStore
 from ..statistics.store import CounterStore
 
 
@@ -40,6 +40,9 @@ class Store(Protocol):
 
     @property
     def requests(self) -> RequestStore: ...
+
+    @property
+    def remains(self) -> RemainsStore: ...
 
     @property
     def credentials(self) -> CredentialStore: ...

@@ -273,6 +273,18 @@ class TestRoots:
         assert "Destroyed the old master key" in capsys.readouterr().out
         assert [path.name for path in (somewhere / "keys").glob("wrapping*")] == ["wrapping-0002.key"]
 
+    def test_a_lost_ledger_stops_every_command_until_it_is_rebuilt(self, capsys: Output, somewhere: Path) -> None:
+        cli.run(["keys", "create", "--name", "bot", "--scope", "data:read"])
+        key_id = capsys.readouterr().out.split("_")[1]
+        cli.run(["keys", "revoke", key_id])
+        (somewhere / "keys" / "erasures.ledger").unlink()
+
+        assert "rebuild-ledger" in refuses(capsys, "keys", "list")
+
+        assert cli.run(["roots", "rebuild-ledger"]) == 0
+        assert "0 erasures, 0 retractions and 1 revoked API keys" in capsys.readouterr().out
+        assert cli.run(["keys", "list"]) == 0
+
 
 class TestMigrate:
     def test_a_new_database_is_brought_to_the_schema_once(self, capsys: Output) -> None:

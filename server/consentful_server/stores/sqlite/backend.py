@@ -18,8 +18,8 @@ from .reserve import Reserve
 from .store import SQLiteStore
 
 _RESERVE: Final = "reserve"
-_LEDGER_RESERVE: Final = 64 * 1024
-"""Bytes reserved beside the erasure ledger, whose entries have some hundred bytes each."""
+_LEDGER_RESERVE: Final = 256 * 1024
+"""Bytes reserved beside the erasure ledger, whose entries have about 450 bytes each."""
 
 
 class SQLiteBackend:

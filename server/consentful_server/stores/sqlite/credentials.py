@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...access_log.store import Note
 from ...auth.store import Credential
 from ...clock import Clock, to_micros
+from ...privacy.ledger import Ledger, RevokedEntry
 from . import access_log
 from .database import Database
 
@@ -20,9 +21,10 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM credentials"
 class SQLiteCredentials:
     """The `CredentialStore` of an SQLite database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, ledger: Ledger) -> None:
         self._database = database
         self._clock = clock
+        self._ledger = ledger
 
     async def all(self) -> list[Credential]:
         sql = f"{_SELECT} ORDER BY created_at, id"
@@ -36,7 +38,7 @@ class SQLiteCredentials:
 
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         now = to_micros(self._clock.now())
-        return await self._database.writer.write(lambda db: _revoke(db, key_id, now, note))
+        return await self._database.writer.write(lambda db: _revoke(db, self._ledger, key_id, now, note), erases=True)
 
     async def used(self, when: Mapping[str, int]) -> None:
         # The later time wins: several processes report uses of one key, in any order.
@@ -66,10 +68,11 @@ def _find(db: "sqlite3.Connection", key_id: str) -> Credential | None:
     return _from_row(row) if row else None
 
 
-def _revoke(db: "sqlite3.Connection", key_id: str, at: int, note: Note | None) -> bool:
+def _revoke(db: "sqlite3.Connection", ledger: Ledger, key_id: str, at: int, note: Note | None) -> bool:
     sql = "UPDATE credentials SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
     if db.execute(sql, (at, key_id)).rowcount == 0:
         return _find(db, key_id) is not None
+    ledger.add(RevokedEntry(key_id, at))  # durable before COMMIT: a copy of the database must not revive the key
     if note is not None:
         access_log.append(db, note)
     return True

@@ -155,7 +155,12 @@ def retraction(db: "sqlite3.Connection", dialog_id: str, owner: str, mark: bytes
         " WHERE dialog_id = ? AND owner = ? AND mark IN (?, x'')",
         (dialog_id, owner, mark),
     ).fetchone()
-    return Retraction(**dict(zip(Retraction.__struct_fields__, row, strict=True))) if row else None
+    return retracted(row) if row else None
+
+
+def retracted(row: Sequence[Any]) -> Retraction:
+    """Return the row of a retraction."""
+    return Retraction(**dict(zip(Retraction.__struct_fields__, row, strict=True)))
 
 
 def insert_retraction(db: "sqlite3.Connection", retraction: Retraction) -> None:
@@ -164,14 +169,20 @@ def insert_retraction(db: "sqlite3.Connection", retraction: Retraction) -> None:
     db.execute("INSERT INTO retractions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
 
 
-def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> None:
-    """Insert a tombstone and, if the dialog was stored, its entry in the feed of erasures."""
+def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> int:
+    """Insert a tombstone and its entry in the feed of erasures; return its place in the feed.
+
+    A tombstone without a number is not in the feed, and its place is 0.
+    """
     fields = msgspec.structs.asdict(tombstone) | {"purposes": json.dumps(tombstone.purposes)}
     *values, _ = fields.values()  # without `complete`, which is computed from the epochs
     epoch = LATEST if tombstone.number is not None else "NULL"
     db.execute(f"INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {epoch})", values)
-    if tombstone.number is not None:  # it was stored, so recipients may hold a copy (GDPR art. 19)
-        db.execute("INSERT INTO erasures (dialog_id) VALUES (?)", (tombstone.dialog_id,))
+    if tombstone.number is None:
+        return 0
+    # It was stored, so recipients may hold a copy (GDPR art. 19).
+    sql = "INSERT INTO erasures (dialog_id) VALUES (?) RETURNING place"
+    return db.execute(sql, (tombstone.dialog_id,)).fetchone()[0]
 
 
 def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:

@@ -19,11 +19,13 @@ Races, and the line that closes each:
      are one job of the writer, whose transaction holds the write lock; the second finds the first's row.
 (R2) A new epoch of the master key begins while a dialog waits to be stored: the epoch is read in the storing
      transaction, and the candidate wraps its key again if it was wrapped under an earlier one.
-(R3) The process crashes during an erasure: the ledger's entry is written first, and its fsync comes before COMMIT
-     (`writer`, R2). A job that fails afterwards leaves an entry, so the next start erases the dialog after all.
+(R3) The process crashes during an erasure or a retraction: the fsync of the ledger's entry comes before COMMIT
+     (`writer`, R2). A COMMIT that fails afterwards leaves the entry, so the next start erases the dialog after all.
 (R4) A dialog is erased between two pages: readers hold no transaction between calls, so the next page does not have it.
 (R5) The newest dialog is erased between two walks in commit order: the horizon comes from AUTOINCREMENT's own counter,
      which never goes back, so no later dialog gets a number below it.
+(R6) The database was put back to an earlier state: the first dialog that this process stores gets a number above all
+     that the ledger says may have been given out. Until that is committed, each transaction does it again.
 """
 
 import asyncio
@@ -51,11 +53,12 @@ from ...archive.store import (
 )
 from ...clock import Clock, to_micros
 from ...keys.vault import SHREDDED
-from ...privacy.ledger import Ledger, LedgerEntry
+from ...privacy.ledger import ErasedEntry, Ledger, RetractedEntry
 from . import access_log, counters, epochs, pages
 from . import dialog_rows as rows
 from .connection import connect, sqlite3
 from .database import Database
+from .remains import move_on
 
 T = TypeVar("T")
 
@@ -68,9 +71,12 @@ class SQLiteDialogs:
         self._database = database
         self._clock = clock
         self._ledger = ledger
+        self._has_moved_on = False
 
     async def keep(self, candidate: Candidate) -> StoredDialog:
-        return await self._database.writer.write(lambda db: self._keep(db, candidate))
+        stored = await self._database.writer.write(lambda db: self._keep(db, candidate))
+        self._has_moved_on = True  # (R6)
+        return stored
 
     async def erase(
         self,
@@ -152,7 +158,10 @@ class SQLiteDialogs:
         retraction = rows.retraction(db, record.dialog_id, record.owner, candidate.mark)
         match rules.on_keep(stored, tombstone, retraction, candidate, epochs.current(db), self._now()):  # (R2)
             case rules.Insert(wrapped, stored_at):
+                if not self._has_moved_on:  # (R6)
+                    move_on(db, "dialogs", self._ledger.numbered)
                 dialog = rows.insert(db, msgspec.structs.replace(candidate.sealed, wrapped=wrapped), stored_at)
+                self._ledger.reach(dialog.number)
                 counters.count(db, dialog.number, 1)
             case rules.Keep(dialog):
                 pass
@@ -185,17 +194,17 @@ class SQLiteDialogs:
         )
         if isinstance(plan, rules.Block):
             rows.insert_retraction(db, plan.retraction)
+            self._ledger.add(RetractedEntry(plan.retraction))  # (R3)
         else:
             self._apply(db, plan, note)
 
     def _apply(self, db: sqlite3.Connection, plan: rules.ErasePlan, note: Note | None) -> Tombstone | None:
         match plan:
             case rules.Shred(number, customer, tombstone):
-                self._ledger.add(LedgerEntry(tombstone.dialog_id, tombstone.reason, tombstone.erased_at))  # (R3)
                 counters.count(db, number, -1)  # it reads the rows, so before they are deleted
                 counters.forget(db, number)
                 rows.shred(db, number, SHREDDED)
-                rows.insert_tombstone(db, tombstone)
+                self._ledger.add(ErasedEntry(tombstone, rows.insert_tombstone(db, tombstone)))  # (R3)
                 access_log.erase_values(db, customer)
                 if note is not None:
                     access_log.append(db, note.about(number))

@@ -20,6 +20,7 @@ from .exports import SQLiteExports
 from .facts import SQLiteFacts
 from .leases import SQLiteLeases
 from .notices import SQLiteNotices
+from .remains import SQLiteRemains
 from .requests import SQLiteRequests
 from .reserve import Reserve
 
@@ -39,7 +40,8 @@ class SQLiteStore:
         self.dialogs = SQLiteDialogs(path, database, clock, ledger)
         self.notices = SQLiteNotices(database, clock)
         self.requests = SQLiteRequests(database)
-        self.credentials = SQLiteCredentials(database, clock)
+        self.remains = SQLiteRemains(database)
+        self.credentials = SQLiteCredentials(database, clock, ledger)
         self.facts = SQLiteFacts(database)
         self.epochs = SQLiteEpochs(database)
         self.exports = SQLiteExports(database)
