@@ -7,18 +7,19 @@ text, customers or tokens.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from . import language
+from . import language, repeated_keys
 from .schema_errors import explained
 
 JSON: Final = "consentful.v1.json"
 MSGPACK: Final = "consentful.v1.msgpack"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 BEARER: Final = "bearer."
 """A browser cannot send an Authorization header, so it offers this prefix and its token as a subprotocol."""
 
@@ -225,25 +226,39 @@ class BadFrame(ValueError):  # noqa: N818 - named for what it is
 
 
 class Codec:
-    """Encodes and decodes frames for one subprotocol."""
+    """Encodes and decodes frames for one subprotocol. `repeats` tells whether a client's frame repeats a field."""
 
-    def __init__(self, encoder: type[Any], decoder: type[Any], *, binary: bool) -> None:
+    def __init__(
+        self,
+        encoder: type[Any],
+        decoder: type[Any],
+        repeats: Callable[[bytes, "FromClient"], bool],
+        *,
+        binary: bool,
+    ) -> None:
         self.binary = binary
+        self._repeats = repeats
         self.encode = encoder().encode
         self._decode_client = decoder(FromClient).decode
         self._decode_server = decoder(FromServer).decode
         self._decode_tag = decoder(_Tagged).decode
 
     def decode_client(self, data: bytes | str) -> FromClient:
-        """Return the client's frame.
+        """Return the client's frame. A byte order mark before JSON is ignored (RFC 8259 §8.1).
 
         Raises:
-            BadFrame: If the bytes are malformed, break the schema, or have an unknown field.
+            BadFrame: If the bytes are malformed, break the schema, or have an unknown or a repeated field.
         """
         try:
-            return self._decode_client(data)
+            raw = data.encode() if isinstance(data, str) else data
+            if raw.startswith(BYTE_ORDER_MARK) and not self.binary:
+                raw = raw[len(BYTE_ORDER_MARK) :]
+            frame = self._decode_client(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _explain(error) from None  # the cause may quote a value
+        if self._repeats(raw, frame):
+            raise BadFrame("$", "repeated field; send each field once")
+        return frame
 
     def decode_server(self, data: bytes | str) -> FromServer | None:
         """Return the server's frame; None if its type is unknown to this version.
@@ -302,7 +317,52 @@ def _is_ours(path: str) -> bool:
     )
 
 
+def _repeats_json(data: bytes, frame: FromClient) -> bool:
+    """Return whether a field stands twice. Messages are usually told by their length, without a second parse.
+
+    What stands twice can be taken out, and what is left still has the same values: then it is at least `_REPEATED`
+    bytes longer than the shortest document with these values.
+    """
+    if type(frame) is Message:
+        text, role, at = frame.text, frame.role, frame.sent_at
+        size = len(text) if text.isascii() else len(text.encode())
+        shortest = _AROUND_TEXT + size
+        if role != "customer":
+            shortest += _AROUND_ROLE + len(role)
+        if frame.language is not None:
+            shortest += _AROUND_LANGUAGE + len(frame.language)
+        if at is not None:
+            shortest += _SENT_AT + (0 if not at.microsecond else 7 if at.microsecond % 10 else 2)
+        if len(data) < shortest + _REPEATED:
+            return False
+        # It has line breaks or quotation marks, or names the default role.
+        shortest += len(_encode_text(text)) - size - 2
+        if role == "customer" and b'"role":' in data:
+            shortest += _AROUND_ROLE + len(role)
+        if len(data) < shortest + _REPEATED:
+            return False
+    return repeated_keys.in_json(data)
+
+
+def _repeats_msgpack(data: bytes, frame: FromClient) -> bool:
+    """Return whether a field stands twice. Messages are usually told by the number of fields in their header."""
+    if isinstance(frame, Message):
+        fields = 3 + (frame.role != "customer") + (frame.language is not None) + (frame.sent_at is not None)
+        if data[0] == 0x80 + fields:
+            return False
+    return repeated_keys.in_msgpack(data)
+
+
+_AROUND_TEXT: Final = len('{"type":"message","seq":1,"text":""}')
+_AROUND_ROLE: Final = len(',"role":""')
+_AROUND_LANGUAGE: Final = len(',"language":""')
+_SENT_AT: Final = len(',"sent_at":"2026-01-31T12:00:00Z"')
+_REPEATED: Final = len(',"seq":1')
+"""The least that a second field adds."""
+
+_encode_text: Final = msgspec.json.Encoder().encode
+
 CODECS: Final = {
-    JSON: Codec(msgspec.json.Encoder, msgspec.json.Decoder, binary=False),
-    MSGPACK: Codec(msgspec.msgpack.Encoder, msgspec.msgpack.Decoder, binary=True),
+    JSON: Codec(msgspec.json.Encoder, msgspec.json.Decoder, _repeats_json, binary=False),
+    MSGPACK: Codec(msgspec.msgpack.Encoder, msgspec.msgpack.Decoder, _repeats_msgpack, binary=True),
 }

@@ -4,11 +4,14 @@ Bodies count against the memory budget while they are received, and have limits 
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import hdrs, web
+
+from consentful import repeated_keys
+from consentful.wire import BYTE_ORDER_MARK
 
 from ...errors import BadRequest, WrongMediaType
 from .pipeline import SERVICE
@@ -35,10 +38,10 @@ async def object_of(request: web.Request, max_bytes: int | None = None) -> dict[
     """
     if request.content_type != JSON:
         raise WrongMediaType(JSON)
-    try:
-        return msgspec.json.decode(await _read(request, max_bytes), type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "must be a JSON object") from None
+    decoded = decode_json(await _read(request, max_bytes), "must be a JSON object")
+    if not isinstance(decoded, dict):
+        raise BadRequest("body", "must be a JSON object")
+    return cast("dict[str, Any]", decoded)
 
 
 async def form_of(request: web.Request, max_bytes: int | None = None) -> dict[str, str]:
@@ -61,7 +64,7 @@ async def of_either(request: web.Request) -> bytes:
     """
     if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type not in (JSON, FORM, TEXT):
         raise WrongMediaType(f"{JSON}, {FORM}")
-    return (await _read(request)).strip()
+    return _without_mark((await _read(request)).strip()).strip()
 
 
 async def _read(request: web.Request, max_bytes: int | None = None) -> bytes:
@@ -85,16 +88,25 @@ async def _read(request: web.Request, max_bytes: int | None = None) -> bytes:
         registry.give_back(size)
 
 
-def decode_json(body: bytes) -> object:
-    """Return the value of a JSON body.
+def decode_json(body: bytes, expectation: str = "must be valid JSON in UTF-8") -> object:
+    """Return the value of a JSON body. A byte order mark before it is ignored (RFC 8259 §8.1).
 
     Raises:
-        BadRequest: If the body is not valid JSON.
+        BadRequest: If the body is not valid JSON, or an object in it repeats a key.
     """
+    body = _without_mark(body)
     try:
-        return msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
+        repeats = repeated_keys.in_json(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequest("body", "must be valid JSON in UTF-8") from None
+        raise BadRequest("body", expectation) from None
+    if repeats:
+        raise BadRequest("body", "repeats a key; send each key once")
+    return decoded
+
+
+def _without_mark(body: bytes) -> bytes:
+    return body.removeprefix(BYTE_ORDER_MARK)
 
 
 def decode_form(body: bytes) -> dict[str, str]:
