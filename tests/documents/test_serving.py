@@ -31,7 +31,7 @@ async def test_anybody_may_read_under_the_policy_of_every_page(path: str, conten
             assert response.status == 200
 
 
-@pytest.mark.parametrize("name", ["index.html", "swagger-ui.js", "swagger-ui.css.map", "..%2f__init__.py", ""])
+@pytest.mark.parametrize("name", ["index.html", "swagger-ui.js", "swagger-ui.css.map", "..%2f__init__.py", "/"])
 @pytest.mark.parametrize("folder", ["/docs", "/explore"])
 async def test_of_a_librarys_package_only_what_is_needed_is_served(folder: str, name: str) -> None:
     assert (swagger_ui_path / "index.html").is_file()

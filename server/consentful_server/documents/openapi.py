@@ -123,7 +123,12 @@ def _refusals(route: Route) -> Iterator[type[Refusal]]:
     if route.scopes:
         yield Unauthenticated
         yield Forbidden
-    if route.query is not None or route.body or route.headers:
+    if (
+        route.query is not None
+        or route.body
+        or route.headers
+        or not set(_PARAMETER.findall(route.path)).isdisjoint(_PATHS)
+    ):
         yield BadRequest
     if route.body:
         yield WrongMediaType

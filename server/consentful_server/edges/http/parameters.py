@@ -1,7 +1,13 @@
-"""Parameters: the fields of a URL's query or a body, as a struct. Errors name the parameter, never its value."""
+"""Parameters: the fields of a URL's path, of its query or of a body, as a struct. Errors name it, never its value.
 
+Values in URLs are percent-encoded UTF-8 (RFC 3986 §2.5). yarl leaves octets that are no UTF-8, and a `%` without two
+hex digits, as they are; then `%FF` and `%25FF` would be one customer. Both are refused.
+"""
+
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 import msgspec
 from aiohttp import web
@@ -12,15 +18,35 @@ from ...errors import BadRequest
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBERS: Final = frozenset({"limit", "offset"})
 
 
-def of_url(request: web.Request) -> dict[str, str]:
-    """Return the parameters of the URL.
+def of_path(request: web.Request) -> dict[str, str]:
+    """Return the parameters in the path of the URL.
 
     Raises:
-        BadRequest: If a parameter is repeated.
+        BadRequest: If one is not percent-encoded UTF-8.
     """
+    resource = request.match_info.route.resource
+    assert resource is not None
+    values: dict[str, str] = {}
+    for place, raw in zip(resource.canonical.split("/"), request.rel_url.raw_path.split("/"), strict=True):
+        if place.startswith("{"):
+            name = place[1:-1]
+            _check_octets(name, raw)
+            values[name] = unquote_to_bytes(raw).decode()
+    return values
+
+
+def of_url(request: web.Request) -> dict[str, str]:
+    """Return the parameters in the query of the URL.
+
+    Raises:
+        BadRequest: If a parameter is repeated, or not percent-encoded UTF-8.
+    """
+    for pair in request.rel_url.raw_query_string.split("&"):
+        _check_octets(_shown(unquote_plus(pair.partition("=")[0])), pair)
     values: dict[str, str] = {}
     for name, value in request.query.items():
         if name in values:
@@ -48,6 +74,18 @@ def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collec
         if field.required and name not in found:
             raise BadRequest(name, "is required")
     return kind(**found)
+
+
+def _check_octets(name: str, raw: str) -> None:
+    """Check that a part of the URL says one thing only."""
+    if "%" not in raw:
+        return
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise BadRequest(name, "must be UTF-8, percent-encoded") from None
+    if _LONE_PERCENT.search(raw):
+        raise BadRequest(name, "must be percent-encoded UTF-8; write `%` as %25")
 
 
 def _expectation(name: str, error: msgspec.ValidationError) -> str:

@@ -11,6 +11,7 @@ sees an incomplete response.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -37,6 +38,7 @@ PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = web.RequestKey("request id", str)
 
 _SAFE: Final = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _ELSEWHERE: Final = ("cross-site", "same-site")
 
 
@@ -48,12 +50,40 @@ _HTTPS_ALONE: Final = "max-age=31536000"
 
 
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
-    """Register the routes, with HEAD for each GET that allows it."""
+    """Register the routes, with HEAD for each GET that allows it, and with a final slash.
+
+    A parameter is a whole segment of the path, whatever is in it; by default aiohttp takes none with braces.
+    """
+    routes = tuple(routes)
+    declared = {route.path for route in routes}
     for route in routes:
         handler = _guarded(route)
-        app.router.add_route(route.method, route.path, handler, expect_handler=_expect)
-        if route.method == hdrs.METH_GET and route.head:
-            app.router.add_route(hdrs.METH_HEAD, route.path, handler, expect_handler=_expect)
+        _add(app, route, route.path, handler)
+        slashed = route.path + "/"
+        if slashed in declared or route.path.endswith("/"):
+            continue
+        if not _is_page(route):
+            _add(app, route, slashed, handler)
+        elif "{" not in route.path:
+            _add(app, route, slashed, _without_slash if route.method == hdrs.METH_GET else handler)
+
+
+def _add(app: web.Application, route: Route, path: str, handler: Handler) -> None:
+    pattern = _PARAMETER.sub(r"{\1:[^/]+}", path)
+    app.router.add_route(route.method, pattern, handler, expect_handler=_expect)
+    if route.method == hdrs.METH_GET and route.head:
+        app.router.add_route(hdrs.METH_HEAD, pattern, handler, expect_handler=_expect)
+
+
+def _is_page(route: Route) -> bool:
+    return any("text/html" in answer.content for answer in route.answers)
+
+
+async def _without_slash(request: web.Request) -> web.StreamResponse:
+    """Redirect to the page without the final slash: its links are relative to that. The proxy may have a prefix."""
+    name = request.rel_url.raw_path.rstrip("/").rpartition("/")[2]
+    query = request.rel_url.raw_query_string
+    return web.Response(status=308, headers={hdrs.LOCATION: f"../{name}" + (f"?{query}" if query else "")})
 
 
 def _guarded(route: Route) -> Handler:
@@ -127,7 +157,7 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
 def route_of(request: web.Request) -> str:
     """Return the route's pattern. Paths contain ids, which must not be in logs and metrics."""
     resource = request.match_info.route.resource
-    return resource.canonical if resource else "unmatched"
+    return (resource.canonical.rstrip("/") or "/") if resource else "unmatched"
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:

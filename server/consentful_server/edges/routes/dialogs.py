@@ -2,7 +2,10 @@
 
 from typing import Final
 
+import msgspec
 from aiohttp import hdrs, web
+
+from consentful import wire
 
 from ... import errors
 from ...archive.views import KeptDialog, Summary
@@ -13,9 +16,14 @@ from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
 from ..http.headers import EXPORT_ID
 from ..http.list_query import DialogQuery
 from ..http.negotiation import format_of
+from ..http.parameters import convert, of_path
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 from ..http.streaming import STREAMED, stream
+
+
+class _Path(msgspec.Struct, frozen=True):
+    dialog_id: wire.DialogId
 
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
@@ -38,7 +46,7 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
 async def dialog(request: web.Request) -> web.StreamResponse:
     """Return one dialog with its messages. 404: it does not exist, or is not accessible to you; 410: it was erased."""
     principal, reading = request[PRINCIPAL], request.app[SERVICE].pages
-    return json(await reading.dialog(request.match_info["dialog_id"], principal.read_scope))
+    return json(await reading.dialog(convert(of_path(request), _Path).dialog_id, principal.read_scope))
 
 
 async def erase(request: web.Request) -> web.StreamResponse:
@@ -46,7 +54,7 @@ async def erase(request: web.Request) -> web.StreamResponse:
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
     is_officer = principal.may("privacy")
     erasure = await archive.erase(
-        request.match_info["dialog_id"],
+        convert(of_path(request), _Path).dialog_id,
         "requested" if is_officer else "withdrawn",
         owner=None if is_officer else principal.id,
         by=principal.actor,

@@ -13,7 +13,7 @@ from .... import errors
 from ....dialogs.waiting_room import Decided
 from ....errors import BadRequest
 from ...http import bodies, tags
-from ...http.parameters import convert
+from ...http.parameters import convert, of_path
 from ...http.pipeline import PRINCIPAL, json
 from ...http.route import Answer, Route
 from .room import room_of
@@ -94,7 +94,7 @@ class _Path(msgspec.Struct, frozen=True):
 
 async def consent(request: web.Request) -> web.StreamResponse:
     """Decide a dialog: store it or discard it. `false` after `true` is a withdrawal and erases the stored dialog."""
-    room, path = room_of(request), convert(request.match_info, _Path)
+    room, path = room_of(request), convert(of_path(request), _Path)
     granted, details = await _decision(request)
     return json(await room.decide(path.dialogId, granted, request[PRINCIPAL], details.messages))
 

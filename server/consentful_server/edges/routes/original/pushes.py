@@ -14,7 +14,7 @@ from ....errors import BadRequest, Refusal, TooOften
 from ....limits.clients import by_address, by_credential
 from ...http import bodies, tags
 from ...http.addresses import client_address
-from ...http.parameters import convert
+from ...http.parameters import convert, of_path
 from ...http.pipeline import PRINCIPAL, SERVICE, json
 from ...http.problems import HTTP_PROBLEMS
 from ...http.route import Answer, Route
@@ -45,7 +45,7 @@ class _Path(msgspec.Struct, frozen=True):
 
 async def push(request: web.Request) -> web.StreamResponse:
     """Add one message to a dialog. It is held in memory until the dialog is decided."""
-    room, path = room_of(request), convert(request.match_info, _Path)
+    room, path = room_of(request), convert(of_path(request), _Path)
     pushed = await _read(request, room, path)
     try:
         _charge(request, pushed)
