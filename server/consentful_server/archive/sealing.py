@@ -50,12 +50,14 @@ class Sealer:
             [(seq, it.role, it.text, it.language) for seq, it in enumerate(dialog.utterances, 1)],
         )
         self._key = vault.new_key()
+        self._code = self._key.withdrawal_code()
         self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
 
     def code(self, stored: StoredDialog) -> str:
         """Return the withdrawal code of the stored dialog, which is this one or the one stored before."""
-        key = self._key if stored.wrapped == self.sealed.wrapped else unwrap(self._vault, stored)  # (R1)
-        return key.withdrawal_code()
+        if stored.wrapped == self.sealed.wrapped:
+            return self._code
+        return unwrap(self._vault, stored).withdrawal_code()  # (R1)
 
     def wrapped_since(self, epoch: int) -> bytes:
         """Return the dialog's key wrapped under the master of this epoch or a later one."""
@@ -96,7 +98,7 @@ class Sealer:
             opened_at=to_micros(dialog.opened_at),
             received_at=to_micros(dialog.utterances[-1].received_at),
             receipt=self._sign(record, len(dialog.utterances), content),
-            withdrawal_hash=withdrawal_hash(key.withdrawal_code()),
+            withdrawal_hash=withdrawal_hash(self._code if key is self._key else key.withdrawal_code()),
             content=content,
             wrapped=wrapped,
             # One seal for all texts: as fast as plaintext, where one for each message was not (measured).

@@ -1,4 +1,7 @@
-"""Compact JWS (RFC 7515) through joserfc, with the checks that joserfc leaves to its caller.
+"""Compact JWS (RFC 7515): verified through joserfc, with the checks that joserfc leaves to its caller, and written here.
+
+A receipt is signed for every stored dialog. Its serialisation is three base64url strings and two dots (§7.1); through
+joserfc a receipt took half as long again.
 
 joserfc verifies the signature, that the algorithm is one of the allowed ones, and that the key has the type, the curve,
 the `use` and the `alg` that the algorithm needs. This module adds:
@@ -10,10 +13,12 @@ the `use` and the `alg` that the algorithm needs. This module adds:
 """
 
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import msgspec
 from joserfc import jws, jwt
 from joserfc.errors import DecodeError, UnsupportedAlgorithmError
 from joserfc.jwk import Key, KeySet
@@ -64,6 +69,19 @@ def verified(token: str, key: Key | KeySet, algorithms: Algorithms) -> dict[str,
     """
     with _malformed_is_refused():
         return jwt.decode(token, key, registry=algorithms).claims
+
+
+def encoded(part: Mapping[str, Any]) -> bytes:
+    """Return a header or claims as they stand in a compact JWS."""
+    return base64url(_to_json(part))
+
+
+def base64url(data: bytes) -> bytes:
+    """Return the data in base64url, without padding (RFC 7515 §2)."""
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+_to_json: Final = msgspec.json.Encoder().encode
 
 
 @contextmanager
