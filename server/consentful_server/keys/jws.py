@@ -1,4 +1,4 @@
-"""Compact JWS (RFC 7515): verified through joserfc, with the checks that joserfc leaves to its caller, and written here.
+"""Compact JWS (RFC 7515): verified through joserfc, with the checks that it leaves to its caller, and written here.
 
 A receipt is signed for every stored dialog. Its serialisation is three base64url strings and two dots (§7.1); through
 joserfc a receipt took half as long again.
