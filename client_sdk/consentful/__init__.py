@@ -33,10 +33,11 @@ from .errors import (
 from .mirror import Synced
 from .reader import Reader
 from .rows import KeptDialog, KeptMessage
-from .wire import Discarded, Limits, Notice, Stored
+from .wire import BadFrame, Discarded, Limits, Notice, Role, Stored
 from .withdrawal import Withdrawn, withdraw
 
 __all__ = (
+    "BadFrame",
     "Conflict",
     "ConsentfulError",
     "Dialog",
@@ -53,6 +54,7 @@ __all__ = (
     "OutcomeUnknown",
     "Reader",
     "Refused",
+    "Role",
     "Stored",
     "Superseded",
     "Synced",

@@ -14,11 +14,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 
-from . import wire
+from . import arguments, wire
 from .backoff import JITTER, Backoff
 from .clock import Clock, SystemClock
 from .endpoint import TLS, Encoding, Endpoint, Token, live_url
@@ -109,9 +109,12 @@ class Dialog:
             OutcomeUnknown: If a grant got no answer: the dialog may be stored, so it can only be decided.
             Finished: If the dialog is over.
             ConsentfulError: If it cannot be kept at a server: `Unavailable`, `Unauthorised`, `Forbidden`, `Refused`.
-            wire.BadFrame: A `ValueError`, if an argument is invalid, such as an empty text.
+            TypeError: If an argument has another type, such as bytes. Subclasses of `str` and `datetime` are taken.
+            BadFrame: A `ValueError`, if an argument is invalid, such as an empty text, or a time without an offset.
         """
-        moment = sent_at or self._clock.now()
+        text, role = arguments.text("text", text), arguments.role(role)
+        language = arguments.text_or_none("language", language)
+        moment = self._clock.now() if sent_at is None else arguments.moment("sent_at", sent_at)
         while True:
             self._check_may_speak()
             message = self._transcript.compose(text, role, language, moment, self.limits, self._reconnector.codec)
@@ -147,7 +150,8 @@ class Dialog:
                 `grant`
                 or `decline` can be called again.
             Finished: If the dialog is over: `TimedOut`, `Superseded`, `Conflict`, `Erased`, or decided already.
-            wire.BadFrame: A `ValueError`, if an argument is invalid.
+            TypeError: If an argument has another type, such as a single text for `purposes`.
+            BadFrame: A `ValueError`, if an argument is invalid.
         """
         self._check_may_decide()
         if self._has_declined:
@@ -156,9 +160,10 @@ class Dialog:
         consent = wire.Consent(
             granted=True,
             last_seq=self._transcript.count,
-            notice=notice or self._notice.id,  # the one that was shown, even if the current server offers another
-            purposes=None if purposes is None else list(purposes),
-            given_by=given_by,
+            # The one that was shown, even if the current server offers another.
+            notice=self._notice.id if notice is None else arguments.text("notice", notice),
+            purposes=arguments.texts_or_none("purposes", purposes),
+            given_by=cast("wire.GivenBy", arguments.text("given_by", given_by)),
         )
         checked(consent, self._reconnector.codec)
         try:
@@ -292,14 +297,15 @@ def open_dialog(
         Unauthorised, Forbidden: If the token is invalid, or lacks the scope.
         Finished: If the dialog id is taken (`Conflict`) or was erased (`Erased`).
         Refused: If the server refuses for another reason.
-        ValueError: If the URL or an argument is invalid (`wire.BadFrame`).
+        TypeError: If an argument has another type, such as a number for an id.
+        ValueError: If the URL or an argument is invalid (`BadFrame`).
     """
     opening = wire.Open(
-        customer_id,
-        dialog_id=str(uuid7()) if dialog_id is None else dialog_id,
-        language=language,
-        bot=bot,
-        metadata=dict(metadata) if metadata else None,
+        arguments.text("customer_id", customer_id),
+        dialog_id=str(uuid7()) if dialog_id is None else arguments.text("dialog_id", dialog_id),
+        language=arguments.text_or_none("language", language),
+        bot=arguments.text_or_none("bot", bot),
+        metadata=arguments.mapping_or_none("metadata", metadata),
     )
     checked(opening, wire.CODECS[wire.JSON])
     endpoint = Endpoint(

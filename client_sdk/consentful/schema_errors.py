@@ -19,6 +19,12 @@ _FORMS: Final = {
 }
 """What a field's pattern means."""
 
+_VALUES: Final = {
+    "role": ": customer, bot, agent (an assistant is a bot, a user is a customer)",
+    "given_by": ": self, representative",
+}
+"""What an enumeration takes."""
+
 _SHOWN: Final = ("Expected", "Object missing required field", "Number out of range")
 """Beginnings of messages that quote only declared names and numbers."""
 
@@ -29,7 +35,7 @@ def explained(error: msgspec.ValidationError, field: str) -> str | None:
     """Return what the field expects; None if msgspec's message quotes a value."""
     complaint = str(error).partition(" - at `")[0]
     if complaint.startswith("Invalid enum value"):
-        return "not one of the documented values"
+        return f"not one of the documented values{_VALUES.get(field, '')}"
     if "matching regex" in complaint:
         form = _FORMS.get(field)
         return form and f"Expected {form}"
