@@ -7,7 +7,7 @@
  *     ask(dialog.notice.text);
  *     const stored = await dialog.grant(); // or: await dialog.decline()
  *
- * Runs in browsers and in Node 22 or later. Every error is a `ConsentfulError` with a stable `code`; it says what to do
+ * Runs in browsers and in Node: 22 or later, or 20 with the option `WebSocket` (package `ws`). Every error is a `ConsentfulError` with a stable `code`; it says what to do
  * next, and never contains message text.
  *
  *     CONNECTING ──opened──► OPEN ──stored, discarded or terminal close──► ENDED
@@ -38,13 +38,14 @@
  */
 
 const ROLES = ["customer", "bot", "agent"];
-/** A well-formed BCP 47 tag (RFC 5646 §2.1), as the server takes it, with `_` for `-` as well. */
+/** A well-formed BCP 47 tag (RFC 5646 §2.1). */
 const LANGUAGE = new RegExp(
   "^(([a-z]{2,3}(-[a-z]{3}){0,3}|[a-z]{4,8})(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*" +
     "(-[0-9a-wyz](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?|x(-[a-z0-9]{1,8})+|i-[a-z]{3,8}|en-gb-oed|sgn(-[a-z]{2}){2})$",
   "i",
 );
-const MAX_LANGUAGE_LENGTH = 80;
+/** RFC 3339; without an offset, a time depends on the machine. */
+const OFFSET = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 const JSON_V1 = "consentful.v1.json";
 /** Maximum number of unacked messages; `say` waits beyond it. */
 export const WINDOW = 64;
@@ -93,6 +94,13 @@ export class Unauthorised extends ConsentfulError {
 export class Forbidden extends ConsentfulError {}
 /** Any other refusal; see `code`. */
 export class Refused extends ConsentfulError {}
+/** The server refused message `seq`, said earlier; the dialog goes on without it. This call did nothing: repeat it. */
+export class MessageRefused extends Refused {
+  constructor(detail, code, seq) {
+    super(`the server refused message ${seq} (${detail}), and the dialog goes on without it`, code);
+    this.seq = seq;
+  }
+}
 
 /** Terminal close codes: error class, code, and the sentence if no `error` frame preceded. */
 const TERMINAL = {
@@ -127,10 +135,55 @@ export function uuid7(now = Date.now()) {
 
 const utf8 = new TextEncoder();
 
-function checkLanguage(language) {
-  if (language === undefined || language === null) return;
-  if (language.length <= MAX_LANGUAGE_LENGTH && LANGUAGE.test(language.replaceAll("_", "-"))) return;
-  throw new Refused("language: must be a BCP 47 tag, such as en or pt-BR", "frame");
+/** Lone surrogates become U+FFFD, as in `toWellFormed`, which older platforms lack. */
+const wellFormed = (text) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(utf8.encode(text));
+const size = (text) => utf8.encode(text).length;
+const isText = (value) => typeof value === "string";
+const isSent = (value) => isText(value) && wellFormed(value) === value;
+const isShort = (value) => isSent(value) && value !== "" && [...value].length <= 200;
+const isLabel = (value) => isText(value) && /^[\w.:-]{1,100}$/.test(value);
+const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
+const hints = { assistant: "bot", model: "bot", user: "customer", human: "customer", operator: "agent" };
+
+/** What each parameter must be: the same as the server's schema. */
+const CHECKS = {
+  customerId: [isShort, "a string of 1 to 200 characters"],
+  dialogId: [(id) => isText(id) && /^(?!(\.{1,2}|live)$)[\w.~:-]{1,200}$/.test(id), "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live"],
+  language: [(tag) => isText(tag) && tag.length <= 80 && LANGUAGE.test(tag.replaceAll("_", "-")), "a BCP 47 tag, such as en or pt-BR"],
+  bot: [(bot) => isShort(bot) && !/[\0-\x1f\x7f]/.test(bot), "1 to 200 characters, none of them a control character"],
+  metadata: [
+    (data) => isObject(data) && Object.entries(data).every(([key, value]) => isShort(key) && isSent(value)) &&
+      size(Object.entries(data).flat().join("")) <= 4096,
+    "an object of strings, of at most 4096 bytes",
+  ],
+  text: [(text) => isText(text) && text !== "", "a string, and not empty"],
+  role: [(role) => ROLES.includes(role), "customer, bot or agent"],
+  sentAt: [
+    (at) => (at instanceof Date || (isText(at) && OFFSET.test(at))) && new Date(at).getUTCFullYear() > 1 && new Date(at).getUTCFullYear() < 9999,
+    "a Date, or a string with an offset such as 2026-01-31T12:00:00Z, in the years 2 to 9998",
+  ],
+  notice: [isLabel, "the id of a notice"],
+  purposes: [(all) => Array.isArray(all) && all.length <= 100 && all.every(isLabel), 'an array of ids, such as ["improve-chatbot"]'],
+  givenBy: [(by) => ["self", "representative"].includes(by), "self or representative"],
+};
+
+const MAY_BE_NULL = ["dialogId", "language", "bot", "metadata", "notice", "purposes"];
+
+/** Refuse at the call what the server would refuse. Absent parameters are not checked. */
+function check(parameters) {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value === undefined || (value === null && MAY_BE_NULL.includes(name))) continue;
+    const [isTaken, expected] = CHECKS[name];
+    const other = name === "role" && Object.hasOwn(hints, value) ? `; use "${hints[value]}"` : "";
+    if (!isTaken(value)) throw new Refused(`${name}: must be ${expected}, not ${kindOf(value)}${other}`, "frame");
+  }
+}
+
+/** The type of a refused value, which may be secret. */
+function kindOf(value) {
+  if (value === "") return "an empty string";
+  if (isText(value)) return "such a string";
+  return value === null ? "null" : value?.constructor?.name ?? typeof value;
 }
 
 /** The WebSocket URL of live dialogs, from the server's URL (`http…` or `ws…`). */
@@ -177,6 +230,8 @@ export class Dialog {
   #consent = null; // the decision without an answer yet
   #toReplay = 0; // messages to replay on a new connection
   #isUncertain = false; // a grant was sent and its outcome is unknown
+  #wasUncertain = false; // before this connection's consent was sent
+  #refusals = []; // refused messages, of which the caller was not told
   #lastError = null; // the last `error` frame of this connection
   #latestNotice = null;
   #attempt = 0;
@@ -190,7 +245,12 @@ export class Dialog {
   constructor(url, options) {
     this.#url = endpoint(url);
     this.#options = { reconnectForMs: 120_000, WebSocket: globalThis.WebSocket, ...options };
-    this.id = this.#options.dialogId || uuid7();
+    const { customerId = null, dialogId, language, bot, metadata, WebSocket: Socket } = this.#options;
+    check({ customerId, dialogId, language, bot, metadata });
+    if (typeof Socket !== "function") {
+      throw new Refused("this platform has no WebSocket; pass one: openDialog(url, { WebSocket }) with `npm install ws`", "websocket");
+    }
+    this.id = dialogId ?? uuid7();
     this.#connect();
   }
 
@@ -209,27 +269,23 @@ export class Dialog {
    *
    * @param {string} text  1 byte to `limits.max_text_bytes` of UTF-8
    * @param {{role?: "customer"|"bot"|"agent", language?: string, sentAt?: Date | string}} [about]
-   * @throws {TooLong | Refused}  nothing was sent, the dialog stays open
+   * @throws {TooLong | Refused | MessageRefused}  nothing was sent, the dialog stays open
    * @throws {ConsentfulError}  the error that ended the dialog
    */
   async say(text, { role = "customer", language, sentAt = new Date() } = {}) {
     if (this.#ended) throw this.#ended;
     if (this.#consent || this.#isUncertain) throw new Refused("the dialog is being decided; no message can be added", "order");
-    checkLanguage(language);
-    if (!ROLES.includes(role)) throw new Refused("role: must be customer, bot or agent", "frame");
-    const wellFormed = String(text).toWellFormed?.() ?? String(text);
-    const bytes = utf8.encode(wellFormed).length;
-    this.#checkLimits(bytes);
-    const seq = this.#messages.length + 1;
-    const year = new Date(sentAt).getUTCFullYear();
-    if (!(year > 1 && year < 9999)) throw new Refused("sentAt: must be a time in the years 2 to 9998", "frame");
-    const sent_at = new Date(sentAt).toISOString();
-    this.#messages.push(present({ type: "message", seq, text: wellFormed, role, language, sent_at }));
-    this.#bytes += bytes;
+    check({ text: text ?? null, role, language, sentAt });
+    this.#tellRefusals();
+    const kept = wellFormed(text);
+    this.#checkLimits(size(kept));
+    const message = present({ type: "message", seq: this.#messages.length + 1, text: kept, role, language, sent_at: new Date(sentAt).toISOString() });
+    this.#messages.push(message);
+    this.#bytes += size(kept);
     this.#resume();
-    if (seq - this.#acked <= WINDOW) return;
+    if (message.seq - this.#acked <= WINDOW) return;
     const room = deferred();
-    this.#blockedSays.push({ seq, ...room });
+    this.#blockedSays.push({ message, ...room });
     await room.promise;
   }
 
@@ -239,12 +295,14 @@ export class Dialog {
    * @param {{purposes?: string[], notice?: string, givenBy?: "self"|"representative"}} [about]
    *   default: all purposes of the notice, and the notice first shown
    * @returns {Promise<Stored>}
-   * @throws {Incomplete}  nothing was decided, see `code`; the dialog stays open
+   * @throws {Incomplete | MessageRefused}  nothing was decided, see `code`; the dialog stays open
    * @throws {OutcomeUnknown | Unavailable}  no answer arrived in time: decide again
    * @throws {Conflict | Erased}  the id cannot be used
    */
-  async grant({ purposes, notice = this.notice?.id, givenBy } = {}) {
-    return this.#decide({ granted: true, notice, purposes: purposes && [...purposes], given_by: givenBy });
+  async grant({ purposes, notice, givenBy } = {}) {
+    check({ notice, purposes, givenBy });
+    if (!this.#consent) this.#tellRefusals();
+    return this.#decide({ granted: true, notice: notice ?? this.notice?.id, purposes: purposes && [...purposes], given_by: givenBy });
   }
 
   /**
@@ -273,8 +331,11 @@ export class Dialog {
     return this.#consent.promise;
   }
 
+  #tellRefusals() {
+    if (this.#refusals.length) throw this.#refusals.shift();
+  }
+
   #checkLimits(bytes) {
-    if (bytes === 0) throw new Refused("text: must not be empty", "frame");
     const sizes = { max_text_bytes: bytes, max_dialog_bytes: this.#bytes + bytes, max_messages: this.#messages.length + 1 };
     const over = Object.keys(sizes).find((limit) => sizes[limit] > this.limits?.[limit]);
     if (over) throw new TooLong(`${over} exceeded (the limit is ${this.limits[over]}); send a shorter message, or decide`, "limit");
@@ -299,6 +360,7 @@ export class Dialog {
     }
     if (!consent || consent.sent || consent.waits || (replays && this.#sent < this.#messages.length)) return;
     consent.sent = true;
+    this.#wasUncertain = this.#isUncertain;
     if (replays) this.#isUncertain = true; // from here on, the server may store the dialog
     this.#send({ ...consent.frame, last_seq: this.#messages.length });
   }
@@ -358,6 +420,7 @@ export class Dialog {
       const { customerId, language, bot, metadata } = this.#options;
       this.#send(present({ type: "open", customer_id: customerId, dialog_id: this.id, language, bot, metadata }));
     });
+    socket.onerror = () => {}; // without a listener, `ws` ends the process; the close that follows tells the same
     socket.onmessage = listening(({ data }) => this.#receive(data));
     socket.onclose = listening(({ code }) => this.#onClose(code, !upgraded && !bearer));
     this.#socket = socket;
@@ -394,7 +457,7 @@ export class Dialog {
 
   #onAck({ seq }) {
     this.#acked = Math.max(this.#acked, Math.min(seq, this.#sent));
-    this.#blockedSays = this.#blockedSays.filter((say) => say.seq - this.#acked > WINDOW || say.resolve());
+    this.#blockedSays = this.#blockedSays.filter((say) => say.message.seq - this.#acked > WINDOW || say.resolve());
     this.#flush();
   }
 
@@ -434,12 +497,33 @@ export class Dialog {
         consent.waits = null;
         this.#flush();
       }, backoff(consent.refusals++));
-    } else if (consent && !frame.seq) {
+    } else if (consent && !frame.seq && (code !== "frame" || this.#acked >= this.#sent)) {
       this.#reopen(new Incomplete(detail, code));
     } else if (frame.seq ? frame.seq > this.#acked && frame.seq <= this.#sent : this.#acked < this.#sent) {
-      // This server never accepts the message, and storing the dialog without it would falsify the dialog.
-      this.#end(new (code === "limit" ? TooLong : Refused)(detail, code));
+      // The server acks what it holds first: an error without a number is about the next message.
+      if (code === "frame" || code === "limit") this.#takeOut(frame.seq ?? this.#acked + 1, detail, code);
+      else this.#end(new Refused(detail, code));
     }
+  }
+
+  /** Go on without a refused message on another connection: its number is used again, and answers to old ones are lost. */
+  #takeOut(seq, detail, code) {
+    if (this.#consent?.sent ? this.#wasUncertain : this.#isUncertain) {
+      this.#end(new Refused(detail, code)); // only the whole dialog settles what an earlier connection left uncertain
+      return;
+    }
+    const error = new MessageRefused(detail, code, seq);
+    const [gone] = this.#messages.splice(seq - 1, 1);
+    for (const message of this.#messages.slice(seq - 1)) message.seq -= 1;
+    this.#bytes -= size(gone.text);
+    this.#isUncertain = false;
+    const waiting = [this.#blockedSays.find((say) => say.message === gone), this.#consent].filter(Boolean);
+    for (const call of waiting) call.reject(error);
+    if (!waiting.length) this.#refusals.push(error);
+    this.#blockedSays = this.#blockedSays.filter((say) => say.message !== gone);
+    this.#consent = null;
+    this.#disconnect();
+    this.#retry();
   }
 
   /** The server holds exactly `held` messages: continue with the next one. */

@@ -5,18 +5,18 @@ const paragraph = (text) => element("p", {}, text);
 /** The stored data of one dialog, read over REST. */
 export class Kept {
   #panel;
+  #initial;
   #turn = 0; // the number of the latest request; responses to earlier ones are ignored
 
   /** @param {HTMLElement} panel  with a chip for its state; the body is its last child */
   constructor(panel) {
     this.#panel = panel;
-    this.clear();
+    this.#initial = panel.lastElementChild.firstElementChild;
   }
 
   clear() {
     this.#turn++;
-    this.#show("empty", "none", paragraph("Before consent, the messages are in this connection's memory only. " +
-      "Grant or decline to see what the server has stored."));
+    this.#show("empty", "none", this.#initial);
   }
 
   /**

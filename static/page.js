@@ -1,7 +1,6 @@
 import { Dialog } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
-import { Kept } from "./kept.js";
 import { malformed, SAMPLES } from "./samples.js";
 import { watchedSocket } from "./watched_socket.js";
 
@@ -18,9 +17,9 @@ const SHOWN = {
 };
 
 const log = new FrameLog(byId("frame-rows"));
-const kept = new Kept(byId("kept"));
 const Socket = watchedSocket(log);
 
+let kept = null; // loaded with the first dialog
 let dialog = null;
 let options = null;
 let sent = []; // the messages, for a manual replay
@@ -96,10 +95,11 @@ async function open(about) {
   options = about;
   dialog = null;
   discard();
-  kept.clear();
+  kept?.clear();
   become("loading", "opening …");
-  opening = new Dialog(location.origin, { ...about, WebSocket: Socket, onFrame, onState });
   try {
+    kept ??= new (await import("./kept.js")).Kept(byId("kept"));
+    opening = new Dialog(location.origin, { ...about, WebSocket: Socket, onFrame, onState });
     await opening.opened;
   } catch (error) {
     become("empty", "not open");
@@ -197,7 +197,7 @@ on("leave", "click", () => attempt(leave));
 on("again", "click", () => {
   byId("failure").hidden = true;
   byId("dialog-id").value = "";
-  kept.clear();
+  kept?.clear();
   discard();
   dialog = null;
   become("empty", "not open");

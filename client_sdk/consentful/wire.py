@@ -43,7 +43,7 @@ Language: TypeAlias = Annotated[
         description="well-formed BCP 47 tag, in any case; `_` is taken as `-`",
     ),
 ]
-Bot: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$", description="which chatbot speaks")]
+Bot: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$(?!\n)", description="which chatbot speaks")]
 Label: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,100}$(?!\n)", description="id of a notice or purpose")
 ]

@@ -1,0 +1,108 @@
+"""The JavaScript SDK in Node, where a chatbot's server uses it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from consentful import wire
+from javascript import in_node
+from needs import need
+
+from .scripted import ScriptedServer, free_port, task
+
+WITH_WS = 'const { WebSocket } = await import("ws");'
+EMITTER = """
+const { EventEmitter } = await import("node:events");
+class WebSocket extends EventEmitter { // as `ws` is: an error that nobody listens to ends the process
+  constructor() {
+    super();
+    setImmediate(() => {
+      this.emit("error", new Error("ECONNREFUSED"));
+      this.emit("close", 1006);
+    });
+  }
+  set onopen(listen) { this.on("open", listen); }
+  set onmessage(listen) { this.on("message", (data) => listen({ data })); }
+  set onerror(listen) { this.on("error", (error) => listen({ error })); }
+  set onclose(listen) { this.on("close", (code) => listen({ code })); }
+  close() { setImmediate(() => this.emit("error", new Error("closed before the connection was established"))); }
+}
+"""
+UNREACHABLE = """
+const opening = sdk.openDialog(given, { customerId: "c-1", WebSocket, token: "t", reconnectForMs: 100 });
+console.log(JSON.stringify(await opening.catch(({ name, code }) => `${name} ${code}`)));
+"""
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package `ws`."""
+    folder = tmp_path_factory.mktemp("ws")
+    installing = [need("npm"), "install", "--silent", "--no-audit", "--no-fund", "ws@8.18.3"]
+    done = subprocess.run(installing, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(f"npm has no ws for us here: {done.stderr.strip()}")
+    return folder
+
+
+async def test_without_a_websocket_the_error_says_how_to_get_one() -> None:
+    script = """
+    const opening = sdk.openDialog("http://chat.test", { customerId: "c-1", token: "t" });
+    console.log(JSON.stringify(await opening.catch(({ name, code, message }) => [name, code, message])));
+    """
+
+    name, code, message = await in_node(script, before="delete globalThis.WebSocket;")
+
+    assert (name, code) == ("Refused", "websocket")
+    assert "npm install ws" in message
+    assert "token" not in message
+
+
+async def test_an_error_event_of_a_socket_does_not_end_the_process() -> None:
+    assert await in_node(UNREACHABLE, "http://chat.test", before=EMITTER) == "Unavailable unavailable"
+
+
+async def test_a_server_that_is_down_does_not_end_the_process_with_ws(ws: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+
+    assert await in_node(UNREACHABLE, url, before=WITH_WS, folder=ws) == "Unavailable unavailable"
+
+
+async def test_a_killed_server_is_replaced_with_ws(ws: Path, server: ScriptedServer) -> None:
+    script = """
+    const dialog = await sdk.openDialog(given, { customerId: "c-1", WebSocket });
+    await dialog.say("one");
+    await dialog.say("two", { role: "bot" });
+    console.log(JSON.stringify((await dialog.grant()).messages));
+    """
+
+    granting = task(in_node(script, server.url, before=WITH_WS, folder=ws))
+    peer = await server.accept_open()
+    await peer.hear_out()
+    await peer.drop()
+    again = await server.accept_open()
+    messages, consent = await again.hear_out()
+    assert [(message.text, message.role) for message in messages] == [("one", "customer"), ("two", "bot")]
+    await again.send(wire.Ack(2))
+    await again.store(consent.last_seq)
+
+    assert await granting == 2
+
+
+async def test_a_no_is_sent_after_a_text_that_is_no_unicode(ws: Path, server: ScriptedServer) -> None:
+    """Platforms of before 2023 have no `toWellFormed`."""
+    script = r"""
+    const dialog = await sdk.openDialog(given, { customerId: "c-1", WebSocket });
+    await dialog.say("Hi \ud83d");
+    console.log(JSON.stringify((await dialog.decline()).messages));
+    """
+    older = "delete String.prototype.toWellFormed;"
+
+    declining = task(in_node(script, server.url, before=older + WITH_WS, folder=ws))
+    peer = await server.accept_open()
+    messages, consent = await peer.hear_out()
+    assert ([message.text for message in messages], consent.granted) == (["Hi \ufffd"], False)
+    await peer.discard(1)
+
+    assert await declining == 1
