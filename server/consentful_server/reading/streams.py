@@ -59,14 +59,16 @@ _FEW_ROWS: Final = 100
 class Stream:
     """One stream: its query, its encoder, and what was encoded so far."""
 
-    def __init__(self, form: Format, shape: Shape, wanted: Filter, scope: ReadScope, order: Order) -> None:
+    def __init__(
+        self, form: Format, shape: Shape, wanted: Filter, scope: ReadScope, order: Order, *, bom: bool = False
+    ) -> None:
         self.id = str(uuid7())
         self.form: Format = form
         self.shape: Shape = shape
         self.wanted = wanted
         self.scope = scope
         self.order: Order = order
-        self._encoder = encoder(form, shape)
+        self._encoder = encoder(form, shape, bom=bom)
         self._rows = 0
         self._size = 0
         self._sha256 = hashlib.sha256()

@@ -152,6 +152,22 @@ class TestExport:
 
         assert (somewhere / f"out.{form}").read_bytes() == whole
 
+    @pytest.mark.parametrize("share", [0.004, 0.3, 0.77])
+    async def test_with_a_byte_order_mark_and_every_line_end_it_goes_on_as_well(
+        self, service: Served, somewhere: Path, share: float
+    ) -> None:
+        for number in range(20):
+            await keep(service.service, f"-d-{number}", ["one\u2028two", "x\x85y\x1cz", "a;=b\tc"])
+        assert await self.export(service, "whole.csv", "--bom") == 0
+        whole = (somewhere / "whole.csv").read_bytes()
+        (somewhere / "out.csv.part").write_bytes(whole[: int(len(whole) * share)])
+
+        assert await self.export(service, "out.csv", "--bom") == 0
+
+        assert (somewhere / "out.csv").read_bytes() == whole
+        assert whole.startswith(b"\xef\xbb\xbfdialog_id,")
+        assert whole.count(b"\xef\xbb\xbf") == 1
+
     async def test_a_dialog_that_was_erased_meanwhile_is_no_hindrance(self, service: Served, somewhere: Path) -> None:
         for number in range(3):
             await keep(service.service, f"d-{number}")

@@ -1,6 +1,7 @@
 """Resuming an interrupted export: keep the complete rows, and request the rows after the last of them (`after`)."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -51,7 +52,8 @@ def _records(part: Path) -> WholeRows:
                 head = head or last
     if records < 2:
         return WholeRows(size, 0, None)
-    (row,) = csv.DictReader(last.decode().splitlines(keepends=True), next(csv.reader([head.decode()])))
+    names = next(csv.reader([head.decode("utf-8-sig")]))  # without a byte order mark
+    (row,) = csv.DictReader(io.StringIO(last.decode(), newline=""), names)  # `splitlines` would split within texts
     return WholeRows(size, records - 1, _after(row))
 
 

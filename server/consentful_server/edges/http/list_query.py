@@ -70,6 +70,12 @@ class StreamQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The parameters of a list that can also be streamed in other formats."""
 
     format: Annotated[str, _FORMAT] | None = None
+    bom: Annotated[
+        bool,
+        Meta(
+            description="begin CSV with a byte order mark, which Excel needs to read UTF-8; no effect on other formats"
+        ),
+    ] = False
 
 
 class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):

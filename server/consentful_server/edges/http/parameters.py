@@ -19,7 +19,7 @@ from ...errors import BadRequest
 S = TypeVar("S", bound=msgspec.Struct)
 
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NUMBERS: Final = frozenset({"limit", "offset"})
+_AS_TEXT: Final = frozenset({"limit", "offset", "bom"})
 
 
 def of_path(request: web.Request) -> dict[str, str]:
@@ -55,8 +55,8 @@ def of_url(request: web.Request) -> dict[str, str]:
     return values
 
 
-def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collection[str] = _NUMBERS) -> S:
-    """Return the values as a struct. Values of the names in `numbers_as_text` are numbers in text form, as in URLs.
+def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collection[str] = _AS_TEXT) -> S:
+    """Return the values as a struct. Numbers and truth values of the names in `numbers_as_text` are texts, as in URLs.
 
     Raises:
         BadRequest: If a parameter is unknown, missing or malformed. The error names it, without its value.

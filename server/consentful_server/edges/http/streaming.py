@@ -17,7 +17,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from ...archive.query import LAST_SEQ, Position
 from ...errors import BadRequest
-from ...exports.formats import MEDIA, Format, Shape
+from ...exports.formats import CONTENT_TYPES, MEDIA, Format, Shape
 from ...exports.formats.compression import Coding, compressor
 from ...reading.streams import Stream
 from ..server.trailers import write_eof
@@ -43,7 +43,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     rows = list_query.to_filter(query, principal, service.archive)
     after = await _after(request, query) if isinstance(query, MessageQuery) else None
     coding = None if form in _COMPRESSED_FORMATS else coding_of(request)
-    export = Stream(form, shape, rows, principal.read_scope, query.order)
+    export = Stream(form, shape, rows, principal.read_scope, query.order, bom=query.bom)
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response
@@ -65,7 +65,7 @@ def _head(request: web.Request, export: Stream, form: Format, coding: Coding | N
     """Return the response with its headers, before anything is sent."""
     response = web.StreamResponse(
         headers={
-            hdrs.CONTENT_TYPE: MEDIA[form],
+            hdrs.CONTENT_TYPE: CONTENT_TYPES[form],
             hdrs.CACHE_CONTROL: "no-store",
             hdrs.VARY: "Accept, Accept-Encoding",
             EXPORT_ID: export.id,

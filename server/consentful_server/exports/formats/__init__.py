@@ -22,6 +22,9 @@ MEDIA: Final[Mapping[Format, str]] = {
     "arrow": "application/vnd.apache.arrow.stream",
 }
 
+CONTENT_TYPES: Final[Mapping[Format, str]] = {**MEDIA, "csv": "text/csv; charset=utf-8"}
+"""The Content-Type of each format. Without a charset, programs may read CSV in the encoding of their locale."""
+
 _COLUMNAR: Final = ("parquet", "arrow")
 
 
@@ -43,8 +46,8 @@ def offered() -> dict[Format, str]:
     return {name: media for name, media in MEDIA.items() if has_columns or name not in _COLUMNAR}
 
 
-def encoder(form: Format, shape: Shape) -> Encoder:
-    """Return a new encoder for one stream.
+def encoder(form: Format, shape: Shape, *, bom: bool = False) -> Encoder:
+    """Return a new encoder for one stream. With `bom`, CSV begins with a byte order mark.
 
     Raises:
         NotAcceptable: If it needs pyarrow, which is not installed (extra `data`).
@@ -58,7 +61,7 @@ def encoder(form: Format, shape: Shape) -> Encoder:
     if form == "csv":
         from .csv import CsvEncoder  # noqa: PLC0415
 
-        return CsvEncoder(shape)
+        return CsvEncoder(shape, bom=bom)
     from .columns import ArrowStream, ParquetFile  # noqa: PLC0415 - pyarrow is an extra, and slow to load
 
     return ArrowStream(shape) if form == "arrow" else ParquetFile(shape)

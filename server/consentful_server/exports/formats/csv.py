@@ -1,5 +1,11 @@
-"""CSV (RFC 4180): UTF-8, a header line, CRLF. Cells that a spreadsheet would run as a formula are defused."""
+"""CSV (RFC 4180): UTF-8, a header line, CRLF. Cells that a spreadsheet would run as a formula are defused.
 
+Where the decimal separator is a comma, spreadsheets separate cells at `;`, others at tabs, whatever the file's name
+says. Quotes do not help then: such a program sees a quote in the middle of a cell, and ends the cell at the next `;`,
+tab or line break. So what follows one of these within a text is defused as well (OWASP, CSV injection).
+"""
+
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -9,22 +15,35 @@ import msgspec
 from . import Shape
 from .fields import FIELDS, Type
 
-# OWASP, CSV injection; some spreadsheets accept the full-width forms, too.
-_DANGEROUS: Final = frozenset("=+-@\t\r\n＝＋－＠")
+BOM: Final = "\ufeff"
+"""Tells Excel that a file is UTF-8; most other programs would take it for a part of the first column's name."""
+
+_FORMULA: Final = "=+\\-@＝＋－＠"  # some spreadsheets accept the full-width forms, too
+_DANGEROUS: Final = re.compile(
+    rf"""(?: ^ (?=[\t\r\n])                # at the beginning, also what a program may strip
+           | (?:^|(?<=[;\t\r\n])) (?=(?:[^\S\t\r\n]|")*[{_FORMULA}]) )""",
+    re.VERBOSE,
+)
+"""The places where a formula could begin. Spaces and quotes before it are skipped, as lenient programs do."""
+
+_SUSPECT: Final = frozenset('=+-@＝＋－＠ "')
+_QUOTED: Final = re.compile('[",;\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]')
+"""Separators of any locale, and everything at which a program may split lines (`str.splitlines`)."""
 
 
 class CsvEncoder:
     """An `Encoder` for CSV."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, bom: bool = False) -> None:
         self._fields = FIELDS[shape]
+        self._before = BOM if bom else ""
         self._begun = False
 
     def block(self, rows: Sequence[Any]) -> bytes:
         columns = [_COLUMNS[field.type](list(map(field.of, rows))) for field in self._fields]
         lines = list(map(",".join, zip(*columns, strict=True)))
         if not self._begun:
-            lines.insert(0, ",".join(field.name for field in self._fields))
+            lines.insert(0, self._before + ",".join(field.name for field in self._fields))
             self._begun = True
         return "\r\n".join([*lines, ""]).encode()
 
@@ -33,20 +52,28 @@ class CsvEncoder:
 
 
 def defused(text: str | None) -> str:
-    """Return a text that no spreadsheet takes for a formula: one that could be gets an apostrophe in front."""
-    if not text:
-        return ""
-    return f"'{text}" if text[0] in _DANGEROUS else text
+    """Return a text in which no spreadsheet finds a formula: an apostrophe precedes whatever could be one."""
+    return "" if not text else text if _is_harmless(text) else _DANGEROUS.sub("'", text)
 
 
 def cell(text: str | None) -> str:
-    """Return the text as a cell: defused, and quoted if it contains a quote, a comma or a line break.
+    """Return the text as a cell: defused, and quoted if it contains a quote, a separator or a line break.
 
     The csv module examines every character in Python's C API and took as long as the rest of an export.
     """
-    safe = defused(text)
-    is_special = '"' in safe or "," in safe or "\n" in safe or "\r" in safe
-    return '"' + safe.replace('"', '""') + '"' if is_special else safe
+    if not text:
+        return ""
+    if _is_harmless(text):
+        is_special = '"' in text or "," in text
+    else:
+        text = _DANGEROUS.sub("'", text)
+        is_special = _QUOTED.search(text) is not None
+    return '"' + text.replace('"', '""') + '"' if is_special else text
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether the text cannot hold a formula. Line breaks, tabs and all spaces but U+0020 are not printable."""
+    return text[0] not in _SUSPECT and ";" not in text and text.isprintable()
 
 
 def _texts(texts: Sequence[str | None]) -> Iterable[str]:

@@ -290,3 +290,27 @@ class TestDialogsAndChats:
         async with http.head("/v1/messages?format=parquet") as response:
             assert (response.status, response.content_type) == (200, MEDIA["parquet"])
             assert await response.read() == b""
+
+
+@pytest.mark.parametrize(("form", "content_type"), [("csv", "text/csv; charset=utf-8"), ("ndjson", MEDIA["ndjson"])])
+async def test_csv_says_that_it_is_utf_8(service: Served, http: ClientSession, form: str, content_type: str) -> None:
+    await keep(service.service, "d-1", ["zwölf ✓"])
+
+    async with http.get("/v1/messages", params={"format": form}) as response:
+        assert response.headers["Content-Type"] == content_type
+        assert "zwölf ✓" in await response.text()
+    async with http.head("/v1/messages", params={"format": form}) as response:
+        assert response.headers["Content-Type"] == content_type
+
+
+async def test_csv_begins_with_a_byte_order_mark_where_it_is_asked_for(service: Served, http: ClientSession) -> None:
+    await keep(service.service, "d-1", ["zwölf"])
+
+    plain = await fetch(http, "/v1/messages", format="csv")
+    marked = await fetch(http, "/v1/messages", format="csv", bom="true")
+    async with http.post("/v1/messages/search", json={"format": "csv", "bom": True}, headers=RAW) as response:
+        searched = await response.read()
+
+    assert marked == searched == b"\xef\xbb\xbf" + plain
+    async with http.get("/v1/messages", params={"bom": "maybe", "format": "csv"}) as response:
+        assert response.status == 400

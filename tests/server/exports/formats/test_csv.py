@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,9 @@ def test_a_block_without_rows_has_the_head_and_no_line() -> None:
         ("two\nlines", '"two\nlines"'),
         ("two\rlines", '"two\rlines"'),
         ("=1,2", '"\'=1,2"'),
-        ("a b; c", "a b; c"),
+        ("a b; c", '"a b; c"'),
+        ("a\tb", '"a\tb"'),
+        *((f"a{separator}b", f'"a{separator}b"') for separator in "\v\f\x1c\x1d\x1e\x85\u2028\u2029"),
         ("", ""),
         (None, ""),
     ],
@@ -82,6 +86,65 @@ def test_a_cell_is_quoted_where_it_has_to_be(text: str | None, spelt: str) -> No
 def test_whatever_begins_a_formula_is_defused(first: str) -> None:
     assert defused(f"{first}1") == f"'{first}1"
     assert defused(f"1{first}") == f"1{first}"
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("d;=1+1", "d;'=1+1"),
+        ("d;=1+1;=1+2", "d;'=1+1;'=1+2"),
+        ("a;+1\t-1\r\n@x", "a;'+1\t'-1\r\n'@x"),
+        ('a; "=1+1"', 'a;\' "=1+1"'),
+        ('"=1+1', "'\"=1+1"),
+        (" =1", "' =1"),
+        ("\xa0\u3000=1", "'\xa0\u3000=1"),
+        ("one\n- two", "one\n'- two"),
+        ("one\n\n=two", "one\n\n'=two"),
+        ("one\n\ntwo", "one\n\ntwo"),
+        ("a;b=c; d-e", "a;b=c; d-e"),
+        ("a;＝1", "a;'＝1"),
+        ("fine, = and - and @ within", "fine, = and - and @ within"),
+    ],
+)
+def test_a_formula_is_defused_at_the_separators_of_every_locale(text: str, safe: str) -> None:
+    assert defused(text) == safe
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """Return the cells of a spreadsheet that separates here, and for which these quotes are within cells."""
+    cells = re.split(f"[{separator}\r\n]", line)
+    return [cell.lstrip(' "\xa0\u3000\t\r\n\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029') for cell in cells]
+
+
+FORMULAS = st.text(st.sampled_from("=+-@＝;\t\r\n\"', a1\xa0\u2028"), max_size=12)
+
+
+@given(st.lists(FORMULAS, min_size=1, max_size=3))
+def test_no_cell_is_a_formula_wherever_a_spreadsheet_separates(texts: list[str]) -> None:
+    line = ",".join(["d-1", *map(cell, texts)])
+
+    for separator in ";\t":
+        assert not [found for found in cells_of(line, separator) if found.startswith(("=", "+", "-", "@", "＝"))]
+    (row,) = csv.reader(io.StringIO(line, newline=""), strict=True)
+    assert not [found for found in row if found.startswith(("=", "+", "-", "@", "＝"))]
+
+
+@given(st.lists(st.text(st.sampled_from('ab \n\r\t\v\x85\u2028\u2029\x1c,;"'), max_size=8), min_size=2, max_size=4))
+def test_readers_that_split_lines_first_read_the_same_rows(texts: list[str]) -> None:
+    line = ",".join(map(cell, texts)) + "\r\n"
+
+    assert list(csv.reader(line.splitlines(keepends=True))) == [[defused(text) for text in texts]]
+
+
+@pytest.mark.parametrize("rows", [[], [message(1)]])
+def test_a_byte_order_mark_comes_once_and_first_where_it_is_asked_for(rows: list[KeptMessage]) -> None:
+    sheet = CsvEncoder("messages", bom=True)
+
+    data = sheet.block(rows) + sheet.block(rows) + sheet.finish()
+
+    assert data.startswith(b"\xef\xbb\xbf" + HEAD)
+    assert data.count(b"\xef\xbb\xbf") == 1
+    assert list(pd.read_csv(io.BytesIO(data)).columns) == HEAD.decode().strip().split(",")
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=1, max_size=5))

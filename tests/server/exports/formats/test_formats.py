@@ -30,7 +30,9 @@ NOW = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 """Has microseconds, which must not be lost."""
 
 
-def message(seq: int = 1, text: str = "Hi", language: str | None = "en", **fields: Any) -> KeptMessage:
+def message(
+    seq: int = 1, text: str = "Hi", language: str | None = "en", bot: str | None = None, **fields: Any
+) -> KeptMessage:
     return KeptMessage(
         dialog_id="d-1",
         seq=seq,
@@ -38,7 +40,7 @@ def message(seq: int = 1, text: str = "Hi", language: str | None = "en", **field
         role="customer",
         text=text,
         language=language,
-        bot=None,
+        bot=bot,
         sent_at=None,
         received_at=NOW,
         stored_at=NOW + timedelta(seconds=1),
@@ -79,6 +81,21 @@ def test_lines_hold_every_text_as_it_is(blocks: list[list[str]]) -> None:
     assert [json.loads(line)["text"] for line in lines] == [text for block in blocks for text in block]
 
 
+LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""Where `str.splitlines` splits."""
+
+
+@given(texts=st.lists(st.text(st.sampled_from(LINE_ENDS + '\\"aé\U0001f600\u2027\u202a'), max_size=8), max_size=5))
+def test_every_line_reader_finds_the_same_lines(texts: list[str]) -> None:
+    data = encoded("ndjson", "messages", [[message(seq, text, bot=text) for seq, text in enumerate(texts, 1)]])
+
+    lines = data.decode().splitlines()
+
+    assert lines == data.decode().split("\n")[:-1]
+    assert [json.loads(line)["text"] for line in lines] == texts
+    assert [msgspec.json.decode(line)["bot"] for line in data.splitlines()] == texts
+
+
 @given(blocks=blocks_of_words)
 def test_a_sheet_holds_every_text_and_no_formula(blocks: list[list[str]]) -> None:
     rows = [[message(seq, text) for seq, text in enumerate(block, 1)] for block in blocks]
@@ -96,7 +113,7 @@ def test_a_sheet_holds_every_text_and_no_formula(blocks: list[list[str]]) -> Non
         ("+49 30 1", "'+49 30 1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
+        ("\t=1", "'\t'=1"),
         ("＝1", "'＝1"),
         ("1=1", "1=1"),
         ("'=1", "'=1"),
