@@ -7,6 +7,7 @@ import aiohttp
 import msgspec
 from aiohttp import hdrs
 
+from . import withdrawal_code
 from .endpoint import TLS, http_url
 from .errors import ConsentfulError, Refused, Unavailable, UnknownCode
 
@@ -27,7 +28,7 @@ class Withdrawn(msgspec.Struct, frozen=True):
 async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
     """Erase the dialog with this withdrawal code, which `stored` carried. No token is needed.
 
-    Spaces, hyphens and case do not matter.
+    The code is read as people type and paste it: case, spaces and hyphens do not matter.
 
     Raises:
         UnknownCode: If no dialog has this code. Nothing was erased.
@@ -36,6 +37,8 @@ async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
         ValueError: If the URL is invalid.
     """
     target = http_url(url) / "v1" / "withdrawals"
+    if not withdrawal_code.readings(code):
+        raise _unknown()
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
     try:
         async with (
@@ -63,7 +66,11 @@ def _outcome(status: int, content_type: str, body: bytes) -> Withdrawn:
 def _refusal(status: int, content_type: str) -> ConsentfulError:
     ours = content_type.startswith("application/problem+json")
     if status in (400, 404) and ours:
-        return UnknownCode("no dialog has this withdrawal code; check it and try again; nothing was erased")
+        return _unknown()
     if status in (429, 500, 502, 503, 504):
         return Unavailable(f"the server cannot erase at the moment (HTTP {status}); try again")
     return Refused(f"the server at this address does not accept withdrawals (HTTP {status})", f"http_{status}")
+
+
+def _unknown() -> UnknownCode:
+    return UnknownCode("no dialog has this withdrawal code; check it and try again; nothing was erased")

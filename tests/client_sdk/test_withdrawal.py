@@ -9,6 +9,8 @@ from aiohttp.test_utils import TestServer
 import consentful
 from consentful_server import testing
 
+CODE = "HDSBL-47IYD-PCIDD-SIS5C-M5LPW-I"
+
 
 async def stored_at(url: str) -> consentful.Stored:
     async with consentful.open_dialog(url, customer_id="c-1") as dialog:
@@ -58,14 +60,14 @@ async def test_another_answer_is_told_by_its_kind(status: int, error: type[conse
     app.router.add_post("/v1/withdrawals", answer)
     async with TestServer(app) as server:
         with pytest.raises(error):
-            await consentful.withdraw(str(server.make_url("")), "AAAAA")
+            await consentful.withdraw(str(server.make_url("")), CODE)
 
 
 async def test_a_server_out_of_reach_is_unavailable(unused_tcp_port: int) -> None:
     with pytest.raises(consentful.Unavailable):
-        await consentful.withdraw(f"http://127.0.0.1:{unused_tcp_port}", "AAAAA")
+        await consentful.withdraw(f"http://127.0.0.1:{unused_tcp_port}", CODE)
 
 
 async def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="http"):
-        await consentful.withdraw("ftp://127.0.0.1", "AAAAA")
+        await consentful.withdraw("ftp://127.0.0.1", CODE)

@@ -6,7 +6,7 @@ It joins the pure parts (consent, vault, rules) with the store. Edges call it an
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from consentful import wire
+from consentful import wire, withdrawal_code
 
 from ..access_log.chain import CUSTOMER, SERVICE, Action, Actor
 from ..access_log.log import AccessLog
@@ -97,13 +97,14 @@ class Archive:
         return erasure
 
     async def withdraw(self, code: str, by: Actor = CUSTOMER) -> ErasureOutcome:
-        """Erase the dialog with this withdrawal code, durably (GDPR art. 7(3)).
+        """Erase the dialog with this withdrawal code, durably (GDPR art. 7(3)). The code is read as it was meant.
 
         Raises:
             NotFound: If no dialog has this code.
         """
         note = self._access_log.note(by, "dialog.withdrawn")
-        erasure = await self._store.withdraw(withdrawal_hash(code), note)
+        hashes = [withdrawal_hash(reading) for reading in withdrawal_code.readings(code)]
+        erasure = await self._store.withdraw(hashes, note) if hashes else None
         if erasure is None:
             raise NotFound
         return erasure

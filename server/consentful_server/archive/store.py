@@ -249,8 +249,8 @@ class DialogStore(Protocol):
         """
         ...
 
-    async def withdraw(self, withdrawal_hash: bytes, note: Note | None = None) -> ErasureOutcome | None:
-        """Erase the dialog whose withdrawal code has this hash; return as `erase` does."""
+    async def withdraw(self, withdrawal_hashes: Sequence[bytes], note: Note | None = None) -> ErasureOutcome | None:
+        """Erase the dialog whose withdrawal code has one of these hashes; return as `erase` does."""
         ...
 
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:

@@ -462,13 +462,13 @@ async def test_a_withdrawal_code_erases_its_dialog_and_answers_the_same_again(st
     kept = await store.dialogs.keep(candidate("d-1"))
     await store.dialogs.keep(candidate("d-2"))
 
-    first = await store.dialogs.withdraw(kept.withdrawal_hash)
+    first = await store.dialogs.withdraw([bytes(32), kept.withdrawal_hash])
     clock.advance(60)
 
     assert first is not None
     assert (first.tombstone.dialog_id, first.tombstone.reason) == ("d-1", "withdrawn")
-    assert await store.dialogs.withdraw(kept.withdrawal_hash) == first
-    assert await store.dialogs.withdraw(b"nobody's") is None
+    assert await store.dialogs.withdraw([bytes(32), kept.withdrawal_hash]) == first
+    assert await store.dialogs.withdraw([b"nobody's"]) is None
     assert await dialogs(store) == ["d-2"]
 
 

@@ -65,7 +65,7 @@ def _refused() -> str:
     return _note(
         "error",
         "This code is not valid.",
-        "Nothing was erased. Please check the code: it never has the digits 0 and 1, only the letters O and I.",
+        "Nothing was erased. Please compare it with the code that you received: it has 26 letters and digits.",
     )
 
 

@@ -6,6 +6,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from consentful import withdrawal_code
+
 from ... import errors
 from ..http import bodies, parameters, pipeline, tags
 from ..http.addresses import client_address
@@ -16,9 +18,9 @@ from ..http.route import Route
 
 
 class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A withdrawal code, as in `stored`. Spaces, hyphens and letter case are ignored."""
+    """A withdrawal code, as in `stored`. It is read as people type it: case, spaces and hyphens do not matter."""
 
-    code: Annotated[str, Meta(min_length=1, max_length=100)]
+    code: Annotated[str, Meta(min_length=1, max_length=withdrawal_code.LONGEST)]
 
     def __repr__(self) -> str:
         return "Withdrawal(…)"

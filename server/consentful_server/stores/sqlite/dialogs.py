@@ -89,9 +89,10 @@ class SQLiteDialogs:
     ) -> ErasureOutcome | None:
         return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer, note))
 
-    async def withdraw(self, withdrawal_hash: bytes, note: Note | None = None) -> ErasureOutcome | None:
+    async def withdraw(self, withdrawal_hashes: Sequence[bytes], note: Note | None = None) -> ErasureOutcome | None:
         def erase(db: sqlite3.Connection) -> Tombstone | None:
-            dialog_id = rows.of_withdrawal(db, withdrawal_hash)
+            found = (rows.of_withdrawal(db, withdrawal_hash) for withdrawal_hash in withdrawal_hashes)
+            dialog_id = next(filter(None, found), None)
             return self._erase(db, dialog_id, "withdrawn", None, None, note) if dialog_id else None
 
         return await self._erasing(erase)
