@@ -109,12 +109,19 @@ async def bearer(given: Token | None) -> dict[str, str]:
 async def _fetch(callback: Callable[[], str | Awaitable[str]]) -> str:
     """Return the callback's token. A callback that is not `async` may block, so it is called in a thread."""
     try:
-        given = callback() if inspect.iscoroutinefunction(callback) else await asyncio.to_thread(callback)
+        given = callback() if inspect.iscoroutinefunction(callback) else await asyncio.to_thread(_called, callback)
         return given if isinstance(given, str) else await given
     except Unauthorised:
         raise
     except Exception as error:  # any error of the callback may be temporary
         raise Lost(f"the token callback failed: {type(error).__name__}") from error
+
+
+def _called(callback: Callable[[], str | Awaitable[str]]) -> str | Awaitable[str]:
+    try:
+        return callback()
+    except StopIteration as error:  # no future can carry it, so whoever awaits the thread would wait for ever
+        raise RuntimeError("the token callback has no further token") from error
 
 
 def live_url(base: str) -> URL:

@@ -26,9 +26,7 @@ Races, and the line that closes each:
 """
 
 import asyncio
-import fcntl
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +34,7 @@ import msgspec
 
 from . import filters, tables
 from .filters import Asked
+from .folder_lock import locked
 from .http_client import HttpClient
 from .pages import Pages
 from .rows import Erasure, KeptMessage
@@ -80,7 +79,7 @@ class Mirror:
             ValueError: If the folder holds a copy with other filters.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self._folder / _LOCK), tables.Progress("messages") as progress:
+        with locked(self._folder / _LOCK), tables.Progress("messages") as progress:  # (R1)
             state = self._state()
             added = await self._append(state, progress)
             return Synced(added, await self._remove(state))  # (R3) after the messages
@@ -158,10 +157,3 @@ def _write(table: Any, part: Path) -> None:
     fresh = part.with_name(f".{part.name}.new")  # (R2)
     tables.needed("pyarrow.parquet").write_table(table, fresh, compression="zstd")
     fresh.replace(part)
-
-
-@contextmanager
-def _locked(place: Path) -> Generator[None]:
-    with place.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # (R1)
-        yield

@@ -182,8 +182,22 @@ class _Thread:
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.get_loop().run_forever()
+    """Run the loop until it is stopped, then end its tasks.
+
+    Not by `asyncio.Runner`: it starts a thread to wait for those in which host names were looked up, and at the exit of
+    the interpreter no thread can be started (since CPython 3.12).
+    """
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
@@ -199,4 +213,5 @@ def _replace_thread() -> None:
 
 
 _thread = _Thread()
-os.register_at_fork(after_in_child=_replace_thread)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_replace_thread)

@@ -94,3 +94,11 @@ async def test_a_callback_that_fails_for_ever_is_unavailable(opens: Opens) -> No
         async with opens(token=broken):
             pass
     assert "secret" not in str(caught.value)
+
+
+async def test_a_callback_that_has_no_more_tokens_is_a_failed_one(opens: Opens) -> None:
+    tokens = iter(())
+
+    with pytest.raises(consentful.Unavailable, match="the token callback failed"):
+        async with opens(token=lambda: next(tokens), reconnect_for=1.0):
+            pass
