@@ -131,7 +131,8 @@ class Housekeeping:
         while True:
             await asyncio.sleep(_TICK_S)
             try:
-                self._service.registry.tick(self._service.clock.monotonic())
+                for _ in self._service.registry.tick_in_turns(self._service.clock.monotonic()):
+                    await asyncio.sleep(0)
             except Exception as error:  # noqa: BLE001 - (R1)
                 _log.error("chore failed", extra={"chore": "deadlines"} | where(error))
 

@@ -196,6 +196,18 @@ def test_everybody_is_ticked_even_if_some_leave_meanwhile() -> None:
     assert len(registry) == 0
 
 
+def test_with_many_dialogs_others_run_in_between() -> None:
+    registry = Registry(ROOM)
+    everyone = [Someone() for _ in range(1_001)]
+    for someone in everyone:
+        registry.enter(someone)
+
+    ticked = [sum(someone.asked == ["tick 7.0"] for someone in everyone) for _ in registry.tick_in_turns(7.0)]
+
+    assert ticked == [250, 500, 750, 1_000]
+    assert all(someone.asked == ["tick 7.0"] for someone in everyone)
+
+
 class TestDrain:
     async def test_everybody_is_told_and_those_who_stay_are_closed(self) -> None:
         registry, quick, slow = Registry(ROOM), Someone(), Someone()

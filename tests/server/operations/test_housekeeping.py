@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -169,14 +169,15 @@ async def test_deadlines_that_fail_once_are_tried_again_and_stop_no_other_chore(
     ticks: list[float] = []
     ticked_again = asyncio.Event()
 
-    def tick(now: float) -> None:
+    def tick(now: float) -> Iterator[None]:
         ticks.append(now)
         if len(ticks) == 1:
             raise RuntimeError(MARKER)
         ticked_again.set()
+        yield
 
     async with open_service(Settings(data_dir=tmp_path / "data", keys_dir=tmp_path / "keys")) as service:
-        monkeypatch.setattr(service.registry, "tick", tick)
+        monkeypatch.setattr(service.registry, "tick_in_turns", tick)
         with caplog.at_level(logging.ERROR, "consentful.housekeeping"):
             running = asyncio.create_task(Housekeeping(service).run())
             await ticked_again.wait()
