@@ -1,7 +1,7 @@
 """Opening: sealed dialogs become text again, for one reader, as far as the reader's scope needs. Pure.
 
     Opener.open(dialog) ──► Opened: the key is unwrapped at once, each field when it is first read
-                │ the key, a seal or the record does not fit
+                │ the key, a seal, the record or a column does not fit
                 └──► the dialog is left out, and its id is in `damaged`; its neighbours are shown
 
 Threads: an `Opener` and its `Opened` belong to one page or block. They run on a reader's thread inside the read
@@ -15,7 +15,7 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -28,8 +28,8 @@ from ..clock import all_from_micros, from_micros
 from ..consent.record import canonical_content
 from ..errors import Damaged
 from ..keys.vault import DialogKey, Field, Unopenable, Vault
-from .contents import Line, decode_lines, decode_metadata
-from .store import ListedDialog, MessageRow, StoredDialog
+from .contents import Line, bound, decode_lines, decode_metadata
+from .store import ListedDialog, MessageHead, MessageRow, StoredDialog
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 
 
@@ -52,23 +52,41 @@ class Opened:
         self._vault = vault
         self._sealed = sealed
         self._key = unwrap(vault, sealed)
-        self._bound = sealed.record.digest()  # once for all fields
+        record = sealed.record  # bound once for all fields
+        self._bound = bound(record, sealed.language, sealed.messages, sealed.opened_at, sealed.received_at)
         self._stored_at = from_micros(sealed.stored_at)
 
     def __repr__(self) -> str:
         return f"Opened({self._sealed.record.dialog_id!r})"
 
-    def check(self, scope: ReadScope, *, texts: bool) -> None:
-        """Open all fields that this scope will show, so that a damaged dialog is found before any of it is shown.
+    def check(self, scope: ReadScope, *, texts: bool, heads: bool = False) -> None:
+        """Open all fields that this scope will show, so that a damaged dialog is found before any of it is shown. With
+        `heads`, compare them too.
 
         Raises:
-            Damaged: If a field cannot be opened, or a message is missing.
+            Damaged: If a field cannot be opened, a message is missing, or a column was altered.
         """
         # A missing line would give every later message the text of its neighbour.
         if texts and len(self.lines) != self._sealed.messages:
             raise Damaged(self.dialog_id)
-        if scope.identify:
+        if scope.identify or not texts:  # one seal is always opened: it vouches for the columns
             _ = self.customer_id
+        if heads:
+            self.check_heads()
+
+    def check_heads(self) -> None:
+        """Check that the heads of the messages are all there, as they were sealed.
+
+        Raises:
+            Damaged: If one is missing, or was altered.
+        """
+        heads = self._sealed.heads
+        if len(heads) != len(self.lines) or not all(map(_fits, self.lines, heads)):
+            raise Damaged(self.dialog_id)
+
+    def has(self, row: MessageRow) -> bool:
+        """Return whether this row is a message of the dialog, as it was sealed."""
+        return 1 <= row.seq <= len(self.lines) and _fits(self.lines[row.seq - 1], row)
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -173,6 +191,11 @@ class Opened:
         try:
             return self._vault.open(self._key, field, sealed, record.dialog_id, self._bound)
         except Unopenable:
+            pass
+        self._bound = record.digest()  # all that earlier versions bound their seals to
+        try:
+            return self._vault.open(self._key, field, sealed, record.dialog_id, self._bound)
+        except Unopenable:
             raise Damaged(record.dialog_id) from None
 
 
@@ -183,6 +206,7 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
         Damaged: If it cannot be opened.
     """
     opened = Opened(vault, stored)  # (R1)
+    opened.check_heads()
     heads = enumerate(stored.heads, 1)
     rows = (MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads)
     fields: dict[str, Any] = msgspec.structs.asdict(opened.summary(scope)) | {
@@ -201,38 +225,60 @@ class Opener:
         self._scope = scope
         self.damaged: set[str] = set()
 
-    def open(self, sealed: ListedDialog, *, texts: bool = True) -> Opened | None:
-        """Return the dialog, opened as far as the scope shows, with its texts if `texts`; None if it is damaged."""
+    def open(self, sealed: ListedDialog, *, texts: bool = True, heads: bool = False) -> Opened | None:
+        """Return the dialog, opened as far as the scope shows, with its texts if `texts`; None if it is damaged.
+
+        With `heads`, the heads that came with it are compared with the sealed ones.
+        """
         try:
             opened = Opened(self._vault, sealed)
-            opened.check(self._scope, texts=texts)
+            opened.check(self._scope, texts=texts, heads=heads)
         except Damaged:
             self.damaged.add(sealed.record.dialog_id)
             return None
         return opened
 
-    def open_all(self, sealed: Mapping[int, ListedDialog]) -> dict[int, Opened]:
-        """Return the dialogs that can be opened, by internal number."""
-        found = ((number, self.open(dialog)) for number, dialog in sealed.items())
-        return {number: opened for number, opened in found if opened is not None}
-
     def messages(
         self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return each row with its message, for the dialogs that can be opened."""
-        wanted: dict[int, list[int]] = {}
-        for row in rows:
-            wanted.setdefault(row.dialog, []).append(row.seq)
         opened: dict[int, Opened] = {}
         lines: dict[int, dict[int, Line]] = {}
-        for number, seqs in wanted.items():
-            dialog = self.open(sealed[number]) if number in sealed else None
-            if dialog is not None:  # a damaged or erased dialog is left out, and with it its rows
-                opened[number] = dialog
-                lines[number] = {seq: dialog.lines[seq - 1] for seq in seqs}
-                del dialog.lines  # a page of one message each would otherwise hold all texts of its dialogs
+        for dialog, own in self._authentic(rows, sealed):
+            opened[own[0].dialog] = dialog
+            lines[own[0].dialog] = {row.seq: dialog.lines[row.seq - 1] for row in own}
+            del dialog.lines  # a page of one message each would otherwise hold all texts of its dialogs
         found = [(row, opened[row.dialog], lines[row.dialog][row.seq]) for row in rows if row.dialog in opened]
         return _messages(found, self._scope)
+
+    def rows(self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]) -> list[tuple[MessageRow, Opened]]:
+        """Return each row with its dialog, for the dialogs that can be opened."""
+        opened = {own[0].dialog: dialog for dialog, own in self._authentic(rows, sealed)}
+        return [(row, opened[row.dialog]) for row in rows if row.dialog in opened]
+
+    def _authentic(
+        self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
+    ) -> Iterator[tuple[Opened, list[MessageRow]]]:
+        """Yield each dialog with its rows. One that is erased, damaged, or has an altered row is left out."""
+        by_dialog: dict[int, list[MessageRow]] = {}
+        for row in rows:
+            by_dialog.setdefault(row.dialog, []).append(row)
+        for number, own in by_dialog.items():
+            dialog = self.open(sealed[number]) if number in sealed else None
+            if dialog is None:
+                continue
+            if all(map(dialog.has, own)):
+                yield dialog, own
+            else:
+                self.damaged.add(dialog.dialog_id)
+
+
+def _fits(line: Line, head: MessageHead | MessageRow) -> bool:
+    """Return whether the head is that of the line; True for lines of earlier versions, which have none."""
+    sealed = line.head
+    return sealed is None or (
+        sealed.received_at == head.received_at and sealed.role == head.role and sealed.language == head.language
+    )
 
 
 def _messages(

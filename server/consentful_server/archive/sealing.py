@@ -7,8 +7,9 @@
 
 The dialog does not change meanwhile: it is decided, and accepts no more messages until its outcome is known.
 
-Every seal is bound to the digest of the consent record. If a replay narrows the purposes, the record changes, so all
-fields are sealed again with the same key, and the receipt is signed again; key, number and times stay.
+Every seal is bound to the consent record and to the dialog's language, length and times; each line contains its head
+(`contents`). If a replay narrows the purposes, the record changes, so all fields are sealed again with the same key,
+and the receipt is signed again; key, number and times stay.
 
 (R1) Two nodes store the same dialog, each with its own key: the store keeps the first. `reconcile` compares the
      contents by the stored dialog's key, and `code` derives the withdrawal code from it, so both answers name the
@@ -28,7 +29,7 @@ from ..dialogs.dialog import Dialog, Utterance
 from ..keys.vault import DialogKey, Vault, epoch_of, withdrawal_hash
 from . import contents, rules
 from .contents import Line
-from .opening import unwrap
+from .opening import Opened, unwrap
 from .store import MessageHead, SealedDialog, StoredDialog
 
 Sign: TypeAlias = Callable[[Record, int, bytes], str]
@@ -70,14 +71,15 @@ class Sealer:
 
         Raises:
             Conflict: If it is another dialog, customer or credential, or would widen the consent.
-            Damaged: If the stored dialog's key cannot be opened.
+            Damaged: If the stored dialog's key cannot be opened, or a dialog that is to be narrowed was altered.
         """
         key = unwrap(self._vault, stored)
         is_same = hmac.compare_digest(key.digest(self._content), stored.content)  # (R1)
         record = rules.on_repeat(self._record, stored.record, is_same=is_same)
         if record is None:
             return stored
-        fresh = self._seal(key, record, stored.wrapped)
+        Opened(self._vault, stored).check_heads()  # sealed again, an altered column would pass for the true one
+        fresh = self._seal(key, record, stored.wrapped, stored)
         return msgspec.structs.replace(
             stored,
             record=record,
@@ -87,30 +89,37 @@ class Sealer:
             metadata=fresh.metadata,
         )
 
-    def _seal(self, key: DialogKey, record: Record, wrapped: bytes) -> SealedDialog:
-        dialog, bound = self._dialog, record.digest()
+    def _seal(self, key: DialogKey, record: Record, wrapped: bytes, stored: StoredDialog | None = None) -> SealedDialog:
+        """Seal the dialog, with the times of the stored one if it is stored already."""
+        dialog = self._dialog
+        heads = tuple(MessageHead(it.role, it.language, to_micros(it.received_at)) for it in dialog.utterances)
+        language, opened_at = dialog.utterances[0].language, to_micros(dialog.opened_at)
+        if stored is not None:
+            heads, language, opened_at = stored.heads, stored.language, stored.opened_at
+        received_at = heads[-1].received_at
+        bound = contents.bound(record, language, len(heads), opened_at, received_at)
         content = key.digest(self._content)
         metadata = None if dialog.metadata is None else contents.encode(dialog.metadata)
         return SealedDialog(
             record=record,
-            language=dialog.utterances[0].language,
-            messages=len(dialog.utterances),
-            opened_at=to_micros(dialog.opened_at),
-            received_at=to_micros(dialog.utterances[-1].received_at),
+            language=language,
+            messages=len(heads),
+            opened_at=opened_at,
+            received_at=received_at,
             receipt=self._sign(record, len(dialog.utterances), content),
             withdrawal_hash=withdrawal_hash(self._code if key is self._key else key.withdrawal_code()),
             content=content,
             wrapped=wrapped,
             # One seal for all texts: as fast as plaintext, where one for each message was not (measured).
             texts=self._vault.seal(
-                key, "texts", contents.encode([_line(utterance) for utterance in dialog.utterances]), dialog.id, bound
+                key, "texts", contents.encode(list(map(_line, dialog.utterances, heads))), dialog.id, bound
             ),
             customer=self._vault.seal(key, "customer", dialog.customer_id.encode(), dialog.id, bound),
             metadata=None if metadata is None else self._vault.seal(key, "metadata", metadata, dialog.id, bound),
-            heads=tuple(MessageHead(it.role, it.language, to_micros(it.received_at)) for it in dialog.utterances),
+            heads=heads,
         )
 
 
-def _line(utterance: Utterance) -> Line:
+def _line(utterance: Utterance, head: MessageHead) -> Line:
     sent_at = None if utterance.sent_at is None else to_micros(utterance.sent_at)
-    return Line(utterance.text, sent_at, utterance.spelt)
+    return Line(utterance.text, sent_at, utterance.spelt, head)

@@ -131,9 +131,9 @@ class Pages:
         def block(
             rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool
         ) -> tuple[int, Position | None]:
-            dialogs = opener.open_all(listed)
-            items.extend(view(dialogs[row.dialog], row) for row in rows if row.dialog in dialogs)
-            seen.update(dialogs)
+            found = opener.rows(rows, listed)
+            items.extend(view(opened, row) for row, opened in found)
+            seen.update(row.dialog for row, _ in found)
             return len(rows), rows[-1].position if more else None
 
         more = True
@@ -189,7 +189,7 @@ class Pages:
         def page(rows: Sequence[ListedDialog], more: bool) -> tuple[list[tuple[int, T]], Position | None]:
             found: list[tuple[int, T]] = []
             for dialog in rows:  # one at a time: nothing but its view stays in memory
-                opened = opener.open(dialog, texts=is_chat)
+                opened = opener.open(dialog, texts=is_chat, heads=is_chat)
                 item = None if opened is None else view(opened)
                 if item is not None:
                     found.append((dialog.number, item))

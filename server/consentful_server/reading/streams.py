@@ -195,7 +195,9 @@ class Streams:
         is_chat = stream.shape == "chat"
 
         def block(rows: Sequence[ListedDialog], more: bool) -> tuple[bytes, Position | None]:
-            found = ((dialog.number, stream.row_of(opener.open(dialog, texts=is_chat))) for dialog in rows)
+            found = (
+                (dialog.number, stream.row_of(opener.open(dialog, texts=is_chat, heads=is_chat))) for dialog in rows
+            )
             fitting = {number: row for number, row in found if row is not None}
             data = stream.encode(fitting, list(fitting.values()))
             return data, rows[-1].position if more else None

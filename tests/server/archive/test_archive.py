@@ -1,6 +1,7 @@
 """The archive: what goes in sealed comes out opened, in pages that never shift, and damage is named."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -186,6 +187,16 @@ async def test_a_dialog_outside_the_readers_purposes_looks_like_none(service: Se
         "UPDATE seals SET texts = (SELECT texts FROM seals WHERE dialog = 2) WHERE dialog = 1",
         "UPDATE dialog_keys SET wrapped = (SELECT wrapped FROM dialog_keys WHERE dialog = 2) WHERE dialog = 1",
         "UPDATE dialog_keys SET wrapped = zeroblob(64)",
+        "UPDATE dialogs SET language = 'de'",
+        "UPDATE dialogs SET messages = 1",
+        "UPDATE dialogs SET opened_at = opened_at - 1",
+        "UPDATE dialogs SET received_at = received_at + 1",
+        "UPDATE messages SET role = 'agent' WHERE seq = 2",
+        "UPDATE messages SET language = 'de' WHERE seq = 1",
+        "UPDATE messages SET received_at = received_at + 1 WHERE seq = 1",
+        "DELETE FROM messages WHERE seq = 2",
+        "INSERT INTO messages (dialog, seq, role, received_at) SELECT dialog, 3, role, received_at FROM messages"
+        " WHERE seq = 1",
     ],
 )
 async def test_a_dialog_that_was_altered_in_the_store_does_not_open(
@@ -199,6 +210,32 @@ async def test_a_dialog_that_was_altered_in_the_store_does_not_open(
 
     with pytest.raises(Damaged, match="d-1"):
         await service.pages.dialog("d-1", ALL)
+
+
+async def test_a_narrower_consent_keeps_the_times_of_the_first_and_opens(service: Service) -> None:
+    await keep(service, "d-1")
+    before = await service.pages.dialog("d-1", ALL)
+    later = spoken("d-1", at=START + timedelta(minutes=1))
+
+    await service.archive.keep(later, granted(later, ["improve"]), owner="shop", channel="websocket")
+
+    after = await service.pages.dialog("d-1", ALL)
+    assert after.purposes == ("improve",)
+    assert (after.opened_at, after.received_at, after.messages) == (
+        before.opened_at,
+        before.received_at,
+        before.messages,
+    )
+
+
+async def test_a_narrower_consent_does_not_vouch_for_what_was_altered(service: Service, settings: Settings) -> None:
+    await keep(service, "d-1")
+    with closing(connect(settings.data_dir / "consentful.db")) as db:
+        db.execute("UPDATE messages SET received_at = received_at + 1")
+    later = spoken("d-1")
+
+    with pytest.raises(Damaged, match="d-1"):
+        await service.archive.keep(later, granted(later, ["improve"]), owner="shop", channel="websocket")
 
 
 async def test_keys_that_are_gone_are_not_made_anew(settings: Settings) -> None:
