@@ -18,7 +18,7 @@ from ..errors import NotFound
 from ..keys.pseudonyms import Pseudonyms
 from ..keys.signing import Signer
 from ..keys.vault import Vault, withdrawal_hash
-from .opening import Opened
+from .opening import Opened, unwrap
 from .sealing import Sealer
 from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
 
@@ -63,9 +63,15 @@ class Archive:
         mark = self._pseudonyms.mark(record.dialog_id, record.owner, record.customer)
         sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted))
         stored = await self._store.keep(sealer)
-        return wire.Stored(
-            dialog.id, stored.messages, from_micros(stored.stored_at), stored.receipt, sealer.code(stored)
-        )
+        return _proof(stored, sealer.code(stored))
+
+    def proof(self, stored: StoredDialog) -> wire.Stored:
+        """Return the proof of a stored dialog again.
+
+        Raises:
+            Damaged: If the dialog's key cannot be opened.
+        """
+        return _proof(stored, unwrap(self._vault, stored).withdrawal_code())
 
     async def decline(self, dialog_id: str, customer_id: str, *, owner: str, retract: bool = False) -> None:
         """Make sure that nothing of the dialog is stored: declining a stored dialog withdraws the consent (GDPR art.
@@ -144,6 +150,10 @@ class Archive:
             return self._signer.sign(claims)
 
         return sign
+
+
+def _proof(stored: StoredDialog, code: str) -> wire.Stored:
+    return wire.Stored(stored.record.dialog_id, stored.messages, from_micros(stored.stored_at), stored.receipt, code)
 
 
 _ERASED: Final[Mapping[Reason, Action]] = {

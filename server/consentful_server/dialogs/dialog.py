@@ -157,8 +157,8 @@ class Dialog:
         self.size += size
         return size
 
-    def decide(self, consent: wire.Consent, catalogue: Catalogue) -> Decision:
-        """Return what the customer decided.
+    def decide(self, consent: wire.Consent, catalogue: Catalogue, shown: Wording | None = None) -> Decision:
+        """Return what the customer decided. `shown` is the wording that was shown, if it is not the dialog's own.
 
         Raises:
             Incomplete: If the chatbot sent another number of messages than are held; a partial dialog is never stored.
@@ -172,7 +172,9 @@ class Dialog:
             raise Incomplete(expected=len(self.utterances))
         if not self.utterances:
             raise Empty
-        wording = self.wording if consent.notice is None else catalogue.find(consent.notice, self.wording.language)
+        wording = shown or self.wording
+        if consent.notice is not None:
+            wording = catalogue.find(consent.notice, wording.language)
         return Granted(wording, wording.choose(consent.purposes), consent.given_by)
 
     def forget(self) -> int:

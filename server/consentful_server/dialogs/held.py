@@ -29,7 +29,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from consentful import wire
 
 from ..clock import Clock
-from ..consent.notices import Catalogue
+from ..consent.notices import Catalogue, Wording
 from ..telemetry import Metrics
 from .deadlines import Deadlines, Expire, Warn
 from .dialog import OVERHEAD_BYTES, Decision, Dialog
@@ -167,14 +167,16 @@ class HeldDialog:
             self.deadlines.reset_idle(now)
         return len(dialog.utterances)
 
-    def decide(self, consent: wire.Consent) -> Decision:
+    def decide(self, consent: wire.Consent, shown: Wording | None = None) -> Decision:
         """Return the decision about an open dialog. From now on it is under way, until `settle` or `end`.
+
+        `shown` is the wording that was shown, if it is not the dialog's own.
 
         Raises:
             Incomplete, Empty, UnknownNotice, UnknownPurpose: As `Dialog.decide` does; nothing is decided.
         """
         assert self.dialog is not None
-        decision = self.dialog.decide(consent, self._environment.catalogue)
+        decision = self.dialog.decide(consent, self._environment.catalogue, shown)
         self.deadlines.reset_idle(self._environment.clock.monotonic())
         self.deciding = asyncio.Event()
         return decision

@@ -12,7 +12,7 @@ from .. import errors
 from ..access_log.views import LogEntry, Recipient, SeenDialog
 from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
-from ..dialogs.waiting_room import Decided
+from ..dialogs.pushed import Decided
 from ..edges.http.erasure import Erased
 from ..edges.http.list_query import Search
 from ..edges.http.paging import Paged
@@ -200,11 +200,12 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         [SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
     ),
     LogEntry: _ENTRY,
-    pushes.Pushed: pushes.Pushed(_ASKED, "EN"),
+    pushes.Pushed: pushes.Pushed(_ASKED, "EN", sentAt=_SAID_AT),
     pushes.Held: pushes.Held("d-1", 1),
-    consents.Decision: consents.Decision(True, messages=2),
+    consents.Decision: consents.Decision(consent=True, messages=2),
     consents.DECISION_FORM: consents.DecisionForm("true"),
-    Decided: Decided("d-1", True, 2),
+    Decided: Decided("d-1", True, 2, _RECEIPT, _CODE, "/withdraw"),
+    wire.Notice: _SHOWN,
     listing.Datum: listing.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT),
     consents.DECISION: True,
     consents.Spelt: "true",

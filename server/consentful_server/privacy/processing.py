@@ -40,12 +40,28 @@ def processing_record(settings: Settings, wordings: Sequence[Wording]) -> str:
                 ("controller", _each(wording.controller for wording in offered)),
                 ("contact", _each(wording.contact for wording in offered)),
                 ("purposes", _each(purpose for wording in offered for purpose in wording.purposes)),
-                ("legal basis", "consent (art. 6(1)(a)), recorded with each conversation (art. 7(1))"),
+                (
+                    "legal basis",
+                    _each(w.terms.legal_basis for w in offered) + "; recorded with each conversation (art. 7(1))",
+                ),
                 ("notices", _each(f"{w.id} ({w.language}, sha256 {w.sha256[:12]}…)" for w in offered)),
                 ("data subjects", "customers who said yes"),
                 ("data", "messages, customer id and pseudonym, metadata, language, times, the consent record"),
-                ("recipients", "holders of a credential with data:read, for the purposes that it is bound to"),
-                ("third countries", "none by this service; where it runs is the controller's choice"),
+                ("special categories (art. 9)", _special_categories(offered)),
+                (
+                    "recipients",
+                    _each(
+                        [
+                            "holders of a credential with data:read, for the purposes that it is bound to",
+                            *(recipient for w in offered for recipient in w.terms.recipients),
+                        ]
+                    ),
+                ),
+                (
+                    "third countries",
+                    _each(transfer for w in offered for transfer in w.terms.transfers)
+                    or "none that the notices name; where this service runs is the controller's choice",
+                ),
                 ("erasure", _each(f"{w.retention.days} days after consent ({w.id})" for w in offered)),
                 (
                     "security (art. 32)",
@@ -56,6 +72,11 @@ def processing_record(settings: Settings, wordings: Sequence[Wording]) -> str:
             "",
         ]
     )
+
+
+def _special_categories(offered: Sequence[Wording]) -> str:
+    asked = _each(w.id for w in offered if w.terms.special_categories)
+    return f"consent to them is asked for explicitly (art. 9(2)(a)): {asked}" if asked else "none asked for"
 
 
 def _rows(*rows: tuple[str, str]) -> list[str]:

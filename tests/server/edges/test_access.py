@@ -53,6 +53,7 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/access-log/dialogs"): {"privacy"},
     ("POST", "/data/{customerId}/{dialogId}"): {"dialogs:write"},
     ("POST", "/consents/{dialogId}"): {"dialogs:write"},
+    ("GET", "/v1/notices/current"): {"dialogs:write"},
     ("GET", "/data"): {"data:identify"},
     ("GET", "/data/"): {"data:identify"},
 }

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from consentful import wire
 
 from .... import errors
-from ....dialogs.waiting_room import Decided
+from ....dialogs.pushed import Decided, Details, Messages, ShownIn
 from ....errors import BadRequest
 from ...http import bodies, tags
 from ...http.parameters import convert, of_path
@@ -24,10 +24,14 @@ NAMES: Final = ("consent", "consents", "is_accepted", "accepted", "value", "has_
 _SPELLINGS: Final = {"true": True, "false": False}
 """Compared in lower case: a chatbot in Python sends `str(True)`, which is `True`."""
 
+_WITHDRAW: Final = "/withdraw"
+"""The page where customers withdraw; see `routes.withdraw`."""
+
 _TAKEN: Final = (
     "must be true or false, alone or under one of the names "
     + ", ".join(NAMES)
-    + ', such as {"consent": true}, as JSON or as a form; beside it may be `messages`, and nothing else'
+    + ', such as {"consent": true}, as JSON or as a form;'
+    " beside it may be `messages`, `purposes`, `notice` and `language`, and nothing else"
 )
 
 Spelt: TypeAlias = Annotated[
@@ -35,18 +39,11 @@ Spelt: TypeAlias = Annotated[
 ]
 _Named: TypeAlias = bool | Spelt | UnsetType
 _SpeltName: TypeAlias = Spelt | UnsetType
-Messages: TypeAlias = Annotated[
-    int,
-    Meta(
-        ge=0,
-        le=2**31 - 1,
-        description="how many messages the dialog has; consent is refused if another number is held",
-    ),
-]
+_List: TypeAlias = Annotated[str, Meta(description="separated by commas; all if absent")]
 
 
-class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The decision as a JSON object: one boolean, under one of these names."""
+class Decision(Details, frozen=True, forbid_unknown_fields=True):
+    """The decision as a JSON object: one boolean, under one of seven names, and what may stand beside it."""
 
     consent: _Named = UNSET
     consents: _Named = UNSET
@@ -55,7 +52,6 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: _Named = UNSET
     has_given_consent: _Named = UNSET
     granted: _Named = UNSET
-    messages: Messages | None = None
 
 
 _ONE_NAME: Final = {"oneOf": [{"required": [name]} for name in NAMES]}
@@ -77,15 +73,12 @@ class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has_given_consent: _SpeltName = UNSET
     granted: _SpeltName = UNSET
     messages: Messages | None = None
+    purposes: _List | None = None
+    notice: wire.Label | None = None
+    language: ShownIn | None = None
 
 
 DECISION_FORM: Final = Annotated[DecisionForm, Meta(extra_json_schema=_ONE_NAME)]
-
-
-class _Details(msgspec.Struct, frozen=True):
-    """What may stand beside the decision."""
-
-    messages: Messages | None = None
 
 
 class _Path(msgspec.Struct, frozen=True):
@@ -96,10 +89,11 @@ async def consent(request: web.Request) -> web.StreamResponse:
     """Decide a dialog: store it or discard it. `false` after `true` is a withdrawal and erases the stored dialog."""
     room, path = room_of(request), convert(of_path(request), _Path)
     granted, details = await _decision(request)
-    return json(await room.decide(path.dialogId, granted, request[PRINCIPAL], details.messages))
+    decided = await room.decide(path.dialogId, granted, request[PRINCIPAL], details)
+    return json(decided if decided.receipt is UNSET else msgspec.structs.replace(decided, withdraw_url=_WITHDRAW))
 
 
-async def _decision(request: web.Request) -> tuple[bool, _Details]:
+async def _decision(request: web.Request) -> tuple[bool, Details]:
     """Return the decision in the body, and what stands beside it.
 
     Raises:
@@ -107,12 +101,17 @@ async def _decision(request: web.Request) -> tuple[bool, _Details]:
     """
     body = await bodies.of_either(request)
     if body.lower() in (b"true", b"false"):
-        return body.lower() == b"true", _Details()
+        return body.lower() == b"true", Details()
     if b"=" in body and not body.startswith((b"{", b'"')):
-        return _of_fields(bodies.decode_form(body), numbers_as_text=_Details.__struct_fields__)
+        return _of_form(bodies.decode_form(body))
     if not body.startswith(b"{"):
-        return _of_scalar(body), _Details()
-    return _of_fields(cast("dict[str, Any]", bodies.decode_json(body)), numbers_as_text=())
+        return _of_scalar(body), Details()
+    return _of_fields(cast("dict[str, Any]", bodies.decode_json(body)))
+
+
+def _of_form(fields: Mapping[str, str]) -> tuple[bool, Details]:
+    purposes = {"purposes": fields["purposes"].split(",")} if "purposes" in fields else {}
+    return _of_fields({**fields, **purposes}, numbers_as_text=("messages",))
 
 
 def _of_scalar(body: bytes) -> bool:
@@ -122,12 +121,12 @@ def _of_scalar(body: bytes) -> bool:
         raise BadRequest("body", _TAKEN) from None
 
 
-def _of_fields(fields: Mapping[str, Any], *, numbers_as_text: tuple[str, ...]) -> tuple[bool, _Details]:
+def _of_fields(fields: Mapping[str, Any], numbers_as_text: tuple[str, ...] = ()) -> tuple[bool, Details]:
     named = [name for name in NAMES if name in fields]
     details = {name: value for name, value in fields.items() if name not in named}
-    if len(named) != 1 or not set(details).issubset(_Details.__struct_fields__):
+    if len(named) != 1 or not set(details).issubset(Details.__struct_fields__):
         raise BadRequest("body", _TAKEN)
-    return _boolean(fields[named[0]]), convert(details, _Details, numbers_as_text=numbers_as_text)
+    return _boolean(fields[named[0]]), convert(details, Details, numbers_as_text=numbers_as_text)
 
 
 def _boolean(value: Any) -> bool:
@@ -150,6 +149,10 @@ ROUTES: Final = (
             errors.Conflict,
             errors.Lost,
             errors.Incomplete,
+            errors.OutOfOrder,
+            errors.UnknownNotice,
+            errors.UnknownPurpose,
+            errors.Damaged,
             errors.Erased,
             errors.StorageFailed,
             errors.OutcomeUnknown,

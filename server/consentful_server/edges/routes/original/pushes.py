@@ -9,6 +9,7 @@ from msgspec import Meta
 from consentful import wire
 
 from .... import errors
+from ....dialogs.pushed import Said
 from ....dialogs.waiting_room import WaitingRoom
 from ....errors import BadRequest, Refusal, TooOften
 from ....limits.clients import by_address, by_credential
@@ -26,9 +27,22 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: Annotated[str, Meta(min_length=1)]
     language: wire.Language | None = None
+    role: wire.Role = "customer"
+    sentAt: wire.Instant | None = None  # noqa: N815 - the original contract is in camel case
+    bot: wire.Bot | None = None
 
     def __repr__(self) -> str:
         return f"Pushed(text=<{len(self.text)} characters>)"
+
+    def said(self) -> Said:
+        """Return the message as the waiting room takes it.
+
+        Raises:
+            BadRequest: If `sentAt` is not a time in every time zone.
+        """
+        if self.sentAt is not None and not wire.is_storable(self.sentAt):
+            raise BadRequest("sentAt", "must be a time in the years 2 to 9998")
+        return Said(self.text, self.language, self.role, self.sentAt, self.bot)
 
 
 class Held(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,24 +60,24 @@ class _Path(msgspec.Struct, frozen=True):
 async def push(request: web.Request) -> web.StreamResponse:
     """Add one message to a dialog. It is held in memory until the dialog is decided."""
     room, path = room_of(request), convert(of_path(request), _Path)
-    pushed = await _read(request, room, path)
+    said = await _read(request, room, path)
     try:
-        _charge(request, pushed)
+        _charge(request, said)
     except TooOften as refusal:
-        room.refused(path.customerId, path.dialogId, request[PRINCIPAL], refusal.code, pushed.text)
+        room.refused(path.customerId, path.dialogId, request[PRINCIPAL], refusal.code, said.text)
         raise
-    held = await room.push(path.customerId, path.dialogId, pushed.text, pushed.language, request[PRINCIPAL])
+    held = await room.push(path.customerId, path.dialogId, said, request[PRINCIPAL])
     return json(Held(path.dialogId, held), status=201)
 
 
-async def _read(request: web.Request, room: WaitingRoom, path: _Path) -> Pushed:
+async def _read(request: web.Request, room: WaitingRoom, path: _Path) -> Said:
     """Return the message in the body. One that is refused is missing from the dialog, and the room remembers that.
 
     Raises:
         BadRequest, WrongMediaType, Overloaded: If it cannot be read.
     """
     try:
-        return convert(await _fields(request), Pushed)
+        return convert(await _fields(request), Pushed).said()
     except Refusal as refusal:
         room.refused(path.customerId, path.dialogId, request[PRINCIPAL], refusal.code)
         raise
@@ -72,14 +86,14 @@ async def _read(request: web.Request, room: WaitingRoom, path: _Path) -> Pushed:
         raise
 
 
-def _charge(request: web.Request, pushed: Pushed) -> None:
+def _charge(request: web.Request, said: Said) -> None:
     """Count the message against the client's rate limits, like a frame of a live dialog.
 
     Raises:
         TooOften: If the client exceeds a rate limit.
     """
     names = (by_address(client_address(request)), by_credential(request[PRINCIPAL].id))
-    request.app[SERVICE].clients.charge(names, 1, request.content_length or len(pushed.text))
+    request.app[SERVICE].clients.charge(names, 1, request.content_length or len(said.text))
 
 
 async def _fields(request: web.Request) -> dict[str, Any]:
