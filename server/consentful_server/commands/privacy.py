@@ -1,5 +1,6 @@
 """The privacy officer's commands: erase, verify, purge, and the record of processing activities (GDPR art. 30)."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,14 @@ from ..access_log.chain import OPERATOR
 from ..access_log.log import read_head
 from ..clock import to_micros
 from ..errors import BadSetting, NotFound
+from ..keys.jwks import BadReceipt
 from ..operations import verify as verification
 from ..privacy import processing, retention
 from ..privacy.store import PrivacyRequest
 from ..service import Service
 from ..settings import Place, Settings
 from . import ERR, OUT, Where, existing, with_service
+from .client.receipt import verify_receipt
 from .listing import show
 
 
@@ -53,8 +56,9 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
 
 
 def verify(
-    receipt: Path | None = None,
+    receipt: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
+    jwks: str | None = None,
     disk: str | None = None,
     log: bool = False,
     head: str | None = None,
@@ -62,25 +66,31 @@ def verify(
 ) -> int:
     """Verify a receipt or an erasure report, the access log, or that a text is in no file.
 
+    The exit status is 1 if the answer is no.
+
     Args:
-        receipt: A file with a receipt or an erasure report (compact JWS). Its signature and the store are checked.
+        receipt: A file with a receipt or an erasure report (compact JWS); `-` is the standard input. Its signature and
+            the store are checked.
+        jwks: Check the signature alone, with this JWK set: a file, or the URL of the service that signed. No database
+            and no keys are needed.
         disk: Search every file of the data and the keys for this text, byte by byte.
         log: Verify the chain of all access-log entries, and print its head. Save the head outside this machine.
         head: A head that was saved earlier. It must still be part of the chain.
     """
     if (receipt is not None) + (disk is not None) + (log or head is not None) != 1:
         raise BadSetting("receipt", "give one of: a receipt's file, --disk, --log")
+    if jwks is not None and receipt is None:
+        raise BadSetting("jwks", "verifies a receipt; give its file as well")
     if log or head is not None:
         return _check_log(place, head)
     if disk is not None:
         return _search(place, disk)
-    text = receipt.read_text() if receipt and receipt.is_file() else ""
-    if not text:
-        raise BadSetting("receipt", "must be a file that contains a receipt or a report")
-    verdict = with_service(place, lambda service: verification.check_receipt(text, service))
-    OUT.print_json(data=dict(verdict.claims))
-    OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
-    return 0 if verdict.is_good else 1
+    text = _text_of(receipt or Path())
+    try:
+        return _check_receipt(place, text) if jwks is None else verify_receipt(text, jwks, OUT)
+    except BadReceipt as refusal:
+        ERR.print(f"Not valid: {refusal.detail}.", markup=False, highlight=False, soft_wrap=True)
+        return 1
 
 
 def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
@@ -107,6 +117,32 @@ def processing_record(settings: Annotated[Settings, Parameter(name="*")] = Setti
     wordings = with_service(settings, lambda service: service.store.notices.all())
     print(processing.processing_record(settings, wordings))  # noqa: T201
     return 0
+
+
+def _text_of(receipt: Path) -> str:
+    """Return the content of a file, or of the standard input.
+
+    Raises:
+        BadSetting: If there is no text in it.
+    """
+    try:
+        text = (sys.stdin.buffer.read() if str(receipt) == "-" else receipt.read_bytes()).decode()
+    except OSError as error:
+        raise BadSetting(
+            "receipt", f"{receipt} cannot be read ({error.strerror}); name a file with a receipt"
+        ) from None
+    except UnicodeDecodeError:
+        raise BadSetting("receipt", f"{receipt} is not a text; a receipt is a compact JWS, which is ASCII") from None
+    if not text.strip():
+        raise BadSetting("receipt", f"{receipt} is empty; name a file with a receipt")
+    return text
+
+
+def _check_receipt(place: Place, text: str) -> int:
+    verdict = with_service(place, lambda service: verification.check_receipt(text, service))
+    OUT.print_json(data=dict(verdict.claims))
+    OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
+    return 0 if verdict.is_good else 1
 
 
 def _check_log(place: Place, head: str | None) -> int:

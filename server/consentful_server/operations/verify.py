@@ -8,17 +8,12 @@ import msgspec
 from joserfc.errors import JoseError
 
 from ..archive.store import StoredDialog, Tombstone
-from ..errors import BadRequest, Refusal
+from ..errors import BadRequest
+from ..keys.jwks import BadReceipt
 from ..service import Service
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _SHORTEST_MARKER: Final = 6
-
-
-class BadReceipt(Refusal):
-    """The receipt or report is malformed, or was not signed with a key of this deployment."""
-
-    code = "receipt"
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -10,7 +10,8 @@ from consentful.wire import Consent, Stored
 from consentful_server.access_log.chain import OPERATOR
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadRequest
-from consentful_server.operations.verify import BadReceipt, check_receipt, search
+from consentful_server.keys.jwks import BadReceipt
+from consentful_server.operations.verify import check_receipt, search
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.connection import connect
