@@ -1,5 +1,6 @@
 """The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -86,8 +87,9 @@ class Service:
             clock=clock,
             issuer=settings.receipt_issuer,
         )
-        self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log, clock)
-        self.streams = Streams(store.dialogs, store.exports, vault, self.access_log)
+        turn = asyncio.Lock()
+        self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn)
+        self.streams = Streams(store.dialogs, store.exports, vault, self.access_log, turn)
         self.statistics = Statistics(store.counters, clock)
         recipients = Recipients(store.access_log)
         self.manifests = Manifests(store.exports, self.access_log, recipients)

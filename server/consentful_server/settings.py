@@ -51,6 +51,7 @@ _RANGES: Final[Mapping[str, _Range]] = {
     "memory": _COUNT,
     "reserve": _Range(0, _MOST, "a whole number of bytes, 0 or more"),
     "dialogs_per_client": _COUNT,
+    "streams_per_client": _COUNT,
     "opens_per_second": _RATE,
     "frames_per_second": _RATE,
     "bytes_per_second": _RATE,
@@ -112,6 +113,8 @@ class Settings(Place):
     """Bytes of disk space reserved for erasures when the disk is full; 0 reserves none."""
     dialogs_per_client: int = 20_000
     """Maximum number of live dialogs of one client (an address or a credential) in one process."""
+    streams_per_client: int = 8
+    """Maximum number of streams (exports) of one credential at a time in one process."""
     opens_per_second: float = 1_000
     """Average rate at which one client may open dialogs; a burst may have ten seconds' worth."""
     frames_per_second: float = 20_000

@@ -16,7 +16,7 @@ from consentful.wire import Error, Message, Open
 from consentful_server.edges.http import bodies
 from consentful_server.edges.server import protocol, runner
 from consentful_server.testing import FakeClock, Served, serve
-from kept import eventually
+from kept import eventually, keep
 from live import Live, connect
 from raw import deaf, exchange, fill, is_stuck, masked, upgrade
 
@@ -274,6 +274,34 @@ class TestShares:
         await live.socket.ping()
 
         assert (await told_to_go(live)).code == "too_often"
+        await goes_on(service)
+
+    @having(streams_per_client=2)
+    async def test_many_streams(self, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each stream holds a block of texts until its reader has taken it."""
+        await keep(service.service, "d-1")
+        store, end = service.service.store.dialogs, asyncio.Event()
+        read = store.list_messages
+
+        async def waiting(*asked: Any) -> Any:
+            await end.wait()
+            return await read(*asked)
+
+        monkeypatch.setattr(store, "list_messages", waiting)
+        async with ClientSession(service.url) as http:
+
+            async def stream() -> tuple[int, str | None]:
+                async with http.get("/v1/messages?format=ndjson") as response:
+                    await response.read()
+                    return response.status, response.headers.get("Retry-After")
+
+            begun = [asyncio.create_task(stream()) for _ in range(2)]
+            await eventually(lambda: service.service.clients.streams == 2)
+
+            assert await stream() == (429, "5")
+            end.set()
+            assert await asyncio.gather(*begun) == [(200, None)] * 2
+            assert await stream() == (200, None)
         await goes_on(service)
 
 

@@ -14,7 +14,6 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
      opened right after it; a process drops a master one second after the last rewrapping, at the earliest.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +28,7 @@ from ..consent.record import canonical_content
 from ..errors import Damaged
 from ..keys.vault import DialogKey, Field, Unopenable, Vault
 from .contents import Line, bound, decode_lines, decode_metadata
+from .folding import fold
 from .store import ListedDialog, MessageHead, MessageRow, StoredDialog
 from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 
@@ -291,9 +291,3 @@ def _messages(
         (row, dialog.message(row, line, at, None if line.sent_at is None else next(sent), scope))
         for (row, dialog, line), at in zip(rows, received, strict=True)
     ]
-
-
-def fold(text: str) -> str:
-    """Return the text in the form in which a search compares it: composed (NFC) and without case."""
-    # NFC first: an accented letter can be one code point or two.
-    return unicodedata.normalize("NFC", text).casefold()

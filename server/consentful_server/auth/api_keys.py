@@ -14,7 +14,8 @@ Races, and the line that closes each:
      before they store.
 (R2) Two requests look the same key up at the same time: both read the store, and the later result stays in the cache.
 (R3) A key is used while `flush` writes: the dict is replaced before the write, so the use goes into the next one.
-(R4) Requests with random ids would fill the cache: it is cleared when it is full.
+(R4) Requests with random ids would fill the cache: it is cleared when it is full, and ids of another length than ours
+     are never looked up.
 """
 
 import hmac
@@ -31,6 +32,8 @@ from .store import Credential, CredentialStore
 
 _PREFIX: Final = "cfl"
 """Scanners for leaked secrets recognise a key by it."""
+
+_ID_LENGTH: Final = 12
 
 _RECHECK_S: Final = 5.0
 """How long a cached key is accepted; a revocation takes effect after that."""
@@ -57,7 +60,7 @@ class ApiKeys:
             raise Unauthenticated
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
-        if prefix != _PREFIX or not key_id or not secret:
+        if prefix != _PREFIX or len(key_id) != _ID_LENGTH or not secret:  # (R4)
             raise Unauthenticated
         credential = await self._look_up(key_id)
         expected = credential.hash if credential else _NO_HASH
@@ -94,7 +97,7 @@ class ApiKeys:
         by: Actor = SERVICE,
     ) -> str:
         """Create a key and return it. It cannot be shown again."""
-        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        key_id, secret = secrets.token_hex(_ID_LENGTH // 2), secrets.token_urlsafe(32)
         credential = Credential(
             id=key_id,
             name=name,

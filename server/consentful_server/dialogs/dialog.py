@@ -4,6 +4,7 @@ Pure: no clock, socket, table or task. A refused event leaves no trace. A dialog
 else refers to it, so that dropping that reference drops all that was said.
 """
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -18,6 +19,7 @@ from ..errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 
 OVERHEAD_BYTES: Final = 300
 """What one held message costs in memory beside its text, measured on CPython 3.11."""
+_EMPTY_BYTES: Final = sys.getsizeof("")
 
 
 class Utterance(msgspec.Struct, frozen=True, gc=False):
@@ -122,7 +124,7 @@ class Dialog:
         )
 
     def say(self, message: wire.Message, received_at: datetime) -> int:
-        """Hold the message, unless it is held already (a replay). Return how many bytes of UTF-8 text this added.
+        """Hold the message, unless it is held already (a replay). Return how many bytes of memory its text takes.
 
         Raises:
             Gap: If a message before this one is missing.
@@ -155,7 +157,7 @@ class Dialog:
             )
         )
         self.size += size
-        return size
+        return _memory(message.text)
 
     def decide(self, consent: wire.Consent, catalogue: Catalogue, shown: Wording | None = None) -> Decision:
         """Return what the customer decided. `shown` is the wording that was shown, if it is not the dialog's own.
@@ -206,3 +208,8 @@ def _language(field: str, tag: str | None) -> str | None:
 
 def _utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def _memory(text: str) -> int:
+    """Return the bytes that CPython keeps for the characters: one emoji makes each of them take four (PEP 393)."""
+    return sys.getsizeof(text) - _EMPTY_BYTES

@@ -1,10 +1,11 @@
-"""Limits of one client in this process: opened connections, frames, bytes, and live dialogs.
+"""Limits of one client in this process: opened connections, frames, bytes, live dialogs, and streams.
 
 A client has two names, its address and its credential, each with its own limits: a leaked key cannot take more from
 many addresses, and an address cannot take more with many keys.
 
     admit     before the upgrade     refused if it opened too many, owes frames or bytes, or holds too many dialogs
     hold      after the upgrade      counts the dialog, until `release`, at the connection's end
+    stream    while a stream runs    refused if the client has too many, or all clients together
     charge    after each read        what was received is charged even if it is too much; then the client owes it
 
 All methods run on the event loop and do not await, but between `admit` and `hold` the edge authenticates the token.
@@ -15,12 +16,17 @@ All methods run on the event loop and do not await, but between `admit` and `hol
 
 import math
 from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from ..clock import Clock
-from ..errors import TooOften
+from ..errors import Overloaded, TooOften
 from ..settings import Settings
 from .buckets import Buckets, Rate, client_of
+
+MOST_STREAMS: Final = 64
+"""Streams of all clients at a time, so that their blocks fit into the memory that a process has beside its dialogs."""
 
 _AT_ONCE_S: Final = 10
 """Seconds of its rate that a client may use at once: after a deployment every dialog reconnects and replays."""
@@ -46,6 +52,8 @@ class Clients:
         self._bytes = _shares(settings.bytes_per_second)
         self._most_dialogs = settings.dialogs_per_client
         self._dialogs = Counter[str]()
+        self._most_streams = settings.streams_per_client
+        self._streams = Counter[str]()
 
     def admit(self, client: str) -> None:
         """Check that the client may open a connection.
@@ -67,11 +75,30 @@ class Clients:
 
     def release(self, *names: str) -> None:
         """Count one dialog less for these names."""
-        for name in names:
-            self._dialogs[name] -= 1
-            # Names without dialogs are removed, or the counter would grow with every client that ever came.
-            if not self._dialogs[name]:
-                del self._dialogs[name]
+        _release(self._dialogs, names)
+
+    @property
+    def streams(self) -> int:
+        """Number of streams that run."""
+        return self._streams.total()
+
+    @contextmanager
+    def stream(self, client: str) -> Generator[None]:
+        """Count a stream until the block ends: each holds a block of texts while its reader takes it.
+
+        Raises:
+            TooOften: If the client has too many.
+            Overloaded: If all clients together have.
+        """
+        if self._streams[client] >= self._most_streams:
+            raise TooOften
+        if self.streams >= MOST_STREAMS:
+            raise Overloaded
+        self._streams.update([client])
+        try:
+            yield
+        finally:
+            _release(self._streams, [client])
 
     def charge(self, names: tuple[str, ...], frames: int, size: int) -> None:
         """Charge these names for what they have sent.
@@ -88,6 +115,14 @@ class Clients:
 
     def _owed(self, client: str, now: float) -> float:
         return max(self._frames.charge(client, now, 0), self._bytes.charge(client, now, 0))
+
+
+def _release(counter: Counter[str], names: Sequence[str]) -> None:
+    for name in names:
+        counter[name] -= 1
+        # Names without any are removed, or the counter would grow with every client that ever came.
+        if not counter[name]:
+            del counter[name]
 
 
 def _shares(per_second: float) -> Buckets:

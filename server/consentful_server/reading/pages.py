@@ -24,14 +24,17 @@ Races, and the line that closes each:
      reverse.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final, TypeVar
 
 import msgspec
 
 from ..access_log.log import AccessLog
-from ..archive.opening import Opened, Opener, fold, whole
+from ..archive.folding import fold
+from ..archive.opening import Opened, Opener, whole
 from ..archive.query import MAX_PAGE_BYTES, Filter, Kind, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
 from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
@@ -56,9 +59,19 @@ _PAGE_S: Final = 1.0
 class Pages:
     """Reads stored data for readers, and records what it disclosed."""
 
-    def __init__(self, store: DialogStore, vault: Vault, cursors: Cursors, access_log: AccessLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: DialogStore,
+        vault: Vault,
+        cursors: Cursors,
+        access_log: AccessLog,
+        *,
+        clock: Clock,
+        turn: asyncio.Lock,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._turn = turn
         self._vault = vault
         self._cursors = cursors
         self._access_log = access_log
@@ -106,7 +119,8 @@ class Pages:
             # A text search examines many messages for one match, so it reads larger blocks.
             length = limit if wanted.q is None else _SCAN_BLOCK
             selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
-            block = await self._block(selection, opener, limit - len(items))
+            async with self._turn_of(wanted):
+                block = await self._block(selection, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
             scanned += block.rows
@@ -195,13 +209,18 @@ class Pages:
                     found.append((dialog.number, item))
             return found, rows[-1].position if more else None
 
-        found, last = await self._store.list_dialogs(selection, page, texts=is_chat)
+        async with self._turn_of(wanted):
+            found, last = await self._store.list_dialogs(selection, page, texts=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
         await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)  # (R3, R4)
         more = last is not None
         after = self._cursor(kind, wanted, scope, order, walk.past(order, last), more)
         return Page(items, after, more, _damaged(opener))
+
+    def _turn_of(self, wanted: Filter) -> AbstractAsyncContextManager[None]:
+        """Return the turn of a text search: one block at a time is searched, or streamed; see `reading.streams`, R5."""
+        return nullcontext() if wanted.q is None else self._turn
 
     async def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
         """Return the walk at the cursor, or a new one below a new horizon."""

@@ -19,8 +19,8 @@ Races, and the line that closes each:
      sent. It errs towards more recipients, never towards fewer.
 (R4) The server dies during a stream: there is a `….streamed` entry without a `….sent` one, and the log reports the
      stream as unfinished.
-(R5) Many streams run at the same time: `_turn` lets one block at a time be encoded, because all threads share the GIL,
-     and consents must not wait for it.
+(R5) Many streams and text searches run at the same time: `turn` lets one block at a time be opened and encoded, because
+     all threads share the GIL, and consents must not wait for it.
 """
 
 import asyncio
@@ -34,7 +34,8 @@ from consentful.identifiers import uuid7
 
 from ..access_log.chain import Action
 from ..access_log.log import AccessLog
-from ..archive.opening import Opened, Opener, fold
+from ..archive.folding import fold
+from ..archive.opening import Opened, Opener
 from ..archive.query import Filter, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow
 from ..archive.views import KeptMessage
@@ -139,12 +140,14 @@ class Stream:
 class Streams:
     """Runs streams over the stored data of this deployment."""
 
-    def __init__(self, store: DialogStore, exports: ExportStore, vault: Vault, access_log: AccessLog) -> None:
+    def __init__(
+        self, store: DialogStore, exports: ExportStore, vault: Vault, access_log: AccessLog, turn: asyncio.Lock
+    ) -> None:
         self._store = store
         self._exports = exports
         self._vault = vault
         self._access_log = access_log
-        self._turn = asyncio.Lock()  # (R5)
+        self._turn = turn
 
     async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
         """Yield the stream block by block, after a row if one is given. The last block ends the format.

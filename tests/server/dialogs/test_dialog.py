@@ -1,5 +1,6 @@
 """The rules of a live dialog, as tables and as properties."""
 
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from consentful import wire
 from consentful.wire import Consent, Limits, Message, Open
 from consentful_server.consent.notices import Catalogue, Wording
-from consentful_server.dialogs.dialog import Declined, Dialog, Granted
+from consentful_server.dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
 from consentful_server.errors import (
     BadRequest,
     Empty,
@@ -216,7 +217,7 @@ class Chatbot(RuleBasedStateMachine):
             size = sum(len(said.encode()) for said in self.model)
             assert len(text.encode()) > 8 or size + len(text.encode()) > 20 or seq > 4
         else:
-            assert added == (len(text.encode()) if seq == len(self.model) + 1 else 0)
+            assert bool(added) == (seq == len(self.model) + 1)
             if added:
                 self.model.append(text)
 
@@ -266,3 +267,19 @@ def test_a_time_that_is_none_in_utc_is_refused_and_leaves_no_trace(sent_at: date
         opened.say(Message(1, "Hi", sent_at=sent_at), NOW)
 
     assert opened.utterances == []
+
+
+@pytest.mark.parametrize("text", ["x" * 4000, "é" * 4000, "я" * 4000, "x" * 3999 + "😀", "a\u0301" * 2000])
+def test_a_message_counts_with_the_memory_that_its_characters_take(text: str) -> None:
+    """One emoji makes CPython keep four bytes for each character, of which UTF-8 has one."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        copy = "".join(list(text))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    counted = dialog(Limits()).say(Message(1, copy), NOW)
+
+    assert counted <= taken <= counted + OVERHEAD_BYTES

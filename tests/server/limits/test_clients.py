@@ -1,11 +1,12 @@
 """Each client has its share of opens, frames, bytes and dialogs; who takes more is told when to come back."""
 
 import math
+from contextlib import ExitStack
 
 import pytest
 
-from consentful_server.errors import TooOften
-from consentful_server.limits.clients import Clients, by_address, by_credential
+from consentful_server.errors import Overloaded, TooOften
+from consentful_server.limits.clients import MOST_STREAMS, Clients, by_address, by_credential
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock
 
@@ -20,7 +21,9 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def clients(clock: FakeClock) -> Clients:
-    settings = Settings(opens_per_second=2, frames_per_second=4, bytes_per_second=1000, dialogs_per_client=2)
+    settings = Settings(
+        opens_per_second=2, frames_per_second=4, bytes_per_second=1000, dialogs_per_client=2, streams_per_client=2
+    )
     return Clients(settings, clock)
 
 
@@ -32,6 +35,27 @@ def test_an_address_and_a_credential_are_never_the_same_client() -> None:
     assert by_address("192.0.2.7") == "address 192.0.2.7"
     assert by_address("2001:db8::1") == by_address("2001:db8::2")
     assert by_credential("192.0.2.7") == "credential 192.0.2.7"
+
+
+def test_a_client_has_so_many_streams_at_a_time_and_another_when_one_has_ended(clients: Clients) -> None:
+    with ExitStack() as streams:
+        streams.enter_context(clients.stream(ANN))
+        with clients.stream(ANN), pytest.raises(TooOften) as refusal, clients.stream(ANN):
+            pass
+        assert wait_of(refusal) == 5
+        streams.enter_context(clients.stream(BOB))
+        streams.enter_context(clients.stream(ANN))
+
+
+def test_all_clients_together_have_no_more_streams_than_there_is_memory_for(clients: Clients) -> None:
+    with ExitStack() as streams:
+        for number in range(MOST_STREAMS):
+            streams.enter_context(clients.stream(f"client {number}"))
+
+        with pytest.raises(Overloaded), clients.stream("one more"):
+            pass
+    with clients.stream("one more"):
+        assert clients.streams == 1
 
 
 def test_ten_seconds_worth_of_opens_are_had_at_once_and_the_rate_afterwards(clients: Clients, clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ response has no last chunk (RFC 9112 §7.1), so HTTP clients report an error. Th
 number of rows, and the SHA-256 of the content before compression.
 """
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -18,7 +19,8 @@ from aiohttp import HttpVersion11, hdrs, web
 from ...archive.query import LAST_SEQ, Position
 from ...errors import BadRequest
 from ...exports.formats import CONTENT_TYPES, MEDIA, Format, Shape
-from ...exports.formats.compression import Coding, compressor
+from ...exports.formats.compression import Coding, Compressor, compressor
+from ...limits.clients import by_credential
 from ...reading.streams import Stream
 from ..server.trailers import write_eof
 from . import list_query
@@ -36,6 +38,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
 
     Raises:
         BadRequest: If the query has a cursor, or an `after` that cannot be resumed.
+        TooOften, Overloaded: If the credential, or all of them together, have too many streams.
     """
     if query.cursor is not None:
         raise BadRequest("cursor", "not accepted for a stream; omit it, or request application/json")
@@ -47,18 +50,29 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response
-    packer = None if coding is None else compressor(coding)
-    async with aclosing(service.streams.run(export, after)) as blocks:
-        block = await anext(blocks)  # raises every refusal, so that no head is sent before it
-        await response.prepare(request)
-        with suppress(ConnectionError):  # the client disconnected: aclosing ends the stream and its access-log entry
-            while block is not None:
-                await response.write(block if packer is None else packer.compress(block))
-                block = await anext(blocks, None)
-            if packer is not None:
-                await response.write(packer.flush())
-            await write_eof(response, {EXPORT_ROWS: str(export.rows), EXPORT_SHA256: export.sha256.hex()})
+    with service.clients.stream(by_credential(principal.id)):
+        async with aclosing(service.streams.run(export, after)) as blocks:
+            await _send(request, response, export, blocks, None if coding is None else compressor(coding))
     return response
+
+
+async def _send(
+    request: web.Request,
+    response: web.StreamResponse,
+    export: Stream,
+    blocks: AsyncGenerator[bytes],
+    packer: Compressor | None,
+) -> None:
+    """Send the blocks, compressed by `packer` if there is one, and the trailers."""
+    block = await anext(blocks)  # raises every refusal, so that no head is sent before it
+    await response.prepare(request)
+    with suppress(ConnectionError):  # the client disconnected: the caller ends the stream and its access-log entry
+        while block is not None:
+            await response.write(block if packer is None else packer.compress(block))
+            block = await anext(blocks, None)
+        if packer is not None:
+            await response.write(packer.flush())
+        await write_eof(response, {EXPORT_ROWS: str(export.rows), EXPORT_SHA256: export.sha256.hex()})
 
 
 def _head(request: web.Request, export: Stream, form: Format, coding: Coding | None) -> web.StreamResponse:

@@ -72,7 +72,7 @@ ROUTES: Final = (
         scopes=("data:read",),
         query=DialogQuery,
         answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
-        refusals=(errors.NotAcceptable,),
+        refusals=(errors.NotAcceptable, errors.TooOften),
         tag=tags.DATA,
         operation="data_dialogs",
     ),

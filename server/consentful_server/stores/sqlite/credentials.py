@@ -31,7 +31,7 @@ class SQLiteCredentials:
         return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
 
     async def find(self, key_id: str) -> Credential | None:
-        return await self._database.read(lambda db: _find(db, key_id))
+        return await self._database.look_up(lambda db: _find(db, key_id))
 
     async def add(self, credential: Credential, note: Note | None = None) -> None:
         await self._database.writer.write(lambda db: _add(db, credential, note))

@@ -101,7 +101,7 @@ class SQLiteDialogs:
         await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
-        return await self._database.read(lambda db: _load(db, dialog_id, heads=True))
+        return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
 
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
         sql = "SELECT id, dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
@@ -126,7 +126,7 @@ class SQLiteDialogs:
     async def horizon(self) -> Horizon:
         # (R5) Not max(id): if the last dialog was erased, that would lie before the place a reader has reached.
         sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'dialogs'"
-        return await self._database.read(lambda db: Horizon(db.execute(sql).fetchone()[0]))
+        return await self._database.look_up(lambda db: Horizon(db.execute(sql).fetchone()[0]))
 
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
         def page(db: sqlite3.Connection) -> T:

@@ -33,7 +33,7 @@ class SQLiteRequests:
         await self._database.writer.write(lambda db: _add(db, request, erased, note), erases=True)
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
-        return await self._database.read(lambda db: _one(db, "id = ?", (request_id,)))
+        return await self._database.look_up(lambda db: _one(db, "id = ?", (request_id,)))
 
     async def erased_for(self, request_id: str) -> list[str]:
         sql = "SELECT dialog_id FROM privacy_request_dialogs WHERE request = ? ORDER BY dialog_id"

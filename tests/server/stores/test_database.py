@@ -1,0 +1,89 @@
+"""The readers of an SQLite database: long reads leave one of them to look-ups, whatever becomes of their callers."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from consentful_server.stores.sqlite.connection import sqlite3
+from consentful_server.stores.sqlite.database import READERS, Database
+from consentful_server.testing import FakeClock
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Database]:
+    opened = await Database.open(tmp_path / "test.db", FakeClock(), lambda: None, None)
+    yield opened
+    await opened.close()
+
+
+def one(db: sqlite3.Connection) -> int:
+    return db.execute("SELECT 1").fetchone()[0]
+
+
+class Slow:
+    """Work that goes on until it is told to end, on as many threads as run it."""
+
+    def __init__(self) -> None:
+        self.running = threading.Semaphore(0)
+        self.end = threading.Event()
+
+    def __call__(self, _db: sqlite3.Connection) -> int:
+        self.running.release()
+        assert self.end.wait(10)
+        return 2
+
+    async def fills(self, count: int) -> None:
+        """Wait until so many run."""
+        for _ in range(count):
+            assert await asyncio.to_thread(self.running.acquire, timeout=10)
+
+
+async def test_a_look_up_never_waits_for_long_reads(database: Database) -> None:
+    slow = Slow()
+    reads = [asyncio.create_task(database.read(slow)) for _ in range(READERS * 3)]
+    await slow.fills(READERS - 1)
+
+    try:
+        async with asyncio.timeout(5):
+            assert await database.look_up(one) == 1
+    finally:
+        slow.end.set()
+
+    assert await asyncio.gather(*reads) == [2] * READERS * 3
+
+
+async def test_a_read_whose_caller_has_gone_keeps_its_reader_until_it_ends(database: Database) -> None:
+    slow = Slow()
+    reads = [asyncio.create_task(database.read(slow)) for _ in range(READERS - 1)]
+    await slow.fills(READERS - 1)
+    for read in reads:
+        read.cancel()
+    await asyncio.wait(reads)
+    more = [asyncio.create_task(database.read(one)) for _ in range(READERS)]
+
+    try:
+        async with asyncio.timeout(5):
+            assert [await database.look_up(one) for _ in range(10)] == [1] * 10
+        assert not any(task.done() for task in more)
+    finally:
+        slow.end.set()
+
+    assert await asyncio.gather(*more) == [1] * READERS
+
+
+async def test_a_caller_that_goes_while_it_waits_takes_no_reader(database: Database) -> None:
+    slow = Slow()
+    reads = [asyncio.create_task(database.read(slow)) for _ in range(READERS - 1)]
+    await slow.fills(READERS - 1)
+    waiting = [asyncio.create_task(database.read(one)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    slow.end.set()
+    await asyncio.gather(*reads)
+
+    assert await asyncio.gather(*(database.read(one) for _ in range(READERS * 2))) == [1] * READERS * 2
