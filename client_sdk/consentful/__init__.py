@@ -6,13 +6,14 @@
         print(dialog.notice.text)  # what to ask the customer
         stored = await dialog.grant()  # or: await dialog.decline()
 
+Where a block does not fit, `dialog = await consentful.open(...)` has the same parameters, and `dialog.close()` ends it.
 For data scientists, `consentful.Reader(url, token)` reads stored dialogs as rows, as tables, or as a local copy that
 `sync` keeps up to date. `consentful.sync` has both for blocking code. The logger `consentful` describes every
 connection at debug level, without message text.
 """
 
 from . import sync
-from .dialog import Dialog, open_dialog
+from .dialog import Dialog
 from .errors import (
     Conflict,
     ConsentfulError,
@@ -31,10 +32,13 @@ from .errors import (
     UnknownCode,
 )
 from .mirror import Synced
+from .opening import Opening, open_dialog
 from .reader import Reader
 from .rows import KeptDialog, KeptMessage
 from .wire import BadFrame, Discarded, Limits, Notice, Role, Stored
 from .withdrawal import Withdrawn, withdraw
+
+open = open_dialog  # noqa: A001 - consentful.open, for `await`; within this module no file is opened
 
 __all__ = (
     "BadFrame",
@@ -51,6 +55,7 @@ __all__ = (
     "Limits",
     "MessageRefused",
     "Notice",
+    "Opening",
     "OutcomeUnknown",
     "Reader",
     "Refused",
@@ -64,6 +69,7 @@ __all__ = (
     "Unavailable",
     "UnknownCode",
     "Withdrawn",
+    "open",
     "open_dialog",
     "sync",
     "withdraw",

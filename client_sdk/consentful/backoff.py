@@ -78,6 +78,10 @@ class Backoff:
             self._since = None
             self._reached_at = now
 
+    def trouble(self, now: float) -> float:
+        """Return for how many seconds the trouble has lasted."""
+        return 0.0 if self._since is None else now - self._since
+
     def left(self, now: float) -> float:
         """Return the seconds until it is time to give up."""
         return self._give_up_after if self._since is None else self._since + self._give_up_after - now

@@ -10,24 +10,16 @@
 on one event loop.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
-from typing import Final, cast
-
-import aiohttp
+from typing import Final, Self, cast
 
 from . import arguments, wire
-from .backoff import JITTER, Backoff
-from .clock import Clock, SystemClock
-from .endpoint import TLS, Encoding, Endpoint, Token, live_url
+from .clock import Clock
 from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, MessageRefused, OutcomeUnknown
-from .identifiers import uuid7
 from .reconnector import Answer, Reconnector
 from .transcript import Transcript, checked
 
-_CLOCK: Final = SystemClock()
 _IN_DOUBT: Final = "consent was sent, but no answer arrived; call grant() to get the outcome, or decline() to undo it"
 
 
@@ -51,23 +43,14 @@ class Dialog:
         self._knows_of_doubt = False
 
     @classmethod
-    @asynccontextmanager
-    async def open(cls, transcript: Transcript, reconnector: Reconnector, clock: Clock) -> AsyncGenerator["Dialog"]:
-        """Keep the dialog at a server while the block lasts; see `open_dialog`."""
+    async def start(cls, transcript: Transcript, reconnector: Reconnector, clock: Clock) -> Self:
+        """Return the dialog once a server has opened it; see `open_dialog`."""
         try:
             await reconnector.start()
-            dialog = cls(transcript, reconnector, await reconnector.until_opened(), clock)
+            return cls(transcript, reconnector, await reconnector.until_opened(), clock)
         except BaseException:
             await _disconnect(reconnector)
             raise
-        try:
-            yield dialog
-        except BaseException:
-            await dialog._leave()
-            raise
-        await dialog._leave()
-        if transcript.in_doubt and not dialog._knows_of_doubt:
-            raise OutcomeUnknown(_IN_DOUBT, dialog)
 
     def __repr__(self) -> str:  # no message text in logs
         return f"Dialog(id={self.id!r}, messages={self._transcript.count})"
@@ -197,6 +180,24 @@ class Dialog:
             self._over = "the dialog is decided; open a new one"  # an earlier refusal arrived, its answer was lost
         return wire.Discarded(self.id, count)
 
+    async def close(self) -> None:
+        """End the dialog, as at the end of the block of `open_dialog`. May be called again.
+
+        Without a decision everything is discarded, here and at the server. In doubt it stays as it is, for another
+        `grant` or `decline`.
+
+        Raises:
+            OutcomeUnknown: If a grant got no answer, and the program has not learned of that yet.
+        """
+        self._has_left = True
+        if not self._transcript.in_doubt:
+            self._over = self._over or "the dialog was left; open a new one"
+            self._transcript.forget()
+        await _disconnect(self._reconnector)
+        if self._transcript.in_doubt and not self._knows_of_doubt:
+            self._knows_of_doubt = True
+            raise OutcomeUnknown(_IN_DOUBT, self)
+
     def _check_may_speak(self) -> None:
         self._check_may_decide()
         if self._transcript.in_doubt:
@@ -238,85 +239,7 @@ class Dialog:
         self._over = "the dialog is decided; open a new one"
         return answer
 
-    async def _leave(self) -> None:
-        """End the block: discard everything; in doubt, keep it for another decision."""
-        self._has_left = True
-        if not self._transcript.in_doubt:
-            self._over = self._over or "the dialog was left; open a new one"
-            self._transcript.forget()
-        await _disconnect(self._reconnector)
-
 
 async def _disconnect(reconnector: Reconnector) -> None:
     reconnector.stop()
     await reconnector.ended()
-
-
-def open_dialog(
-    url: str,
-    *,
-    customer_id: str,
-    dialog_id: str | None = None,
-    language: str | None = None,
-    bot: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    token: Token | None = None,
-    reconnect_for: float = 120.0,
-    encoding: Encoding = "json",
-    heartbeat: float = 20.0,
-    ssl: TLS | None = None,
-    session: aiohttp.ClientSession | None = None,
-    clock: Clock = _CLOCK,
-    random: Callable[[], float] = JITTER,
-) -> AbstractAsyncContextManager[Dialog]:
-    """Open a dialog at the service with this URL (ws, wss, http or https), and close it after the block.
-
-    Leaving the block without a decision discards everything, here and at the server. Only if a `grant` was interrupted
-    after consent was sent does the dialog stay as it is, for another `grant` or `decline`. If the program has not
-    learned of that yet (because it swallowed the cancellation), leaving the block raises `OutcomeUnknown`.
-
-    Args:
-        url: The URL of the service; its path is kept, for services behind a prefix.
-        customer_id: The chatbot's own id of the customer.
-        dialog_id: The dialog's id. If absent, the SDK makes a UUIDv7, so that a replay names the same dialog.
-        language: BCP 47 tag of messages without their own; it also selects the notice.
-        bot: Which chatbot speaks.
-        metadata: Further data to store with the dialog, at most 4 KiB.
-        token: Sent as `Authorization: Bearer`. A callable is called again for each connection, in a thread unless it is
-            `async`; it raises `Unauthorised` to stop, and any other exception to be called again.
-        reconnect_for: Seconds without a server after which the SDK gives up, also for the first connection.
-        encoding: `json` is readable with any tool; `msgpack` is smaller, by a quarter for short messages.
-        heartbeat: Seconds of silence after which a ping is sent.
-        ssl: Certificates to trust, as in aiohttp.
-        session: An HTTP session to connect with, for proxies. Its connector's limit counts every dialog.
-        clock: Source of time, for tests.
-        random: Returns numbers in [0, 1), for the jitter; for tests.
-
-    Raises:
-        Unavailable: If no server could be reached.
-        Unauthorised, Forbidden: If the token is invalid, or lacks the scope.
-        Finished: If the dialog id is taken (`Conflict`) or was erased (`Erased`).
-        Refused: If the server refuses for another reason.
-        TypeError: If an argument has another type, such as a number for an id.
-        ValueError: If the URL or an argument is invalid (`BadFrame`).
-    """
-    opening = wire.Open(
-        arguments.text("customer_id", customer_id),
-        dialog_id=str(uuid7()) if dialog_id is None else arguments.text("dialog_id", dialog_id),
-        language=arguments.text_or_none("language", language),
-        bot=arguments.text_or_none("bot", bot),
-        metadata=arguments.mapping_or_none("metadata", metadata),
-    )
-    checked(opening, wire.CODECS[wire.JSON])
-    endpoint = Endpoint(
-        url=live_url(url),
-        token=token,
-        encoding=encoding,
-        ssl=True if ssl is None else ssl,
-        heartbeat=heartbeat,
-        clock=clock,
-        session=session,
-    )
-    transcript = Transcript(opening)
-    reconnector = Reconnector(transcript, endpoint, partial(Backoff, reconnect_for, random), clock)
-    return Dialog.open(transcript, reconnector, clock)

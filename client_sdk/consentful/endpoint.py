@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
 from typing import Final, Literal, TypeAlias
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from aiohttp import hdrs
@@ -17,7 +18,7 @@ from yarl import URL
 from . import close_codes, wire
 from .clock import Clock
 from .close_codes import Lost
-from .connection import Connection
+from .connection import Connection, Socket
 from .errors import ConsentfulError, Refused, Unauthorised
 
 Encoding: TypeAlias = Literal["json", "msgpack"]
@@ -26,6 +27,8 @@ TLS: TypeAlias = SSLContext | aiohttp.Fingerprint | bool
 
 _OFFERS: Final = {"json": (wire.JSON,), "msgpack": (wire.MSGPACK, wire.JSON)}
 _TIMEOUT: Final = aiohttp.ClientWSTimeout(ws_close=2.0)  # pyright: ignore[reportCallIssue] - an attrs class
+_held: Final[WeakKeyDictionary[aiohttp.BaseConnector, WeakSet[Socket]]] = WeakKeyDictionary()
+"""The sockets of live dialogs by connector, of which aiohttp does not tell how many connections are in use."""
 _MOST_BYTES: Final = 1024 * 1024
 """Larger than any frame of a server; the largest contains a notice."""
 
@@ -92,7 +95,21 @@ class Endpoint:
             return Lost(str(error))  # contains host, port and the system's reason, nothing secret
         except (aiohttp.ClientError, OSError) as error:
             return Lost(type(error).__name__)
+        if session.connector is not None:
+            _held.setdefault(session.connector, WeakSet()).add(socket)
         return Connection(socket, wire.CODECS[socket.protocol or wire.JSON])
+
+    def shortage(self) -> str | None:
+        """Return why the caller's session has no connection left for another dialog; None if it has."""
+        connector = None if self.session is None else self.session.connector
+        if connector is None:
+            return None
+        limits = {"limit": connector.limit, "limit_per_host": connector.limit_per_host}
+        dialogs = sum(not socket.closed for socket in _held.get(connector, ()))
+        for name, limit in limits.items():
+            if 0 < limit <= dialogs:
+                return f"{dialogs} dialogs hold all connections of the session's connector; pass it {name}=0"
+        return None
 
 
 async def bearer(given: Token | None) -> dict[str, str]:

@@ -22,7 +22,10 @@ the schema is an error in the program and raises `wire.BadFrame`, a `ValueError`
 
 # ruff: noqa: N818 - each is named for what happened
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .dialog import Dialog
 
 
 class ConsentfulError(Exception):
@@ -93,10 +96,10 @@ class OutcomeUnknown(ConsentfulError):
 
     code = "unknown"
 
-    def __init__(self, detail: str, dialog: Any = None) -> None:
+    def __init__(self, detail: str, dialog: "Dialog") -> None:
         super().__init__(detail)
         self.dialog = dialog
-        """The `Dialog` that asked, or the `sync.Dialog`."""
+        """The dialog that asked; blocking code gets `consentful.sync.OutcomeUnknown`, whose dialog blocks."""
 
 
 class Unauthorised(ConsentfulError):

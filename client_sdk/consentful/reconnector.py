@@ -55,10 +55,13 @@ CONNECT_WITHIN_S: Final = 10.0
 """How long one try may take, from the first packet to `opened`."""
 AT_LEAST_S: Final = 1.0
 """How long one try may take at least, when the time to give up is near."""
+WARN_AFTER_S: Final = 3.0
+"""How long there is no server before the log tells it."""
 
 Answer: TypeAlias = wire.Stored | wire.Discarded
 
 _log: Final = logging.getLogger("consentful")
+_NO_SERVER: Final = "dialog %s: no server for %.0f s (%s); giving up in %.0f s, see `timeout` and `reconnect_for`"
 _LEFT: Final = "the dialog was left; open a new one"
 _UNDECIDABLE: Final = frozenset(("empty", "notice", "purposes"))
 
@@ -70,7 +73,13 @@ class Reconnector:
     """
 
     def __init__(
-        self, transcript: Transcript, endpoint: Endpoint, new_backoff: Callable[[], Backoff], clock: Clock
+        self,
+        transcript: Transcript,
+        endpoint: Endpoint,
+        new_backoff: Callable[[], Backoff],
+        clock: Clock,
+        *,
+        first: Backoff,
     ) -> None:
         self.opened: wire.Opened | None = None
         self.codec = wire.CODECS[wire.JSON]
@@ -79,7 +88,9 @@ class Reconnector:
         self._endpoint = endpoint
         self._new_backoff = new_backoff
         self._clock = clock
-        self._backoff = new_backoff()
+        self._first = first
+        self._backoff: Backoff = first
+        self._has_warned = False
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
         self._refusals: deque[MessageRefused] = deque()  # that no caller has learned of
@@ -103,7 +114,7 @@ class Reconnector:
         if self._task is None or self._task.done():
             self._is_ending = False
             self.failure = None
-            self._backoff = self._new_backoff()
+            self._backoff = self._first if self.opened is None else self._new_backoff()
             self._task = asyncio.create_task(self._keep(), name=f"consentful {self.name}")
             self._task.add_done_callback(self._on_end)
 
@@ -235,9 +246,14 @@ class Reconnector:
         self._progress.set()
 
     async def _wait_out(self, lost: Lost) -> None:
-        wait = self._backoff.fail(self._clock.monotonic(), lost.retry_after)
+        now = self._clock.monotonic()
+        wait = self._backoff.fail(now, lost.retry_after)
         if wait is None:
             raise Unavailable(f"no server could be reached ({lost.reason}); try again later") from lost
+        trouble, left = self._backoff.trouble(now), self._backoff.left(now)
+        if trouble >= WARN_AFTER_S and not self._has_warned:
+            self._has_warned = True
+            _log.warning(_NO_SERVER, self.name, trouble, lost.reason, left)
         _log.debug("dialog %s: %s, reconnecting in %.2f s", self.name, lost.reason, wait)
         await self._clock.sleep(wait)
 
@@ -261,10 +277,12 @@ class Reconnector:
             if connection is not None:
                 await connection.close()
             if isinstance(error, TimeoutError):
-                raise Lost("no answer in time") from error
+                raise Lost(self._endpoint.shortage() or "no answer in time") from error
             raise
         # Only now, and without an await until the writer runs: nothing was sent on this socket but `open`.
         self._transcript.restart()
+        if self.opened is None:
+            self._backoff = self._new_backoff()
         self.opened, self.codec = opened, connection.codec
         _log.debug("dialog %s: opened, %d messages to replay", self.name, len(self._transcript))
         self._on_progress()
@@ -304,6 +322,7 @@ class Reconnector:
     def _on_progress(self) -> None:
         if self._transcript.has_caught_up:
             self._backoff.succeed(self._clock.monotonic())
+            self._has_warned = False
         self._progress.set()
 
     def _on_answer(self, frame: Answer) -> None:

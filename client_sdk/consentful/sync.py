@@ -15,15 +15,14 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from . import dialog as asynchronous
-from . import reader, wire, withdrawal
+from . import errors, opening, reader, wire, withdrawal
 from .endpoint import TLS, Token
-from .errors import OutcomeUnknown
 from .filters import DialogFilters, MessageFilters, Shape
 from .mirror import Synced
 from .pages import Pages
@@ -74,35 +73,58 @@ class Dialog:
         """The customer does not consent; see `consentful.Dialog.decline`."""
         return _run(self, self._dialog.decline())
 
+    def close(self) -> None:
+        """End the dialog; see `consentful.Dialog.close`."""
+        _run(self, self._dialog.close())
+
+
+class OutcomeUnknown(errors.OutcomeUnknown):
+    """As `consentful.OutcomeUnknown`, which catches it too; its `dialog` blocks."""
+
+    dialog: Dialog  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, unknown: errors.OutcomeUnknown, dialog: Dialog) -> None:
+        super().__init__(unknown.detail, unknown.dialog)
+        self.dialog = dialog
+
 
 def _run(dialog: Dialog, work: Coroutine[Any, Any, T]) -> T:
     try:
         return _thread.run(work)
-    except OutcomeUnknown as error:
-        error.dialog = dialog
-        raise
+    except errors.OutcomeUnknown as error:
+        raise OutcomeUnknown(error, dialog) from error
 
 
-def _blocking(
-    open_dialog: Callable[P, AbstractAsyncContextManager[asynchronous.Dialog]],
-) -> Callable[P, AbstractContextManager[Dialog]]:
-    @contextmanager
+def _opened(open_dialog: Callable[P, opening.Opening]) -> Callable[P, Dialog]:
     @functools.wraps(open_dialog)
-    def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Generator[Dialog]:
-        opening = open_dialog(*args, **kwargs)
-        dialog = Dialog(_thread.run(opening.__aenter__()))
-        try:
-            yield dialog
-        except BaseException as error:
-            _thread.run(opening.__aexit__(type(error), error, error.__traceback__))
-            raise
-        else:
-            _run(dialog, opening.__aexit__(None, None, None))
+    def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Dialog:
+        return Dialog(_thread.run(_started(open_dialog(*args, **kwargs))))
 
     return open_blocking
 
 
-open_dialog = _blocking(asynchronous.open_dialog)
+async def _started(opening: opening.Opening) -> asynchronous.Dialog:
+    return await opening
+
+
+def _blocking(opened: Callable[P, Dialog]) -> Callable[P, AbstractContextManager[Dialog]]:
+    @contextmanager
+    @functools.wraps(opened)
+    def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Generator[Dialog]:
+        dialog = opened(*args, **kwargs)
+        try:
+            yield dialog
+        except BaseException:
+            with suppress(OutcomeUnknown):  # the block's own error says what happened
+                dialog.close()
+            raise
+        dialog.close()
+
+    return open_blocking
+
+
+open = _opened(opening.open_dialog)  # noqa: A001 - consentful.sync.open, as `consentful.open`
+open_dialog = _blocking(open)
 
 
 def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:

@@ -99,9 +99,10 @@ def test_an_unknown_outcome_carries_the_blocking_dialog(url: str) -> None:
         waiting = dialog._dialog  # pyright: ignore[reportPrivateUsage]
         waiting._transcript._doubt = True  # pyright: ignore[reportPrivateUsage] - as after a grant that was cut off
 
-        with pytest.raises(consentful.OutcomeUnknown) as caught:
+        with pytest.raises(sync.OutcomeUnknown) as caught:
             dialog.say("y")
 
+        assert isinstance(caught.value, consentful.OutcomeUnknown)
         assert caught.value.dialog is dialog
         dialog.grant()
 
@@ -152,3 +153,16 @@ if child:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     subprocess.run([sys.executable, "-c", script, url], check=True, timeout=30)
+
+
+def test_a_dialog_can_be_opened_without_a_block(url: str) -> None:
+    dialog = sync.open(url, customer_id="c-1")
+    dialog.say("one")
+    assert dialog.grant().messages == 1
+    dialog.close()
+
+    left = sync.open(url, customer_id="c-1")
+    left.say("secret")
+    left.close()
+    with pytest.raises(consentful.Finished, match="left"):
+        left.grant()
