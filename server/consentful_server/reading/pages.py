@@ -135,10 +135,18 @@ class Pages:
         return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _damaged(opener))
 
     async def latest(
-        self, wanted: Filter, scope: ReadScope, *, limit: int, offset: int, view: Callable[[Opened, MessageRow], T]
-    ) -> list[T]:
+        self,
+        wanted: Filter,
+        scope: ReadScope,
+        *,
+        limit: int,
+        offset: int,
+        cursor: str | None,
+        view: Callable[[Opened, MessageRow], T],
+    ) -> Page[T]:
         """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
-        walk, opener = Walk(await self._store.horizon()), Opener(self._vault, scope)
+        walk = await self._walk("messages", wanted, scope, "newest", cursor)
+        opener = Opener(self._vault, scope)
         items: list[T] = []
         seen: set[int] = set()
 
@@ -155,11 +163,10 @@ class Pages:
             selection = walk.select(wanted, scope.purposes, "newest", limit)
             rows, last = await self._store.list_messages(msgspec.structs.replace(selection, offset=offset), block)
             limit, offset, more, walk = limit - rows, 0, last is not None, walk.past("newest", last)
-        _damaged(opener)
         await self._access_log.write(
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(seen)
         )
-        return items
+        return Page(items, self._cursor("messages", wanted, scope, "newest", walk, more), more, _damaged(opener))
 
     async def dialogs(
         self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None

@@ -35,8 +35,9 @@ def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Respons
     return json(body, headers=next_link(request, cursor=page.next or "") if is_linked else {})
 
 
-def next_link(request: web.Request, **changed: str) -> dict[str, str]:
-    """Return the `Link` header of the next page (RFC 8288): this URL, with these parameters changed."""
+def next_link(request: web.Request, *, cursor: str) -> dict[str, str]:
+    """Return the `Link` header of the next page (RFC 8288): this URL with the cursor, which says where it begins."""
     query = MultiDict(request.query)
-    query.update(changed)
+    query.popall("offset", None)
+    query["cursor"] = cursor
     return {hdrs.LINK: f'<{request.rel_url.with_query(query)}>; rel="next"'}

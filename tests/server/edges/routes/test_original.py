@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from yarl import URL
 
 from consentful.wire import Open
 from consentful_server.dialogs.registry import DIALOG_BYTES
@@ -524,17 +526,65 @@ class TestListing:
             await keep(service.service, f"d-{number}", [f"{number} {seq}" for seq in range(3)], language="en")
         whole = [datum["text"] for datum in await get(http, "/data", limit=1000)]
 
-        found: list[str] = []
-        url = "/data?limit=2&language=EN"
-        for _ in range(5):
-            async with http.get(url) as response:
-                found += [datum["text"] for datum in await response.json()]
-                if "next" not in response.links:
-                    break
-                url = str(response.links["next"]["url"])
-
-        assert found == whole
+        assert await walked(http, "/data?limit=2&language=EN") == whole
+        assert await walked(http, "/data/?limit=2&language=EN&customerId=c-1") == whole
+        assert await walked(http, "/data?limit=4&offset=3") == whole[3:]
         assert len(whole) == 9
+
+    async def test_rows_that_arrive_meanwhile_are_neither_shown_nor_shift_what_follows(
+        self, http: ClientSession, service: Served, clock: FakeClock
+    ) -> None:
+        for number in range(4):
+            await keep(service.service, f"d-{number}", [str(number)])
+            clock.advance(1)
+
+        async def arrive(page: int) -> None:
+            clock.advance(1)
+            await keep(service.service, f"late-{page}", [f"late {page}"])
+
+        assert await walked(http, "/data?limit=1", arrive) == ["3", "2", "1", "0"]
+
+    async def test_what_is_erased_meanwhile_shifts_nothing_either(
+        self, http: ClientSession, service: Served, clock: FakeClock
+    ) -> None:
+        for number in range(4):
+            await keep(service.service, f"d-{number}", [str(number)])
+            clock.advance(1)
+
+        async def erase(page: int) -> None:
+            if page == 0:
+                await service.service.archive.erase("d-3", "requested")
+
+        assert await walked(http, "/data?limit=1", erase) == ["3", "2", "1", "0"]
+
+    @pytest.mark.parametrize(
+        ("changed", "named"),
+        [({"customerId": "c-2"}, "cursor"), ({"offset": "1"}, "offset"), ({"cursor": "x"}, "cursor")],
+    )
+    async def test_a_cursor_is_good_for_its_own_question_alone(
+        self, http: ClientSession, service: Served, changed: dict[str, str], named: str
+    ) -> None:
+        await keep(service.service, "d-1", ["one", "two"])
+        async with http.get("/data?limit=1") as response:
+            cursor = URL(str(response.links["next"]["url"])).query["cursor"]
+
+        async with http.get("/data", params={"limit": "1", "cursor": cursor} | changed) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, named)
+
+
+async def walked(http: ClientSession, url: str, meanwhile: Callable[[int], Awaitable[None]] | None = None) -> list[str]:
+    """Return the texts of all pages, following the links."""
+    found: list[str] = []
+    for page in range(20):
+        async with http.get(url) as response:
+            assert response.status == 200
+            found += [datum["text"] for datum in await response.json()]
+            if "next" not in response.links:
+                return found
+            url = str(response.links["next"]["url"])
+        if meanwhile is not None:
+            await meanwhile(page)
+    raise AssertionError("the links do not end")
 
 
 class TestSeveralWorkers:

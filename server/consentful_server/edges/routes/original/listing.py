@@ -15,7 +15,7 @@ from ....archive.store import MessageRow
 from ....clock import from_micros
 from ....errors import BadRequest
 from ...http import bodies, paging, tags
-from ...http.list_query import DEFAULT_LIMIT, Limit, Range
+from ...http.list_query import DEFAULT_LIMIT, Cursor, Limit, Range
 from ...http.parameters import convert, of_url
 from ...http.pipeline import PRINCIPAL, SERVICE, json
 from ...http.route import Answer, Route
@@ -41,7 +41,10 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customerId: wire.CustomerId | None = None  # noqa: N815 - the original spelling
     customer_id: wire.CustomerId | None = None
     limit: Limit = DEFAULT_LIMIT
-    offset: Annotated[int, Meta(ge=0, le=2**53, description="number of the newest messages to skip")] = 0
+    offset: Annotated[
+        int, Meta(ge=0, le=2**53, description="number of the newest messages to skip; repeats some while others arrive")
+    ] = 0
+    cursor: Cursor | None = None
 
 
 async def data(request: web.Request) -> web.StreamResponse:
@@ -55,12 +58,18 @@ async def data(request: web.Request) -> web.StreamResponse:
         language=None if query.language is None else language_range(query.language),
         customer=None if customer_id is None else archive.pseudonym(customer_id),
     )
-    found = await request.app[SERVICE].pages.latest(
-        rows, request[PRINCIPAL].read_scope, limit=query.limit + 1, offset=query.offset, view=_datum
+    if query.cursor is not None and query.offset:
+        raise BadRequest("offset", "must be left out with a `cursor`, which says where the page begins")
+    page = await request.app[SERVICE].pages.latest(
+        rows,
+        request[PRINCIPAL].read_scope,
+        limit=query.limit,
+        offset=query.offset,
+        cursor=query.cursor,
+        view=_datum,
     )
-    has_more = len(found) > query.limit
-    headers = paging.next_link(request, offset=str(query.offset + query.limit)) if has_more else {}
-    return json(found[: query.limit], headers=headers)
+    # By a cursor: rows that arrive meanwhile would shift offsets, and the next page would repeat some of this one.
+    return json(page.items, headers=paging.next_link(request, cursor=page.next) if page.next else {})
 
 
 def _datum(opened: Opened, row: MessageRow) -> Datum:
