@@ -65,7 +65,7 @@ class Metrics:
         )
         self.reserve = gauge(
             "consentful_disk_reserve",
-            "1 while the disk space for erasures is reserved; 0 if the disk is full and no dialog is stored.",
+            "1 while the disk has room and the space for erasures is reserved; 0 if it is full.",
         )
         self.logged = gauge("consentful_access_log_entries", "Entries in the access log.")
         self.requests = histogram(

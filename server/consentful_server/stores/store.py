@@ -66,7 +66,7 @@ class Store(Protocol):
     def counters(self) -> CounterStore: ...
 
     async def probe(self) -> None:
-        """Return if a write succeeded in the last 5 s; if none did, write now.
+        """Return if the last write succeeded, and one did in the last 5 s; otherwise write now.
 
         Raises:
             StorageFailed, OutcomeUnknown: If the store cannot write.
@@ -74,7 +74,7 @@ class Store(Protocol):
         ...
 
     async def hold_reserve(self) -> bool:
-        """Allocate the disk reserve for erasures; return whether all of it is allocated.
+        """Allocate the disk reserve for erasures; return whether all of it is allocated, and there is room for dialogs.
 
         A store without a disk of its own returns True.
         """

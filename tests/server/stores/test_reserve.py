@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import AsyncGenerator, Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,42 @@ async def test_on_a_full_disk_what_erases_goes_on_and_nothing_else_is_stored(ser
     await keep(service, "d-3")
     await Housekeeping(service).refresh()
     assert service.metrics.registry.get_sample_value("consentful_disk_reserve") == 1
+
+
+async def test_a_full_disk_is_told_at_once_and_until_there_is_room(
+    service: Service, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Readiness and the gauge that operators alert on, although no erasure has used the reserve."""
+    housekeeping, gauge = (
+        Housekeeping(service),
+        partial(service.metrics.registry.get_sample_value, "consentful_disk_reserve"),
+    )
+    (reserve,) = (chore for chore in housekeeping.chores if chore.name == "reserve")
+    await keep(service, "d-1")
+    await service.store.dialogs.residue([])
+    await service.store.probe()
+    filler = fill(disk)
+
+    with pytest.raises(StorageFailed):
+        await keep(service, "refused")
+
+    assert [record.message for record in caplog.records if "full" in record.message] == [
+        "the disk is full; no dialog is stored until there is space again"
+    ]
+    for _ in range(2):
+        with pytest.raises(StorageFailed):
+            await service.store.probe()
+        await housekeeping.do(reserve)
+        assert gauge() == 0
+    os.truncate(filler, filler.stat().st_size - 256 * 1024)
+    with pytest.raises(StorageFailed):  # a small write succeeds, and a dialog would not
+        await service.store.probe()
+
+    filler.unlink()
+    await housekeeping.do(reserve)
+    assert gauge() == 1
+    await service.store.probe()
+    await keep(service, "d-2")
 
 
 async def test_an_erasure_on_a_full_disk_outlives_the_process(settings: Settings, disk: Path) -> None:

@@ -1,6 +1,7 @@
 """What only the SQLite store promises: durability settings, erasure to the byte, migrations, and failing disks."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,6 +22,7 @@ from consentful_server.errors import BadDatabase, Erased, StorageFailed
 from consentful_server.keys.epoch_seals import EpochSeals
 from consentful_server.keys.vault import WRAPPED_BYTES
 from consentful_server.stores.sqlite import migrations as schema
+from consentful_server.stores.sqlite import writer
 from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, statements, version
@@ -148,6 +151,60 @@ async def test_an_erasure_under_an_open_reader_is_pending_until_the_reader_goes(
     assert not pending.is_unreadable
     assert done is not None
     assert done.is_unreadable
+
+
+async def test_commits_wait_for_no_reader_after_an_erasure_that_is_pending(
+    store: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await store.dialogs.keep(candidate(f"d-{number}"))
+    waits: list[int] = []
+    truncate = writer._truncate  # pyright: ignore[reportPrivateUsage]
+
+    def watched(db: sqlite3.Connection, busy_ms: int) -> bool:
+        waits.append(busy_ms)
+        return truncate(db, busy_ms)
+
+    monkeypatch.setattr(writer, "_truncate", watched)
+    with closing(connect(tmp_path / "test.db", read_only=True)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM dialogs").fetchone()
+        for number in range(2):
+            await store.dialogs.erase(f"d-{number}", "withdrawn")
+        assert sum(waits) <= 50, "erasures themselves wait for readers shortly, and not one after the other"
+        waits.clear()
+
+        for number in range(3, 6):
+            await store.dialogs.keep(candidate(f"d-{number}"))
+
+        assert waits == [0, 0, 0]
+        reader.execute("ROLLBACK")
+    await store.dialogs.keep(candidate("d-6"))
+    assert (tmp_path / "test.db-wal").stat().st_size == 0, "the first commit after the reader truncates the log"
+
+
+async def test_a_write_that_failed_makes_the_store_not_ready_until_one_succeeds(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.probe()
+    attempts: list[object] = []
+    transact = writer._transact  # pyright: ignore[reportPrivateUsage]
+
+    def fails(*asked: object) -> NoReturn:
+        attempts.append(asked)
+        raise OSError(errno.EIO, "the disk does not answer")
+
+    monkeypatch.setattr(writer, "_transact", fails)
+    with pytest.raises(StorageFailed):
+        await store.dialogs.keep(candidate("d-1"))
+    attempts.clear()
+    with pytest.raises(StorageFailed):
+        await store.probe()
+    assert attempts, "a fresh success before does not count"
+
+    monkeypatch.setattr(writer, "_transact", transact)
+    await store.probe()
+    await store.dialogs.keep(candidate("d-1"))
 
 
 async def test_no_word_and_no_customer_reaches_the_database(store: SQLiteStore, tmp_path: Path) -> None:

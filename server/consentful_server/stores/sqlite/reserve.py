@@ -13,9 +13,11 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_ROOM: Final = 4 * 1024 * 1024
 
 
 class Reserve:
@@ -37,6 +39,10 @@ class Reserve:
     def is_short(self) -> bool:
         """Whether a file that was allocated is missing or too small; False before the first `allocate`."""
         return self._is_enabled and any(_size(path) < size for path, size in self._sizes.items())
+
+    def has_room(self) -> bool:
+        """Return whether there is space for more than the reserve: as much as the largest dialog takes, and its log."""
+        return all(_has_room(path.parent) for path in self._sizes)
 
     def release(self) -> bool:
         """Delete the files; return whether any existed."""
@@ -67,6 +73,16 @@ def _allocate(path: Path, size: int) -> bool:
         return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _has_room(folder: Path) -> bool:
+    """Return whether a file of `_ROOM` bytes fits. Free blocks alone would not tell of a quota."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            _fill(file.fileno(), _ROOM)
+    except OSError:
+        return False
     return True
 
 

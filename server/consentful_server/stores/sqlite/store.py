@@ -4,10 +4,12 @@ One writer commits in groups; readers have their own connections and read in sho
 """
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ...clock import Clock, to_micros
+from ...errors import OutcomeUnknown, StorageFailed
 from ...privacy.ledger import Ledger
 from . import backup
 from .access_log import SQLiteAccessLog
@@ -52,12 +54,18 @@ class SQLiteStore:
     async def probe(self) -> None:
         writer = self._database.writer
         # In doubt even a fresh success proves nothing; the write tries to resolve the doubt first.
-        if writer.in_doubt or self._clock.monotonic() - writer.last_success > _FRESH_S:
+        if writer.in_doubt or writer.is_failing or self._clock.monotonic() - writer.last_success > _FRESH_S:
             stamp = to_micros(self._clock.now()).to_bytes(8, "big")
             await writer.write(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('last probe', ?)", (stamp,)))
+        if writer.is_full:
+            raise StorageFailed
 
     async def hold_reserve(self) -> bool:
-        return await asyncio.to_thread(self._reserve.allocate)
+        is_held = await asyncio.to_thread(self._reserve.allocate)
+        if is_held and self._database.writer.is_full:
+            with suppress(StorageFailed, OutcomeUnknown):
+                await self.probe()  # it ends the state by itself, also where nobody asks for the readiness
+        return is_held and not self._database.writer.is_full
 
     async def snapshot(self, data: Path, keys: Path) -> None:
         await asyncio.to_thread(backup.copy, self._path, data, keys)

@@ -13,14 +13,16 @@ The writer's states, which can overlap:
 - In doubt (`_in_doubt`): a COMMIT failed. No connection sees its rows, yet its frames are in the WAL, and a restart
   would recover them (measured with a failing fsync). Truncating the WAL removes them: then its jobs get StorageFailed.
   If the truncation fails too, its jobs get OutcomeUnknown, later jobs StorageFailed, and the store is not ready.
-- Untruncated (`_untruncated`): an erasure is committed, but the WAL may hold an earlier copy of its key. Each later
-  batch tries the truncation again; until it succeeds, erasures are answered as not clean.
+- Untruncated (`_untruncated`): an erasure is committed, but the WAL may hold an earlier copy of its key. Later batches
+  try the truncation again without waiting for readers; until it succeeds, erasures are answered as not clean.
+- Failing (`is_failing`): the last batch failed in part, or the disk is full (`is_full`). Small writes can succeed on a
+  full disk, in space that the WAL has already; so it counts as full until there is room for a large dialog.
 - Short (`_reserve.is_short`): the reserve was released. Each batch first tries to allocate it again; while that fails,
   only jobs that erase run.
 
 Threads: `_run_batch` and everything below it run on the connection's thread, one batch at a time. The event loop's
-thread creates jobs and awaits them; besides, `SQLiteStore.probe` reads `in_doubt` and `last_success` there. A stale
-value costs one write too many, nothing else.
+thread creates jobs and awaits them; besides, `SQLiteStore` reads `in_doubt`, `is_failing`, `is_full` and `last_success`
+there. A stale value costs one write too many, nothing else.
 
 Races, and the line that closes each:
 
@@ -29,14 +31,16 @@ Races, and the line that closes each:
 (R2) The process crashes between the ledger's fsync and COMMIT: the next start reads the ledger and erases again.
 (R3) COMMIT fails and a crash follows: until the WAL is truncated, nothing else is committed, and no job of that COMMIT
      is answered with StorageFailed.
-(R4) A reader, here or in another process, still uses the WAL: the truncation reports busy after 250 ms. The erasure is
-     committed all the same, and answered as not clean.
+(R4) A reader, here or in another process, still uses the WAL: the truncation reports busy. All commits wait while it
+     waits, so it waits shortly and not often; `truncate` repeats it, and lets others commit in between. The erasure is
+     committed all the same, and answered as not clean if a reader stays.
 (R5) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
      anew.
 (R6) Another thread or process allocates the reserve again just after it was released: the erasure fails once more with
      a full disk, and releases it once more.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -53,8 +57,12 @@ T = TypeVar("T")
 
 _log: Final = logging.getLogger("consentful.store")
 
-_TRUNCATE_BUSY_MS: Final = 250
-"""How long an erasure waits for readers of the WAL before it is answered as not clean."""
+_TRUNCATE_BUSY_MS: Final = 25
+"""How long a truncation waits for readers of the WAL: most reads take less. Meanwhile nothing is committed."""
+_TRUNCATE_AGAIN_S: Final = 0.1
+"""After a truncation that failed, none waits for so long."""
+_TRUNCATIONS: Final = 5
+"""Truncations that an erasure tries before it is answered as not clean."""
 
 _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 """SQLite's names for a full disk: of the database or the WAL, and of the WAL's shared-memory index."""
@@ -96,6 +104,10 @@ class Writer:
         self._clock = clock
         self._in_doubt = False
         self._untruncated = False
+        self._wait_from = clock.monotonic()
+        self._has_failed = False
+        self.is_full = False
+        """Whether a write failed because the disk is full, and there is no room yet."""
         self.last_success = clock.monotonic()
         self._commits = GroupCommit(self._run_on_thread)
 
@@ -111,6 +123,11 @@ class Writer:
         """Whether a failed COMMIT may still be recovered by a restart."""
         return self._in_doubt
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last write failed, or the disk is full."""
+        return self._has_failed or self.is_full
+
     async def write(self, work: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> T:
         """Return the work's return value once it is durable. With `erases`, the job may use the disk reserve.
 
@@ -123,12 +140,18 @@ class Writer:
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return the work's return value, and whether no earlier copy of an overwritten key is left in the WAL."""
-        return await self._commits.run(WriteJob(work, erases=True, truncate=True))
+        outcome, clean = await self._commits.run(WriteJob(work, erases=True, truncate=True))
+        return outcome, clean or await self.truncate(_TRUNCATIONS - 1)
 
-    async def truncate(self) -> bool:
+    async def truncate(self, tries: int = _TRUNCATIONS) -> bool:
         """Truncate the WAL; return whether no earlier copy of an overwritten key is left in it."""
-        _, clean = await self._commits.run(WriteJob(lambda _: None, erases=True, truncate=True))
-        return clean
+        for attempt in range(tries):
+            if attempt:
+                await asyncio.sleep(_TRUNCATE_AGAIN_S)  # (R4) others commit, and readers end
+            _, clean = await self._commits.run(WriteJob(lambda _: None, erases=True, truncate=True))
+            if clean:
+                return True
+        return False
 
     async def close(self) -> None:
         """Commit the waiting jobs, then close the connection."""
@@ -139,7 +162,18 @@ class Writer:
         return await self._connection.run(lambda db: self._run_batch(db, batch))
 
     def _run_batch(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
-        """Run the batch on the connection's thread; without the reserve, only its erasures. Never raises."""
+        """Run the batch on the connection's thread, and note how that went. Never raises."""
+        outcomes = self._run_jobs(db, batch)
+        if any(isinstance(outcome, StorageFailed | OutcomeUnknown) for outcome in outcomes):
+            self._has_failed = True
+        elif any(isinstance(outcome, tuple) and not job.erases for job, outcome in zip(batch, outcomes, strict=True)):
+            # Erasures do not count: they may have used the reserve.
+            self._has_failed = False
+            self.is_full = self.is_full and not self._reserve.has_room()
+        return outcomes
+
+    def _run_jobs(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
+        """Run the batch; without the reserve, only its erasures."""
         if self._reserve.is_short and not self._reserve.allocate():  # another process may have released it
             return self._commit_erasures(db, batch)
         return self._commit(db, batch)
@@ -156,6 +190,7 @@ class Writer:
         try:
             outcomes = _transact(db, batch, self._before_commit)
         except _Doubt as doubt:
+            self._note(doubt.__cause__)
             cleared = self._clear_doubt(db)  # (R3)
             details = {"jobs": len(batch), "cleared": cleared, "error": _error_name(doubt.__cause__)}
             _log.error("commit failed", extra=details)
@@ -163,6 +198,7 @@ class Writer:
                 return self._commit_erasures(db, batch)
             return [StorageFailed() if cleared else OutcomeUnknown() for _ in batch]
         except Exception as error:  # noqa: BLE001 - (R5) rolled back, whatever it was; a retry finds the faulty job
+            self._note(error)
             _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": _error_name(error)})
             if self._frees_space(error, batch):
                 return self._commit_erasures(db, batch)  # (R6) may come here again; each time a reserve is released
@@ -175,6 +211,12 @@ class Writer:
             return [StorageFailed()]
         return [outcome for job in batch for outcome in self._commit(db, [job])]
 
+    def _note(self, error: BaseException | None) -> None:
+        """Note whether the disk is full."""
+        if _is_full(error) and not self.is_full:
+            self.is_full = True
+            _log.error("the disk is full; no dialog is stored until there is space again")
+
     def _frees_space(self, error: BaseException | None, batch: _Batch) -> bool:
         """Release the reserve if the disk is full and the batch erases something; return whether space was freed."""
         return any(job.erases for job in batch) and self._releases_reserve(error)
@@ -182,7 +224,7 @@ class Writer:
     def _releases_reserve(self, error: BaseException | None) -> bool:
         if not _is_full(error) or not self._reserve.release():
             return False
-        _log.error("the disk is full; erasures use the reserve, and nothing else is stored until there is space again")
+        _log.error("erasures use the disk space reserved for them")
         return True
 
     def _clear_doubt(self, db: sqlite3.Connection) -> bool:
@@ -201,8 +243,12 @@ class Writer:
         return False
 
     def _truncated(self, db: sqlite3.Connection, batch: _Batch, outcomes: list[_Outcome]) -> list[_Outcome]:
-        if self._untruncated or any(job.truncate for job in batch):
-            self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS)  # (R4)
+        is_asked = any(job.truncate for job in batch)
+        if self._untruncated or is_asked:
+            waits = is_asked and self._clock.monotonic() >= self._wait_from
+            self._untruncated = not self._truncate(db, _TRUNCATE_BUSY_MS if waits else 0)  # (R4)
+            if self._untruncated and waits:
+                self._wait_from = self._clock.monotonic() + _TRUNCATE_AGAIN_S
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
