@@ -27,8 +27,9 @@ Races, and the line that closes each:
      dialog, not only those since its last run.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from pyroaring import BitMap
@@ -47,6 +48,14 @@ _LOWEST_NUMBER: Final = -(2**63)
 """Lower than every number, also than those that only a forger would use."""
 _MOST_EXAMINED: Final = 20_000
 """Entries that one page of a search examines before it returns what it has found."""
+
+
+Covers: TypeAlias = Callable[[Iterable[str]], bool]
+"""Returns whether the reader may see a dialog that was granted for these purposes."""
+
+
+def _covers_all(purposes: Iterable[str]) -> bool:
+    return True
 
 
 class _Draft(msgspec.Struct, frozen=True):
@@ -194,14 +203,18 @@ class AccessLog:
                 return Found(items, None)
         return Found(items, before)
 
-    async def dialogs_of(self, customer: str | None, dialog_id: str | None) -> BitMap:
-        """Return the internal numbers of a customer's (pseudonym) dialogs, or of one dialog, stored or erased."""
-        return BitMap(await self._store.numbers_of(customer, dialog_id))
+    async def dialogs_of(self, customer: str | None, dialog_id: str | None, covers: Covers = _covers_all) -> BitMap:
+        """Return the internal numbers of a customer's (pseudonym) dialogs, or of one dialog, stored or erased.
 
-    async def seen(self, trace: Trace, *, after: int, limit: int) -> Sighting:
+        Only of those that the reader may see.
+        """
+        numbers = await self._store.numbers_of(customer, dialog_id)
+        return BitMap([it.number for it in await self._store.seen(numbers) if covers(it.purposes)])
+
+    async def seen(self, trace: Trace, *, after: int, limit: int, covers: Covers = _covers_all) -> Sighting:
         """Return the dialogs that matching entries disclosed, by internal number (GDPR art. 33).
 
-        A stream counts if it began before `until`, even if it was sent later.
+        Only those that the reader may see. A stream counts if it began before `until`, even if it was sent later.
         """
         dialogs, unfinished = BitMap(), list[str]()
         sent: dict[str, BitMap] = {}
@@ -219,10 +232,12 @@ class AccessLog:
                 dialogs |= sent.get(entry.subject, BitMap())
                 if entry.subject not in sent:  # (R3)
                     unfinished.append(entry.subject)
-        numbers = [number for number in dialogs if number > after][:limit]
-        seen = await self._store.seen(numbers)
-        following = seen[-1].number if len(seen) == limit else None
-        return Sighting([_seen(it) for it in seen], following, unfinished)
+        seen: list[Seen] = []
+        numbers = (number for number in dialogs if number > after)
+        while len(seen) < limit and (some := list(islice(numbers, _BLOCK))):
+            seen += [it for it in await self._store.seen(some) if covers(it.purposes)]
+        following = seen[limit - 1].number if len(seen) >= limit else None
+        return Sighting([_seen(it) for it in seen[:limit]], following, unfinished)
 
     async def recipients(self, dialogs: BitMap) -> list[Recipient]:
         """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name."""

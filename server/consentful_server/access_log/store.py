@@ -53,12 +53,15 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A dialog by its internal number: its customer (pseudonym), or None and when it was erased (microseconds)."""
+    """A dialog by its internal number: its customer (pseudonym), or None and when it was erased (microseconds); and
+    the purposes of its consent.
+    """
 
     number: int
     dialog_id: str
     customer: str | None
     erased_at: int | None
+    purposes: tuple[str, ...]
 
 
 class ErasedNumber(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from consentful import wire, withdrawal_code
 
 from ..access_log.chain import CUSTOMER, SERVICE, Action, Actor
 from ..access_log.log import AccessLog
+from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import Clock, from_micros, to_micros
 from ..consent.receipt import receipt_claims
 from ..consent.record import Record, expiry
@@ -89,15 +90,21 @@ class Archive:
             await self._store.erase(dialog_id, "declined", owner=owner, customer=customer, note=note)
 
     async def erase(
-        self, dialog_id: str, reason: Reason, *, owner: str | None = None, by: Actor = SERVICE
+        self,
+        dialog_id: str,
+        reason: Reason,
+        *,
+        owner: str | None = None,
+        scope: ReadScope = EVERYTHING,
+        by: Actor = SERVICE,
     ) -> ErasureOutcome:
         """Erase one dialog, durably; without `owner`, of any credential.
 
         Raises:
-            NotFound: If it does not exist, or belongs to another owner.
+            NotFound: If it does not exist, belongs to another owner, or is outside of the scope.
         """
         note = self._access_log.note(by, _ERASED[reason])
-        erasure = await self._store.erase(dialog_id, reason, owner=owner, note=note)
+        erasure = await self._store.erase(dialog_id, reason, owner=owner, scope=scope, note=note)
         if erasure is None:
             raise NotFound
         return erasure

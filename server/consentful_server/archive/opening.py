@@ -206,6 +206,7 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
         Damaged: If it cannot be opened.
     """
     opened = Opened(vault, stored)  # (R1)
+    opened.check(scope, texts=True)
     opened.check_heads()
     heads = enumerate(stored.heads, 1)
     rows = (MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads)

@@ -28,6 +28,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from ..auth.read_scope import EVERYTHING, ReadScope
 from ..consent.record import Record
 from ..errors import Conflict, Erased
 from .store import Candidate, Reason, Retraction, StoredDialog, Tombstone
@@ -128,14 +129,17 @@ def on_erase(
     owner: str | None,
     customer: str | None,
     now: int,
+    scope: ReadScope = EVERYTHING,
 ) -> ErasePlan:
-    """Return the plan for a caller who may erase dialogs of this owner and customer; None means any."""
+    """Return the plan for a caller who may erase dialogs of this owner and customer (None: any) within this scope."""
     if found is not None:
         is_theirs = owner in (None, found.record.owner) and customer in (None, found.record.customer)
         # None for a foreign dialog, as if it did not exist: the caller must not learn that it does.
-        return Shred(found.number, found.record.customer, tombstone_of(found, reason, now)) if is_theirs else None
-    # A tombstone names no customer, so only the owner can be compared.
-    if tombstone is not None and owner in (None, tombstone.owner):
+        if not is_theirs or not scope.covers(found.record.purposes):
+            return None
+        return Shred(found.number, found.record.customer, tombstone_of(found, reason, now))
+    # A tombstone names no customer, so only the owner and the purposes can be compared.
+    if tombstone is not None and owner in (None, tombstone.owner) and scope.covers(tombstone.purposes):
         return Done(tombstone)
     return None
 

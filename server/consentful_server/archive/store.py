@@ -22,6 +22,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from ..access_log.store import Note
+from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import from_micros
 from ..consent.record import Record
 from .query import Horizon, Position, Selection
@@ -161,11 +162,12 @@ class Residue(msgspec.Struct, frozen=True):
 
 
 class CustomerDialog(msgspec.Struct, frozen=True):
-    """A customer's stored dialog: its internal number, its id, and the number of its messages."""
+    """A customer's stored dialog: its internal number, its id, the number of its messages, and its purposes."""
 
     number: int
     dialog_id: str
     messages: int
+    purposes: tuple[str, ...]
 
 
 class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -240,9 +242,10 @@ class DialogStore(Protocol):
         *,
         owner: str | None = None,
         customer: str | None = None,
+        scope: ReadScope = EVERYTHING,
         note: Note | None = None,
     ) -> ErasureOutcome | None:
-        """Erase the dialog of this owner and customer (pseudonym), None meaning any (`rules.on_erase`).
+        """Erase the dialog of this owner and customer (pseudonym), None meaning any (`rules.on_erase`), within a scope.
 
         Returns the earlier outcome if it was erased before, and None if there is no such dialog. The note is written to
         the access log, and the filter values that name the customer are erased, in the same transaction.

@@ -39,6 +39,15 @@ class Principal(msgspec.Struct, frozen=True):
         if not self.may(*scopes):
             raise Forbidden("the scope " + " or ".join(scopes))
 
+    def require_unbound(self, reason: str) -> None:
+        """Check that it is not bound to purposes.
+
+        Raises:
+            Forbidden: If it is. `reason` says what the resource tells, and what to use instead.
+        """
+        if self.purposes is not None:
+            raise Forbidden(f"a credential that is not bound to purposes, because {reason}")
+
     @property
     def read_scope(self) -> ReadScope:
         """What it may read."""

@@ -1,6 +1,7 @@
 """What a reader may see of the stored data. Pure."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -20,3 +21,11 @@ class ReadScope(msgspec.Struct, frozen=True):
     def covers(self, granted: Iterable[str]) -> bool:
         """Return whether the reader may see a dialog that was granted for these purposes."""
         return self.purposes is None or not set(self.purposes).isdisjoint(granted)
+
+    def includes(self, purposes: Iterable[str] | None) -> bool:
+        """Return whether the reader may see all that a reader with these purposes (None: all) may see."""
+        return self.purposes is None or (purposes is not None and set(self.purposes).issuperset(purposes))
+
+
+EVERYTHING: Final = ReadScope(identify=True)
+"""The scope of the service itself."""

@@ -188,11 +188,11 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     privacy_requests.Asked: privacy_requests.Asked("erasure", _CUSTOMER_ID),
     privacy_requests.RequestOutcome: _OUTCOME,
     privacy_requests.Disclosed: privacy_requests.Disclosed(
-        request=msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
         customer_id=_CUSTOMER_ID,
         recipients=[Recipient(who="science", first_at=_STORED_AT, last_at=_STORED_AT, dialogs=1)],
         dialogs=[_DIALOG],
         notices=[_SHOWN],
+        request=msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
     ),
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),

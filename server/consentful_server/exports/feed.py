@@ -54,6 +54,8 @@ class Feed:
     async def read(self, after: int, limit: int, scope: ReadScope, *, of_everyone: bool) -> FeedPage:
         """Return up to `limit` erasures after a place, with the caller's exports that held the dialog, or everyone's.
 
+        It tells of dialogs within the caller's purposes, and of those that the caller was shown.
+
         Asking for what follows a place confirms all erasures before it, which is recorded.
         """
         who = scope.by.name
@@ -61,8 +63,13 @@ class Feed:
             await self._store.follow(who, after, to_micros(self._clock.now()))  # (R2)
         erased = await self._store.erased(after, limit + 1)
         await self._recipients.refresh()  # (R1) after the erasures were read
-        # Erasures outside of the caller's purposes are left out, but the place moves past them.
-        items = [self._shown(it, who, of_everyone) for it in erased[:limit] if scope.covers(it.purposes)]
+        # Other erasures are left out, but the place moves past them. A dialog that the caller was shown may since have
+        # been narrowed to purposes that are not the caller's: its copy must be deleted all the same (GDPR art. 19).
+        items = [
+            self._shown(it, who, of_everyone)
+            for it in erased[:limit]
+            if scope.covers(it.purposes) or self._recipients.holds(who, it.number)
+        ]
         return FeedPage(items, erased[:limit][-1].place if erased else after, len(erased) > limit)
 
     async def unconfirmed_since(self) -> datetime | None:

@@ -11,7 +11,11 @@ The states of an erasure request:
     complete     no copy of a key can be opened anywhere
 
 Each state has its own signed report. The status changes with the epoch, in the store; the report of `complete` is
-signed by the next `retry`. Access and portability requests are `complete` when they are recorded.
+signed by the next `retry`. Access and portability requests (`disclosure`) are `incomplete` until all of the answer was
+sent.
+
+A request by a credential that is bound to purposes concerns the dialogs that were granted for one of them; the outcome
+and the report say so, and a credential for other purposes cannot read them.
 
 Everything runs on the event loop. The order of an erasure: erase the dialogs, erase the filter values that name the
 customer and the words of searches that found a dialog of theirs, read the store back (`residue`), sign, record. A crash
@@ -22,7 +26,7 @@ Races, and the line that closes each:
 (R1) A dialog of the customer is stored while the others are erased: `_erase_all` looks again until there is none.
 (R2) Another request or a withdrawal erases the same dialog at the same time: erasing is idempotent, and each request
      counts it.
-(R3) A dialog is erased while `disclose` sends the customer's data: it is left out.
+(R3) A dialog is erased while a disclosure sends the customer's data: see `disclosure`, R1.
 (R4) Two processes retry the same request: both read the store back and sign what they see; the later report replaces
      the earlier one, and both are true.
 (R5) Two requests with one idempotency key arrive at the same time: both run, see R2. Only a request that arrives after
@@ -31,8 +35,7 @@ Races, and the line that closes each:
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Container, Mapping
-from contextlib import suppress
+from collections.abc import Container, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -43,22 +46,21 @@ from consentful.identifiers import uuid7
 
 from ..access_log.chain import Action, Actor
 from ..access_log.log import AccessLog
-from ..access_log.views import Recipient
 from ..archive.archive import Archive
 from ..archive.store import DialogStore, Residue
-from ..archive.views import KeptDialog, ShownNotice
-from ..auth.read_scope import ReadScope
+from ..archive.views import ShownNotice
+from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import Clock, to_micros
 from ..consent.store import NoticeStore
-from ..errors import Erased, NotFound
+from ..errors import NotFound
 from ..keys.signing import Signer
 from ..reading.pages import Pages
+from .disclosure import Disclosed
 from .store import Disclosure, PrivacyRequest, RequestStore, Status
 
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 """How long an idempotency key returns the earlier outcome, in microseconds."""
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
-_EVERYTHING: Final = ReadScope(identify=True)
 
 
 class PrivacyRequests:
@@ -89,8 +91,10 @@ class PrivacyRequests:
         self._issuer = issuer
         self._due_within = due_within // timedelta(microseconds=1)
 
-    async def erase(self, customer_id: str, *, by: Actor, repeat_key: str | None = None) -> PrivacyRequest:
-        """Erase all dialogs of one customer, read the store back, and sign the result.
+    async def erase(
+        self, customer_id: str, *, by: Actor, scope: ReadScope = EVERYTHING, repeat_key: str | None = None
+    ) -> PrivacyRequest:
+        """Erase all dialogs of one customer within a scope, read the store back, and sign the result.
 
         An unknown customer is not an error: the outcome counts no dialogs. The same `repeat_key` from the same
         credential within 24 hours returns the earlier outcome; without one, every request is executed.
@@ -100,11 +104,11 @@ class PrivacyRequests:
         if key is not None and (earlier := await self._store.repeated(key, now - _REPEATABLE_FOR)):  # (R5)
             return earlier
         customer = self._archive.pseudonym(customer_id)
-        erased = await self._erase_all(customer, by)
+        erased = await self._erase_all(customer, by, scope)
         # Also for a customer without dialogs: an earlier version logged values that name the pseudonym.
         await self._access_log.erase_values(customer)
         await self._access_log.forget_words()
-        return await self._conclude(erased, by, now, key)
+        return await self._conclude(erased, by, now, key, scope)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
         """Erase one dialog of any owner, read the store back, and sign the result.
@@ -113,33 +117,34 @@ class PrivacyRequests:
             NotFound: If the dialog does not exist.
         """
         erasure = await self._archive.erase(dialog_id, "requested", by=by)
-        return await self._conclude({dialog_id: erasure.tombstone.messages}, by, to_micros(self._clock.now()), None)
+        now = to_micros(self._clock.now())
+        return await self._conclude({dialog_id: erasure.tombstone.messages}, by, now, None, EVERYTHING)
 
-    async def disclose(
-        self, customer_id: str, kind: Disclosure, *, by: Actor
-    ) -> tuple[PrivacyRequest, list[Recipient], AsyncGenerator[KeptDialog]]:
-        """Record the request, and return it with its recipients (GDPR art. 15(1)(c)) and all dialogs of the customer.
-
-        The dialogs are read one at a time while they are iterated over.
+    async def disclose(self, customer_id: str, kind: Disclosure, *, by: Actor, scope: ReadScope) -> Disclosed:
+        """Record the request, and return the answer: all dialogs of the customer within a scope, and their recipients
+        (GDPR art. 15(1)(c)).
         """
-        held = await self._dialogs.of_customer(self._archive.pseudonym(customer_id))
+        found = await self._dialogs.of_customer(self._archive.pseudonym(customer_id))
+        held = [dialog for dialog in found if scope.covers(dialog.purposes)]
         now = to_micros(self._clock.now())
         request = PrivacyRequest(
             id=str(uuid7()),
             kind=kind,
-            status="complete",
+            status="incomplete",
             requested_by=by.name,
             received_at=now,
             due_at=now + self._due_within,
-            dialogs=len(held),
-            messages=sum(dialog.messages for dialog in held),
+            dialogs=0,
+            messages=0,
+            purposes=scope.purposes,
         )
-        note = self._access_log.note(
-            by, _DISCLOSED[kind], rows=request.messages, dialogs=[dialog.number for dialog in held], subject=request.id
-        )
+        numbers = [dialog.number for dialog in held]
+        messages = sum(dialog.messages for dialog in held)
+        note = self._access_log.note(by, _DISCLOSED[kind], rows=messages, dialogs=numbers, subject=request.id)
         await self._store.add(request, note=note)
-        recipients = await self._access_log.recipients(BitMap([dialog.number for dialog in held]))
-        return request, recipients, self._whole([dialog.dialog_id for dialog in held])
+        recipients = await self._access_log.recipients(BitMap(numbers))
+        ids = [dialog.dialog_id for dialog in held]
+        return Disclosed(self._store, self._pages, request, recipients, ids)
 
     async def notices(self, shown: Container[ShownNotice]) -> list[wire.Notice]:
         """Return these notices: purposes, retention, rights, and where to complain (GDPR art. 15(1))."""
@@ -149,14 +154,14 @@ class PrivacyRequests:
             if ShownNotice(id=wording.id, language=wording.language, sha256=wording.sha256) in shown
         ]
 
-    async def request(self, request_id: str, *, by: Actor) -> PrivacyRequest:
+    async def request(self, request_id: str, *, by: Actor, scope: ReadScope) -> PrivacyRequest:
         """Return a request with its outcome.
 
         Raises:
-            NotFound: If no request has this id.
+            NotFound: If no request has this id, or it concerns purposes outside of the scope.
         """
         request = await self._store.find(request_id)
-        if request is None:
+        if request is None or not scope.includes(request.purposes):
             raise NotFound
         await self._access_log.write(by, "request.read", subject=request_id)
         return request
@@ -177,11 +182,13 @@ class PrivacyRequests:
         seen = await self._dialogs.residue(dialog_ids)
         if seen.is_empty:
             status: Status = "complete" if request.status == "complete" else "unreadable"
-            report = self._signer.sign(self._report(request.id, status, dialog_ids, seen))  # (R4)
+            report = self._signer.sign(self._report(request.id, status, dialog_ids, seen, request.purposes))  # (R4)
             await self._store.settle(request.id, status, report)
         return seen.is_empty
 
-    async def _conclude(self, erased: dict[str, int], by: Actor, now: int, key: bytes | None) -> PrivacyRequest:
+    async def _conclude(
+        self, erased: dict[str, int], by: Actor, now: int, key: bytes | None, scope: ReadScope
+    ) -> PrivacyRequest:
         """Read the store back, sign the result, and record the request."""
         seen = await self._dialogs.residue(list(erased))
         request_id = str(uuid7())
@@ -195,8 +202,9 @@ class PrivacyRequests:
             due_at=now + self._due_within,
             dialogs=len(erased),
             messages=sum(erased.values()),
-            report=self._signer.sign(self._report(request_id, status, list(erased), seen)),
+            report=self._signer.sign(self._report(request_id, status, list(erased), seen, scope.purposes)),
             repeat_key=key,
+            purposes=scope.purposes,
         )
         await self._store.add(
             request,
@@ -205,24 +213,31 @@ class PrivacyRequests:
         )
         return request
 
-    async def _erase_all(self, customer: str, by: Actor) -> dict[str, int]:
-        """Erase until no dialog of the customer is stored; return the number of messages of each dialog by its id."""
+    async def _erase_all(self, customer: str, by: Actor, scope: ReadScope) -> dict[str, int]:
+        """Erase until no dialog of the customer within the scope is stored.
+
+        Return the number of messages of each dialog by its id.
+        """
         erased: dict[str, int] = {}
-        while held := await self._dialogs.of_customer(customer):  # (R1)
+        while held := [  # (R1)
+            dialog for dialog in await self._dialogs.of_customer(customer) if scope.covers(dialog.purposes)
+        ]:
             note = self._access_log.note(by, "dialog.requested")
-            await asyncio.gather(*(self._dialogs.erase(it.dialog_id, "requested", note=note) for it in held))
+            await asyncio.gather(
+                *(self._dialogs.erase(it.dialog_id, "requested", scope=scope, note=note) for it in held)
+            )
             erased |= {dialog.dialog_id: dialog.messages for dialog in held}  # (R2) also those that others erased
         return erased
 
-    async def _whole(self, dialog_ids: list[str]) -> AsyncGenerator[KeptDialog]:
-        for dialog_id in dialog_ids:
-            with suppress(Erased, NotFound):  # (R3)
-                _, dialog = await self._pages.whole(dialog_id, _EVERYTHING)
-                yield dialog
+    def _report(
+        self, request_id: str, status: Status, dialog_ids: list[str], seen: Residue, purposes: tuple[str, ...] | None
+    ) -> dict[str, Any]:
+        """Return the claims of the report: which dialogs were erased, and what reading the store back found.
 
-    def _report(self, request_id: str, status: Status, dialog_ids: list[str], seen: Residue) -> dict[str, Any]:
-        """Return the claims of the report: which dialogs were erased, and what reading the store back found."""
-        return {
+        Without the claim `purposes`, all dialogs were asked for.
+        """
+        limited: dict[str, Any] = {} if purposes is None else {"purposes": list(purposes)}
+        return limited | {
             "iss": self._issuer,
             "iat": to_micros(self._clock.now()) // 1_000_000,  # NumericDate: seconds (RFC 7519 §2)
             "jti": request_id,

@@ -10,14 +10,17 @@ from ..access_log.store import Note
 from ..archive.store import Retraction, Tombstone
 from ..clock import from_micros
 
-Status: TypeAlias = Literal["pending", "unreadable", "complete"]
+Status: TypeAlias = Literal["pending", "unreadable", "complete", "incomplete"]
+"""Of an erasure: `pending`, `unreadable`, `complete`. Of a disclosure: `incomplete`, `complete`."""
 Disclosure: TypeAlias = Literal["access", "portability"]
 
 
 class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A privacy request and its outcome. It does not name the customer.
 
-    `report` is a compact JWS (RFC 7515) over an erasure's verification. Times are microseconds since the epoch.
+    `report` is a compact JWS (RFC 7515) over an erasure's verification. `purposes` are those of the credential that
+    asked, which limit the dialogs; None: every dialog. `damaged` are the ids of dialogs that a disclosure had to leave
+    out. Times are microseconds since the epoch.
     """
 
     id: str
@@ -30,6 +33,8 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     report: str | None = None
     repeat_key: bytes | None = None
+    purposes: tuple[str, ...] | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def received(self) -> datetime:
@@ -63,6 +68,12 @@ class RequestStore(Protocol):
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
         """Record a request's new status and report."""
+        ...
+
+    async def finish(
+        self, request_id: str, status: Status, *, dialogs: int, messages: int, damaged: Sequence[str]
+    ) -> None:
+        """Record how a disclosure ended, and what was sent."""
         ...
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:

@@ -1,7 +1,7 @@
 """Streams: everything that was stored when the stream began, less what is erased meanwhile, in constant memory.
 
     begun: entry `….streamed` ──► block ──► block ──► … ──► closing bytes ──► ended: export record and entry `….sent`
-                                    │ the reader disconnects, or the stream is cancelled
+                                    │ the reader disconnects, its credential ends, or the stream is cancelled
                                     └──► ended: the same, but not `complete`
 
 A block is a page of rows, read, opened and encoded off the event loop in one read transaction. Between two blocks
@@ -21,11 +21,13 @@ Races, and the line that closes each:
      stream as unfinished.
 (R5) Many streams and text searches run at the same time: `turn` lets one block at a time be opened and encoded, because
      all threads share the GIL, and consents must not wait for it.
+(R6) The reader's credential is revoked or expires while the stream runs: the next block is not read. Blocks that were
+     sent before stay with the reader, and the export record lists them.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pyroaring import BitMap
@@ -149,10 +151,13 @@ class Streams:
         self._access_log = access_log
         self._turn = turn
 
-    async def run(self, stream: Stream, after: Position | None = None) -> AsyncGenerator[bytes]:
+    async def run(
+        self, stream: Stream, after: Position | None = None, *, check: Callable[[], Awaitable[None]]
+    ) -> AsyncGenerator[bytes]:
         """Yield the stream block by block, after a row if one is given. The last block ends the format.
 
-        Dialogs that cannot be opened are left out and counted. Close the generator if the reader stops early.
+        Dialogs that cannot be opened are left out and counted. Close the generator if the reader stops early. `check`
+        is awaited before each block; what it raises ends the stream.
         """
         opener = Opener(self._vault, stream.scope)
         walk, place = Walk(await self._store.horizon(), after), await self._exports.place()  # (R1, R2)
@@ -160,7 +165,7 @@ class Streams:
         asked = stream.wanted.asked() | {"watermark": walk.horizon}
         await self._access_log.write(stream.scope.by, begun, wanted=asked, subject=stream.id)  # (R4)
         try:
-            async for data in self._walk(stream, walk, opener):
+            async for data in self._walk(stream, walk, opener, check):
                 yield data
         finally:
             record = stream.record(place, damaged=len(opener.damaged))  # (R3)
@@ -169,11 +174,14 @@ class Streams:
             )
             await self._exports.add(record, note)
 
-    async def _walk(self, stream: Stream, walk: Walk, opener: Opener) -> AsyncGenerator[bytes]:
+    async def _walk(
+        self, stream: Stream, walk: Walk, opener: Opener, check: Callable[[], Awaitable[None]]
+    ) -> AsyncGenerator[bytes]:
         read = self._messages if stream.shape == "messages" else self._dialogs
         more, length = True, _FEW_ROWS
         while more:
             selection = walk.select(stream.wanted, stream.scope.purposes, stream.order, length)
+            await check()  # (R6)
             async with self._turn:  # (R5)
                 data, last = await read(stream, selection, opener)
             more = last is not None

@@ -43,6 +43,10 @@ async def logged(service: Served, **trace: Any) -> list[LogEntry]:
     return (await service.service.access_log.search(Trace(**trace), limit=1000)).items
 
 
+async def valid() -> None:
+    """A credential that has neither expired nor been revoked."""
+
+
 async def last(service: Served) -> LogEntry:
     return (await logged(service))[0]
 
@@ -114,7 +118,9 @@ class TestWhatIsWrittenDown:
 
     async def test_a_stream_before_its_first_byte_and_after_its_last(self, service: Served) -> None:
         await keep(service.service, "d-1", ["Hi"])
-        stream = service.service.streams.run(Stream("ndjson", "messages", Filter(), ReadScope(by=SCIENTIST), "stored"))
+        stream = service.service.streams.run(
+            Stream("ndjson", "messages", Filter(), ReadScope(by=SCIENTIST), "stored"), check=valid
+        )
 
         await anext(stream)
         began = await last(service)
@@ -231,7 +237,7 @@ class TestReading:
     ) -> None:
         await keep(service.service, "d-1")
         streams = [Stream("ndjson", "messages", Filter(), ReadScope(by=SCIENTIST), "stored") for _ in range(2)]
-        ends, runs = [service.service.streams.run(stream) for stream in streams]
+        ends, runs = [service.service.streams.run(stream, check=valid) for stream in streams]
         for stream in (ends, runs):
             await anext(stream)
         clock.advance(60)
@@ -403,7 +409,7 @@ class TestForgetting:
     async def test_words_of_a_stream_that_runs_are_kept(self, service: Served) -> None:
         await keep(service.service, "d-1", ["Jane Doe"])
         stream = Stream("ndjson", "messages", Filter(q="jane"), ReadScope(by=SCIENTIST), "stored")
-        running = service.service.streams.run(stream)
+        running = service.service.streams.run(stream, check=valid)
         await anext(running)
 
         await service.service.access_log.forget_words()

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -14,6 +15,7 @@ from consentful_server.edges.http.route import Route
 from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep, messages, texts
+from receipts import claims_of
 
 OPEN = {
     "/v1/withdrawals": "the code is the key",
@@ -63,6 +65,14 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
 @pytest.fixture
 def settings() -> dict[str, str]:
     return {"auth": "keys"}
+
+
+async def ask(http: ClientSession, token: str, kind: str) -> Any:
+    """Return the answer to a request of the customer `c-1`."""
+    body = {"kind": kind, "customer_id": "c-1"}
+    async with http.post("/v1/privacy-requests", json=body, headers=bearer(token)) as response:
+        assert response.status == 201
+        return await response.json()
 
 
 def a_path(route: Route) -> str:
@@ -256,6 +266,143 @@ class TestPurposes:
 
         async with http.get("/v1/messages", params={"cursor": cursor}, headers=bearer(improve)) as response:
             assert (response.status, (await response.json())["parameter"]) == (400, "cursor")
+
+
+@pytest.mark.usefixtures("two_purposes")
+class TestAnOfficerBoundToPurposes:
+    @pytest.fixture(autouse=True)
+    async def kept(self, service: Served, two_purposes: Wording) -> None:
+        await keep(service.service, "d-1", ["one"], purposes=["improve"])
+        await keep(service.service, "d-2", ["two"], purposes=["research"])
+        await keep(service.service, "d-3", ["both"])
+
+    @pytest.fixture
+    async def bound(self, service: Served) -> str:
+        return await service.create_key("privacy", "data:read", name="bound", purposes=("improve",))
+
+    @pytest.fixture
+    async def unbound(self, service: Served) -> str:
+        return await service.create_key("privacy", "data:read", name="unbound")
+
+    @pytest.mark.parametrize("kind", ["access", "portability"])
+    async def test_discloses_what_was_granted_for_one_of_them_and_says_so(
+        self, http: ClientSession, bound: str, unbound: str, kind: str
+    ) -> None:
+        part, whole = [await ask(http, token, kind) for token in (bound, unbound)]
+
+        assert [dialog["dialog_id"] for dialog in part["dialogs"]] == ["d-1", "d-3"]
+        assert (part["request"]["purposes"], part["request"]["dialogs"]) == (["improve"], 2)
+        assert [dialog["dialog_id"] for dialog in whole["dialogs"]] == ["d-1", "d-2", "d-3"]
+        assert "purposes" not in whole["request"]
+
+    async def test_erases_what_was_granted_for_one_of_them_and_the_report_says_so(
+        self, http: ClientSession, bound: str, unbound: str
+    ) -> None:
+        done = await ask(http, bound, "erasure")
+
+        assert (done["purposes"], done["dialogs"]) == (["improve"], 2)
+        report = claims_of(done["report"])
+        assert (report["purposes"], report["dialogs"]) == (["improve"], ["d-1", "d-3"])
+        assert await texts(http, token=unbound) == ["two"]
+        assert "purposes" not in claims_of((await ask(http, unbound, "erasure"))["report"])
+
+    async def test_erases_no_single_dialog_of_another_purpose(
+        self, http: ClientSession, service: Served, bound: str, unbound: str
+    ) -> None:
+        assert (await http.delete("/v1/dialogs/d-2", headers=bearer(bound))).status == 404
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(bound))).status == 200
+        assert (await http.delete("/v1/dialogs/d-1", headers=bearer(bound))).status == 200
+        await service.service.archive.erase("d-2", "requested")
+        assert (await http.delete("/v1/dialogs/d-2", headers=bearer(bound))).status == 404
+        assert await texts(http, token=unbound) == ["both"]
+
+    async def test_withdraws_as_the_chatbot_that_it_is_as_well(self, http: ClientSession, service: Served) -> None:
+        both = await service.create_key("privacy", "dialogs:write", name="local", purposes=("improve",))
+
+        assert (await http.delete("/v1/dialogs/d-2", headers=bearer(both))).status == 200
+
+    async def test_reads_no_request_that_concerns_other_purposes(
+        self, http: ClientSession, service: Served, bound: str, unbound: str
+    ) -> None:
+        wide, narrow = [(await ask(http, token, "erasure"))["id"] for token in (unbound, bound)]
+        other = await service.create_key("privacy", name="other", purposes=("research",))
+
+        async def status(token: str, request_id: str) -> int:
+            return (await http.get(f"/v1/privacy-requests/{request_id}", headers=bearer(token))).status
+
+        assert [await status(token, wide) for token in (unbound, bound, other)] == [200, 404, 404]
+        assert [await status(token, narrow) for token in (unbound, bound, other)] == [200, 200, 404]
+
+    async def test_finds_in_the_access_log_what_concerns_its_dialogs(
+        self, http: ClientSession, bound: str, unbound: str
+    ) -> None:
+        for dialog_id in ("d-1", "d-2", "d-3"):
+            await get(http, f"/v1/dialogs/{dialog_id}", token=unbound)
+
+        async def search(token: str, **about: str) -> list[str]:
+            async with http.post("/v1/access-log/search", json=about, headers=bearer(token)) as response:
+                return [entry["action"] for entry in (await response.json())["items"]]
+
+        assert (await search(unbound, dialog_id="d-2"), await search(bound, dialog_id="d-2")) == (["dialog.read"], [])
+        assert await search(bound, dialog_id="d-1") == ["dialog.read"]
+        assert await search(bound, customer_id="c-1") == ["dialog.read"] * 2
+        seen = await get(http, "/v1/access-log/dialogs", token=bound, limit=1)
+        rest = await get(http, "/v1/access-log/dialogs", token=bound, limit=1, cursor=seen["next"])
+        assert [item["dialog_id"] for page in (seen, rest) for item in page["items"]] == ["d-1", "d-3"]
+
+    async def test_does_not_read_the_log_as_a_whole(self, http: ClientSession, bound: str, unbound: str) -> None:
+        for token, status in ((bound, 403), (unbound, 200)):
+            assert (await http.get("/v1/access-log", headers=bearer(token))).status == status
+            assert (await http.post("/v1/access-log/search", json={}, headers=bearer(token))).status == status
+
+    async def test_reads_no_manifest_but_its_own(self, http: ClientSession, bound: str, unbound: str) -> None:
+        exports: list[str] = []
+        for token in (bound, unbound):
+            async with http.get("/v1/messages?format=ndjson", headers=bearer(token)) as response:
+                await response.read()
+                exports.append(response.headers["Export-Id"])
+
+        statuses = [(await http.get(f"/v1/exports/{it}", headers=bearer(bound))).status for it in exports]
+
+        assert statuses == [200, 404]
+
+
+@pytest.mark.usefixtures("two_purposes")
+class TestAReaderBoundToPurposes:
+    async def test_cannot_tell_a_dialog_of_another_purpose_from_none_by_resuming_after_it(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", purposes=["improve"])
+        await keep(service.service, "d-2", purposes=["research"])
+        improve = await service.create_key(purposes=("improve",))
+
+        problems: list[object] = []
+        for after in ("1@d-2", "1@d-9"):
+            params = {"format": "ndjson", "order": "stored", "after": after}
+            async with http.get("/v1/messages", params=params, headers=bearer(improve)) as response:
+                assert response.status == 400
+                problems.append(await response.json())
+
+        assert problems[0] == problems[1]
+
+    async def test_gets_no_outcomes_which_count_every_purpose(self, http: ClientSession, service: Served) -> None:
+        improve = await service.create_key(purposes=("improve",))
+
+        async with http.get("/v1/stats/outcomes", headers=bearer(improve)) as response:
+            assert (response.status, (await response.json())["code"]) == (403, "forbidden")
+
+    async def test_is_told_of_the_erasure_of_what_it_was_shown_before_the_consent_was_narrowed(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1")
+        research = await service.create_key(purposes=("research",))
+        assert await texts(http, token=research) == ["Hi"]
+        await keep(service.service, "d-1", purposes=["improve"])
+
+        await service.service.archive.erase("d-1", "requested")
+
+        (erasure,) = (await get(http, "/v1/erasures", token=research))["items"]
+        assert (erasure["dialog_id"], erasure["read"]) == ("d-1", True)
 
 
 class TestOwners:

@@ -1,12 +1,13 @@
 """What a customer may ask for, named after the article that gives the right."""
 
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession
 
 from consentful.wire import Consent
 from consentful_server import testing
@@ -220,6 +221,94 @@ async def test_art_15_tells_purposes_recipients_retention_rights_source_and_wher
 
 def spelt(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
+
+
+DAMAGES = {
+    "texts altered": "UPDATE seals SET texts = zeroblob(60) WHERE dialog = 2",
+    "key altered": "UPDATE dialog_keys SET wrapped = randomblob(64) WHERE dialog = 2",
+    "customer altered": "UPDATE seals SET customer = zeroblob(60) WHERE dialog = 2",
+    "record altered": "UPDATE dialogs SET given_by = 'representative' WHERE id = 2",
+    "a message missing": "DELETE FROM messages WHERE dialog = 2 AND seq = 2",
+    "key missing": "DELETE FROM dialog_keys WHERE dialog = 2",
+    "texts missing": "DELETE FROM seals WHERE dialog = 2",
+}
+
+
+@pytest.mark.parametrize("kind", ["access", "portability"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_art_15_and_20_a_damaged_dialog_is_named_and_the_others_are_delivered(
+    http: ClientSession, served: Served, kind: str, damage: str
+) -> None:
+    for number in (1, 2, 3):
+        await keep(served.service, f"d-{number}", text=f"text {number}")
+    with closing(connect(served.folder / "data" / "consentful.db")) as database:
+        database.execute(damage)
+
+    data = await ask(http, kind=kind, customer_id="c-1")
+    async with http.get(f"/v1/privacy-requests/{data['request']['id']}") as response:
+        recorded = await response.json()
+
+    assert [dialog["messages"][0]["text"] for dialog in data["dialogs"]] == ["text 1", "text 3"]
+    assert (
+        len(data["notices"]) == len({dialog["notice"]["sha256"] for dialog in data["dialogs"]}) or not data["notices"]
+    )
+    assert recorded == data["request"]
+    assert (recorded["status"], recorded["damaged"]) == ("incomplete", ["d-2"])
+    assert (recorded["dialogs"], recorded["messages"]) == (2, 4)
+
+
+async def test_art_15_an_answer_is_complete_once_its_last_byte_was_sent_and_not_before(
+    http: ClientSession, served: Served
+) -> None:
+    for number in range(3):
+        await keep(served.service, f"d-{number}")
+    scope = ReadScope(identify=True)
+    answer = await served.service.privacy_requests.disclose("c-1", "access", by=OPERATOR, scope=scope)
+
+    async def status() -> str:
+        return (await served.service.privacy_requests.request(answer.request.id, by=OPERATOR, scope=scope)).status
+
+    before = await status()
+    async for _ in answer.dialogs(valid):
+        pass
+    during = await status()
+    await answer.finish()
+
+    assert (before, during, await status()) == ("incomplete", "incomplete", "complete")
+
+
+async def test_art_15_an_answer_that_was_cut_short_stays_incomplete(http: ClientSession, served: Served) -> None:
+    for number in range(200):
+        await keep(served.service, f"d-{number}", text="x" * 30_000)
+    response = await http.post("/v1/privacy-requests", json={"kind": "access", "customer_id": "c-1"})
+    await response.content.readany()
+    response.close()
+
+    async with http.get(response.headers["Location"]) as found:
+        recorded = await found.json()
+
+    assert (recorded["status"], recorded["dialogs"]) == ("incomplete", 0)
+
+
+async def test_an_answer_stops_soon_after_its_key_is_revoked(clock: FakeClock) -> None:
+    async with testing.serve(clock=clock, auth="keys") as served, ClientSession(served.url) as http:
+        for number in range(400):
+            await keep(served.service, f"d-{number}", text="x" * 30_000)
+        key = await served.create_key("privacy", name="leaked")
+        headers = {"Authorization": f"Bearer {key}"}
+        body = {"kind": "access", "customer_id": "c-1"}
+        response = await http.post("/v1/privacy-requests", json=body, headers=headers)
+        await response.content.readany()
+
+        assert await served.service.store.credentials.revoke(key.split("_")[1])
+        clock.advance(5)
+
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def valid() -> None:
+    """A credential that has neither expired nor been revoked."""
 
 
 async def test_art_15_of_an_unknown_customer_nothing_is_held(http: ClientSession) -> None:

@@ -333,7 +333,9 @@ async def test_dialogs_are_found_by_their_customer_and_among_ids(store: Store) -
     await store.dialogs.keep(candidate("d-3", customer_id="c-2"))
     await store.dialogs.erase("d-2", "withdrawn")
 
-    assert await store.dialogs.of_customer(PSEUDONYMS.of("c-1")) == [CustomerDialog(mine[0].number, "d-1", 2)]
+    assert await store.dialogs.of_customer(PSEUDONYMS.of("c-1")) == [
+        CustomerDialog(mine[0].number, "d-1", 2, ("improve", "research"))
+    ]
     assert sorted(await store.dialogs.still_stored(["d-1", "d-2", "d-3", "d-9"])) == ["d-1", "d-3"]
 
 
@@ -643,8 +645,8 @@ async def test_dialogs_are_known_by_their_numbers_also_once_they_are_erased(stor
     assert await store.access_log.numbers_of(None, "d-2") == [second]
     assert await store.access_log.numbers_of(PSEUDONYMS.of("c-2"), "d-1") == [first, third]
     assert await store.access_log.seen([third, second, third + 7]) == [
-        Seen(second, "d-2", None, to_micros(clock.now())),
-        Seen(third, "d-3", PSEUDONYMS.of("c-2"), None),
+        Seen(second, "d-2", None, to_micros(clock.now()), ("improve", "research")),
+        Seen(third, "d-3", PSEUDONYMS.of("c-2"), None, ("improve", "research")),
     ]
 
 

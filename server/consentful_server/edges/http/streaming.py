@@ -1,7 +1,8 @@
 """Streams over HTTP: the complete result in one chunked response, compressed if the client accepts it.
 
     prepare query ──► first block read ──► head sent ──► blocks ──► last chunk and trailers
-         │ refused: problem document           │ error or disconnect: the connection closes without a last chunk
+         │ refused: problem document           │ error, disconnect, or a credential that is no longer valid: the
+         │                                     │ connection closes without a last chunk
          ▼                                     ▼
        4xx, 5xx                           the client sees an incomplete response
 
@@ -12,11 +13,13 @@ number of rows, and the SHA-256 of the content before compression.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
 
 from ...archive.query import LAST_SEQ, Position
+from ...auth.read_scope import ReadScope
 from ...errors import BadRequest
 from ...exports.formats import CONTENT_TYPES, MEDIA, Format, Shape
 from ...exports.formats.compression import Coding, Compressor, compressor
@@ -44,14 +47,15 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
         raise BadRequest("cursor", "not accepted for a stream; omit it, or request application/json")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     rows = list_query.to_filter(query, principal, service.archive)
-    after = await _after(request, query) if isinstance(query, MessageQuery) else None
+    after = await _after(request, query, principal.read_scope) if isinstance(query, MessageQuery) else None
     coding = None if form in _COMPRESSED_FORMATS else coding_of(request)
     export = Stream(form, shape, rows, principal.read_scope, query.order, bom=query.bom)
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response
     with service.clients.stream(by_credential(principal.id)):
-        async with aclosing(service.streams.run(export, after)) as blocks:
+        check = partial(service.access.recheck, principal)
+        async with aclosing(service.streams.run(export, after, check=check)) as blocks:
             await _send(request, response, export, blocks, None if coding is None else compressor(coding))
     return response
 
@@ -93,18 +97,21 @@ def _head(request: web.Request, export: Stream, form: Format, coding: Coding | N
     return response
 
 
-async def _after(request: web.Request, query: MessageQuery) -> Position | None:
+async def _after(request: web.Request, query: MessageQuery, scope: ReadScope) -> Position | None:
     """Return the position of the row after which to resume.
 
     Raises:
-        BadRequest: If the dialog does not exist, or the order is not that of commit.
+        BadRequest: If the dialog does not exist within the scope, or the order is not that of commit.
     """
     if query.after is None:
         return None
     if query.order != "stored":  # only in commit order do rows keep their positions while others are stored
         raise BadRequest("after", "requires order=stored")
     seq, separator, dialog_id = query.after.rpartition("@")
-    found = await request.app[SERVICE].access_log.dialogs_of(None, dialog_id)
+    found = await request.app[SERVICE].access_log.dialogs_of(None, dialog_id, scope.covers)
     if not found:
-        raise BadRequest("after", "names a dialog that does not exist; start the stream again without `after`")
+        raise BadRequest(
+            "after",
+            "names a dialog that does not exist, or not for your purposes; start the stream again without `after`",
+        )
     return Position(0, found.max(), int(seq) if separator else LAST_SEQ)

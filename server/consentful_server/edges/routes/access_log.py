@@ -20,6 +20,7 @@ from ..http.route import Answer, Route
 
 _ENTRIES: Final = "access log"
 _DIALOGS: Final = "access log: dialogs"
+_TELLS_ALL: Final = "the log tells of every purpose; search it by customer or dialog"
 
 Who = Annotated[str, Meta(min_length=1, max_length=200, description="the name of a credential")]
 Since = Annotated[datetime, Meta(tz=True, description="logged at or after this time; RFC 3339 with an offset")]
@@ -77,7 +78,11 @@ class SeenDialogs(msgspec.Struct, frozen=True):
 
 
 async def entries(request: web.Request) -> web.StreamResponse:
-    """List the entries of the access log, newest first."""
+    """List the entries of the access log, newest first.
+
+    Refused to a key that is bound to purposes: the log tells of every purpose.
+    """
+    request[PRINCIPAL].require_unbound(_TELLS_ALL)
     query = parameters.convert(parameters.of_url(request), LogListing)
     page = await _page(request, query, {})
     headers = {} if page.next is None else paging.next_link(request, cursor=page.next)
@@ -87,7 +92,8 @@ async def entries(request: web.Request) -> web.StreamResponse:
 async def search(request: web.Request) -> web.StreamResponse:
     """List the entries about one customer's dialogs, or about one dialog, newest first.
 
-    A page can be empty while `next` is set: each request examines a bounded number of entries.
+    A page can be empty while `next` is set: each request examines a bounded number of entries. With a key that is bound
+    to purposes, only dialogs that were granted for one of them are looked for.
     """
     query = parameters.convert(await bodies.object_of(request), LogSearch, numbers_as_text=())
     customer = query.customer
@@ -96,17 +102,25 @@ async def search(request: web.Request) -> web.StreamResponse:
         if query.customer not in (None, customer):
             raise BadRequest("customer_id", "must be the same customer as `customer`; send one of the two")
     about = {"customer": customer, "dialog_id": query.dialog_id}
+    if not any(about.values()):
+        request[PRINCIPAL].require_unbound(_TELLS_ALL)
     return json(await _page(request, query, {name: value for name, value in about.items() if value is not None}))
 
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
-    """List the dialogs that a credential saw between two times, for example with a key that was leaked."""
+    """List the dialogs that a credential saw between two times, for example with a key that was leaked.
+
+    A key that is bound to purposes sees the dialogs that were granted for one of them.
+    """
     query = parameters.convert(parameters.of_url(request), Tracing)
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     filters = _filters(query)
     after = 0 if query.cursor is None else service.cursors.marked(query.cursor, _DIALOGS, filters)
     seen = await service.access_log.seen(
-        Trace(query.who, None, query.since, query.until), after=after, limit=query.limit
+        Trace(query.who, None, query.since, query.until),
+        after=after,
+        limit=query.limit,
+        covers=principal.read_scope.covers,
     )
     await service.access_log.write(principal.actor, "log.read", wanted=filters, rows=len(seen.dialogs))
     following = None if seen.after is None else service.cursors.mark(_DIALOGS, filters, seen.after)
@@ -116,12 +130,12 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
 async def _page(request: web.Request, query: LogListing, about: dict[str, str]) -> LogPage:
     service, principal = request.app[SERVICE], request[PRINCIPAL]
     filters = _filters(query) | about
-    access_log, cursors = service.access_log, service.cursors
+    access_log, cursors, covers = service.access_log, service.cursors, principal.read_scope.covers
     found = await access_log.search(
         Trace(query.who, query.action, query.since, query.until),
         limit=query.limit,
         before=None if query.cursor is None else cursors.marked(query.cursor, _ENTRIES, filters),
-        about=await access_log.dialogs_of(about.get("customer"), about.get("dialog_id")) if about else None,
+        about=await access_log.dialogs_of(about.get("customer"), about.get("dialog_id"), covers) if about else None,
     )
     await access_log.write(principal.actor, "log.read", wanted=filters, rows=len(found.items))
     after = None if found.before is None else cursors.mark(_ENTRIES, filters, found.before)

@@ -9,6 +9,7 @@ from consentful import wire
 
 from ... import errors
 from ...archive.views import KeptDialog, Summary
+from ...errors import NotFound
 from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
@@ -50,16 +51,19 @@ async def dialog(request: web.Request) -> web.StreamResponse:
 
 
 async def erase(request: web.Request) -> web.StreamResponse:
-    """Erase one dialog. A chatbot can erase its own dialogs, a privacy officer every dialog. Idempotent."""
+    """Erase one dialog. A chatbot can erase its own dialogs, a privacy officer every dialog. Idempotent.
+
+    A privacy officer whose key is bound to purposes can erase the dialogs that were granted for one of them.
+    """
     principal, archive = request[PRINCIPAL], request.app[SERVICE].archive
-    is_officer = principal.may("privacy")
-    erasure = await archive.erase(
-        convert(of_path(request), _Path).dialog_id,
-        "requested" if is_officer else "withdrawn",
-        owner=None if is_officer else principal.id,
-        by=principal.actor,
-    )
-    return erased(erasure)
+    dialog_id = convert(of_path(request), _Path).dialog_id
+    if principal.may("privacy"):
+        try:
+            return erased(await archive.erase(dialog_id, "requested", scope=principal.read_scope, by=principal.actor))
+        except NotFound:
+            if not principal.may("dialogs:write"):
+                raise
+    return erased(await archive.erase(dialog_id, "withdrawn", owner=principal.id, by=principal.actor))
 
 
 _DIALOGS: Final = {JSON: paging.Paged[Summary], MEDIA["ndjson"]: Summary} | STREAMED

@@ -12,9 +12,13 @@ from ..http.route import Answer, Route
 
 
 async def manifest(request: web.Request) -> web.StreamResponse:
-    """Return the manifest of one of your exports, by its `Export-Id`. A privacy officer can read every manifest."""
+    """Return the manifest of one of your exports, by its `Export-Id`.
+
+    A privacy officer whose key is not bound to purposes can read every manifest.
+    """
     principal = request[PRINCIPAL]
-    who = None if principal.may("privacy") else principal.id
+    # A manifest tells the filter and the number of rows, which can be of any purpose.
+    who = None if principal.may("privacy") and principal.purposes is None else principal.id
     return json(await request.app[SERVICE].manifests.of(request.match_info["export_id"], who))
 
 

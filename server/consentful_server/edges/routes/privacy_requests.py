@@ -1,8 +1,8 @@
 """`/v1/privacy-requests`: a customer's requests for access, portability and erasure (GDPR art. 15, 20, 17)."""
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from ... import errors
 from ...access_log.views import Recipient
 from ...archive.views import KeptDialog, ShownNotice
 from ...errors import BadRequest
+from ...privacy import disclosure
 from ...privacy.store import PrivacyRequest
 from ..http import bodies, parameters, tags
 from ..http.headers import IDEMPOTENCY_KEY
@@ -39,6 +40,13 @@ class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `status` of an erasure is `pending`, `unreadable` or `complete`, as in `Erased`; the server retries what is pending.
     `report` is a compact JWS with the result of the verification; `/.well-known/jwks.json` has its key.
+
+    An access or portability request is `complete` once all of the answer was sent, and `incomplete` before that, or if
+    the connection was lost, or if the answer had to leave out the `damaged` dialogs: restore these from a backup, then
+    ask again. `dialogs` and `messages` count what was erased or sent.
+
+    With `purposes`, the request was made with a key that is bound to them, and concerns only dialogs granted for one of
+    them; without, all dialogs of the customer.
     """
 
     id: str
@@ -49,22 +57,25 @@ class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     dialogs: int
     messages: int
     report: str | None = None
+    purposes: tuple[str, ...] | None = None
+    damaged: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
     """All stored data of one customer, machine-readable (GDPR art. 15, 20).
 
     `recipients` are the credentials that read some of it. Each dialog has its purposes and its retention time;
-    `notices` have the wordings that the customer agreed to, with the customer's rights and where to complain.
+    `notices` have the wordings that the customer agreed to, with the customer's rights and where to complain. `request`
+    comes last, and says whether the answer is complete.
     """
 
-    request: RequestOutcome
     customer_id: str
     source: str = "the customer's own conversations with the chatbot"
     automated_decisions: str = "none are made here"
     recipients: list[Recipient]
     dialogs: list[KeptDialog]
     notices: list[wire.Notice]
+    request: RequestOutcome
 
     def __repr__(self) -> str:
         return f"Disclosed({self.request.id!r}, dialogs={len(self.dialogs)})"
@@ -74,21 +85,18 @@ async def ask(request: web.Request) -> web.StreamResponse:
     """Carry out a customer's request: disclose the stored data, or erase it."""
     asked = parameters.convert(await bodies.object_of(request), Asked, numbers_as_text=())
     idempotency_key = _idempotency_key(request)
-    privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
+    privacy, scope = request.app[SERVICE].privacy_requests, request[PRINCIPAL].read_scope
     if asked.kind != "erasure":
-        done, recipients, dialogs = await privacy.disclose(asked.customer_id, asked.kind, by=by)
-        without_dialogs = Disclosed(
-            request=_outcome(done), customer_id=asked.customer_id, recipients=recipients, dialogs=[], notices=[]
-        )
-        return await _disclose(request, without_dialogs, dialogs)
-    done = await privacy.erase(asked.customer_id, by=by, repeat_key=idempotency_key)
+        answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope)
+        return await _disclose(request, asked.customer_id, answer)
+    done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat_key=idempotency_key)
     return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
 
 
 async def outcome(request: web.Request) -> web.StreamResponse:
     """Return the outcome of a request."""
-    privacy, by = request.app[SERVICE].privacy_requests, request[PRINCIPAL].actor
-    return json(_outcome(await privacy.request(request.match_info["request_id"], by=by)))
+    privacy, scope = request.app[SERVICE].privacy_requests, request[PRINCIPAL].read_scope
+    return json(_outcome(await privacy.request(request.match_info["request_id"], by=scope.by, scope=scope)))
 
 
 def _outcome(done: PrivacyRequest) -> RequestOutcome:
@@ -101,6 +109,8 @@ def _outcome(done: PrivacyRequest) -> RequestOutcome:
         done.dialogs,
         done.messages,
         done.report,
+        done.purposes,
+        done.damaged or msgspec.UNSET,
     )
 
 
@@ -111,37 +121,57 @@ def _idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-async def _disclose(
-    request: web.Request, disclosed: Disclosed, dialogs: AsyncGenerator[KeptDialog]
-) -> web.StreamResponse:
+async def _disclose(request: web.Request, customer_id: str, answer: disclosure.Disclosed) -> web.StreamResponse:
     """Stream one customer's data as one JSON document, one dialog at a time, in constant memory."""
-    shown: set[ShownNotice] = set()
+    service, shown = request.app[SERVICE], set[ShownNotice]()
     response = web.StreamResponse(
         status=201,
         headers={
             hdrs.CONTENT_TYPE: "application/json; charset=utf-8",
             hdrs.CACHE_CONTROL: "no-store",
-            hdrs.LOCATION: f"/v1/privacy-requests/{disclosed.request.id}",
+            hdrs.LOCATION: f"/v1/privacy-requests/{answer.request.id}",
         },
     )
-    async with aclosing(dialogs):
+    async with aclosing(answer.dialogs(partial(service.access.recheck, request[PRINCIPAL]))) as dialogs:
         await response.prepare(request)
-        with suppress(ConnectionError):  # the client disconnected
-            await response.write(_head(disclosed))
+        with suppress(ConnectionError):  # the client disconnected: the request stays on record as incomplete
+            await response.write(_head(customer_id, answer))
             separator = b""
             async for dialog in dialogs:
                 await response.write(separator + msgspec.json.encode(dialog))
                 separator = b","
                 shown.add(dialog.notice)
-            notices = await request.app[SERVICE].privacy_requests.notices(shown)
-            await response.write(b'],"notices":' + msgspec.json.encode(notices) + b"}")
+            await response.write(_tail(await service.privacy_requests.notices(shown), answer))
             await response.write_eof()
+            await answer.finish()
     return response
 
 
-def _head(disclosed: Disclosed) -> bytes:
-    """Return the document up to the opening bracket of `dialogs`. The caller writes the rest."""
-    return msgspec.json.encode(disclosed).removesuffix(b'],"notices":[]}')
+def _head(customer_id: str, answer: disclosure.Disclosed) -> bytes:
+    """Return the document up to the opening bracket of `dialogs`."""
+    return _document(customer_id, answer, []).partition(_AFTER_DIALOGS)[0]
+
+
+def _tail(notices: list[wire.Notice], answer: disclosure.Disclosed) -> bytes:
+    """Return the document from the closing bracket of `dialogs` on."""
+    return _AFTER_DIALOGS + _document("", answer, notices).partition(_AFTER_DIALOGS)[2]
+
+
+_AFTER_DIALOGS: Final = b'],"notices":'
+"""Cannot occur before it does: inside of a string the quotes would be escaped."""
+
+
+def _document(customer_id: str, answer: disclosure.Disclosed, notices: list[wire.Notice]) -> bytes:
+    """Return the document without its dialogs."""
+    return msgspec.json.encode(
+        Disclosed(
+            customer_id=customer_id,
+            recipients=answer.recipients,
+            dialogs=[],
+            notices=notices,
+            request=_outcome(answer.outcome),
+        )
+    )
 
 
 _KEY: Final = Annotated[

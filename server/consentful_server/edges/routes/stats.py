@@ -116,7 +116,11 @@ async def count(request: web.Request) -> web.StreamResponse:
 
 
 async def outcomes(request: web.Request) -> web.StreamResponse:
-    """Count how dialogs ended, by day and chatbot: granted, declined or dropped."""
+    """Count how dialogs ended, by day and chatbot: granted, declined or dropped.
+
+    Refused to a key that is bound to purposes: a dialog that was not granted has none.
+    """
+    request[PRINCIPAL].require_unbound("outcomes count dialogs of every purpose; use /v1/stats")
     query = parameters.convert(parameters.of_url(request), Ended)
     found = await request.app[SERVICE].statistics.outcomes(_which(query))
     return json(OutcomeList([DayOutcomes(**msgspec.structs.asdict(outcomes)) for outcomes in found]))

@@ -67,11 +67,20 @@ class SQLiteAccessLog:
 
     async def seen(self, numbers: Sequence[int]) -> list[Seen]:
         sql = (
-            "SELECT id AS n, dialog_id, customer, NULL FROM dialogs WHERE id IN (SELECT value FROM json_each(?1))"
-            " UNION ALL SELECT number, dialog_id, NULL, erased_at FROM tombstones"
+            "SELECT id AS n, dialog_id, customer, NULL, purposes FROM dialogs"
+            " WHERE id IN (SELECT value FROM json_each(?1))"
+            " UNION ALL SELECT number, dialog_id, NULL, erased_at, purposes FROM tombstones"
             " WHERE number IN (SELECT value FROM json_each(?1)) ORDER BY n"
         )
-        return await self._database.read(lambda db: [Seen(*row) for row in db.execute(sql, (json.dumps(numbers),))])
+
+        def found(db: "sqlite3.Connection") -> list[Seen]:
+            rows = db.execute(sql, (json.dumps(numbers),))
+            return [
+                Seen(number, dialog_id, customer, erased_at, tuple(json.loads(purposes)))
+                for number, dialog_id, customer, erased_at, purposes in rows
+            ]
+
+        return await self._database.read(found)
 
     async def erase_values(self, customer: str) -> None:
         await self._database.writer.erase(lambda db: erase_values(db, customer))

@@ -51,6 +51,7 @@ from ...archive.store import (
     StoredDialog,
     Tombstone,
 )
+from ...auth.read_scope import EVERYTHING, ReadScope
 from ...clock import Clock, to_micros
 from ...keys.vault import SHREDDED
 from ...privacy.ledger import ErasedEntry, Ledger, RetractedEntry
@@ -85,15 +86,16 @@ class SQLiteDialogs:
         *,
         owner: str | None = None,
         customer: str | None = None,
+        scope: ReadScope = EVERYTHING,
         note: Note | None = None,
     ) -> ErasureOutcome | None:
-        return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer, note))
+        return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer, scope, note))
 
     async def withdraw(self, withdrawal_hashes: Sequence[bytes], note: Note | None = None) -> ErasureOutcome | None:
         def erase(db: sqlite3.Connection) -> Tombstone | None:
             found = (rows.of_withdrawal(db, withdrawal_hash) for withdrawal_hash in withdrawal_hashes)
             dialog_id = next(filter(None, found), None)
-            return self._erase(db, dialog_id, "withdrawn", None, None, note) if dialog_id else None
+            return self._erase(db, dialog_id, "withdrawn", None, None, EVERYTHING, note) if dialog_id else None
 
         return await self._erasing(erase)
 
@@ -104,8 +106,15 @@ class SQLiteDialogs:
         return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
 
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
-        sql = "SELECT id, dialog_id, messages FROM dialogs WHERE customer = ? ORDER BY id"
-        return await self._database.read(lambda db: [CustomerDialog(*row) for row in db.execute(sql, (customer,))])
+        sql = "SELECT id, dialog_id, messages, purposes FROM dialogs WHERE customer = ? ORDER BY id"
+
+        def found(db: sqlite3.Connection) -> list[CustomerDialog]:
+            return [
+                CustomerDialog(number, dialog_id, messages, tuple(json.loads(purposes)))
+                for number, dialog_id, messages, purposes in db.execute(sql, (customer,))
+            ]
+
+        return await self._database.read(found)
 
     async def still_stored(self, dialog_ids: Sequence[str]) -> list[str]:
         sql = "SELECT dialog_id FROM dialogs WHERE dialog_id IN (SELECT value FROM json_each(?))"
@@ -180,10 +189,13 @@ class SQLiteDialogs:
         reason: Reason,
         owner: str | None,
         customer: str | None,
+        scope: ReadScope,
         note: Note | None,
     ) -> Tombstone | None:
         stored, tombstone = _found(db, dialog_id, heads=False)
-        plan = rules.on_erase(stored, tombstone, reason=reason, owner=owner, customer=customer, now=self._now())
+        plan = rules.on_erase(
+            stored, tombstone, reason=reason, owner=owner, customer=customer, now=self._now(), scope=scope
+        )
         return self._apply(db, plan, note)
 
     def _retract(

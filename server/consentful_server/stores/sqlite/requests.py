@@ -1,5 +1,6 @@
 """Privacy requests as rows."""
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,14 +52,26 @@ class SQLiteRequests:
         sql = f"UPDATE privacy_requests SET status = ?, report = ?, epoch = {LATEST} WHERE id = ?"
         await self._database.writer.write(lambda db: db.execute(sql, (status, report, request_id)), erases=True)
 
+    async def finish(
+        self, request_id: str, status: Status, *, dialogs: int, messages: int, damaged: Sequence[str]
+    ) -> None:
+        sql = "UPDATE privacy_requests SET status = ?, dialogs = ?, messages = ?, damaged = ? WHERE id = ?"
+        values = (status, dialogs, messages, json.dumps(damaged), request_id)
+        await self._database.writer.write(lambda db: db.execute(sql, values))
+
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
         return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
 
 
 def _add(db: "sqlite3.Connection", request: PrivacyRequest, erased: Sequence[str], note: Note | None) -> None:
-    fields = tuple(msgspec.structs.asdict(request).values())
-    db.execute(f"INSERT INTO privacy_requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {LATEST})", fields)
+    fields = msgspec.structs.asdict(request)
+    fields["purposes"] = None if request.purposes is None else json.dumps(request.purposes)
+    fields["damaged"] = json.dumps(request.damaged)
+    db.execute(
+        f"INSERT INTO privacy_requests ({', '.join(fields)}, epoch) VALUES ({'?, ' * len(fields)}{LATEST})",
+        tuple(fields.values()),
+    )
     rows = [(request.id, dialog_id) for dialog_id in erased]
     db.executemany("INSERT INTO privacy_request_dialogs VALUES (?, ?)", rows)
     if note is not None:
@@ -71,4 +84,7 @@ def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> Privacy
 
 
 def _from_row(row: Sequence[Any]) -> PrivacyRequest:
-    return PrivacyRequest(**dict(zip(PrivacyRequest.__struct_fields__, row, strict=True)))
+    fields: dict[str, Any] = dict(zip(PrivacyRequest.__struct_fields__, row, strict=True))
+    fields["purposes"] = None if fields["purposes"] is None else tuple(json.loads(fields["purposes"]))
+    fields["damaged"] = tuple(json.loads(fields["damaged"]))
+    return PrivacyRequest(**fields)

@@ -373,8 +373,8 @@ class TestFormats:
         await keep(service.service, "d-1")
         run = service.service.streams.run
 
-        async def failing(stream: Stream, after: Position | None) -> AsyncIterator[bytes]:
-            async for block in run(stream, after):
+        async def failing(stream: Stream, after: Position | None, **how: Any) -> AsyncIterator[bytes]:
+            async for block in run(stream, after, **how):
                 yield block
                 raise error
 

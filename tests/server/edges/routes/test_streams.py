@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession
 
 from consentful.wire import Message
 from consentful_server.exports.formats import MEDIA, Format
 from consentful_server.exports.formats.compression import Coding
 from consentful_server.reading import streams
-from consentful_server.testing import Served
-from kept import export_ended, get, keep
+from consentful_server.testing import FakeClock, Served
+from kept import bearer, export_ended, get, keep
 
 FORMS: tuple[Format, ...] = ("ndjson", "csv", "parquet", "arrow")
 RAW = {"Accept-Encoding": "identity"}
@@ -68,6 +68,26 @@ async def test_a_whole_stream_ends_with_a_trailer_that_tells_rows_and_digest(
     assert b"Trailer: Export-Rows, Export-Sha256" in head
     digest = hashlib.sha256(whole).hexdigest()
     assert trailer == f"Export-Rows: 2\r\nExport-Sha256: {digest}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("settings", [{"auth": "keys"}])
+async def test_a_stream_stops_soon_after_its_key_is_revoked(
+    http: ClientSession, service: Served, clock: FakeClock
+) -> None:
+    for number in range(40):
+        await keep(service.service, f"d-{number}", ["x" * 30_000] * 30)
+    key = await service.create_key(name="leaked")
+    response = await http.get("/v1/messages?format=ndjson", headers=RAW | bearer(key))
+    await response.content.readany()
+
+    assert await service.service.store.credentials.revoke(key.split("_")[1])
+    clock.advance(5)
+
+    with pytest.raises(ClientPayloadError):
+        await response.read()
+    reader = await service.create_key("data:read", "privacy", name="officer")
+    manifest = await get(http, f"/v1/exports/{response.headers['Export-Id']}", token=reader)
+    assert (manifest["complete"], manifest["rows"] < 1_200) == (False, True)
 
 
 async def test_a_client_without_chunks_gets_no_trailer(service: Served) -> None:
