@@ -2,28 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
+from operator import index
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
-from . import wire
+from . import arguments, wire
 
 Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
 """A row is a message; a dialog without its messages; or a dialog with `messages` of `role` and `content`."""
 
 
 class DialogFilters(TypedDict, total=False):
-    """All filters must match. Times have an offset; `until` is exclusive."""
+    """All filters must match. `until` is exclusive. A `datetime` has an offset; a `date` begins at midnight UTC."""
 
     language: str
-    """A range such as `en`, which also matches `en-GB`."""
+    """A range such as `en`, which also matches `en-GB` and `en_GB`."""
     customer: str
     """A pseudonym, `cus_…`."""
     dialog_id: str
     role: wire.Role
     bot: str
     purpose: str
-    since: datetime | str
-    until: datetime | str
+    since: date | datetime | str
+    until: date | datetime | str
     order: Literal["newest", "stored"]
 
 
@@ -57,8 +58,8 @@ def messages(filters: Mapping[str, Any]) -> Asked:
     """Return the request for messages.
 
     Raises:
-        TypeError: If a filter does not exist.
-        ValueError: If a time has no offset.
+        TypeError: If a filter does not exist, or has another type.
+        ValueError: If a time has no offset, or there is no such role.
     """
     values = _values(filters, MessageFilters)
     if _IN_A_BODY.isdisjoint(values):
@@ -70,8 +71,8 @@ def dialogs(filters: Mapping[str, Any]) -> Asked:
     """Return the request for dialogs.
 
     Raises:
-        TypeError: If a filter does not exist.
-        ValueError: If a time has no offset.
+        TypeError: If a filter does not exist, or has another type.
+        ValueError: If a time has no offset, or there is no such role.
     """
     return Asked("v1/dialogs", _values(filters, DialogFilters))
 
@@ -80,7 +81,7 @@ def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
     """Return the request for everything that matches, as one Arrow stream.
 
     Raises:
-        TypeError: If a filter does not exist.
+        TypeError: If a filter does not exist, or has another type.
         ValueError: If a time has no offset, or the shape does not exist.
     """
     if shape == "dialogs":
@@ -88,6 +89,20 @@ def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
     if shape not in ("messages", "chat"):
         raise ValueError("shape is one of messages, dialogs, chat")
     return messages(filters).but(format="arrow", shape=shape)
+
+
+def at_most(limit: int | None) -> int | None:
+    """Return how many rows are wanted; None for all.
+
+    Raises:
+        TypeError, ValueError: If it is not a positive integer.
+    """
+    if limit is None:
+        return None
+    number = index(limit)
+    if isinstance(limit, bool) or number < 1:
+        raise ValueError("limit must be 1 or more; leave it out for all rows")
+    return number
 
 
 def _values(filters: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
@@ -99,8 +114,11 @@ def _values(filters: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _spelt(name: str, value: Any) -> Any:
-    if not isinstance(value, datetime):
-        return value
-    if value.tzinfo is None:
-        raise ValueError(f"{name} has no offset; pass an aware datetime, such as datetime.now(UTC)")
-    return value.isoformat()
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{name} has no offset; pass an aware datetime, such as datetime.now(UTC)")
+        return arguments.moment(name, value).isoformat()
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC).isoformat()
+    text = arguments.text(name, value)
+    return arguments.role(text) if name == "role" else text

@@ -28,15 +28,16 @@ class Pages(Generic[T]):
         self._kind: type[Any] = _Page[row]
         self._is_over = False
 
-    async def take(self) -> list[T] | None:
-        """Return the next page; None at the end. Pages before the end may be empty.
+    async def take(self, at_most: int = _LIMIT) -> list[T] | None:
+        """Return the next page, of at most so many rows; None at the end. Pages before the end may be empty.
 
         Raises:
             ConsentfulError: If the page could not be read; the walk stays where it was.
         """
-        if self._is_over:
+        if self._is_over or at_most < 1:
             return None
-        page: _Page[T] = await self._client.ask(self._asked.but(limit=_LIMIT, cursor=self.cursor), self._kind)
+        asked = self._asked.but(limit=min(at_most, _LIMIT), cursor=self.cursor)
+        page: _Page[T] = await self._client.ask(asked, self._kind)
         self.cursor = page.next
         self._is_over = page.next is None or not page.more
         return page.items

@@ -1,8 +1,9 @@
 """The reader for data scientists: stored messages and dialogs as rows, as tables, and as a local copy."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from . import filters as queries
 from . import tables
@@ -22,13 +23,13 @@ class Reader:
     """Reads stored data from one service. `token` is an API key with scope `data:read`, or a callback that returns one.
 
     Temporary failures are retried for `retry_for` seconds, and a walk continues where it was. No connection stays open
-    between two calls, so there is nothing to close.
+    between two calls, so there is nothing to close; `async with` is for habit.
 
     Every method raises, when it begins to read:
         Unavailable: If no complete answer arrived within `retry_for` seconds.
         Unauthorised, Forbidden: If the token is refused, or lacks a scope.
         Refused: If a filter is malformed; it is named.
-        TypeError, ValueError: If a filter does not exist, or a time has no offset.
+        TypeError, ValueError: If a filter does not exist or has another type, or a time has no offset.
     """
 
     def __init__(
@@ -53,13 +54,22 @@ class Reader:
     def __repr__(self) -> str:
         return f"Reader({str(self._client.url)!r})"
 
-    def messages(self, **filters: Unpack[MessageFilters]) -> AsyncIterator[KeptMessage]:
-        """Iterate over messages, newest first, or in commit order with `order="stored"`; see `MessageFilters`."""
-        return _rows(self.message_pages(**filters))
+    async def __aenter__(self) -> Self:
+        return self
 
-    def dialogs(self, **filters: Unpack[DialogFilters]) -> AsyncIterator[KeptDialog]:
-        """Iterate over dialogs, without their messages; see `DialogFilters`."""
-        return _rows(self.dialog_pages(**filters))
+    async def __aexit__(self, *_: object) -> None:
+        """Do nothing: no connection is open."""
+
+    def messages(self, *, limit: int | None = None, **filters: Unpack[MessageFilters]) -> AsyncIterator[KeptMessage]:
+        """Iterate over messages, newest first, or in commit order with `order="stored"`; see `MessageFilters`.
+
+        With a `limit`, over the first ones alone.
+        """
+        return _rows(self.message_pages(**filters), queries.at_most(limit))
+
+    def dialogs(self, *, limit: int | None = None, **filters: Unpack[DialogFilters]) -> AsyncIterator[KeptDialog]:
+        """Iterate over dialogs, without their messages; see `DialogFilters`. With a `limit`, over the first ones."""
+        return _rows(self.dialog_pages(**filters), queries.at_most(limit))
 
     def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
         """Return the messages as pages, whose cursor can be kept."""
@@ -69,30 +79,43 @@ class Reader:
         """Return the dialogs as pages, whose cursor can be kept."""
         return Pages(self._client, queries.dialogs(filters), KeptDialog)
 
-    async def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    async def to_arrow(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `pyarrow.Table`; `docs/exports.md` lists its columns.
 
-        It is complete according to the service's manifest; a stream that was cut short is requested again.
+        It is complete according to the service's manifest; a stream that was cut short is requested again. With a
+        `limit`, it has the first messages alone, and only they are read.
         """
-        asked = queries.table(shape, filters)
+        asked, most = queries.table(shape, filters), queries.at_most(limit)
         tables.needed("pyarrow")
+        if most is not None:
+            if shape != "messages":
+                raise ValueError('limit is for shape="messages"; narrow the others with since and until')
+            return tables.of([message async for message in self.messages(limit=most, **filters)])
         with tables.Progress("B", scale=True) as progress:
             return tables.read(await self._client.download(asked, progress.add))
 
-    async def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    async def to_pandas(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `pandas.DataFrame`; role, language and bot are categories."""
         tables.needed("pandas")
-        return (await self.to_arrow(shape, **filters)).to_pandas()
+        return (await self.to_arrow(shape, limit=limit, **filters)).to_pandas()
 
-    async def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    async def to_polars(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `polars.DataFrame`; role, language and bot are categories."""
         polars = tables.needed("polars")
-        return polars.from_arrow(await self.to_arrow(shape, **filters))
+        return polars.from_arrow(await self.to_arrow(shape, limit=limit, **filters))
 
-    async def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    async def to_dataset(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a Hugging Face `datasets.Dataset`; TRL trains on `shape="chat"`."""
         tables.needed("datasets")
-        return tables.to_dataset(await self.to_arrow(shape, **filters))
+        return tables.to_dataset(await self.to_arrow(shape, limit=limit, **filters))
 
     async def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
         """Bring a folder of Parquet files up to date: new messages are added, and erased dialogs are removed.
@@ -107,7 +130,9 @@ class Reader:
         return await Mirror(self._client, Path(path), filters).sync()
 
 
-async def _rows(pages: Pages[T]) -> AsyncIterator[T]:
-    while (page := await pages.take()) is not None:
+async def _rows(pages: Pages[T], limit: int | None) -> AsyncIterator[T]:
+    left = sys.maxsize if limit is None else limit
+    while (page := await pages.take(left)) is not None:
         for row in page:
             yield row
+        left -= len(page)

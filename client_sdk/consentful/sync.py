@@ -13,17 +13,18 @@ import asyncio
 import atexit
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, Unpack
+from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from . import dialog as asynchronous
 from . import errors, opening, reader, wire, withdrawal
 from .endpoint import TLS, Token
-from .filters import DialogFilters, MessageFilters, Shape
+from .filters import DialogFilters, MessageFilters, Shape, at_most
 from .mirror import Synced
 from .pages import Pages
 from .rows import KeptDialog, KeptMessage
@@ -143,38 +144,54 @@ class Reader:
     def __repr__(self) -> str:
         return repr(self._reader)
 
-    def messages(self, **filters: Unpack[MessageFilters]) -> Iterator[KeptMessage]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: no connection is open."""
+
+    def messages(self, *, limit: int | None = None, **filters: Unpack[MessageFilters]) -> Iterator[KeptMessage]:
         """Iterate over messages; see `consentful.Reader.messages`."""
-        return _rows(self._reader.message_pages(**filters))
+        return _rows(self._reader.message_pages(**filters), at_most(limit))
 
-    def dialogs(self, **filters: Unpack[DialogFilters]) -> Iterator[KeptDialog]:
+    def dialogs(self, *, limit: int | None = None, **filters: Unpack[DialogFilters]) -> Iterator[KeptDialog]:
         """Iterate over dialogs, without their messages; see `consentful.Reader.dialogs`."""
-        return _rows(self._reader.dialog_pages(**filters))
+        return _rows(self._reader.dialog_pages(**filters), at_most(limit))
 
-    def to_arrow(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    def to_arrow(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `pyarrow.Table`; see `consentful.Reader.to_arrow`."""
-        return _thread.run(self._reader.to_arrow(shape, **filters))
+        return _thread.run(self._reader.to_arrow(shape, limit=limit, **filters))
 
-    def to_pandas(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    def to_pandas(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `pandas.DataFrame`; see `consentful.Reader.to_pandas`."""
-        return _thread.run(self._reader.to_pandas(shape, **filters))
+        return _thread.run(self._reader.to_pandas(shape, limit=limit, **filters))
 
-    def to_polars(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    def to_polars(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `polars.DataFrame`; see `consentful.Reader.to_polars`."""
-        return _thread.run(self._reader.to_polars(shape, **filters))
+        return _thread.run(self._reader.to_polars(shape, limit=limit, **filters))
 
-    def to_dataset(self, shape: Shape = "messages", **filters: Unpack[MessageFilters]) -> Any:
+    def to_dataset(
+        self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]
+    ) -> Any:
         """Return everything that matches as a `datasets.Dataset`; see `consentful.Reader.to_dataset`."""
-        return _thread.run(self._reader.to_dataset(shape, **filters))
+        return _thread.run(self._reader.to_dataset(shape, limit=limit, **filters))
 
     def sync(self, path: str | Path, **filters: Unpack[MessageFilters]) -> Synced:
         """Bring a folder of Parquet files up to date; see `consentful.Reader.sync`."""
         return _thread.run(self._reader.sync(path, **filters))
 
 
-def _rows(pages: Pages[T]) -> Generator[T]:
-    while (page := _thread.run(pages.take())) is not None:
+def _rows(pages: Pages[T], limit: int | None) -> Generator[T]:
+    left = sys.maxsize if limit is None else limit
+    while (page := _thread.run(pages.take(left))) is not None:
         yield from page
+        left -= len(page)
 
 
 class _Thread:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .access_log.chain import SERVICE
 from .app import build_app
 from .auth.access import SCOPES, Scope
 from .clock import Clock
@@ -37,6 +38,16 @@ class Served:
     async def create_key(self, *scopes: Scope, name: str = "test", purposes: tuple[str, ...] | None = None) -> str:
         """Return a new API key, with every scope if none is given; for a service started with `auth="keys"`."""
         return await self.service.api_keys.create(name, scopes or SCOPES, purposes)
+
+    async def revoke_key(self, key: str) -> None:
+        """Revoke a key that `create_key` returned: from now on it is refused, by open dialogs' grants as well.
+
+        Raises:
+            ValueError: If there is no such key.
+        """
+        _, _, rest = key.partition("_")
+        if not await self.service.api_keys.revoke(rest.partition("_")[0], by=SERVICE):
+            raise ValueError("no such key; pass what create_key returned")
 
 
 class FakeClock:

@@ -68,7 +68,7 @@ async def test_a_token_that_ended_keeps_nobody_from_saying_no() -> None:
         key = await service.create_key("dialogs:write")
         async with consentful.open_dialog(service.url, customer_id="c-1", token=key) as dialog:
             await dialog.say("secret")
-            await service.service.store.credentials.revoke(key.split("_")[1])
+            await service.revoke_key(key)
             assert await dialog.decline() == wire.Discarded(dialog.id, 1)
 
 
@@ -297,3 +297,18 @@ async def _speak_for_ever(dialog: Dialog) -> None:
     while True:
         await dialog.say("x")
         await asyncio.sleep(0)  # a turn of the loop, in which the connection is read
+
+
+async def test_a_key_that_a_test_revokes_is_refused_at_once() -> None:
+    async with testing.serve(auth="keys") as service:
+        key = await service.create_key("data:read")
+        reader = consentful.Reader(service.url, key)
+        assert [row async for row in reader.messages()] == []
+
+        await service.revoke_key(key)
+
+        with pytest.raises(consentful.Unauthorised):
+            assert [row async for row in reader.messages()] == []
+        with pytest.raises(ValueError, match="create_key") as caught:
+            await service.revoke_key("cfl_000000000000_nothing")
+        assert "nothing" not in str(caught.value)

@@ -1,8 +1,10 @@
 """What is asked for, and where: no word and no customer is in a URL, and what was not meant is not sent."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_type_hints
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from consentful import filters
@@ -13,8 +15,9 @@ MIDNIGHT = datetime(2026, 1, 31, tzinfo=timezone(timedelta(hours=1)))
 
 @pytest.mark.parametrize("name", get_type_hints(filters.DialogFilters))
 def test_filters_of_both_lists_go_into_the_url(name: str) -> None:
-    assert filters.messages({name: "x"}) == Asked("v1/messages", {name: "x"}, in_body=False)
-    assert filters.dialogs({name: "x"}) == Asked("v1/dialogs", {name: "x"}, in_body=False)
+    given = {name: "bot"}  # a role as well
+    assert filters.messages(given) == Asked("v1/messages", given, in_body=False)
+    assert filters.dialogs(given) == Asked("v1/dialogs", given, in_body=False)
 
 
 @pytest.mark.parametrize("name", ["q", "customer_id"])
@@ -45,6 +48,36 @@ def test_times_are_spelt_with_their_offset(name: str) -> None:
     assert filters.dialogs({name: "2026-01-31T00:00:00Z"}).values == {name: "2026-01-31T00:00:00Z"}
     with pytest.raises(ValueError, match=f"{name} has no offset"):
         filters.messages({name: MIDNIGHT.replace(tzinfo=None)})
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_a_date_begins_at_midnight_utc(name: str) -> None:
+    assert filters.messages({name: date(2026, 1, 31)}).values == {name: "2026-01-31T00:00:00+00:00"}
+
+
+def test_subclasses_become_plain_values() -> None:
+    spelt = filters.messages({"since": pd.Timestamp("2026-01-31T00:00:00.123456789Z"), "bot": np.str_("shop")}).values
+
+    assert spelt == {"since": "2026-01-31T00:00:00.123456+00:00", "bot": "shop"}
+    assert type(spelt["bot"]) is str
+
+
+@pytest.mark.parametrize("value", [b"en", 1, ["en", "de"], True])
+def test_what_is_no_text_is_told_with_the_filters_name(value: Any) -> None:
+    with pytest.raises(TypeError, match="language must be a str, not"):
+        filters.messages({"language": value})
+
+
+def test_a_role_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match='customer, bot or agent; for an assistant use "bot"'):
+        filters.messages({"role": "assistant"})
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (-1, ValueError), (True, ValueError), ("5", TypeError)])
+def test_a_limit_is_a_positive_number(limit: Any, error: type[Exception]) -> None:
+    assert (filters.at_most(None), filters.at_most(5)) == (None, 5)
+    with pytest.raises(error):
+        filters.at_most(limit)
 
 
 def test_what_is_none_is_left_out() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,15 @@ from .scripted import FakeClock
 
 async def texts(reader: consentful.Reader, **filters: Any) -> list[str]:
     return [message.text async for message in reader.messages(**filters)]
+
+
+@pytest.fixture
+async def large() -> AsyncGenerator[testing.Served]:
+    """Three dialogs of 900 messages."""
+    async with testing.serve() as served:
+        for number in range(3):
+            await keep(served.service, f"d-{number}", [f"{number}-{seq}" for seq in range(900)])
+        yield served
 
 
 class TestRows:
@@ -61,6 +70,31 @@ class TestRows:
             found = await texts(consentful.Reader(served.url), order=order)
 
         assert sorted(found) == sorted(f"{number}-{seq}" for number in range(3) for seq in range(900))
+
+    @pytest.mark.parametrize("limit", [1, 900, 1000, 1001, 2699, 2700, 9999])
+    async def test_a_limit_ends_the_walk_and_no_more_is_read(self, large: testing.Served, limit: int) -> None:
+        reader = consentful.Reader(large.url)
+
+        found = await texts(reader, limit=limit)
+
+        assert len(found) == min(limit, 2700)
+        assert found == (await texts(reader))[:limit]
+        assert len([dialog async for dialog in reader.dialogs(limit=2)]) == 2
+
+    async def test_a_table_can_be_limited_to_the_first_messages(self, large: testing.Served) -> None:
+        reader = consentful.Reader(large.url)
+
+        table = await reader.to_arrow(limit=3)
+
+        assert table.schema == (await reader.to_arrow()).schema
+        assert table["text"].to_pylist() == await texts(reader, limit=3)
+        assert len(await reader.to_pandas(limit=1)) == 1
+        with pytest.raises(ValueError, match='limit is for shape="messages"'):
+            await reader.to_arrow("chat", limit=3)
+
+    async def test_a_reader_can_be_used_as_a_context(self, large: testing.Served) -> None:
+        async with consentful.Reader(large.url) as reader:
+            assert len(await texts(reader, limit=5)) == 5
 
     async def test_a_kept_cursor_goes_on_where_it_stood(self) -> None:
         async with testing.serve() as served:

@@ -10,7 +10,7 @@ State, on the event loop only: a cache of looked-up keys for 5 s each, unknown i
 
 Races, and the line that closes each:
 
-(R1) A key is revoked, here or by another process: the cache may accept it for 5 s more. Open dialogs are rechecked
+(R1) A key is revoked by another process: the cache may accept it for 5 s more. Open dialogs are rechecked
      before they store.
 (R2) Two requests look the same key up at the same time: both read the store, and the later result stays in the cache.
 (R3) A key is used while `flush` writes: the dict is replaced before the write, so the use goes into the next one.
@@ -112,7 +112,9 @@ class ApiKeys:
 
     async def revoke(self, key_id: str, *, by: Actor) -> bool:
         """Revoke a key by its id, durably; return False if it does not exist."""
-        return await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
+        was_known = await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
+        self._seen.pop(key_id, None)  # in this process it takes effect at once
+        return was_known
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()
