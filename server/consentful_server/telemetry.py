@@ -49,7 +49,7 @@ class Metrics:
             "Erasures whose dialog key an earlier copy may still hold, under a master key that still exists.",
         )
         self.halted = gauge(
-            "consentful_retention_halted", "1 if the retention purge is halted because the clock jumped."
+            "consentful_retention_halted", "1 if the retention purge is halted because the clock is not trusted."
         )
         self.chore_failures = counter(
             "consentful_chore_failures", "Background work that failed, by chore; each is tried again.", ["chore"]

@@ -1,6 +1,7 @@
 """The privacy officer's commands: erase, verify, purge, and the record of processing activities (GDPR art. 30)."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from cyclopts import Parameter
 
 from ..access_log.chain import OPERATOR
 from ..access_log.log import read_head
-from ..clock import to_micros
+from ..clock import SystemClock, to_micros
 from ..errors import BadSetting, NotFound
 from ..keys.jwks import BadReceipt
 from ..operations import verify as verification
@@ -93,21 +94,39 @@ def verify(
         return 1
 
 
-def purge(*, dry_run: bool = False, place: Where = Place()) -> int:
+def purge(*, dry_run: bool = False, trust_clock: bool = False, place: Where = Place()) -> int:
     """Erase every dialog whose retention time has expired. The server does the same every hour.
+
+    Nothing is erased if the clock is behind the last purge, or more than 7 days ahead of it: a wrong clock would erase
+    dialogs that are not expired.
 
     Args:
         dry_run: Only count the dialogs.
+        trust_clock: The clock is correct. A running server then purges again, too.
     """
 
     async def count(service: Service) -> int:
         now = to_micros(service.clock.now())
         return await service.store.dialogs.count_expired(now)
 
-    async def erase(service: Service) -> int:
+    async def erase(service: Service) -> int | datetime:
+        trust = retention.Trust(service.store.trusted_time, service.clock)
+        if trust_clock:
+            await trust.give()
+        elif not await trust.is_given() and (last := await trust.since()) is not None:
+            return last
         return await retention.purge(service.archive, service.store.dialogs, service.clock)
 
-    dialogs = with_service(place, count if dry_run else erase)
+    dialogs = with_service(place, count) if dry_run else with_service(place, erase)
+    if isinstance(dialogs, datetime):
+        ERR.print(
+            f"Nothing was erased: the clock says {SystemClock().now():%Y-%m-%d %H:%M} UTC, and was last trusted at"
+            f" {dialogs:%Y-%m-%d %H:%M} UTC. Correct the clock. If it is correct, because the server was stopped that"
+            " long, add --trust-clock.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return 1
     OUT.print(f"{dialogs:,} dialogs {'would be' if dry_run else 'were'} erased.")
     return 0
 

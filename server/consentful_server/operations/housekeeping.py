@@ -63,7 +63,8 @@ class Housekeeping:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._retention = Retention(service.archive, service.store.dialogs, service.store.leases, service.clock)
+        store = service.store
+        self._retention = Retention(service.archive, store.dialogs, store.leases, store.trusted_time, service.clock)
         self._failing_since: dict[str, float] = {}
         self.chores: tuple[Chore, ...] = (
             Chore("retention", 0, self._purge, _PURGE_WITHIN_S),
@@ -78,6 +79,11 @@ class Housekeeping:
             tasks.create_task(self._expire(), name="consentful-deadlines")
             for chore in self.chores:
                 tasks.create_task(self._keep_doing(chore), name=f"consentful-{chore.name}")
+
+    @property
+    def purges(self) -> bool:
+        """Whether retention runs; False while the clock is not trusted."""
+        return not self._retention.is_halted
 
     def check(self) -> None:
         """Check that no chore has failed for `PATIENCE_S`.

@@ -45,6 +45,18 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
         return from_micros(self.due_at)
 
 
+class TrustedTime(Protocol):
+    """The last time at which the server trusted its clock (`retention`). It is in no copy of the store."""
+
+    async def last(self) -> int | None:
+        """Return that time, in microseconds since the epoch; None in a new or restored store."""
+        ...
+
+    async def trust(self, at: int) -> None:
+        """Record that the clock was trusted at this time."""
+        ...
+
+
 class RequestStore(Protocol):
     """The store's privacy requests."""
 

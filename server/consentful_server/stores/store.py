@@ -25,7 +25,7 @@ from ..exports.store import ExportStore
 from ..keys.store import EpochStore, FactStore
 from ..leases import Leases
 from ..privacy.ledger import Ledger
-from ..privacy.store import RemainsStore, RequestStore
+from ..privacy.store import RemainsStore, RequestStore, TrustedTime
 from ..statistics.store import CounterStore
 
 
@@ -55,6 +55,9 @@ class Store(Protocol):
 
     @property
     def leases(self) -> Leases: ...
+
+    @property
+    def trusted_time(self) -> TrustedTime: ...
 
     @property
     def access_log(self) -> AccessLogStore: ...

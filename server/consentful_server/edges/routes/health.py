@@ -17,9 +17,10 @@ HOUSEKEEPING: Final = web.AppKey("housekeeping", Housekeeping)
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The state of the process."""
+    """The state of the process. `retention` is `halted` while the clock is not trusted: nothing is purged then."""
 
     status: Literal["ok", "ready"]
+    retention: Literal["running", "halted"] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def healthz(_request: web.Request) -> web.StreamResponse:
@@ -32,9 +33,10 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     service = request.app[SERVICE]
     if service.is_draining:
         raise Overloaded
-    request.app[HOUSEKEEPING].check()
+    housekeeping = request.app[HOUSEKEEPING]
+    housekeeping.check()
     await service.store.probe()
-    return json(Health("ready"))
+    return json(Health("ready", "running" if housekeeping.purges else "halted"))
 
 
 ROUTES: Final = (

@@ -18,8 +18,12 @@ from .migrations import migrate
 
 _KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
 
-_LEFT_OUT = frozenset({"dialog_keys", "ending_values"})
-"""Tables that no copy of the data has. What readers searched for ends with its epoch; a copy would outlive that."""
+_LEFT_OUT = frozenset({"dialog_keys", "ending_values", "trusted_time"})
+"""Tables that no copy of the data has.
+
+What readers searched for ends with its epoch; a copy would outlive that. The last trusted time of an old copy would
+make a correct clock look wrong.
+"""
 
 
 def copy(source: Path, data: Path, keys: Path) -> None:

@@ -25,6 +25,7 @@ from .notices import SQLiteNotices
 from .remains import SQLiteRemains
 from .requests import SQLiteRequests
 from .reserve import Reserve
+from .trusted_time import SQLiteTrustedTime
 
 _FRESH_S: Final = 5.0
 """Age of the last successful write up to which the store counts as ready."""
@@ -49,6 +50,7 @@ class SQLiteStore:
         self.exports = SQLiteExports(database)
         self.counters = SQLiteCounters(database)
         self.leases = SQLiteLeases(database, clock)
+        self.trusted_time = SQLiteTrustedTime(database)
         self.access_log = SQLiteAccessLog(database)
 
     async def probe(self) -> None:
