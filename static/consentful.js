@@ -156,7 +156,7 @@ const CHECKS = {
       size(Object.entries(data).flat().join("")) <= 4096,
     "an object of strings, of at most 4096 bytes",
   ],
-  text: [(text) => isText(text) && text !== "", "a string, and not empty"],
+  text: [(text) => isText(text) && text !== "", "a non-empty string"],
   role: [(role) => ROLES.includes(role), "customer, bot or agent"],
   sentAt: [
     (at) => (at instanceof Date || (isText(at) && OFFSET.test(at))) && new Date(at).getUTCFullYear() > 1 && new Date(at).getUTCFullYear() < 9999,
@@ -167,12 +167,14 @@ const CHECKS = {
   givenBy: [(by) => ["self", "representative"].includes(by), "self or representative"],
 };
 
+const REQUIRED = ["customerId", "text"];
 const MAY_BE_NULL = ["dialogId", "language", "bot", "metadata", "notice", "purposes"];
 
-/** Refuse at the call what the server would refuse. Absent parameters are not checked. */
+/** Refuse at the call what the server would refuse. */
 function check(parameters) {
   for (const [name, value] of Object.entries(parameters)) {
-    if (value === undefined || (value === null && MAY_BE_NULL.includes(name))) continue;
+    if (value === undefined && !REQUIRED.includes(name)) continue;
+    if (value === null && MAY_BE_NULL.includes(name)) continue;
     const [isTaken, expected] = CHECKS[name];
     const other = name === "role" && Object.hasOwn(hints, value) ? `; use "${hints[value]}"` : "";
     if (!isTaken(value)) throw new Refused(`${name}: must be ${expected}, not ${kindOf(value)}${other}`, "frame");
@@ -245,7 +247,7 @@ export class Dialog {
   constructor(url, options) {
     this.#url = endpoint(url);
     this.#options = { reconnectForMs: 120_000, WebSocket: globalThis.WebSocket, ...options };
-    const { customerId = null, dialogId, language, bot, metadata, WebSocket: Socket } = this.#options;
+    const { customerId, dialogId, language, bot, metadata, WebSocket: Socket } = this.#options;
     check({ customerId, dialogId, language, bot, metadata });
     if (typeof Socket !== "function") {
       throw new Refused("this platform has no WebSocket; pass one: openDialog(url, { WebSocket }) with `npm install ws`", "websocket");
@@ -275,7 +277,7 @@ export class Dialog {
   async say(text, { role = "customer", language, sentAt = new Date() } = {}) {
     if (this.#ended) throw this.#ended;
     if (this.#consent || this.#isUncertain) throw new Refused("the dialog is being decided; no message can be added", "order");
-    check({ text: text ?? null, role, language, sentAt });
+    check({ text, role, language, sentAt });
     this.#tellRefusals();
     const kept = wellFormed(text);
     this.#checkLimits(size(kept));

@@ -199,6 +199,27 @@ async def test_a_lone_surrogate_is_refused_by_python_and_replaced_by_javascript(
     assert not python_takes(wire.Open("\udc00"))
 
 
+async def test_javascript_tells_what_is_taken_and_the_type_of_what_was_not() -> None:
+    script = """
+    const dialog = await open();
+    const say = (...parameters) => dialog.say(...parameters).catch(({ message }) => message);
+    const texts = [say(), say({ secret: 1 }), say(""), say(["secret"])];
+    const roles = [say("x", { role: "assistant" }), say("x", { role: "secret" })];
+    const opening = sdk.openDialog("http://chat.test", { WebSocket: FakeSocket }).catch(({ message }) => message);
+    console.log(JSON.stringify(await Promise.all([...texts, ...roles, opening])));
+    """
+
+    assert await in_node(_FAKE + script) == [
+        "text: must be a non-empty string, not undefined",
+        "text: must be a non-empty string, not Object",
+        "text: must be a non-empty string, not an empty string",
+        "text: must be a non-empty string, not Array",
+        'role: must be customer, bot or agent, not such a string; use "bot"',
+        "role: must be customer, bot or agent, not such a string",
+        "customerId: must be a string of 1 to 200 characters, not undefined",
+    ]
+
+
 def told(fields: list[Any], verdicts: list[bool]) -> list[tuple[Any, bool]]:
     return list(zip(fields, verdicts, strict=True))
 

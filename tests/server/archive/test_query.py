@@ -6,8 +6,10 @@ from consentful_server.archive.query import language_range
 from consentful_server.errors import BadRequest
 
 
-@pytest.mark.parametrize(("text", "meant"), [("EN", "en"), ("pt-br", "pt-BR"), ("*", None), ("iw", "he")])
-def test_a_language_range_has_no_case(text: str, meant: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "meant"), [("EN", "en"), ("pt-br", "pt-BR"), ("*", None), ("iw", "he"), ("pt_BR", "pt-BR")]
+)
+def test_a_language_range_has_no_case_and_takes_underscores(text: str, meant: str | None) -> None:
     assert language_range(text) == meant
 
 
