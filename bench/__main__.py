@@ -17,7 +17,20 @@ from .figure import Measured, show
 from .plan import CLIENT_CORE, SERVER_CORE, Plan
 
 WIDTH = 150
-NAMES = ("dialogs", "ingest", "memory", "store", "consent", "page", "erase", "export", "meanwhile", "ack", "attacks")
+NAMES = (
+    "dialogs",
+    "ingest",
+    "memory",
+    "store",
+    "consent",
+    "page",
+    "filters",
+    "erase",
+    "export",
+    "meanwhile",
+    "ack",
+    "attacks",
+)
 
 
 def benchmark(name: str) -> Callable[[Plan], list[Measured]]:

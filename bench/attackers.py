@@ -1,6 +1,7 @@
 """Clients that mean harm, each in its own way, as fast as Python can: over loopback, for as long as a block lasts."""
 
 import asyncio
+import json
 import os
 import threading
 import zlib
@@ -89,6 +90,33 @@ async def slow_reader(_reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         await writer.drain()
 
 
+async def worst_search(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upgrade: bytes) -> None:
+    """Search for what is nowhere, so that every text is opened and folded."""
+    body = json.dumps({"q": "\u0301\u0323" * 500, "limit": 1000}).encode()
+    await _once(reader, writer, _request(upgrade, b"POST /v1/messages/search", body))
+
+
+async def big_pages(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upgrade: bytes) -> None:
+    await _once(reader, writer, _request(upgrade, b"GET /v1/messages?limit=1000"))
+
+
+async def many_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upgrade: bytes) -> None:
+    await _once(reader, writer, _request(upgrade, b"GET /v1/messages?format=parquet"))
+
+
+async def slow_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upgrade: bytes) -> None:
+    """Take a stream a kilobyte at a time, so that the rest of its block waits in memory."""
+    writer.write(_request(upgrade, b"GET /v1/messages?format=ndjson"))
+    while await reader.read(1024):  # noqa: ASYNC110 - slowly is the attack
+        await asyncio.sleep(0.1)
+
+
+async def foreign_keys(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upgrade: bytes) -> None:
+    """Try keys that do not exist: each is looked up."""
+    token = f"cfl_{os.urandom(6).hex()}_x".encode()
+    await _once(reader, writer, _request(upgrade, b"GET /v1/messages", token=token))
+
+
 ATTACKS: tuple[Attack, ...] = (
     slow_loris,
     open_flood,
@@ -99,7 +127,26 @@ ATTACKS: tuple[Attack, ...] = (
     bad_frames,
     huge_frames,
     slow_reader,
+    worst_search,
+    big_pages,
+    many_streams,
+    slow_streams,
+    foreign_keys,
 )
+
+
+def _request(upgrade: bytes, line: bytes, body: bytes = b"", token: bytes | None = None) -> bytes:
+    """Return an HTTP request with the host and the token of the upgrade, or another token."""
+    host, authorization = upgrade.split(b"\r\n")[1:3]
+    fields = [
+        line + b" HTTP/1.1",
+        host,
+        authorization if token is None else b"Authorization: Bearer " + token,
+        b"Connection: close",
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % len(body),
+    ]
+    return b"\r\n".join(fields) + b"\r\n\r\n" + body
 
 
 async def _again_and_again(

@@ -1,4 +1,4 @@
-"""What everybody else notices of an attack: a well-behaved client's p99 while it runs, beside without."""
+"""What everybody else notices of an attack: a well-behaved client's p99 while it runs, and without."""
 
 import asyncio
 from collections.abc import Generator
@@ -10,11 +10,17 @@ from typing import NamedTuple
 from . import attackers, child, client, corpus
 from .attackers import Attack
 from .child import Child
-from .figure import Figure, Measured, compare
+from .figure import Figure, Measured, absolute
 from .plan import Plan, in_turn
 
 _SOCKETS, _EVERY_S = 50, 0.1
 _SECONDS, _LEAST_S = 2.0, 1.0
+_WORST = 30
+"""Dialogs in the store, of 1 MiB each."""
+_P99_S, _AIM_S = 0.05, 0.02
+
+
+QUIET = Figure("ack p99 without an attack", "s", _P99_S, _AIM_S, less_is_better=True)
 
 
 class Attacked(NamedTuple):
@@ -27,11 +33,10 @@ class Attacked(NamedTuple):
 
 def measure(plan: Plan) -> list[Measured]:
     with attacked(plan) as target:
-        quiet = partial(p99, plan, target)
-        return [
-            compare(figure_of(attack), *in_turn(plan.rounds, [partial(p99_during, attack, plan, target), quiet]))
-            for attack in attackers.ATTACKS
-        ]
+        during = [partial(p99_during, attack, plan, target) for attack in attackers.ATTACKS]
+        quiet, *results = in_turn(plan.rounds, [partial(p99, plan, target), *during])
+    rows = zip(attackers.ATTACKS, results, strict=True)
+    return [absolute(QUIET, quiet), *(absolute(figure_of(attack), values) for attack, values in rows)]
 
 
 @contextmanager
@@ -62,11 +67,11 @@ def p99(plan: Plan, target: Attacked) -> float:
 
 
 def figure_of(attack: Attack) -> Figure:
-    return Figure(f"ack p99: during {attack.__name__} / without", "s", less_is_better=True)
+    return Figure(f"ack p99 during {attack.__name__}", "s", _P99_S, _AIM_S, less_is_better=True)
 
 
 async def _keys(folder: Path) -> tuple[str, str]:
     async with corpus.opened(folder) as service:
-        return await service.api_keys.create("good", ["dialogs:write"]), await service.api_keys.create(
-            "bad", ["dialogs:write"]
-        )
+        await corpus.fill_worst(service, _WORST)
+        good = await service.api_keys.create("good", ["dialogs:write"])
+        return good, await service.api_keys.create("bad", ["dialogs:write", "data:read"])

@@ -28,7 +28,7 @@ Figures: TypeAlias = Callable[[str], list[Figure]]
 
 OURS, STORELESS, BARE, FRAMES = "consentful_server", "bench.peers.storeless", "bench.peers.bare", "bench.peers.frames"
 LOADED = ("dialogs", "ingest", "memory", "consent", "page", "meanwhile", "ack")
-ALONE = ("store", "erase", "export")
+ALONE = ("store", "erase", "export", "filters")
 """These need no client in C."""
 
 
