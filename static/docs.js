@@ -10,7 +10,7 @@ dark.addEventListener("change", applyScheme);
 applyScheme();
 
 window.SwaggerUIBundle({
-  url: "/openapi.json",
+  url: new URL("../openapi.json", import.meta.url).href,
   dom_id: "#reference",
   deepLinking: true, // each operation has its own URL
   docExpansion: "list",

@@ -6,6 +6,7 @@ import { exact, FILTERS, local, Query } from "./query.js";
 import { recipes } from "./recipes.js";
 import { RestClient } from "./rest.js";
 import { Rows } from "./rows.js";
+import { SITE } from "./site.js";
 
 const PAGE = 200;
 const MOMENT = { dateStyle: "short", timeStyle: "short" };
@@ -71,7 +72,7 @@ function showProgress() {
 function emptyText() {
   const isFiltered = Object.keys(query.filters).length || query.q;
   if (isFiltered) return [element("p", {}, "No message matches. Remove a filter, or "), element("a", { href: "?" }, "clear all filters"), "."];
-  return [element("p", {}, "No dialog is stored yet. "), element("a", { href: "/" }, "Hold a dialog"), " and grant it, or run ", element("code", {}, "consentful demo"), "."];
+  return [element("p", {}, "No dialog is stored yet. "), element("a", { href: `${SITE}/` }, "Hold a dialog"), " and grant it, or run ", element("code", {}, "consentful demo"), "."];
 }
 
 function fail(error) {
@@ -163,7 +164,7 @@ async function suggest() {
 // Export
 
 function writeRecipes() {
-  const texts = recipes(query, { origin: location.origin, isKeyed: Boolean(rest.key) });
+  const texts = recipes(query, { origin: SITE, isKeyed: Boolean(rest.key) });
   byId("recipes").replaceChildren(...Object.entries(texts).map(([name, text]) => {
     const code = element("pre", { tabIndex: 0 }, text);
     const copy = element("button", { type: "button", ariaLabel: `Copy the ${name} example` }, "Copy");

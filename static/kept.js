@@ -1,4 +1,5 @@
 import { button, count, element } from "./element.js";
+import { SITE } from "./site.js";
 
 const paragraph = (text) => element("p", {}, text);
 
@@ -59,7 +60,7 @@ export class Kept {
     let status = 0;
     let body = null;
     try {
-      const response = await fetch(`/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
+      const response = await fetch(`${SITE}/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
       status = response.status;
       body = await response.json();
     } catch {

@@ -2,8 +2,9 @@
 
 import { element } from "./element.js";
 import { FIGURES } from "./figures.js";
+import { SITE } from "./site.js";
 
-const LIBRARY = "/explore/plotly.min.js";
+const LIBRARY = `${SITE}/explore/plotly.min.js`;
 /** Plotly inserts style elements with these ids, which the Content-Security-Policy forbids, unless such ids exist. */
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const COLOURS = ["--accent", "--edge", "--line"];

@@ -1,6 +1,7 @@
 /** The live dialog's reference, generated from /asyncapi.json. */
 
 import { byId, element } from "./element.js";
+import { SITE } from "./site.js";
 
 const SCHEMAS = "#/components/schemas/";
 const last = (path) => path.split("/").at(-1);
@@ -136,7 +137,7 @@ function scrollToFragment() {
 async function load() {
   const place = byId("reference");
   try {
-    const response = await fetch("/asyncapi.json");
+    const response = await fetch(`${SITE}/asyncapi.json`);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     draw(await response.json());
     scrollToFragment();

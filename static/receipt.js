@@ -1,6 +1,7 @@
 /** A consent receipt: a compact JWS (RFC 7515), shown and verified in the browser. */
 
 import { element } from "./element.js";
+import { SITE } from "./site.js";
 
 const bytes = (part) => Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 const json = (part) => JSON.parse(new TextDecoder().decode(bytes(part)));
@@ -16,7 +17,7 @@ export function receiptOf({ receipt }) {
 /** Return the result of the signature check, as text. */
 export async function check(receipt) {
   try {
-    const answer = await fetch("/.well-known/jwks.json");
+    const answer = await fetch(`${SITE}/.well-known/jwks.json`);
     const valid = await verify(receipt, await answer.json());
     return valid === null ? "signature not checked" : valid ? "signature valid" : "signature invalid";
   } catch {

@@ -1,5 +1,7 @@
 /** The client of the REST API, with the caller's API key. */
 
+import { SITE } from "./site.js";
+
 const STORED_AS = "consentful key"; // in sessionStorage: survives a reload, ends with the tab
 
 /** An error response: `message` is the `detail` of the problem document (RFC 9457). */
@@ -33,7 +35,7 @@ export class RestClient {
     if (body) headers["content-type"] = "application/json";
     let response;
     try {
-      response = await fetch(path, { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) });
+      response = await fetch(SITE + path, { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new Refused(0);

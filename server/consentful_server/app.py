@@ -70,7 +70,7 @@ def build_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[SOCKETS] = Sockets()
     app[room.ROOM] = WaitingRoom(service)
-    app[docs.DOCUMENTS] = partial(_documents, service.settings.access)
+    app[docs.DOCUMENTS] = partial(_documents, service.settings.access, service.settings.base_url)
     app[health.HOUSEKEEPING] = Housekeeping(service)
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
@@ -79,8 +79,8 @@ def build_app(service: Service) -> web.Application:
 
 
 @cache
-def _documents(auth: Auth) -> docs.Documents:
-    rest, live = openapi.describe(ROUTES, auth=auth), asyncapi.describe(auth=auth)
+def _documents(auth: Auth, base_url: str) -> docs.Documents:
+    rest, live = openapi.describe(ROUTES, auth=auth, base_url=base_url), asyncapi.describe(auth=auth, base_url=base_url)
     return docs.Documents(msgspec.json.encode(rest), msgspec.json.encode(live))
 
 

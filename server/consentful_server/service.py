@@ -86,6 +86,7 @@ class Service:
             access_log=self.access_log,
             clock=clock,
             issuer=settings.receipt_issuer,
+            withdrawal_page=settings.withdrawal_page,
         )
         turn = asyncio.Lock()
         self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn)

@@ -19,6 +19,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LEAST_FRAME_BYTES = 1024
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_BASE_URL = re.compile(rf"https?://{_HOST.pattern}(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?")
 _STATIC_IN_WHEEL = Path(__file__).parent / "static"
 _STATIC_IN_REPOSITORY = Path(__file__).parent.parent.parent / "static"
 
@@ -93,6 +94,8 @@ class Settings(Place):
     """The certificate's private key in PEM. The server reloads both files when they change."""
     allow_origin: tuple[str, ...] = ()
     """Web origins, beside the server's own, whose pages may connect and read; for example `https://chat.example`."""
+    base_url: str = ""
+    """URL at which clients reach this server, with the proxy's path if it has one: `https://chat.example/consentful`."""
     trusted_proxy: tuple[str, ...] = ()
     """Addresses or networks of your reverse proxies. Their X-Forwarded-For headers give the client's address."""
     idle_timeout: float = 900
@@ -151,6 +154,7 @@ class Settings(Place):
         self._check_tls()
         self._check_proxies()
         self._check_origins()
+        self._check_base_url()
 
     def _check_numbers(self) -> None:
         for name, (least, most, kind) in _RANGES.items():
@@ -223,6 +227,28 @@ class Settings(Place):
                     "must be an origin as browsers send it, such as https://chat.example:"
                     f" lower case, no path, no default port; {origin!r} is not",
                 )
+
+    def _check_base_url(self) -> None:
+        if self.base_url and not _BASE_URL.fullmatch(self.base_url):
+            raise BadSetting(
+                "base_url",
+                "must be the URL at which clients reach this server, such as https://chat.example/consentful:"
+                f" http or https, lower case, without query and fragment; {self.base_url!r} is not",
+            )
+
+    def address_of(self, path: str) -> str:
+        """Return the URL of a path of this server: absolute with --base-url, else the path, on whichever host it is."""
+        return self.base_url.rstrip("/") + path
+
+    @property
+    def base_origin(self) -> str:
+        """The origin of --base-url."""
+        return "/".join(self.base_url.split("/")[:3])
+
+    @property
+    def withdrawal_page(self) -> str | None:
+        """URL of the page where customers withdraw a consent; None without --base-url."""
+        return self.address_of("/withdraw") if self.base_url else None
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:

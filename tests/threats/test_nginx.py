@@ -3,8 +3,10 @@
 import json
 import subprocess
 from collections.abc import AsyncGenerator
+from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -16,6 +18,7 @@ from consentful_server.errors import Overloaded
 from consentful_server.testing import FakeClock, Served, serve
 from kept import bearer, texts
 from needs import need
+from receipts import claims_of
 
 from .front import Front, configure, front
 
@@ -171,3 +174,62 @@ async def test_metrics_are_not_for_the_world(nginx: Front, path: str) -> None:
 
     assert answer.split(b" ", 2)[1] == b"404"
     assert b"consentful_dialogs_live" not in answer
+
+
+PREFIX = "/consentful"
+BASE = f"https://chat.example{PREFIX}"
+
+
+def prefixed(text: str) -> str:
+    """Return our file with all of the server under a path, and nothing beside it."""
+    everything = "    location / {\n        proxy_pass"
+    changed = text.replace(everything, f"    rewrite ^{PREFIX}(/.*)$ $1 last;\n{everything}")
+    assert changed != text
+    return changed
+
+
+class Addresses(HTMLParser):
+    """What a page names: files, other pages, and where its form goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {value for name, value in attrs if name in ("href", "src", "action") and value}
+
+
+async def test_under_a_path_links_pages_and_dialogs_stay_under_it(tmp_path: Path) -> None:
+    async with (
+        serve(auth="keys", base_url=BASE, trusted_proxy=("127.0.0.1",), clock=FakeClock()) as service,
+        front(tmp_path, service.url, prefixed) as nginx,
+        ClientSession(connector=TCPConnector(ssl=nginx.pair.trusted())) as http,
+    ):
+        outside = nginx.url + PREFIX
+        token = await service.create_key()
+        trusted = nginx.pair.trusted()
+        async with consentful.open_dialog(outside, customer_id="c-1", token=token, ssl=trusted) as dialog:
+            await dialog.say("Where is my parcel?")
+            await dialog.say("It arrives tomorrow.", role="bot")
+            stored = await dialog.grant()
+
+        async with http.get(f"{outside}/v1/messages?limit=1", headers=bearer(token)) as response:
+            link = str(response.links["next"]["url"])
+        assert link.startswith(f"{BASE}/v1/messages?")
+        async with http.get(link.replace(BASE, outside), headers=bearer(token)) as response:
+            assert [item["text"] for item in (await response.json())["items"]] == ["Where is my parcel?"]
+
+        assert claims_of(stored.receipt)["withdraw_url"] == f"{BASE}/withdraw"
+        async with http.post(f"{outside}/withdraw", data={"code": stored.withdrawal_code}) as response:
+            assert response.status == 200
+
+        for page in ("/", "/withdraw", "/explore", "/docs", "/docs/live"):
+            async with http.get(outside + page) as response:
+                addresses = Addresses()
+                addresses.feed(await response.text())
+            files = {urljoin(outside + page, found) for found in addresses.found if not found.startswith("#")}
+            assert files
+            for address in files:
+                assert address.startswith(f"{outside}/"), (page, address)
+                async with http.get(address, headers=bearer(token)) as response:
+                    assert response.status == 200, (page, address)

@@ -37,6 +37,7 @@ class Archive:
         access_log: AccessLog,
         clock: Clock,
         issuer: str,
+        withdrawal_page: str | None = None,
     ) -> None:
         self._store = store
         self._access_log = access_log
@@ -45,6 +46,7 @@ class Archive:
         self._pseudonyms = pseudonyms
         self._clock = clock
         self._issuer = issuer
+        self._withdrawal_page = withdrawal_page
 
     def pseudonym(self, customer_id: str) -> str:
         """Return the customer's pseudonym."""
@@ -153,7 +155,14 @@ class Archive:
 
     def _signing(self, granted: Granted) -> Callable[[Record, int, bytes], str]:
         def sign(record: Record, messages: int, content: bytes) -> str:
-            claims = receipt_claims(record, granted.wording, issuer=self._issuer, messages=messages, content=content)
+            claims = receipt_claims(
+                record,
+                granted.wording,
+                issuer=self._issuer,
+                messages=messages,
+                content=content,
+                withdrawal_page=self._withdrawal_page,
+            )
             return self._signer.sign(claims)
 
         return sign

@@ -10,12 +10,19 @@ RECEIPT_SCHEMA: Final = "ISO/IEC TS 27560:2023"
 
 
 def receipt_claims(
-    record: Record, wording: Wording, *, issuer: str, messages: int, content: bytes
+    record: Record,
+    wording: Wording,
+    *,
+    issuer: str,
+    messages: int,
+    content: bytes,
+    withdrawal_page: str | None = None,
 ) -> Mapping[str, Any]:
     """Return the claims of a receipt (ISO/IEC TS 27560, Kantara Consent Receipt 1.1), bound to the dialog's content.
 
     `content` is an HMAC under the dialog's key. A plain hash of a short text could be guessed; this one means nothing
-    once the key is destroyed.
+    once the key is destroyed. `withdrawal_page` is the URL where the customer can withdraw (GDPR art. 7(3)), if the
+    service knows its own.
     """
     return {
         "iss": issuer,
@@ -42,4 +49,4 @@ def receipt_claims(
         "rights": list(wording.terms.rights),
         "complaint": wording.terms.complaint,
         "withdraw": wording.terms.withdraw,
-    }
+    } | ({} if withdrawal_page is None else {"withdraw_url": withdrawal_page})

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Final, get_args
+from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode
 
@@ -94,8 +95,11 @@ _SECURITY_SCHEMES: Final[Json] = {
 }
 
 
-def describe(*, auth: Auth = "keys") -> Json:
-    """Return the AsyncAPI document of a server with this authentication; `none` omits the tokens."""
+def describe(*, auth: Auth = "keys", base_url: str = "") -> Json:
+    """Return the AsyncAPI document of a server with this authentication; `none` omits the tokens.
+
+    `base_url` is the URL at which clients reach the server; if empty, the document describes where it could be.
+    """
     frames = (*FROM_CLIENT, *FROM_SERVER)
     schemas = Schemas(frames)
     schemes = {} if auth == "none" else _SECURITY_SCHEMES
@@ -109,11 +113,7 @@ def describe(*, auth: Auth = "keys") -> Json:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": _SUBPROTOCOLS[wire.JSON],
-        "servers": {
-            "local": _server("127.0.0.1:8080", "ws", "The default of `consentful serve`", security),
-            "deployed": _server("{host}", "wss", "A deployment with TLS", security)
-            | {"variables": {"host": {"description": "Your server's name", "default": "dialogs.example.com"}}},
-        },
+        "servers": {"this": _at(base_url, security)} if base_url else _anywhere(security),
         "channels": {"live": _channel(frames)},
         "operations": dict(_operations()),
         "components": {
@@ -144,6 +144,22 @@ def closes() -> list[Json]:
 def _is_replayed(code: int) -> bool:
     """Whether the SDK reconnects and replays after this close code."""
     return code != faults.CLOSED_DECIDED and isinstance(close_codes.of_close(code, None), close_codes.Lost)
+
+
+def _at(base_url: str, security: list[Json]) -> Json:
+    """Return the server at this URL, whose path comes before the channel's address."""
+    parts = urlsplit(base_url)
+    protocol = "wss" if parts.scheme == "https" else "ws"
+    path = parts.path.rstrip("/")
+    return _server(parts.netloc, protocol, "This server", security) | ({"pathname": path} if path else {})
+
+
+def _anywhere(security: list[Json]) -> Json:
+    return {
+        "local": _server("127.0.0.1:8080", "ws", "The default of `consentful serve`", security),
+        "deployed": _server("{host}", "wss", "A deployment with TLS", security)
+        | {"variables": {"host": {"description": "Your server's name", "default": "dialogs.example.com"}}},
+    }
 
 
 def _server(host: str, protocol: str, description: str, security: list[Json]) -> Json:

@@ -64,8 +64,11 @@ _FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
-def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
-    """Return the OpenAPI document of a server with this authentication; `none` omits tokens, scopes and 401."""
+def describe(routes: Sequence[Route], *, auth: Auth = "keys", base_url: str = "") -> Json:
+    """Return the OpenAPI document of a server with this authentication; `none` omits tokens, scopes and 401.
+
+    `base_url` is the URL at which clients reach the server; if empty, it is the root of the document's own host.
+    """
     if auth == "none":
         routes = [_open(route) for route in routes]
     schemas = Schemas(_types(routes))
@@ -87,7 +90,7 @@ def describe(routes: Sequence[Route], *, auth: Auth = "keys") -> Json:
             "version": version("consentful"),
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "This server"}],
+        "servers": [{"url": base_url.rstrip("/") or "/", "description": "This server"}],
         "tags": _tags(routes),
         "paths": dict(paths),
         "components": {

@@ -54,6 +54,13 @@ BAD: dict[str, tuple[str, ...]] = {
     "host": ("", " ", "http://127.0.0.1", "no-such-host.invalid", "127.0.0.1 ", "192.0.2.1"),
     "port": ("-1", "65536", "x", "1e400", "nan"),
     "auth": ("open", "", "NONE "),
+    "base_url": (
+        "chat.example",
+        "/consentful",
+        "ftp://chat.example",
+        "https://chat.example?a",
+        "https://u:p@chat.example",
+    ),
     "issuer": ("https://id.example",),
     "audience": ("shop",),
     "tls_cert": ("server.crt",),

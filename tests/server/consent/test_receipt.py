@@ -63,6 +63,14 @@ def test_a_receipt_states_all_of_it() -> None:
     }
 
 
+def test_a_receipt_names_the_page_where_the_consent_can_be_withdrawn_if_it_is_known() -> None:
+    page = "https://chat.example/withdraw"
+
+    claims = receipt_claims(RECORD, WORDING, issuer="x", messages=3, content=b"", withdrawal_page=page)
+
+    assert claims["withdraw_url"] == page
+
+
 def test_what_an_earlier_version_recorded_is_still_the_same() -> None:
     """Every seal is bound to the record's digest, and a replay is told by the content: these bytes never change."""
     record = Record("d-1", "cus_x", "shop", None, "websocket", "n-1", "en", "00", ("a", "b"), "self", 1, 2)

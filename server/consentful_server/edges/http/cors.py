@@ -6,12 +6,13 @@ credentials that a browser adds by itself: the service has no cookies, and a pag
 
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
 from ...errors import Forbidden
+from ...settings import Settings
 from .headers import EXPORT_ID, REQUEST_ID
+from .origins import is_foreign
 
 EXPOSED: Final = (
     hdrs.ALLOW,
@@ -29,18 +30,19 @@ _SENT: Final = "Authorization, Content-Type"
 _REMEMBERED_S: Final = "600"
 
 
-def refuse_foreign(request: web.Request, allowed: Collection[str]) -> None:
-    """Allow pages of this server and of the allowed origins; programs send no Origin (RFC 6455 §10.2).
+def refuse_foreign(request: web.Request, settings: Settings) -> None:
+    """Allow pages of this server and of the allowed origins, and programs.
 
     Raises:
         Forbidden: If the page is of another origin.
     """
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and origin not in allowed and _netloc(origin) != request.host.lower():
-        raise Forbidden("an allowed origin; add the page's origin to --allow-origin")
+    if is_foreign(request, settings):
+        raise Forbidden(
+            "an allowed origin; add the page's origin to --allow-origin, or set --base-url to this server's address"
+        )
 
 
-def preflight(request: web.Request, allowed: Collection[str]) -> web.Response | None:
+def preflight(request: web.Request, settings: Settings) -> web.Response | None:
     """Return the response to a CORS preflight (Fetch standard, §3.3.5); None if the request is not a preflight.
 
     Raises:
@@ -48,7 +50,7 @@ def preflight(request: web.Request, allowed: Collection[str]) -> web.Response | 
     """
     if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
         return None
-    refuse_foreign(request, allowed)
+    refuse_foreign(request, settings)
     unserved = request.match_info.http_exception
     if not isinstance(unserved, web.HTTPMethodNotAllowed):
         return None  # the route does not exist: 404, as for any other request
@@ -75,10 +77,3 @@ def share(request: web.BaseRequest, response: web.StreamResponse, allowed: Colle
     if origin is not None and origin in allowed:
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = ", ".join(EXPOSED)
-
-
-def _netloc(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:  # an IPv6 address with an unclosed bracket
-        return None

@@ -8,7 +8,7 @@ from multidict import MultiDict
 
 from ...archive.views import Page
 from .list_query import ListQuery
-from .pipeline import json
+from .pipeline import SERVICE, json
 
 T = TypeVar("T")
 
@@ -40,4 +40,5 @@ def next_link(request: web.Request, *, cursor: str) -> dict[str, str]:
     query = MultiDict(request.query)
     query.popall("offset", None)
     query["cursor"] = cursor
-    return {hdrs.LINK: f'<{request.rel_url.with_query(query)}>; rel="next"'}
+    address = request.app[SERVICE].settings.address_of(str(request.rel_url.with_query(query)))
+    return {hdrs.LINK: f'<{address}>; rel="next"'}

@@ -29,6 +29,7 @@ from ...settings import is_loopback
 from ...telemetry import where
 from . import cors
 from .headers import REQUEST_ID
+from .origins import is_foreign
 from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, problem, problem_document, respond
 from .protection import PROTECTION
 from .route import Handler, Route
@@ -124,7 +125,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     try:
         _refuse_foreign(request)
-        response = cors.preflight(request, request.app[SERVICE].settings.allow_origin) or await handler(request)
+        response = cors.preflight(request, request.app[SERVICE].settings) or await handler(request)
     except Refusal as refusal:
         response = problem(refusal)
     except web.HTTPException as error:
@@ -184,20 +185,25 @@ def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None
 def _refuse_foreign(request: web.Request) -> None:
     """With `--auth none`, accept loopback names in `Host` only, and no changes from pages of other sites.
 
-    The first check stops DNS rebinding: a page whose name resolves to 127.0.0.1 would count as same-origin. The second
-    stops cross-site form posts, for which browsers send no preflight; `Sec-Fetch-Site` says where a request comes from.
+    The second check stops DNS rebinding: a page whose name resolves to 127.0.0.1 would count as same-origin. The first
+    stops cross-site form posts, for which browsers send no preflight. `Origin` and `Sec-Fetch-Site` say where a request
+    comes from; browsers leave the latter out in some cases, such as on pages without HTTPS.
     """
     settings = request.app[SERVICE].settings
     if settings.access != "none":
         return
-    if (
-        request.method not in _SAFE
-        and request.headers.get("Sec-Fetch-Site") in _ELSEWHERE
-        and request.headers.get(hdrs.ORIGIN) not in settings.allow_origin
-    ):
-        raise Forbidden("a page of this server, because `--auth none` checks no token")
+    if request.method not in _SAFE and (_is_sent_elsewhere(request) or is_foreign(request, settings)):
+        raise Forbidden(
+            "a page of this server, because `--auth none` checks no token; add the page's origin to --allow-origin"
+        )
     if not is_loopback(_host_without_port(request.host.lower())):
         raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
+
+
+def _is_sent_elsewhere(request: web.Request) -> bool:
+    """Return whether the browser says that a page of elsewhere sent the request, and the page is not allowed to."""
+    allowed = request.app[SERVICE].settings.allow_origin
+    return request.headers.get("Sec-Fetch-Site") in _ELSEWHERE and request.headers.get(hdrs.ORIGIN) not in allowed
 
 
 def _host_without_port(host: str) -> str:

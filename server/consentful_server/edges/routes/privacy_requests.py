@@ -90,7 +90,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
         answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope)
         return await _disclose(request, asked.customer_id, answer)
     done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat_key=idempotency_key)
-    return json(_outcome(done), status=201, headers={hdrs.LOCATION: f"/v1/privacy-requests/{done.id}"})
+    return json(_outcome(done), status=201, headers={hdrs.LOCATION: _location(request, done.id)})
 
 
 async def outcome(request: web.Request) -> web.StreamResponse:
@@ -114,6 +114,11 @@ def _outcome(done: PrivacyRequest) -> RequestOutcome:
     )
 
 
+def _location(request: web.Request, request_id: str) -> str:
+    """Return the URL of a request's outcome."""
+    return request.app[SERVICE].settings.address_of(f"/v1/privacy-requests/{request_id}")
+
+
 def _idempotency_key(request: web.Request) -> str | None:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
@@ -129,7 +134,7 @@ async def _disclose(request: web.Request, customer_id: str, answer: disclosure.D
         headers={
             hdrs.CONTENT_TYPE: "application/json; charset=utf-8",
             hdrs.CACHE_CONTROL: "no-store",
-            hdrs.LOCATION: f"/v1/privacy-requests/{answer.request.id}",
+            hdrs.LOCATION: _location(request, answer.request.id),
         },
     )
     async with aclosing(answer.dialogs(partial(service.access.recheck, request[PRINCIPAL]))) as dialogs:

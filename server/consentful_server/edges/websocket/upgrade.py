@@ -108,7 +108,7 @@ async def _admit(service: Service, request: web.Request, token: str | None) -> P
         raise Overloaded
     service.registry.check_room()
     service.clients.admit(by_address(client_address(request)))
-    cors.refuse_foreign(request, service.settings.allow_origin)
+    cors.refuse_foreign(request, service.settings)
     principal = await service.access.authenticate(token)
     principal.require(SCOPE)
     service.clients.admit(by_credential(principal.id))

@@ -8,6 +8,7 @@ from all_routes import every_request, every_route
 from consentful_server.app import ROUTES
 from consentful_server.edges.http.cors import EXPOSED, preflight, refuse_foreign, share
 from consentful_server.errors import Forbidden
+from consentful_server.settings import Settings
 from consentful_server.testing import Served
 from kept import bearer, get, keep
 
@@ -21,6 +22,7 @@ ELSEWHERE = [
     "null",
     "http://[",
 ]
+SETTINGS = Settings(auth="keys", allow_origin=(CHAT,))
 PUBLIC = "/.well-known/jwks.json"
 ALLOWED = pytest.mark.parametrize("settings", [{"auth": "keys", "allow_origin": (CHAT, "https://other.example")}])
 
@@ -43,24 +45,24 @@ def request_of(origin: str | None, method: str = "GET", **headers: str) -> web.R
 class TestRules:
     @pytest.mark.parametrize("origin", [None, CHAT, "https://api.example", "http://API.example"])
     def test_programs_and_pages_of_this_server_and_of_allowed_origins_are_let_in(self, origin: str | None) -> None:
-        refuse_foreign(request_of(origin), [CHAT])
+        refuse_foreign(request_of(origin), SETTINGS)
 
     @pytest.mark.parametrize("origin", [*ELSEWHERE, "https://api.example:8443", "api.example", ""])
     def test_no_other_page_is(self, origin: str) -> None:
         with pytest.raises(Forbidden, match="an allowed origin"):
-            refuse_foreign(request_of(origin), [CHAT])
+            refuse_foreign(request_of(origin), SETTINGS)
 
     def test_what_is_no_preflight_is_none(self) -> None:
         asked = {"Access-Control-Request-Method": "GET"}
 
-        assert preflight(request_of(ELSEWHERE[0], "OPTIONS"), [CHAT]) is None
-        assert preflight(request_of(ELSEWHERE[0], "GET", **asked), [CHAT]) is None
+        assert preflight(request_of(ELSEWHERE[0], "OPTIONS"), SETTINGS) is None
+        assert preflight(request_of(ELSEWHERE[0], "GET", **asked), SETTINGS) is None
 
     def test_a_preflight_of_elsewhere_is_refused_whatever_it_asks_for(self) -> None:
         asked = {"Access-Control-Request-Method": "GET"}
 
         with pytest.raises(Forbidden):
-            preflight(request_of(ELSEWHERE[0], "OPTIONS", **asked), [CHAT])
+            preflight(request_of(ELSEWHERE[0], "OPTIONS", **asked), SETTINGS)
 
     @pytest.mark.parametrize(
         ("allowed", "origin", "vary", "shared", "varies"),
