@@ -5,8 +5,8 @@
 The pepper is derived from a root key outside the database, so a copy of the database does not help to test secrets
 (which have 256 bits).
 
-State, on the event loop only: a cache of looked-up keys for 5 s each, unknown ids included, and the times of use that
-`flush` has not written yet.
+State, on the event loop only: a cache of looked-up keys for 5 s each; another of ids that are unknown, which anyone can
+send; and the times of use that `flush` has not written yet.
 
 Races, and the line that closes each:
 
@@ -14,11 +14,12 @@ Races, and the line that closes each:
      before they store.
 (R2) Two requests look the same key up at the same time: both read the store, and the later result stays in the cache.
 (R3) A key is used while `flush` writes: the dict is replaced before the write, so the use goes into the next one.
-(R4) Requests with random ids would fill the cache: it is cleared when it is full, and ids of another length than ours
-     are never looked up.
+(R4) Requests with random ids would fill a cache: unknown ids have one of their own, which is cleared when it is full,
+     and only ids as `create` makes them are looked up. So it takes about a megabyte, and known keys stay cached.
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Final
@@ -33,12 +34,12 @@ from .store import Credential, CredentialStore
 _PREFIX: Final = "cfl"
 """Scanners for leaked secrets recognise a key by it."""
 
-_ID_LENGTH: Final = 12
-
 _RECHECK_S: Final = 5.0
 """How long a cached key is accepted; a revocation takes effect after that."""
 
-_CACHED_AT_MOST: Final = 10_000
+_UNKNOWN_AT_MOST: Final = 10_000
+_ID_BYTES: Final = 6
+_ID: Final = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
 
 _NO_HASH: Final = bytes(32)
 """Compared in place of an unknown key's hash: as long as a real one, so that the comparison takes as long."""
@@ -52,7 +53,8 @@ class ApiKeys:
         self._access_log = access_log
         self._pepper = pepper
         self._clock = clock
-        self._seen: dict[str, tuple[float, Credential | None]] = {}
+        self._known: dict[str, tuple[float, Credential]] = {}
+        self._unknown: dict[str, float] = {}
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
@@ -60,7 +62,7 @@ class ApiKeys:
             raise Unauthenticated
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
-        if prefix != _PREFIX or len(key_id) != _ID_LENGTH or not secret:  # (R4)
+        if prefix != _PREFIX or not _ID.fullmatch(key_id) or not secret:  # (R4)
             raise Unauthenticated
         credential = await self._look_up(key_id)
         expected = credential.hash if credential else _NO_HASH
@@ -97,7 +99,7 @@ class ApiKeys:
         by: Actor = SERVICE,
     ) -> str:
         """Create a key and return it. It cannot be shown again."""
-        key_id, secret = secrets.token_hex(_ID_LENGTH // 2), secrets.token_urlsafe(32)
+        key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(32)
         credential = Credential(
             id=key_id,
             name=name,
@@ -118,12 +120,18 @@ class ApiKeys:
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()
-        until, credential = self._seen.get(key_id, (0.0, None))
-        if now >= until:
-            credential = await self._store.find(key_id)
-            if len(self._seen) >= _CACHED_AT_MOST:
-                self._seen.clear()  # (R4)
-            self._seen[key_id] = (now + _RECHECK_S, credential)  # (R1, R2)
+        if key_id in self._known and now < self._known[key_id][0]:
+            return self._known[key_id][1]
+        if now < self._unknown.get(key_id, now):
+            return None
+        credential = await self._store.find(key_id)
+        self._known.pop(key_id, None)
+        if credential is None:
+            if len(self._unknown) >= _UNKNOWN_AT_MOST:
+                self._unknown.clear()  # (R4)
+            self._unknown[key_id] = now + _RECHECK_S
+        else:
+            self._known[key_id] = (now + _RECHECK_S, credential)  # (R1, R2)
         return credential
 
     def _hash(self, key_id: str, secret: str) -> bytes:
