@@ -218,12 +218,18 @@ class ChoresFailing(Overloaded):
 
 
 class Unauthenticated(Refusal):
-    """The request has no token, or one that is unknown, expired or revoked."""
+    """The request has no token, or one that is unknown, expired or revoked. `remedy` says which token is wanted."""
 
     code = "unauthenticated"
 
+    def __init__(
+        self, remedy: str = "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one"
+    ) -> None:
+        super().__init__(remedy)
+        self.remedy = remedy
+
     def __str__(self) -> str:
-        return "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one"
+        return self.remedy
 
 
 class TokenExpired(Refusal):

@@ -11,6 +11,7 @@ from .access_log.log import AccessLog
 from .archive.archive import Archive
 from .auth.access import Access, NoAuthentication
 from .auth.api_keys import ApiKeys
+from .auth.claims import rules_of
 from .auth.oidc import Oidc
 from .auth.provider import Provider
 from .clock import Clock, SystemClock
@@ -73,6 +74,7 @@ class Service:
             clock,
         )
         self.api_keys = ApiKeys(store.credentials, self.access_log, keys.derive("api keys"), clock)
+        self.provider: Provider | None = None
         self.access: Access = self._access()
         self.offer = Offer(store.notices, self.access_log, clock, timedelta(seconds=settings.max_duration))
         self.rotation = Rotation(
@@ -116,8 +118,8 @@ class Service:
     def _access(self) -> Access:
         settings = self.settings
         if settings.access == "oidc":
-            provider = Provider(settings.issuer, self.clock)
-            return Oidc(provider, settings.issuer, settings.audience, self.clock)
+            provider = self.provider = Provider(settings.issuer, self.clock)
+            return Oidc(provider, rules_of(settings), self.clock)
         return NoAuthentication() if settings.access == "none" else self.api_keys
 
     async def flush(self) -> None:
@@ -134,12 +136,14 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     ever served, and no API key that was revoked is ever accepted.
 
     Raises:
-        BadSetting: If the keys folder is inside the data folder, or the database URL is of no known kind.
         BadKeys: If the keys are missing, readable by others, or another store's, or if the ledger is missing or older
             than the store; nothing is overwritten.
+        BadSetting: If the keys folder is inside the data folder, a scope is unknown, or the database URL is of no known
+            kind.
         BadDatabase: If the schema is newer than this program, or the database cannot be trusted with data.
     """
     clock = clock or SystemClock()
+    rules_of(settings)  # before anything is created
     backend = backend_of(settings.database, settings.data_dir)
     keep_apart(settings, backend)
     erasures = Ledger(settings.keys_dir / ledger.NAME)

@@ -88,6 +88,10 @@ class Settings(Place):
     """With `oidc`: the identity provider's issuer URL, the `iss` claim of its tokens."""
     audience: str = ""
     """With `oidc`: the `aud` claim of tokens for this service."""
+    scope_claim: tuple[str, ...] = ()
+    """With `oidc`: claims with scopes, beside `scope` and `scp`: `roles`, or `realm_access.roles` for one within."""
+    scope_map: tuple[str, ...] = ()
+    """With `oidc`: what a word of your provider grants; for example `api://consentful/data:read=data:read`."""
     tls_cert: Path | None = None
     """Certificate chain in PEM, the server's certificate first. The server then speaks HTTPS only."""
     tls_key: Path | None = None
@@ -195,12 +199,20 @@ class Settings(Place):
             )
 
     def _check_oidc(self) -> None:
-        if self.auth != "oidc" and (self.issuer or self.audience):
+        if self.auth != "oidc" and (self.issuer or self.audience or self.scope_claim or self.scope_map):
             raise BadSetting(
-                "auth", "must be `oidc` when --issuer or --audience is set (for receipts, set --receipt-issuer)"
+                "auth",
+                "must be `oidc` when --issuer, --audience, --scope-claim or --scope-map is set"
+                " (for receipts, set --receipt-issuer)",
             )
-        if self.auth == "oidc" and not is_safe(self.issuer):
-            raise BadSetting("issuer", "must be the https:// URL of your identity provider (http:// on loopback only)")
+        if self.auth == "oidc" and not (is_safe(self.issuer) and _is_issuer(self.issuer)):
+            raise BadSetting(
+                "issuer",
+                "must be the https:// URL of your identity provider (http:// on loopback only), as its tokens have it"
+                f" in `iss`: without query, fragment and `/.well-known/…`; {self.issuer!r} is not",
+            )
+        if any(not name.strip() for name in self.scope_claim):
+            raise BadSetting("scope_claim", "must be names of claims, such as roles; one is empty")
         if self.auth == "oidc" and not self.audience:
             raise BadSetting("audience", "must be the `aud` claim of your identity provider's tokens for this service")
 
@@ -305,6 +317,12 @@ def _is_string_or_uri(text: str) -> bool:
     """Whether a text is a StringOrURI (RFC 7519 §2): one with a colon must be a URI."""
     scheme, colon, rest = text.partition(":")
     return not colon or (bool(_SCHEME.fullmatch(scheme)) and bool(rest) and " " not in text)
+
+
+def _is_issuer(address: str) -> bool:
+    """Whether a URL can be an issuer's (OpenID Connect Discovery 1.0 §3), not the one of its discovery document."""
+    parts = urlsplit(address)
+    return not (parts.query or parts.fragment or "/.well-known/" in parts.path or any(map(str.isspace, address)))
 
 
 def is_safe(address: str) -> bool:

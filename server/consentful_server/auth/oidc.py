@@ -1,127 +1,129 @@
 """Access tokens of an identity provider, for `--auth oidc`: signed JWTs (RFC 7519, RFC 8725, RFC 9068).
 
-    exp, iss, aud, sub   required
-    iss, aud             must equal the configured ones
-    exp, nbf             by this server's clock, with 30 s tolerance; `nbf` may be absent, since most providers omit it
-    sub                  the principal's id, which owns the dialogs it captures
-    scope, scp           the scopes; unknown ones are ignored
-    purposes             reads dialogs granted for one of these; if absent, for any purpose
+A token is checked in this order: size, header, algorithm, key, signature, claims (`claims`). Nothing of an unverified
+token is used except `kid` and `alg`, which select the key among the provider's.
 
-A token is checked in this order, and any failure is `unauthenticated` without a reason: size, header, algorithm, key,
-signature, claims. Nothing of an unverified token is used except `kid` and `alg`, which select the key among the
-provider's.
+Any failure is `unauthenticated`, and the caller is told what a good token is, not what is wrong with this one. The log
+tells that: the check, or the claim that failed, and for a wrong issuer or audience both values. The issuer that an
+unverified token names is logged as well, because a token of another issuer fails already at its key. Anyone can send
+bad tokens, so each reason is logged at most once in 10 s, with the number of tokens since.
 
-State: none but the provider's keys (see `provider`). `recheck` needs no network: it compares the time with the token's
-`exp`. The provider cannot revoke a JWT before that.
+State: the provider's keys (see `provider`), and when each reason was logged last. `recheck` needs no network: it
+compares the time with the token's `exp`. The provider cannot revoke a JWT before that.
 """
 
-from collections.abc import Mapping
+import base64
+import logging
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
 from joserfc.errors import JoseError
-from joserfc.jwt import JWTClaimsRegistry
 
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
 from ..keys import jws
-from .access import SCOPES, Principal
+from .access import Principal
+from .claims import BadClaim, Rules, has_ended, same_issuer, shown
 from .provider import ALGORITHMS, Provider
 
-_SKEW_S: Final = 30
 _LONGEST_TOKEN: Final = 16 * 1024
-_LONGEST_SUBJECT: Final = 255
-"""OpenID Connect Core 1.0 §2."""
-
 _ASYMMETRIC: Final = jws.Algorithms(*ALGORITHMS)
 _NAMES_A_KEY: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 """Header parameters by which a token would choose its own key or rules (RFC 7515 §4.1): it is refused."""
 
-_TIMES: Final = frozenset({"exp", "nbf", "iat"})
-"""Claims that this module checks, by the service's clock instead of joserfc's."""
+_LOGGED_EVERY_S: Final = 10.0
+_log: Final = logging.getLogger("consentful.auth")
 
-_LATEST_S: Final = 2**53
-"""Greater numbers are not integers in every JSON implementation (RFC 8259 §6)."""
+
+class _BadToken(Exception):  # noqa: N818 - named for what it says of the token
+    """A token failed a check before its claims were read. The reason and the details may be logged."""
+
+    def __init__(self, reason: str, **details: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.details = details
 
 
 class Oidc:
     """An `Access` for tokens of one issuer and one audience."""
 
-    def __init__(self, provider: Provider, issuer: str, audience: str, clock: Clock) -> None:
+    def __init__(self, provider: Provider, rules: Rules, clock: Clock) -> None:
         self._provider = provider
+        self._rules = rules
         self._clock = clock
-        self._claims = JWTClaimsRegistry(
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
-            sub={"essential": True},
+        self._remedy = (
+            f"send an access token of {rules.issuer} for the audience {rules.audience} as `Authorization: Bearer …`;"
+            " if it was one, the server's log names the claim that failed"
         )
+        self._logged_at: dict[str, float] = {}
+        self._refused = Counter[str]()
 
     async def authenticate(self, token: str | None) -> Principal:
-        # The size first: decoding a header costs time in proportion to it.
-        if token is None or len(token) > _LONGEST_TOKEN or not token.isascii():
-            raise Unauthenticated
-        claims = await self._verified(token)
-        until, since = _moment(claims.get("exp")), _moment(claims.get("nbf", 0))
-        if not since - self._skew <= self._now < until + self._skew:
-            raise Unauthenticated
-        return Principal(_subject(claims), _scopes(claims), _purposes(claims), until=until)
+        if token is None:
+            raise Unauthenticated(self._remedy)
+        try:
+            return self._rules.principal(await self._verified(token), self._now)
+        except BadClaim as bad:
+            self._tell(f"claim {bad.claim}", bad.details)
+        except _BadToken as bad:
+            self._tell(bad.reason, bad.details)
+        raise Unauthenticated(self._remedy)
 
     async def recheck(self, principal: Principal) -> None:
-        if principal.until is None or self._now >= principal.until + self._skew:
+        if principal.until is None or has_ended(principal.until, self._now):
             raise TokenExpired
 
     @property
     def _now(self) -> int:
         return to_micros(self._clock.now())
 
-    _skew: Final = _SKEW_S * 1_000_000
-
     async def _verified(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token that the issuer signed for this audience."""
+        """Return the claims of a token that the issuer signed.
+
+        Raises:
+            _BadToken: If it did not.
+        """
+        # The size first: decoding a header costs time in proportion to it.
+        if len(token) > _LONGEST_TOKEN or not token.isascii():
+            raise _BadToken("no JWT")
         try:
             header = jws.header(token, _ASYMMETRIC)
-            if not _NAMES_A_KEY.isdisjoint(header):
-                raise Unauthenticated
+        except JoseError:
+            raise _BadToken("no JWT with an asymmetric algorithm") from None
+        if not _NAMES_A_KEY.isdisjoint(header):
+            raise _BadToken("its header names a key")
+        try:
             key = await self._provider.key(header.get("kid"), header["alg"])
             if key is None:
-                raise Unauthenticated
-            claims = jws.verified(token, key, _ASYMMETRIC)
-            self._claims.validate({name: value for name, value in claims.items() if name not in _TIMES})
+                raise _BadToken("signing key unknown", **self._other_issuer(token))
+            return jws.verified(token, key, _ASYMMETRIC)
         except JoseError:
-            raise Unauthenticated from None
-        return claims
+            raise _BadToken("signature") from None
+
+    def _other_issuer(self, token: str) -> dict[str, str]:
+        """Return both issuers if an unverified token names another one."""
+        payload = token.split(".")[1]
+        try:
+            claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Issued)
+        except (ValueError, msgspec.MsgspecError):
+            return {}
+        if same_issuer(claims.iss, self._rules.issuer):
+            return {}
+        return {"expected": self._rules.issuer, "found": shown(claims.iss)}
+
+    def _tell(self, reason: str, details: dict[str, str]) -> None:
+        """Log why a token was refused, unless the same was logged a moment ago."""
+        self._refused[reason] += 1
+        now = self._clock.monotonic()
+        if now - self._logged_at.get(reason, float("-inf")) >= _LOGGED_EVERY_S:
+            self._logged_at[reason] = now
+            _log.warning(
+                "access token refused", extra={"reason": reason, "tokens": self._refused.pop(reason)} | details
+            )
 
 
-def _moment(seconds: Any) -> int:
-    """Return a NumericDate (RFC 7519 §2) in microseconds."""
-    # `not … <` instead of `>=`: a comparison with NaN is always False.
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) < _LATEST_S:
-        raise Unauthenticated
-    return int(seconds * 1_000_000)
+class _Issued(msgspec.Struct):
+    """What is read of an unverified token."""
 
-
-def _subject(claims: Mapping[str, Any]) -> str:
-    subject = claims["sub"]
-    # Printable, because it appears in logs and in the access log.
-    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
-        raise Unauthenticated
-    return subject
-
-
-def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the known scopes in `scope` (RFC 8693 §4.2) and `scp`, which providers use in its place."""
-    return frozenset(SCOPES) & (_words(claims.get("scope")) | _words(claims.get("scp")))
-
-
-def _words(claim: Any) -> frozenset[str]:
-    if isinstance(claim, str):
-        return frozenset(claim.split())
-    try:
-        return frozenset(msgspec.convert(claim, list[str]))
-    except msgspec.ValidationError:
-        return frozenset()
-
-
-def _purposes(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the purposes that the token is bound to; None without the claim. A malformed claim binds to no purpose."""
-    return tuple(sorted(_words(claims["purposes"]))) if "purposes" in claims else None
+    iss: str = ""

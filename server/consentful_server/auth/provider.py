@@ -1,22 +1,23 @@
 """The public keys of an identity provider, from its discovery document (OpenID Connect Discovery 1.0 §4).
 
-    age of the keys    a token names a known key      a token names an unknown key
-    up to 10 s         use it                         refuse the token
-    up to 10 min       use it                         fetch, then use or refuse it
-    up to 24 h         fetch, then use it             fetch, then use or refuse it
-    over 24 h, or no keys yet                         fetch, or ProviderDown
+    age of the keys    a token names a known key           a token names an unknown key
+    up to 10 s         use it                              refuse the token
+    up to 10 min       use it                              fetch, then use or refuse it
+    up to 24 h         use it, and fetch meanwhile         fetch, then use or refuse it
+    over 24 h, or no keys yet                              fetch, or ProviderDown
 
 A fetch that fails keeps the known keys, and no fetch begins within 10 s of the last one. So a provider can replace its
-keys at any time, and an attacker who invents key ids causes one request in 10 s.
+keys at any time, and an attacker who invents key ids causes one request in 10 s. Housekeeping fetches the keys before
+they are 10 minutes old, also while nobody sends a token, so a key that the provider withdrew is not used for longer.
 
-Everything runs on the event loop; `_lock` serialises the fetches.
+Everything runs on the event loop; `_lock` serialises the fetches. `_fetching` is the fetch that nobody waits for.
 
 Races, and the line that closes each:
 
 (R1) Many requests need new keys at the same time: one fetches under the lock; the others wait, and then find the time
      of its attempt.
-(R2) The provider does not answer: all requests wait up to 5 s for the attempt, once in 10 s, and go on with the known
-     keys.
+(R2) The provider does not answer: tokens with a known key do not wait. Those with an unknown one wait up to 5 s for the
+     attempt, once in 10 s, and are refused.
 (R3) The provider replaces its keys between two requests: the second finds its key unknown, and fetches.
 """
 
@@ -38,6 +39,7 @@ from joserfc.util import base64_to_int
 from ..clock import Clock
 from ..errors import ProviderDown
 from ..settings import is_safe
+from .claims import same_issuer, shown
 
 ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -86,6 +88,7 @@ class Provider:
         self._keys: list[ProviderKey] = []
         self._fetched_at = self._tried_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str) -> Key | None:
         """Return the public key that the token names, or the only one that fits; None if there is none or several.
@@ -93,12 +96,22 @@ class Provider:
         Raises:
             ProviderDown: If no keys are known, because the provider cannot be reached.
         """
+        known, age = self._fitting(kid, algorithm), self._age
+        if known is not None and age <= _STALE_S:
+            if age >= _FRESH_S:
+                self._renew_meanwhile()  # (R2)
+            return known
         for age in (_FRESH_S, _LEAST_S):  # (R3)
             await self.renew(age)
-            fitting = [key for key in self._keys if key.fits(kid, algorithm)]
-            if len(fitting) == 1:
-                return fitting[0].key
+            found = self._fitting(kid, algorithm)
+            if found is not None:
+                return found
         return None
+
+    async def refresh(self) -> None:
+        """Fetch the keys in time before they are 10 minutes old. A failure is logged."""
+        with suppress(ProviderDown):
+            await self.renew(_FRESH_S / 2)
 
     async def renew(self, age: float = _FRESH_S) -> None:
         """Fetch the keys if they are older than `age` seconds and no fetch was tried in the last 10 s.
@@ -110,8 +123,22 @@ class Provider:
             # A failed attempt counts as well: a provider that is down is not asked more often than one that is up.
             if self._clock.monotonic() - max(self._fetched_at, self._tried_at) >= min(age, _LEAST_S):
                 await self._renew(age)
-        if self._clock.monotonic() - self._fetched_at > _STALE_S:
+        if self._age > _STALE_S:
             raise ProviderDown
+
+    @property
+    def _age(self) -> float:
+        """Age of the keys in seconds; infinite before there are any."""
+        return self._clock.monotonic() - self._fetched_at
+
+    def _fitting(self, kid: str | None, algorithm: str) -> Key | None:
+        fitting = [key for key in self._keys if key.fits(kid, algorithm)]
+        return fitting[0].key if len(fitting) == 1 else None
+
+    def _renew_meanwhile(self) -> None:
+        """Fetch the keys in a task, unless one is running."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self.refresh(), name="consentful-provider")
 
     async def _renew(self, age: float) -> None:
         now = self._clock.monotonic()
@@ -129,8 +156,9 @@ class Provider:
 
     async def _fetch(self) -> list[ProviderKey]:
         about = await _get_json(self._issuer.rstrip("/") + _DISCOVERY)
-        if about.get("issuer") != self._issuer:
-            raise Unusable("the discovery document names another issuer")  # §4.3
+        issuer = about.get("issuer")
+        if not isinstance(issuer, str) or not same_issuer(issuer, self._issuer):
+            raise Unusable(f"the discovery document names another issuer: {shown(issuer)}")  # §4.3
         address = about.get("jwks_uri")
         if not isinstance(address, str) or not self._may_ask(address):
             raise Unusable("jwks_uri is missing, or neither https nor on the issuer's own host")

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import consentful
 from consentful_server import testing
+from consentful_server.auth.claims import Rules, rules_of
 from consentful_server.auth.oidc import Oidc
-from consentful_server.auth.provider import Provider
+from consentful_server.auth.provider import Provider, ProviderKey
 from consentful_server.errors import BadSetting, ProviderDown, TokenExpired, Unauthenticated
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock
@@ -42,7 +43,7 @@ async def fake() -> AsyncGenerator[FakeProvider]:
 
 @pytest.fixture
 def oidc(fake: FakeProvider, clock: FakeClock) -> Oidc:
-    return Oidc(Provider(fake.issuer, clock), fake.issuer, AUDIENCE, clock)
+    return Oidc(Provider(fake.issuer, clock), Rules(fake.issuer, AUDIENCE), clock)
 
 
 async def refused(oidc: Oidc, token: str | None) -> None:
@@ -290,9 +291,9 @@ async def test_what_is_no_token_is_refused(oidc: Oidc, token: str | None) -> Non
     await refused(oidc, token)
 
 
-async def test_keys_change_without_a_refusal_and_go_with_the_old_one(
-    oidc: Oidc, fake: FakeProvider, clock: FakeClock
-) -> None:
+async def test_keys_change_without_a_refusal_and_go_with_the_old_one(fake: FakeProvider, clock: FakeClock) -> None:
+    provider = Provider(fake.issuer, clock)
+    oidc = Oidc(provider, Rules(fake.issuer, AUDIENCE), clock)
     old = fake.token(clock, exp=int(clock.now().timestamp()) + 10_000)
     await oidc.authenticate(old)
     clock.advance(10)
@@ -302,7 +303,8 @@ async def test_keys_change_without_a_refusal_and_go_with_the_old_one(
     await oidc.authenticate(old)
 
     fake.keys = [jwk("next", OTHER_RSA)]
-    clock.advance(600)
+    clock.advance(300)
+    await provider.refresh()
     await refused(oidc, old)
 
 
@@ -316,6 +318,34 @@ async def test_tokens_that_name_unknown_keys_do_not_make_it_ask_and_ask(
     clock.advance(10)
     await asyncio.gather(*(refused(oidc, fake.token(clock, kid=f"more-{number}")) for number in range(20)))
     assert fake.asked == 2
+
+
+async def test_while_the_provider_hangs_a_known_key_is_used_at_once(
+    fake: FakeProvider, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Provider(fake.issuer, clock)
+    oidc = Oidc(provider, Rules(fake.issuer, AUDIENCE), clock)
+    token = fake.token(clock, exp=int(clock.now().timestamp()) + 10_000)
+    await oidc.authenticate(token)
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def hangs() -> list[ProviderKey]:
+        asked.set()
+        await answers.wait()
+        return []
+
+    monkeypatch.setattr(provider, "_fetch", hangs)
+    clock.advance(600)
+
+    assert (await oidc.authenticate(token)).id == "shop"
+    await asked.wait()  # for the new keys, which nobody waits for
+    assert [(await oidc.authenticate(token)).id for _ in range(3)] == ["shop"] * 3
+    unknown = asyncio.create_task(oidc.authenticate(fake.token(clock, kid="unknown")))
+    assert (await oidc.authenticate(token)).id == "shop"
+    answers.set()
+    with pytest.raises(Unauthenticated):
+        await unknown
+    await refused(oidc, token)
 
 
 async def test_while_the_provider_is_down_known_keys_go_on_for_a_day(
@@ -334,6 +364,133 @@ async def test_while_the_provider_is_down_known_keys_go_on_for_a_day(
     fake.discovery = {}
     clock.advance(10)
     assert (await oidc.authenticate(token)).id == "shop"
+
+
+SPELT = [("", ""), ("/", ""), ("", "/"), ("/", "/")]
+
+
+@pytest.mark.parametrize(("configured", "found"), SPELT)
+@pytest.mark.parametrize("claimed", ["", "/"])
+async def test_an_issuer_is_the_same_with_a_final_slash(
+    fake: FakeProvider, clock: FakeClock, configured: str, found: str, claimed: str
+) -> None:
+    issuer = fake.issuer + configured
+    fake.discovery = {"issuer": fake.issuer + found}
+    oidc = Oidc(Provider(issuer, clock), Rules(issuer, AUDIENCE), clock)
+
+    assert (await oidc.authenticate(fake.token(clock, iss=fake.issuer + claimed))).id == "shop"
+    await refused(oidc, fake.token(clock, iss=fake.issuer + "/x"))
+
+
+GRANTED: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
+    ({"scope_claim": ("roles",)}, {"scope": None, "roles": ["data:read", "admin"]}, {"data:read"}),
+    ({"scope_claim": ("permissions",)}, {"permissions": ["data:identify"]}, {"data:read", "data:identify"}),
+    ({"scope_claim": ("realm_access.roles",)}, {"realm_access": {"roles": ["privacy"]}}, {"data:read", "privacy"}),
+    (
+        {"scope_claim": ("https://us.example/roles",)},
+        {"https://us.example/roles": ["privacy"]},
+        {"data:read", "privacy"},
+    ),
+    ({"scope_claim": ("a.b",)}, {"a": ["privacy"]}, {"data:read"}),
+    ({"scope_claim": ("a.b",)}, {"a": {"b": {"privacy": True}}}, {"data:read"}),
+    ({"scope_map": ("api://us/data:read=data:read",)}, {"scope": "api://us/data:read openid"}, {"data:read"}),
+    ({"scope_map": ("us/data:read=data:read",)}, {"scope": "us/data:read them/privacy"}, {"data:read"}),
+    (
+        {"scope_claim": ("roles",), "scope_map": ("Analyst=data:read", "Analyst=data:identify", "a=b=privacy")},
+        {"scope": None, "roles": ["Analyst", "a=b"]},
+        {"data:read", "data:identify", "privacy"},
+    ),
+    ({}, {"scope": "api://us/data:read", "roles": ["privacy"]}, set()),
+]
+
+
+@pytest.mark.parametrize(("settings", "claims", "scopes"), GRANTED)
+async def test_a_providers_own_words_grant_what_the_settings_say(
+    fake: FakeProvider, clock: FakeClock, settings: dict[str, Any], claims: dict[str, Any], scopes: set[str]
+) -> None:
+    rules = rules_of(Settings(auth="oidc", issuer=fake.issuer, audience=AUDIENCE, **settings))
+    oidc = Oidc(Provider(fake.issuer, clock), rules, clock)
+
+    assert (await oidc.authenticate(fake.token(clock, **claims))).scopes == scopes
+
+
+@pytest.mark.parametrize("pair", ["data:read", "=data:read", " =data:read", "x=admin", "x=", ""])
+def test_a_word_that_grants_no_scope_of_ours_is_refused_at_the_start(pair: str) -> None:
+    with pytest.raises(BadSetting, match="scope_map: must be a word of your provider, = and one of"):
+        rules_of(Settings(auth="oidc", issuer="https://login.example", audience="us", scope_map=(pair,)))
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Return what the log says of refused tokens."""
+    names = ("reason", "expected", "found", "tokens")
+    records = [vars(record) for record in caplog.records if record.name == "consentful.auth"]
+    return [{name: record[name] for name in names if name in record} for record in records]
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason", "found"),
+    [
+        ({"iss": "https://elsewhere.example"}, "claim iss", "https://elsewhere.example"),
+        ({"iss": None}, "claim iss", "nothing"),
+        ({"aud": ["another", "third"]}, "claim aud", "['another', 'third']"),
+        ({"exp": 1}, "claim exp", "a time that has passed"),
+        ({"exp": None}, "claim exp", "nothing"),
+        ({"nbf": 2**40}, "claim nbf", "a time to come"),
+        ({"sub": ""}, "claim sub", None),
+        ({"jti": 7}, "claim jti", None),
+        ({"iss": "a\nb" + "c" * 300}, "claim iss", "a\N{REPLACEMENT CHARACTER}b" + "c" * 197),
+    ],
+    ids=str,
+)
+async def test_the_log_names_the_claim_that_failed(
+    oidc: Oidc,
+    fake: FakeProvider,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    claims: dict[str, Any],
+    reason: str,
+    found: str | None,
+) -> None:
+    token = fake.token(clock, **claims)
+
+    await refused(oidc, token)
+
+    (entry,) = told(caplog)
+    assert (entry["reason"], entry.get("found")) == (reason, found)
+    if reason in ("claim iss", "claim aud"):
+        assert entry["expected"] == (fake.issuer if reason == "claim iss" else AUDIENCE)
+    assert token not in "".join(map(str, caplog.records))
+
+
+async def test_the_log_names_both_issuers_although_the_key_of_another_is_unknown(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await refused(oidc, fake.token(clock, OTHER_RSA, kid="theirs", iss="https://login.microsoftonline.com/1/v2.0"))
+
+    assert told(caplog) == [
+        {
+            "reason": "signing key unknown",
+            "expected": fake.issuer,
+            "found": "https://login.microsoftonline.com/1/v2.0",
+            "tokens": 1,
+        }
+    ]
+
+
+async def test_bad_tokens_do_not_fill_the_log(
+    oidc: Oidc, fake: FakeProvider, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(50):
+        await refused(oidc, fake.token(clock, aud=f"another-{number}"))
+    await refused(oidc, "x")
+    clock.advance(10)
+    await refused(oidc, fake.token(clock, aud="another"))
+
+    assert [(entry["reason"], entry["tokens"]) for entry in told(caplog)] == [
+        ("claim aud", 1),
+        ("no JWT with an asymmetric algorithm", 1),
+        ("claim aud", 50),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -388,6 +545,11 @@ async def test_an_answer_that_cannot_be_used_lets_nobody_in_and_a_redirect_is_no
         ({"auth": "oidc", "issuer": "http://login.example", "audience": "us"}, "issuer"),
         ({"auth": "oidc", "issuer": "https://[login", "audience": "us"}, "issuer"),
         ({"auth": "oidc", "issuer": "https://login.example"}, "audience"),
+        ({"auth": "oidc", "issuer": "https://a/.well-known/openid-configuration", "audience": "us"}, "issuer"),
+        ({"auth": "oidc", "issuer": "https://login.example?x", "audience": "us"}, "issuer"),
+        ({"auth": "oidc", "issuer": "https://login.example ", "audience": "us"}, "issuer"),
+        ({"auth": "oidc", "issuer": "https://a", "audience": "us", "scope_claim": ("",)}, "scope_claim"),
+        ({"auth": "keys", "scope_map": ("x=privacy",)}, "auth"),
         ({"issuer": "https://login.example"}, "auth"),
         ({"auth": "keys", "audience": "us"}, "auth"),
     ],
@@ -413,6 +575,11 @@ async def test_a_service_takes_tokens_and_says_what_is_wrong(fake: FakeProvider,
         assert await status() == (200, "")
         assert await status(scope="dialogs:write") == (403, "forbidden")
         assert await status(aud="another") == (401, "unauthenticated")
+        for headers in ({}, {"Authorization": "Bearer x"}):
+            async with http.get("/v1/messages", headers=headers) as response:
+                detail = (await response.json())["detail"]
+            assert detail.startswith(f"send an access token of {fake.issuer} for the audience {AUDIENCE} as `Auth")
+            assert "keys create" not in detail
 
 
 async def test_a_token_that_ends_in_the_middle_is_replaced_and_the_dialog_is_kept(

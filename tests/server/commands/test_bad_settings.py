@@ -63,6 +63,8 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "issuer": ("https://id.example",),
     "audience": ("shop",),
+    "scope_claim": ("roles",),
+    "scope_map": ("Analyst=data:read",),
     "tls_cert": ("server.crt",),
     "tls_key": ("server.key",),
     "allow_origin": ("*", "null", "chat.example", "https://chat.example/", ""),
