@@ -76,6 +76,15 @@ async def test_a_receipt_says_where_the_consent_can_be_withdrawn(live: Live) -> 
     assert claims_of(stored.receipt)["withdraw_url"] == f"{BASE}/withdraw"
 
 
+@BASED
+async def test_a_webhook_bot_is_told_too_where_the_consent_can_be_withdrawn(http: ClientSession) -> None:
+    async with http.post("/data/c-1/d-1", json={"text": "Hi"}) as response:
+        assert response.status == 201
+
+    async with http.post("/consents/d-1", json=True) as response:
+        assert (await response.json())["withdrawUrl"] == f"{BASE}/withdraw"
+
+
 async def test_without_one_a_receipt_names_no_address(live: Live) -> None:
     await live.open()
     await live.say("Hi")

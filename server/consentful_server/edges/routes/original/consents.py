@@ -14,7 +14,7 @@ from ....dialogs.pushed import Decided, Details, Messages, ShownIn
 from ....errors import BadRequest
 from ...http import bodies, tags
 from ...http.parameters import convert, of_path
-from ...http.pipeline import PRINCIPAL, json
+from ...http.pipeline import PRINCIPAL, SERVICE, json
 from ...http.route import Answer, Route
 from .room import room_of
 
@@ -90,7 +90,10 @@ async def consent(request: web.Request) -> web.StreamResponse:
     room, path = room_of(request), convert(of_path(request), _Path)
     granted, details = await _decision(request)
     decided = await room.decide(path.dialogId, granted, request[PRINCIPAL], details)
-    return json(decided if decided.receipt is UNSET else msgspec.structs.replace(decided, withdraw_url=_WITHDRAW))
+    if decided.receipt is UNSET:
+        return json(decided)
+    page = request.app[SERVICE].settings.address_of(_WITHDRAW)
+    return json(msgspec.structs.replace(decided, withdraw_url=page))
 
 
 async def _decision(request: web.Request) -> tuple[bool, Details]:
