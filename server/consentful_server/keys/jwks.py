@@ -76,7 +76,7 @@ def _key_of(token: str, keys: Mapping[str, OKPKey]) -> OKPKey:
         raise BadReceipt("the algorithm in the header is not EdDSA, with which receipts are signed") from None
     except JoseError:
         raise BadReceipt("the header cannot be read; the receipt was altered, or is not complete") from None
-    if kid not in keys:
+    if not isinstance(kid, str) or kid not in keys:
         shown = kid if isinstance(kid, str) and _KID.fullmatch(kid) else "that the header names"
         raise BadReceipt(
             f"the JWK set does not have the key {shown}; another service signed the receipt, or the set is older: fetch"

@@ -78,6 +78,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "memory": ("0", "-1", "1000", "9999999999999999999"),
     "reserve": ("-1", "nan", "9999999999999999999"),
     "dialogs_per_client": ("0", "-1"),
+    "streams_per_client": ("0", "-1"),
     "opens_per_second": ("0", "-1", *NO_NUMBERS),
     "frames_per_second": ("0", "-1", *NO_NUMBERS),
     "bytes_per_second": ("0", "-1", *NO_NUMBERS),
@@ -93,7 +94,7 @@ BAD: dict[str, tuple[str, ...]] = {
 """Values that each setting refuses."""
 
 
-NOT_QUOTED = {"database", "issuer", "audience", "tls_cert", "tls_key"}
+NOT_QUOTED = {"database", "issuer", "audience", "scope_claim", "scope_map", "tls_cert", "tls_key"}
 """A database's URL may carry a password; the others are refused for what is missing beside them."""
 
 

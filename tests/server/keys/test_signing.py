@@ -14,9 +14,10 @@ from joserfc.jwk import KeySet
 from consentful_server.errors import BadKeys
 from consentful_server.keys import signing
 from consentful_server.keys.deployment import replace_signing_key
+from consentful_server.keys.jwks import BadReceipt
 from consentful_server.keys.signing import Signer
 from consentful_server.operations.housekeeping import Housekeeping
-from consentful_server.operations.verify import BadReceipt, check_receipt
+from consentful_server.operations.verify import check_receipt
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from receipts import header_of, verified
