@@ -272,6 +272,61 @@ class TestDoubt:
         assert not transcript.in_doubt
 
 
+class TestRefused:
+    @pytest.mark.parametrize(("seq", "number"), [(2, 2), (None, 2), (3, 3), (1, None), (4, None), (0, None)])
+    def test_an_error_is_about_a_message_that_was_sent_and_not_acked(self, seq: int | None, number: int | None) -> None:
+        transcript = said("a", "b", "c")
+        unsent(transcript)
+        transcript.ack(1)
+
+        assert transcript.refused(seq) == number
+
+    def test_none_is_refused_where_an_earlier_socket_may_have_stored_them_all(self) -> None:
+        transcript = said("a")
+        transcript.ask(YES)
+        unsent(transcript)
+        assert transcript.refused(1) == 1, "this socket's consent came behind it"
+
+        transcript.restart()
+        assert transcript.next() == wire.Message(1, "a", sent_at=NOW)
+        assert transcript.refused(1) is None
+        unsent(transcript)
+
+        assert transcript.refused(1) is None
+
+    @given(st.lists(st.integers(1, 4000), min_size=1, max_size=30), st.data())
+    def test_what_is_left_is_as_if_it_alone_had_been_said(self, sizes: list[int], data: st.DataObject) -> None:
+        texts = ["x" * size for size in sizes]
+        acked = data.draw(st.integers(0, len(texts)))
+        gone = data.draw(st.integers(1, len(texts)))
+        transcript = said(*texts)
+        unsent(transcript)
+        transcript.ack(acked)
+        transcript.restart()
+        unsent(transcript)
+
+        transcript.take_out(gone)
+        transcript.restart()
+
+        left = texts[: gone - 1] + texts[gone:]
+        unacked = left[acked - (gone <= acked) :]
+        assert (transcript.count, transcript.size) == (len(left), sum(map(len, left)))
+        assert transcript.has_room == (len(unacked) < WINDOW_MESSAGES and sum(map(len, unacked)) < WINDOW_BYTES)
+        assert [transcript.next() for _ in left] == [
+            wire.Message(seq, text, sent_at=NOW) for seq, text in enumerate(left, 1)
+        ]
+        assert transcript.next() is None
+
+    def test_the_consent_behind_it_is_taken_back_without_a_doubt(self) -> None:
+        transcript = said("a", "b")
+        transcript.ask(YES)
+        unsent(transcript)
+
+        transcript.take_out(2)
+
+        assert (transcript.in_doubt, transcript.is_unanswered, transcript.consent) == (False, False, None)
+
+
 class TestWindow:
     def test_it_is_as_wide_as_the_protocol_says(self) -> None:
         assert (WINDOW_MESSAGES, WINDOW_BYTES) == (64, 262_144)
