@@ -35,6 +35,8 @@ class MessageFilters(DialogFilters, total=False):
     """Part of the text, in any case."""
     customer_id: str
     """Needs the scope `data:identify`."""
+    roles: Literal["user/assistant", "customer/bot"]
+    """The roles of the shape `chat`: those of chat templates (the default), or those that were stored."""
 
 
 _IN_A_BODY: Final = frozenset(("q", "customer_id"))

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 from . import filters as queries
 from . import tables
@@ -78,6 +78,14 @@ class Reader:
     def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
         """Return the dialogs as pages, whose cursor can be kept."""
         return Pages(self._client, queries.dialogs(filters), KeptDialog)
+
+    @staticmethod
+    def schema(shape: Literal["messages", "chat"] = "messages") -> Any:
+        """Return the `pyarrow.Schema` of an NDJSON export, for programs that would infer types from its first rows.
+
+        A field that is null there would be of no type; `docs/data-scientists.md` shows how to give them the schema.
+        """
+        return tables.plain(tables.schema(shape))
 
     async def to_arrow(
         self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from . import dialog as asynchronous
 from . import errors, opening, reader, wire, withdrawal
@@ -157,6 +157,11 @@ class Reader:
     def dialogs(self, *, limit: int | None = None, **filters: Unpack[DialogFilters]) -> Iterator[KeptDialog]:
         """Iterate over dialogs, without their messages; see `consentful.Reader.dialogs`."""
         return _rows(self._reader.dialog_pages(**filters), at_most(limit))
+
+    @staticmethod
+    def schema(shape: Literal["messages", "chat"] = "messages") -> Any:
+        """Return the `pyarrow.Schema` of an NDJSON export; see `consentful.Reader.schema`."""
+        return reader.Reader.schema(shape)
 
     def to_arrow(
         self, shape: Shape = "messages", *, limit: int | None = None, **filters: Unpack[MessageFilters]

@@ -2,25 +2,55 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from .filters import Shape
 from .rows import KeptMessage
 
-_COLUMNS: Final = (
-    ("dialog_id", "text", False),
-    ("seq", "number", False),
-    ("customer", "text", False),
-    ("customer_id", "text", True),
-    ("role", "label", False),
-    ("text", "text", False),
-    ("language", "label", True),
-    ("bot", "label", True),
-    ("sent_at", "time", True),
-    ("received_at", "time", False),
-    ("stored_at", "time", False),
-)
+_COLUMNS: Final[Mapping[Shape, tuple[tuple[str, str, bool], ...]]] = {
+    "messages": (
+        ("dialog_id", "text", False),
+        ("seq", "number", False),
+        ("customer", "text", False),
+        ("customer_id", "text", True),
+        ("role", "label", False),
+        ("text", "text", False),
+        ("language", "label", True),
+        ("bot", "label", True),
+        ("sent_at", "time", True),
+        ("received_at", "time", False),
+        ("stored_at", "time", False),
+    ),
+    "dialogs": (
+        ("dialog_id", "text", False),
+        ("customer", "text", False),
+        ("customer_id", "text", True),
+        ("language", "label", True),
+        ("bot", "label", True),
+        ("messages", "number", False),
+        ("opened_at", "time", False),
+        ("received_at", "time", False),
+        ("stored_at", "time", False),
+        ("expires_at", "time", False),
+        ("notice_id", "label", False),
+        ("notice_language", "label", False),
+        ("notice_sha256", "label", False),
+        ("purposes", "labels", False),
+        ("given_by", "label", False),
+    ),
+    "chat": (
+        ("dialog_id", "text", False),
+        ("customer", "text", False),
+        ("customer_id", "text", True),
+        ("language", "label", True),
+        ("bot", "label", True),
+        ("stored_at", "time", False),
+        ("messages", "lines", False),
+    ),
+}
+"""Name, type and whether it may be null. `label` is a text with few values, `lines` a list of role and content."""
 
 
 def needed(name: str) -> Any:
@@ -42,30 +72,39 @@ def read(stream: bytes) -> Any:
     return needed("pyarrow.ipc").open_stream(stream).read_all()
 
 
-def schema() -> Any:
-    """Return the `pyarrow.Schema` of messages, the same as in the service's exports."""
+def schema(shape: Shape = "messages") -> Any:
+    """Return the `pyarrow.Schema` of a shape, the same as in the service's exports."""
     pa = needed("pyarrow")
+    line = pa.struct([pa.field("role", pa.string(), False), pa.field("content", pa.string(), False)])
     types = {
         "text": pa.string(),
         "number": pa.int32(),
         "label": pa.dictionary(pa.int32(), pa.string()),
+        "labels": pa.list_(pa.field("item", pa.string(), False)),
         "time": pa.timestamp("us", "UTC"),
+        "lines": pa.list_(pa.field("item", line, False)),
     }
-    return pa.schema([pa.field(name, types[kind], nullable) for name, kind, nullable in _COLUMNS])
+    return pa.schema([pa.field(name, types[kind], nullable) for name, kind, nullable in _COLUMNS[shape]])
+
+
+def plain(table_schema: Any) -> Any:
+    """Return the schema with strings instead of dictionaries, which JSON readers and `datasets` do not know."""
+    pa = needed("pyarrow")
+    fields = [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in table_schema]
+    return pa.schema(fields)
 
 
 def of(messages: Sequence[KeptMessage]) -> Any:
     """Return messages as a `pyarrow.Table`."""
-    columns = {name: [getattr(message, name) for message in messages] for name, _, _ in _COLUMNS}
+    columns = {name: [getattr(message, name) for message in messages] for name, _, _ in _COLUMNS["messages"]}
     return needed("pyarrow").table(columns, schema=schema())
 
 
 def to_dataset(table: Any) -> Any:
     """Return a Hugging Face `datasets.Dataset`. It does not support dictionaries, so they become plain strings."""
-    pa, datasets = needed("pyarrow"), needed("datasets")
-    fields = [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in table.schema]
-    plain = pa.schema(fields)
-    return datasets.Dataset(table.cast(plain) if table.num_rows else plain.empty_table())  # it needs at least one chunk
+    datasets = needed("datasets")
+    strings = plain(table.schema)
+    return datasets.Dataset(table.cast(strings) if table.num_rows else strings.empty_table())  # it needs one chunk
 
 
 class Progress:

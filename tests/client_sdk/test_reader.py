@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 
 import consentful
 from consentful import mirror, tables
+from consentful.filters import Shape
 from consentful.wire import Message
 from consentful_server import testing
 from consentful_server.exports.formats.columns import schema
@@ -156,10 +157,16 @@ class TestTables:
             assert polars["text"].to_list() == ["Hi"]
             dataset = await reader.to_dataset("chat")
             assert dataset[0]["messages"] == [
-                {"role": "customer", "content": "Hi"},
-                {"role": "bot", "content": "Hello"},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"},
             ]
+            (lines,) = (await reader.to_arrow("chat", roles="customer/bot"))["messages"].to_pylist()
+            assert [line["role"] for line in lines] == ["customer", "bot"]
             assert (await reader.to_pandas("dialogs")).messages.tolist() == [2]
+
+    @pytest.mark.parametrize("shape", ["messages", "dialogs", "chat"])
+    def test_the_schema_of_a_shape_is_the_services(self, shape: Shape) -> None:
+        assert tables.schema(shape) == schema(shape)
 
     async def test_an_empty_answer_has_the_same_columns(self) -> None:
         async with testing.serve() as served:

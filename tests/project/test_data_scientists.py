@@ -26,6 +26,8 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     program = "\n".join(blocks(PAGE, "python"))
     with served(tmp_path) as url:
         fill(url)
+        (exporting,) = re.findall(r"`(consentful export kept.ndjson)`", PAGE)
+        shell(f"{exporting} --url {url}", tmp_path)
         said = subprocess.run(
             [sys.executable, "-W", "error", "-c", program.replace(ADDRESS, url)],
             cwd=tmp_path,
@@ -42,7 +44,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         shell(fetching.replace(ADDRESS, url), tmp_path)
         assert duckdb.connect().execute(f"SELECT count(*) FROM '{tmp_path}/kept.parquet'").fetchall() == [(2,)]
         ((chat,),) = duckdb.connect().execute(f"SELECT messages FROM '{tmp_path}/chats.parquet'").fetchall()
-        assert [line["role"] for line in chat] == ["customer", "bot"]
+        assert [line["role"] for line in chat] == ["user", "assistant"]
         (counting,) = re.findall(r"`(curl [^`]*stats[^`]*)`", PAGE)
         assert '"messages":2' in shell(counting.replace(ADDRESS, url), tmp_path)
 

@@ -30,7 +30,7 @@ from ..keys.vault import DialogKey, Field, Unopenable, Vault
 from .contents import Line, bound, decode_lines, decode_metadata
 from .folding import fold
 from .store import ListedDialog, MessageHead, MessageRow, StoredDialog
-from .views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
+from .views import CHAT_ROLES, Chat, ChatLine, KeptDialog, KeptMessage, Roles, ShownNotice, Summary
 
 
 def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
@@ -164,8 +164,8 @@ class Opened:
             given_by=record.given_by,
         )
 
-    def chat(self, scope: ReadScope) -> Chat:
-        """Return the dialog in the chat shape."""
+    def chat(self, scope: ReadScope, roles: Roles = "user/assistant") -> Chat:
+        """Return the dialog in the chat shape, one line for each message."""
         record = self._sealed.record
         return Chat(
             dialog_id=record.dialog_id,
@@ -175,7 +175,8 @@ class Opened:
             bot=record.bot,
             stored_at=self._stored_at,
             messages=[
-                ChatLine(head.role, line.text) for head, line in zip(self._sealed.heads, self.lines, strict=True)
+                ChatLine(head.role if roles == "customer/bot" else CHAT_ROLES[head.role], line.text)
+                for head, line in zip(self._sealed.heads, self.lines, strict=True)
             ],
         )
 

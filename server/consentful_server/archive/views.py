@@ -1,7 +1,7 @@
 """Stored data as readers see it: messages, dialogs, chats, and pages of them."""
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -79,6 +79,13 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"KeptDialog({self.dialog_id!r}, messages={len(self.messages)})"
+
+
+Roles: TypeAlias = Literal["user/assistant", "customer/bot"]
+"""The names of roles in the chat shape: those of chat templates, or those that were stored."""
+
+CHAT_ROLES: Final[dict[str, str]] = {"customer": "user", "bot": "assistant", "agent": "assistant"}
+"""Chat templates know `user` and `assistant`; they raise on other roles, or leave their messages out."""
 
 
 class ChatLine(msgspec.Struct, frozen=True, gc=False):

@@ -96,7 +96,7 @@ _CHAT: Final = Chat(
     language="en",
     bot="parcel-bot",
     stored_at=_STORED_AT,
-    messages=[ChatLine("customer", _ASKED), ChatLine("bot", _ANSWERED)],
+    messages=[ChatLine("user", _ASKED), ChatLine("assistant", _ANSWERED)],
 )
 _OUTCOME: Final = privacy_requests.RequestOutcome(
     id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",

@@ -71,7 +71,7 @@ def verified(signed: str, keys: Mapping[str, OKPKey]) -> Mapping[str, Any]:
 def _key_of(token: str, keys: Mapping[str, OKPKey]) -> OKPKey:
     """Return the key that the header names."""
     try:
-        kid = jws.header(token, _EDDSA).get("kid")
+        kid: Any = jws.header(token, _EDDSA).get("kid")
     except UnsupportedAlgorithmError:
         raise BadReceipt("the algorithm in the header is not EdDSA, with which receipts are signed") from None
     except JoseError:

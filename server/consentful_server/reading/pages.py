@@ -37,7 +37,7 @@ from ..archive.folding import fold
 from ..archive.opening import Opened, Opener, whole
 from ..archive.query import MAX_PAGE_BYTES, Filter, Kind, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
-from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Summary
+from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Roles, Summary
 from ..auth.read_scope import ReadScope
 from ..clock import Clock
 from ..errors import Erased, NotFound
@@ -179,7 +179,14 @@ class Pages:
         return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view)
 
     async def chats(
-        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+        self,
+        wanted: Filter,
+        scope: ReadScope,
+        *,
+        order: Order,
+        limit: int,
+        cursor: str | None = None,
+        roles: Roles = "user/assistant",
     ) -> Page[Chat]:
         """Return a page of dialogs in the chat shape; the access log has recorded it.
 
@@ -188,7 +195,7 @@ class Pages:
         needle = None if wanted.q is None else fold(wanted.q)
 
         def view(opened: Opened) -> Chat | None:
-            return opened.chat(scope) if needle is None or opened.contains(needle) else None
+            return opened.chat(scope, roles) if needle is None or opened.contains(needle) else None
 
         return await self._dialogs("chat", wanted, scope, order, limit, cursor, view)
 

@@ -40,7 +40,7 @@ from ..archive.folding import fold
 from ..archive.opening import Opened, Opener
 from ..archive.query import Filter, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow
-from ..archive.views import KeptMessage
+from ..archive.views import KeptMessage, Roles
 from ..auth.read_scope import ReadScope
 from ..exports.formats import MEDIA, Format, Shape, encoder
 from ..exports.store import Export, ExportStore
@@ -63,7 +63,15 @@ class Stream:
     """One stream: its query, its encoder, and what was encoded so far."""
 
     def __init__(
-        self, form: Format, shape: Shape, wanted: Filter, scope: ReadScope, order: Order, *, bom: bool = False
+        self,
+        form: Format,
+        shape: Shape,
+        wanted: Filter,
+        scope: ReadScope,
+        order: Order,
+        *,
+        bom: bool = False,
+        roles: Roles = "user/assistant",
     ) -> None:
         self.id = str(uuid7())
         self.form: Format = form
@@ -71,6 +79,7 @@ class Stream:
         self.wanted = wanted
         self.scope = scope
         self.order: Order = order
+        self._roles: Roles = roles
         self._encoder = encoder(form, shape, bom=bom)
         self._rows = 0
         self._size = 0
@@ -90,7 +99,7 @@ class Stream:
             return None
         if self.shape == "dialogs":
             return opened.summary(self.scope)
-        return opened.chat(self.scope) if self._needle is None or opened.contains(self._needle) else None
+        return opened.chat(self.scope, self._roles) if self._needle is None or opened.contains(self._needle) else None
 
     def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
         """Return the rows as bytes; `numbers` are the internal numbers of their dialogs."""

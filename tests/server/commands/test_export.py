@@ -1,7 +1,7 @@
 """`consentful export`: every format, whole or not at all, going on where it was cut short; and partitioned folders."""
 
 # What reads tables tells few types.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import asyncio
 import hashlib
@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import datasets
 import duckdb
+import pandas as pd
 import polars as pl
+import pyarrow.dataset as ds
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
@@ -302,6 +305,36 @@ class TestExport:
         said = refuses(capsys, "export", "nowhere/out.csv", "--url", f"http://127.0.0.1:{unused_tcp_port}")
 
         assert "nowhere" in said
+
+    async def test_a_partition_without_a_language_is_read_by_every_tool(self, service: Served, somewhere: Path) -> None:
+        languages = [None, "en", "pt-BR", "no", None]
+        for number, language in enumerate(languages):
+            await keep(service.service, f"d-{number}", ["one"], language=language)
+
+        assert await self.export(service, "kept", "--partition") == 0
+
+        assert not list(somewhere.rglob("*__HIVE_DEFAULT_PARTITION__*"))
+        expected = sorted(language or "und" for language in languages)
+        folder = somewhere / "kept"
+        assert sorted(pd.read_parquet(folder)["language"].astype(str)) == expected
+        assert sorted(pl.read_parquet(folder, hive_partitioning=True)["language"].to_list()) == expected
+        assert sorted(ds.dataset(folder, partitioning="hive").to_table()["language"].to_pylist()) == expected
+        files = f"read_parquet('{folder}/**/*.parquet', hive_partitioning=true)"
+        assert (
+            sorted(row[0] for row in duckdb.connect().execute(f"SELECT language FROM {files}").fetchall()) == expected
+        )
+        plain = datasets.load_dataset("parquet", data_dir=str(folder), cache_dir=str(somewhere / "cache"))["train"]
+        assert len(plain) == len(languages)
+
+    @pytest.mark.parametrize(("roles", "named"), [([], "user"), (["--roles", "customer/bot"], "customer")])
+    async def test_the_roles_of_chats_can_be_chosen(
+        self, service: Served, somewhere: Path, roles: list[str], named: str
+    ) -> None:
+        await keep(service.service, "d-1", ["one"])
+
+        assert await self.export(service, "out.ndjson", "--shape", "chat", *roles) == 0
+
+        assert json.loads((somewhere / "out.ndjson").read_bytes())["messages"][0]["role"] == named
 
     async def test_nothing_is_partitioned_into_an_empty_folder(self, service: Served, somewhere: Path) -> None:
         assert await self.export(service, "kept", "--partition") == 0

@@ -39,7 +39,7 @@ _STDOUT: Final = "-"
 _EXTENSIONS: Final[Mapping[str, Format]] = {**{f".{form}": form for form in MEDIA}, ".jsonl": "ndjson"}
 """`.jsonl` is what Hugging Face and OpenAI call NDJSON."""
 
-_NO_FILTERS: Final = ("format", "bom", "partition", "shape")
+_NO_FILTERS: Final = ("format", "roles", "bom", "partition", "shape")
 
 
 class ExportFailed(Refusal):
@@ -56,6 +56,8 @@ class ExportCommand:
     """Output format; by default from the file name's extension, otherwise NDJSON."""
     shape: Literal["messages", "chat"] = "messages"
     """One row per message, or one row per dialog with `messages` of `role` and `content`."""
+    roles: Literal["user/assistant", "customer/bot"] = "user/assistant"
+    """The roles of `--shape chat`: those of chat templates, or those that were stored."""
     bom: bool = False
     """Begin CSV with a byte order mark, which Excel needs to read UTF-8."""
     partition: bool = False
@@ -138,7 +140,9 @@ class ExportCommand:
 
     def _asked(self, form: Format) -> Asked:
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NO_FILTERS}
-        return filters.messages(values).but(shape=self.shape, format=form, bom="true" if self.bom else None)
+        return filters.messages(values).but(
+            shape=self.shape, format=form, roles=self.roles, bom="true" if self.bom else None
+        )
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 BY: Final = ("day", "language")
+_UNDETERMINED: Final = "und"
+"""BCP 47 for an unknown language. Dask and pandas fail on the folder of a null (`__HIVE_DEFAULT_PARTITION__`)."""
 _GROUP_ROWS: Final = 65_536
 _OPEN_FILES: Final = 100
 
 
 def partition(stream: Path, folder: Path) -> None:
-    """Write an Arrow stream to `folder/day=…/language=…/*.parquet`. The day is that of `stored_at`, in UTC."""
+    """Write an Arrow stream to `folder/day=…/language=…/*.parquet`. The day is that of `stored_at`, in UTC.
+
+    The language of messages without one is `und`.
+    """
     with pa.memory_map(str(stream)) as source:
         reader = pa.ipc.open_stream(source)
         ds.write_dataset(
@@ -37,5 +42,8 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     for place, field in enumerate(batch.schema):
         if pa.types.is_dictionary(field.type):
             batch = batch.set_column(place, field.name, batch.column(place).cast(pa.string()))
+    place = batch.schema.get_field_index("language")
+    languages = pc.fill_null(batch.column(place), _UNDETERMINED)  # pyright: ignore[reportAttributeAccessIssue]
+    batch = batch.set_column(place, "language", languages)
     days = pc.strftime(batch.column(batch.schema.get_field_index("stored_at")), "%Y-%m-%d")  # pyright: ignore[reportAttributeAccessIssue]
     return batch.append_column("day", days)

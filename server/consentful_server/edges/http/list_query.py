@@ -11,6 +11,7 @@ from consentful import wire
 
 from ...archive.archive import Archive
 from ...archive.query import MAX_LIMIT, Filter, Order, language_range
+from ...archive.views import Roles
 from ...auth.access import Principal
 from ...errors import BadRequest, Forbidden
 from ...exports.formats import MEDIA
@@ -89,6 +90,13 @@ class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["messages", "chat"],
         Meta(description="`messages`: one row per message; `chat`: one row per dialog, with its `messages`"),
     ] = "messages"
+    roles: Annotated[
+        Roles,
+        Meta(
+            description="of `chat`: `user/assistant`, as chat templates name them (agents are assistants, too); or"
+            " `customer/bot`, as stored, with `agent`"
+        ),
+    ] = "user/assistant"
     after: Annotated[str, Meta(pattern=r"^(\d{1,9}@)?[A-Za-z0-9._~:-]{1,200}$(?!\n)", description=_AFTER)] | None = None
 
 

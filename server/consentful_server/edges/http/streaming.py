@@ -14,7 +14,7 @@ number of rows, and the SHA-256 of the content before compression.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -49,7 +49,8 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     rows = list_query.to_filter(query, principal, service.archive)
     after = await _after(request, query, principal.read_scope) if isinstance(query, MessageQuery) else None
     coding = None if form in _COMPRESSED_FORMATS else coding_of(request)
-    export = Stream(form, shape, rows, principal.read_scope, query.order, bom=query.bom)
+    chosen: dict[str, Any] = {"bom": query.bom} | ({"roles": query.roles} if isinstance(query, MessageQuery) else {})
+    export = Stream(form, shape, rows, principal.read_scope, query.order, **chosen)
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:
         return response

@@ -1,6 +1,6 @@
 """`/v1/messages`: stored messages, as pages or as one stream."""
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
@@ -35,14 +35,12 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
     if query.after is not None:
         raise BadRequest("after", "resumes a stream only; for pages, send `cursor`")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    read = service.pages.chats if query.shape == "chat" else service.pages.messages
-    page = await read(
-        list_query.to_filter(query, principal, service.archive),
-        principal.read_scope,
-        order=query.order,
-        limit=query.limit,
-        cursor=query.cursor,
-    )
+    pages, rows = service.pages, list_query.to_filter(query, principal, service.archive)
+    how: dict[str, Any] = {"order": query.order, "limit": query.limit, "cursor": query.cursor}
+    if query.shape == "chat":
+        page = await pages.chats(rows, principal.read_scope, roles=query.roles, **how)
+    else:
+        page = await pages.messages(rows, principal.read_scope, **how)
     return paging.page(request, query, page)
 
 

@@ -277,9 +277,46 @@ class TestDialogsAndChats:
         (row,) = rows_of(form, await fetch(http, "/v1/messages", format=form, shape="chat"))
 
         assert row["messages"] == [
-            {"role": "customer", "content": "Where is my parcel?"},
-            {"role": "bot", "content": "It arrives tomorrow."},
+            {"role": "user", "content": "Where is my parcel?"},
+            {"role": "assistant", "content": "It arrives tomorrow."},
         ]
+
+    @pytest.mark.parametrize(
+        ("roles", "named"),
+        [
+            (None, ["user", "user", "assistant", "assistant"]),
+            ("user/assistant", ["user", "user", "assistant", "assistant"]),
+            ("customer/bot", ["customer", "customer", "bot", "agent"]),
+        ],
+    )
+    async def test_roles_are_those_of_chat_templates_or_those_that_were_stored(
+        self, http: ClientSession, service: Served, roles: str | None, named: list[str]
+    ) -> None:
+        said = [Message(1, "Hi"), Message(2, "Hi?"), Message(3, "Hello", role="bot"), Message(4, "Ann", role="agent")]
+        await keep(service.service, "d-1", said)
+        asked = {"shape": "chat"} | ({} if roles is None else {"roles": roles})
+
+        (streamed,) = rows_of("ndjson", await fetch(http, "/v1/messages", format="ndjson", **asked))
+        (listed,) = (await get(http, "/v1/messages", **asked))["items"]
+        async with http.post("/v1/messages/search", json=asked) as response:
+            (found,) = (await response.json())["items"]
+
+        assert streamed["messages"] == listed["messages"] == found["messages"]
+        assert [line["role"] for line in listed["messages"]] == named
+        assert [line["content"] for line in listed["messages"]] == ["Hi", "Hi?", "Hello", "Ann"], "a line a message"
+
+    async def test_the_next_page_has_the_same_roles(self, http: ClientSession, service: Served) -> None:
+        for number in range(2):
+            await keep(service.service, f"d-{number}")
+
+        async with http.get(
+            "/v1/messages", params={"shape": "chat", "roles": "customer/bot", "limit": "1"}
+        ) as response:
+            following = response.links["next"]["url"]
+        async with http.get(following) as response:
+            (row,) = (await response.json())["items"]
+
+        assert row["messages"][0]["role"] == "customer"
 
     async def test_chats_come_in_pages_as_well(self, http: ClientSession, service: Served) -> None:
         for number in range(3):
