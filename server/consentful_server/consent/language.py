@@ -5,6 +5,7 @@ in the form that RFC 5646 §2.1.1 recommends, with deprecated tags replaced: `en
 is well-formed has such a form, registered or not: what a frame may carry is never refused afterwards.
 """
 
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -37,6 +38,19 @@ def _conventional(tag: str) -> str:
         shape = _CASES.get(len(part), str.lower) if is_cased and part.isalpha() else str.lower
         parts.append(shape(part))
     return "-".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def label(text: str) -> str:
+    """Return the form in which any name of a language is stored and compared: its canonical tag, or else without case.
+
+    Chatbots of the original contract name languages as they like: `EN`, `English`, `Schweizer Deutsch`.
+    """
+    return canonical(text) or _composed(_composed(text).casefold())
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 @lru_cache(maxsize=1024)

@@ -156,6 +156,8 @@ def read_notice(file: bytes) -> list[Wording]:
     unknown = [language for language in notice.text if canonical(language) is None]
     if unknown:
         raise BadRequest("text", f"{unknown[0]} is not a BCP 47 language tag")
+    if len({canonical(language) for language in notice.text}) != len(notice.text):
+        raise BadRequest("text", "two of its languages are the same, such as `en` and `EN`; keep one text for each")
     terms = Terms(**{field: getattr(notice, field) for field in Terms.__struct_fields__})
     return [
         Wording(

@@ -13,7 +13,7 @@ import msgspec
 
 from consentful import wire
 
-from ..consent.language import canonical
+from ..consent.language import canonical, label
 from ..consent.notices import Catalogue, Wording
 from ..errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 
@@ -23,7 +23,7 @@ _EMPTY_BYTES: Final = sys.getsizeof("")
 
 
 class Utterance(msgspec.Struct, frozen=True, gc=False):
-    """One message. `language` is a canonical BCP 47 tag; `spelt` is the tag that the chatbot sent, if it differs."""
+    """One message. `language` is as it is compared; `spelt` is as the chatbot sent it, if that differs."""
 
     text: str
     role: wire.Role
@@ -59,6 +59,7 @@ class Dialog:
     __slots__ = (
         "_canonical",
         "_forgotten",
+        "any_language",
         "bot",
         "customer_id",
         "id",
@@ -88,6 +89,8 @@ class Dialog:
         self.wording = wording
         self.limits = limits
         self.opened_at = opened_at
+        self.any_language = False
+        """Whether messages may name their language with any text; otherwise it must be a BCP 47 tag."""
         self.language = language
         self._canonical = _language("language", language)
         self.bot = bot
@@ -145,7 +148,8 @@ class Dialog:
             raise BadRequest("sent_at", "a time in the years 2 to 9998")
         spelt, language = self.language, self._canonical
         if message.language is not None:
-            spelt, language = message.language, _language("language", message.language)
+            spelt = message.language
+            language = label(spelt) if self.any_language else _language("language", spelt)
         self.utterances.append(
             Utterance(
                 message.text,

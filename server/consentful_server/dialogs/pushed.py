@@ -31,8 +31,8 @@ Messages: TypeAlias = Annotated[
 Purposes: TypeAlias = Annotated[
     list[wire.Label], Meta(max_length=100, description="the purposes that the customer agreed to; all if absent")
 ]
-ShownIn: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=35, description="language of the notice shown; the first message's if absent")
+AnyLanguage: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=35, description="any name of a language, such as a BCP 47 tag")
 ]
 
 
@@ -42,7 +42,8 @@ class Details(msgspec.Struct, frozen=True):
     messages: Messages | None = None
     purposes: Purposes | None = None
     notice: wire.Label | None = None
-    language: ShownIn | None = None
+    language: AnyLanguage | None = None
+    """In which the notice was shown; if absent, the language of the first message."""
 
 
 class Decided(msgspec.Struct, frozen=True, rename="camel"):

@@ -78,7 +78,7 @@ class WaitingRoom:
             Erased: If the dialog was erased.
             Lost: If messages of the dialog were dropped.
             OverLimit: If the message, or the dialog with it, exceeds a limit.
-            BadRequest: If it is of another chatbot than the dialog, or its language is not a BCP 47 tag.
+            BadRequest: If it is of another chatbot than the dialog.
             Overloaded: If there is no memory left.
         """
         try:
@@ -150,6 +150,7 @@ class WaitingRoom:
         waiting = Waiting(self, service, dialog_id, who.id)
         dialog = waiting.held.prepare(wire.Open(customer_id, dialog_id, bot=said.bot), dialog_id)
         dialog.wording = self._shown(said.language)  # the dialog itself has no language: a message without one has none
+        dialog.any_language = True
         try:
             waiting.held.enter()
             waiting.held.register(dialog)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentful.language import PATTERN, is_well_formed
-from consentful_server.consent.language import canonical, fallbacks
+from consentful_server.consent.language import canonical, fallbacks, label
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,16 @@ def test_every_well_formed_tag_has_a_spelling_that_is_well_formed_itself(tag: st
     assert is_well_formed(once)
     assert canonical(once) == once
     assert canonical(tag.replace("-", "_").swapcase()) == once
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_one_form_in_which_it_is_compared(text: str) -> None:
+    assert label(label(text)) == label(text)
+
+
+@pytest.mark.parametrize(("text", "form"), [("EN_us", "en-US"), ("Deutsch (CH)", "deutsch (ch)"), ("IW", "he")])
+def test_what_is_no_tag_is_compared_without_case(text: str, form: str) -> None:
+    assert label(text) == form
 
 
 def test_a_tag_falls_back_to_its_parents() -> None:

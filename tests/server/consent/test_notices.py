@@ -132,6 +132,7 @@ def test_the_last_notice_on_offer_is_not_retired(place: list[str], capsys: pytes
         (('"train-models"', '"train models"'), "purposes"),
         (("retention_days = 90", "retention_days = 0"), "retention_days"),
         (("nl =", "notalanguage ="), "notalanguage"),
+        (("nl =", "en ="), "two of its languages"),
         (("[text]", "[texts]"), "unknown field"),
         (('purposes = ["improve-chatbot", "train-models"]', "purposes = []"), "purposes"),
         (("[text]", "["), "notice"),

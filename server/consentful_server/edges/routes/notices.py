@@ -1,14 +1,14 @@
 """`/v1/notices/current`: the notice to show when a chatbot of the original contract asks for consent (GDPR art. 13)."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
 
 from consentful import wire
 
 from ...consent.language import canonical
+from ...dialogs.pushed import AnyLanguage
 from ..http import tags
 from ..http.bodies import JSON
 from ..http.parameters import convert, of_url
@@ -17,17 +17,9 @@ from ..http.route import Answer, Route
 
 
 class NoticeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The language in which the notice is wanted."""
+    """The language in which the notice is wanted. The nearest that the notice has is used, or else English."""
 
-    language: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1, max_length=35, description="BCP 47 tag; the nearest language that the notice has is used"
-            ),
-        ]
-        | None
-    ) = None
+    language: AnyLanguage | None = None
 
 
 async def current(request: web.Request) -> web.StreamResponse:

@@ -102,7 +102,8 @@ class TestPushing:
             ("text=", FORM, "text"),
             ("language=EN", FORM, "text"),
             ('{"text": "Hi", "language": ""}', JSON, "language"),
-            ('{"text": "Hi", "language": "notalanguage"}', JSON, "language"),
+            ('{"text": "Hi", "language": "' + "x" * 36 + '"}', JSON, "language"),
+            ('{"text": "Hi", "language": 7}', JSON, "language"),
             ('{"text": "Hi", "mood": "good"}', JSON, "mood"),
             ("text=Hi&mood=good", FORM, "mood"),
         ],
@@ -467,6 +468,32 @@ class TestListing:
         }
         assert (two["text"], two["language"], two["timestamp"]) == ("two", "pt-br", "2026-01-01T00:01:00Z")
 
+    @pytest.mark.parametrize(
+        ("spelt", "asked"),
+        [
+            ("en_US", ["en_US", "en-us", "EN", "en"]),
+            ("English", ["english", "ENGLISH"]),
+            ("Schweizer Deutsch", ["schweizer deutsch", "SCHWEIZER DEUTSCH"]),
+            ("Español", ["español", "ESPAN\u0303OL"]),
+            ("STRASSENDEUTSCH", ["straßendeutsch"]),
+            ("zh_hant_tw", ["zh-Hant", "ZH"]),
+            ("notalanguage", ["NotALanguage"]),
+            ("en-", ["EN-"]),
+            ("日本語", ["日本語"]),
+            ("x" * 35, ["X" * 35]),
+            ("../<b>\t;", ["../<B>\t;"]),
+        ],
+    )
+    async def test_a_language_is_any_text_kept_as_spelt_and_compared_without_case(
+        self, http: ClientSession, spelt: str, asked: list[str]
+    ) -> None:
+        await push(http, language=spelt)
+        assert (await decide(http, True))[0] == 200
+
+        for language in asked:
+            assert [datum["language"] for datum in await get(http, "/data", language=language)] == [spelt]
+        assert await get(http, "/data", language="other") == []
+
     async def test_undecided_data_is_not_listed(self, http: ClientSession) -> None:
         await push(http)
 
@@ -506,7 +533,7 @@ class TestListing:
             ("offset=x", "offset"),
             ("offset=99999999999999999999999", "offset"),
             ("language=", "language"),
-            ("language=notalanguage", "language"),
+            ("language=" + "x" * 36, "language"),
             ("customerId=", "customerId"),
             ("customer_id=", "customer_id"),
             ("customerId=a&customer_id=b", "customer_id"),

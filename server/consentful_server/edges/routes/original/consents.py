@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from consentful import wire
 
 from .... import errors
-from ....dialogs.pushed import Decided, Details, Messages, ShownIn
+from ....dialogs.pushed import AnyLanguage, Decided, Details, Messages
 from ....errors import BadRequest
 from ...http import bodies, tags
 from ...http.parameters import convert, of_path
@@ -75,7 +75,7 @@ class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: Messages | None = None
     purposes: _List | None = None
     notice: wire.Label | None = None
-    language: ShownIn | None = None
+    language: AnyLanguage | None = None
 
 
 DECISION_FORM: Final = Annotated[DecisionForm, Meta(extra_json_schema=_ONE_NAME)]

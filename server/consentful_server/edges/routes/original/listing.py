@@ -10,12 +10,14 @@ from msgspec import Meta
 from consentful import wire
 
 from ....archive.opening import Opened
-from ....archive.query import Filter, language_range
+from ....archive.query import Filter
 from ....archive.store import MessageRow
 from ....clock import from_micros
+from ....consent.language import label
+from ....dialogs.pushed import AnyLanguage
 from ....errors import BadRequest
 from ...http import bodies, paging, tags
-from ...http.list_query import DEFAULT_LIMIT, Cursor, Limit, Range
+from ...http.list_query import DEFAULT_LIMIT, Cursor, Limit
 from ...http.parameters import convert, of_url
 from ...http.pipeline import PRINCIPAL, SERVICE, json
 from ...http.route import Answer, Route
@@ -37,7 +39,7 @@ class Datum(msgspec.Struct, frozen=True, rename="camel"):
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The filters and paging parameters of the list. Chatbots use both spellings of the customer id."""
 
-    language: Range | None = None
+    language: AnyLanguage | None = None
     customerId: wire.CustomerId | None = None  # noqa: N815 - the original spelling
     customer_id: wire.CustomerId | None = None
     limit: Limit = DEFAULT_LIMIT
@@ -55,7 +57,7 @@ async def data(request: web.Request) -> web.StreamResponse:
     if query.customerId and query.customer_id and query.customerId != query.customer_id:
         raise BadRequest("customer_id", "must be the same customer as `customerId`; send one of the two")
     rows = Filter(
-        language=None if query.language is None else language_range(query.language),
+        language=None if query.language in (None, "*") else label(query.language),
         customer=None if customer_id is None else archive.pseudonym(customer_id),
     )
     if query.cursor is not None and query.offset:

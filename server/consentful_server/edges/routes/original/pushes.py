@@ -9,7 +9,7 @@ from msgspec import Meta
 from consentful import wire
 
 from .... import errors
-from ....dialogs.pushed import Said
+from ....dialogs.pushed import AnyLanguage, Said
 from ....dialogs.waiting_room import WaitingRoom
 from ....errors import BadRequest, Refusal, TooOften
 from ....limits.clients import by_address, by_credential
@@ -26,7 +26,7 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message of a dialog."""
 
     text: Annotated[str, Meta(min_length=1)]
-    language: wire.Language | None = None
+    language: AnyLanguage | None = None
     role: wire.Role = "customer"
     sentAt: wire.Instant | None = None  # noqa: N815 - the original contract is in camel case
     bot: wire.Bot | None = None
