@@ -14,6 +14,9 @@ pytestmark = pytest.mark.usefixtures("clients")
 _P99_S = 1.0
 _DIALOG_BYTES = 20_000
 _ABUSED_BYTES = 64 * 1024 * 1024
+_BESIDE_BYTES = 200_000_000
+"""What a process needs beside its dialogs, as the documentation says."""
+_READERS = (attackers.worst_search, attackers.big_pages, attackers.many_streams, attackers.slow_streams)
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +62,17 @@ def test_idle_dialogs_and_abuse_stay_within_the_budget(dialogs: int, plan: Plan)
         os.sched_setaffinity(0, cores)
 
     assert most - before < 1.2 * memory
+
+
+@pytest.mark.parametrize("attack", _READERS, ids=lambda attack: attack.__name__)
+def test_readers_of_the_worst_texts_take_no_more_memory_than_a_process_has(
+    attack: Attack, plan: Plan, target: attacks.Attacked
+) -> None:
+    """30 dialogs of 1 MiB, in which each character takes four bytes, to 16 readers at a time."""
+    most = 0
+    with attackers.attacking(attack, target.server.port, target.bad):
+        for _ in range(3):
+            attacks.p99(plan, target)
+            most = max(most, target.server.anonymous_bytes())
+
+    assert most < _BESIDE_BYTES

@@ -21,7 +21,7 @@ Horizon = NewType("Horizon", int)
 """Limits a walk to what was committed when the horizon was made. Only a store makes one, and interprets it."""
 
 MAX_LIMIT: Final = 1000
-MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+MAX_PAGE_BYTES: Final = 1024 * 1024
 """Sealed texts that a page reads; a page of longer dialogs has fewer rows. Opened, a text can take four times as much:
 CPython keeps four bytes for each character of a text that has one emoji.
 """
