@@ -115,7 +115,7 @@ class ApiKeys:
     async def revoke(self, key_id: str, *, by: Actor) -> bool:
         """Revoke a key by its id, durably; return False if it does not exist."""
         was_known = await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
-        self._seen.pop(key_id, None)  # in this process it takes effect at once
+        self._known.pop(key_id, None)  # in this process it takes effect at once
         return was_known
 
     async def _look_up(self, key_id: str) -> Credential | None:
