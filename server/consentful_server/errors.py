@@ -25,6 +25,7 @@
     │   ├── Forbidden         forbidden
     │   ├── BadRequest        bad_request   names the parameter
     │   ├── NotFound          not_found
+    │   ├── Restored          restored      the cursor is from before a restore; start again without it
     │   ├── NotAcceptable     not_acceptable         the format is not available
     │   ├── WrongMediaType    unsupported_media_type the route does not read this type of body
     │   ├── Damaged           damaged       a stored dialog fails its integrity check
@@ -297,6 +298,18 @@ class NotFound(Refusal):
 
     def __str__(self) -> str:
         return "resource not found, or not accessible to you; check the id"
+
+
+class Restored(Refusal):
+    """The store was restored from a backup after the cursor was given out."""
+
+    code = "restored"
+
+    def __str__(self) -> str:
+        return (
+            "the data was restored from a backup since this cursor was given out: some of what you read may be lost;"
+            " delete your copy, and start again without a cursor"
+        )
 
 
 class NotAcceptable(Refusal):

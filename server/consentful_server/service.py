@@ -42,7 +42,7 @@ from .reading.streams import Streams
 from .settings import Place, Settings
 from .statistics.statistics import Statistics
 from .stores.open import backend_of
-from .stores.store import Backend, Store
+from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
 from .telemetry import Metrics
 
@@ -51,7 +51,14 @@ class Service:
     """The parts of one process."""
 
     def __init__(
-        self, settings: Settings, store: Store, keys: Roots, masters: Masters, deployment: bytes, clock: Clock
+        self,
+        settings: Settings,
+        store: Store,
+        keys: Roots,
+        masters: Masters,
+        deployment: bytes,
+        clock: Clock,
+        generation: bytes,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -65,7 +72,7 @@ class Service:
         self.tasks = Tasks()
         self.is_draining = False
         self.signer = Signer(keys.signing)
-        self.cursors = Cursors(keys.cursor)
+        self.cursors = Cursors(keys.cursor, generation)
         vault = Vault(deployment, keys.wrapping, look=masters.all)
         self.access_log = AccessLog(
             store.access_log,
@@ -155,7 +162,8 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
             store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock
         )
         erasures.open()
-        service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock)
+        generation = (await store.facts.all()).get(GENERATION, b"")
+        service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock, generation)
         if not await store.notices.all():
             await service.offer.add(default_notice())
         await service.offer.refresh()

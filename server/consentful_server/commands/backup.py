@@ -29,17 +29,24 @@ def backup(folder: Path, *, place: Where = Place()) -> int:
 
 
 def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
-    """Restore backup NAME from FOLDER, repeat the erasures that were made since, and verify every dialog.
+    """Restore backup NAME from FOLDER, repeat what was taken back since, and verify every dialog.
 
-    Nothing is overwritten: the target must not contain a database.
+    Nothing is overwritten: the target must not contain a database, nor files of one. Readers and recipients start
+    again: their cursors are refused, because what they read after the backup is lost.
 
     Args:
         folder: Contains `data` and `keys`.
         name: The backup's name, as printed by `backup`.
     """
-    copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
+    knows = copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
+    if not knows:
+        ERR.print(
+            "The ledger came with the backup: what was erased, retracted or revoked since is not known. Repeat it.",
+            soft_wrap=True,
+        )
     proof = with_service(place, copies.prove)
     OUT.print(f"{proof.opened:,} dialogs verified.")
+    OUT.print("To destroy the master key that came with the backup, run: consentful roots rotate", soft_wrap=True)
     if proof.damaged:
         ERR.print(f"{proof.damaged:,} dialogs fail their integrity check; restore another backup, or erase them.")
     return 1 if proof.damaged else 0

@@ -1,7 +1,8 @@
 """Backups of a running service: the data without keys, and the keys apart, so that erasures reach into backups.
 
-    DIR/data/20260131T120000Z.db     everything but the dialogs' keys; it opens nothing by itself
-    DIR/keys/20260131T120000Z/       the dialogs' keys, the roots with their master keys, the erasure ledger
+    DIR/data/20260131T120000Z.db     everything but the dialogs' keys; it opens nothing and names no customer by itself
+    DIR/keys/20260131T120000Z/       the dialogs' keys, pseudonyms and receipts, the roots with their master keys, the
+                                     erasure ledger
 
 The data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that hold a
 destroyed master, so what was erased in an ended epoch opens from no combination of copies.
@@ -13,8 +14,8 @@ Races, and the line that closes each:
 
 (R1) An epoch begins or ends during a backup: the masters are read before and after the snapshot. Whichever epoch a key
      in the snapshot belongs to, its master is among them.
-(R2) An epoch ends during a backup: `prune` then deletes the new keys folder too, and `Made.pruned` names it. The copy
-     of the data opens nowhere then; run the backup again.
+(R2) An epoch ends during a backup: its keys folder has a destroyed master then, so it is deleted at once, and the
+     backup is made again. Folders of earlier backups are deleted only when one stands that opens.
 (R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in the ledger, which is read after
      the snapshot, so a restore erases it again.
 (R4) Something is created where a restore puts a file: every file is created exclusively, and nothing is overwritten.
@@ -25,20 +26,22 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..archive.store import StoredDialog
-from ..errors import BadBackup, Damaged
+from ..errors import BadBackup, BadKeys, Damaged
 from ..keys import roots, signing
 from ..keys.files import destroy_file, sync_folder, write_new
 from ..keys.masters import FileMasters
 from ..privacy.ledger import NAME as LEDGER
+from ..privacy.ledger import Ledger
 from ..service import Service
 from ..stores.store import Backend, Contents
 
 _KEYS: Final = "dialog_keys.db"
 _AT_ONCE: Final = 1_000
+_ATTEMPTS: Final = 3
 
 
 class Made(NamedTuple):
-    """A backup's name, and the names of the keys folders that were deleted because their epoch has ended."""
+    """A backup's name, and the names of earlier ones whose keys were deleted because their epoch has ended."""
 
     name: str
     pruned: list[str]
@@ -54,13 +57,40 @@ class Proof(NamedTuple):
 async def back_up(service: Service, folder: Path, at: datetime) -> Made:
     """Copy the data and the keys as of one moment; delete the keys folders of ended epochs.
 
+    The copy opens: the epochs of its keys have not ended.
+
     Raises:
-        BadBackup: If a backup with this second exists.
+        BadBackup: If a backup with this second exists, it cannot be written, or epochs end faster than it is made.
     """
     name = f"{at:%Y%m%dT%H%M%SZ}"
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
     if data.exists() or keys.exists():
-        raise BadBackup(f"{data} already exists; nothing was changed")
+        raise BadBackup(f"{data} or {keys} already exists; nothing was changed")
+    for _ in range(_ATTEMPTS):
+        await _copy(service, data, keys)
+        if not FileMasters(keys).all().keys() & await _ended(service):  # (R2)
+            return Made(name, await prune(service, folder))
+        _delete(keys)
+        data.unlink()
+    raise BadBackup("an epoch of the master key ended during each attempt; run the backup again; nothing was kept")
+
+
+async def _copy(service: Service, data: Path, keys: Path) -> None:
+    """Write one copy, durably.
+
+    Raises:
+        BadBackup: If it cannot be written; what was written is not deleted, so that the disk can be looked at.
+    """
+    try:
+        await _write_copy(service, data, keys)
+    except OSError as error:
+        raise BadBackup(
+            f"cannot write {error.filename or data} ({error.strerror}); the backup {keys.name} is incomplete: "
+            "delete it, and run the backup again"
+        ) from None
+
+
+async def _write_copy(service: Service, data: Path, keys: Path) -> None:
     for path in (data.parent, keys):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys_dir = service.settings.keys_dir
@@ -70,48 +100,77 @@ async def back_up(service: Service, folder: Path, at: datetime) -> Made:
         write_new(keys / file, content)
     for path in (keys, keys.parent, data.parent):
         sync_folder(path)
-    return Made(name, await prune(service, folder))  # (R2)
 
 
 async def prune(service: Service, folder: Path) -> list[str]:
     """Delete the keys folders that hold a destroyed master; return their names."""
-    ended = {epoch.number for epoch in await service.store.epochs.all() if epoch.destroyed_at is not None}
-    # The whole folder goes: the wrapped keys beside a destroyed master are of no use, and secrets all the same.
+    ended = await _ended(service)
     old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & set(FileMasters(keys).all())]
     for keys in old:
-        for path in list(keys.iterdir()):
-            destroy_file(path)
-        keys.rmdir()
+        _delete(keys)
     return [keys.name for keys in old]
 
 
-def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> None:
-    """Restore a backup. Keys that exist already stay, with their ledger of later erasures.
+def _delete(keys: Path) -> None:
+    """Destroy a folder of keys: the wrapped keys beside a destroyed master are of no use, and secrets all the same."""
+    for path in list(keys.iterdir()):
+        destroy_file(path)
+    keys.rmdir()
+
+
+async def _ended(service: Service) -> set[int]:
+    """Return the epochs whose masters are destroyed."""
+    return {epoch.number for epoch in await service.store.epochs.all() if epoch.destroyed_at is not None}
+
+
+def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
+    """Restore a backup; return whether the ledger was there, so that it knows what was erased since.
+
+    Keys that exist already stay. So does their ledger, which gets the entries of the backup's that it lacks.
 
     Raises:
         BadBackup: If the backup does not exist, a database or files of one exist, or the folder holds other keys;
             nothing is overwritten.
-        BadKeys: If the backup's keys do not match its data.
+        BadKeys: If the backup's keys do not match its data, or keys exist without their ledger.
         BadDatabase: If its data cannot be read.
     """
     data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
-    if not data.is_file() or not (keys / _KEYS).is_file():
+    if not all(path.is_file() for path in (data, keys / _KEYS, keys / LEDGER)):
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
     if found := backend.in_the_way():
         names = ", ".join(map(str, found))
         raise BadBackup(f"{names} already exists; move it away, or name another --data-dir; nothing was changed")
     _check(backend.contents(data), keys, keys_dir)
+    has_ledger = (keys_dir / LEDGER).exists()
+    if roots.exist(keys_dir) and not has_ledger:
+        raise BadKeys(
+            f"{keys_dir / LEDGER} is missing, so what was erased since the backup would come back; put its newest copy "
+            f"there, or, if there is none, the one in {keys}, and repeat the erasures; nothing was changed"
+        )
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file, content in _roots(keys).items():
             if not signing.is_retired(keys_dir / file):  # a replaced signing key stays destroyed
                 write_new(keys_dir / file, content)  # (R4)
         sync_folder(keys_dir)
+        _add_missing(Ledger(keys / LEDGER), Ledger(keys_dir / LEDGER))
         backend.restore(data, keys / _KEYS)
     except OSError as error:
         raise BadBackup(
             f"cannot write {error.filename} ({error.strerror}); nothing was overwritten; mend that, and restore again"
         ) from None
+    return has_ledger
+
+
+def _add_missing(copied: Ledger, ledger: Ledger) -> None:
+    """Append the entries of the backup's ledger that this one lacks, durably: it may be the older of the two."""
+    known = set(ledger)
+    ledger.open()
+    for entry in copied:
+        if entry not in known:
+            ledger.add(entry)
+    ledger.sync()
+    ledger.close()
 
 
 def _check(says: Contents, keys: Path, beside: Path) -> None:

@@ -2,12 +2,15 @@
 
     cursor = base64url(place | MAC)        MAC = HMAC-SHA-256(key, place, filters, purposes)[:16]
 
-`place` holds the kind of list, the order, the horizon and the last row; the filters and the caller's purposes are only
-in the MAC, so a cursor in a log reveals no filter value. A client that changes a filter, or uses another credential's
-purposes, gets `bad_request` instead of another query's place.
+`place` holds the kind of list, the order, the horizon, the last row and the store's generation; the filters and the
+caller's purposes are only in the MAC, so a cursor in a log reveals no filter value. A client that changes a filter, or
+uses another credential's purposes, gets `bad_request` instead of another query's place.
 
 A cursor has no expiry and no state at the server: it stays valid while the key exists, on every node with that key. It
 may name a row that was erased; a walk continues after the place where the row was.
+
+Each restore of a backup begins a generation. A cursor of an earlier one is refused, because what it names may be lost:
+numbers after it are given out again where the ledger was lost too, and rows before it were read that no longer exist.
 """
 
 import base64
@@ -19,12 +22,12 @@ import msgspec
 from msgspec import Meta
 
 from ..archive.query import Filter, Horizon, Kind, Order, Position
-from ..errors import BadRequest
+from ..errors import BadRequest, Restored
 from .walk import Walk
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """The place in a walk. Cursors that were written before `since` was added have none, and stay valid."""
+    """The place in a walk. Cursors of earlier releases lack the last fields, and stay valid."""
 
     version: Literal[1]
     kind: Kind
@@ -32,20 +35,26 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     horizon: Annotated[int, Meta(ge=0)]
     after: Position | None
     since: Annotated[int, Meta(ge=0)] | None = None
+    generation: bytes = b""
 
 
 _MAC_BYTES: Final = 16
+_NUMBER_BYTES: Final = 8
 
 
 class Cursors:
-    """Writes and reads cursors with one key. They contain a place and a MAC, no filter value."""
+    """Writes and reads cursors with one key. They contain a place and a MAC, no filter value.
 
-    def __init__(self, key: bytes) -> None:
+    `generation` identifies the store since its last restore; it is empty if there was none.
+    """
+
+    def __init__(self, key: bytes, generation: bytes = b"") -> None:
         self._key = key
+        self._generation = generation
 
     def write(self, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None, walk: Walk) -> str:
         """Return a cursor for this query at the place of the walk."""
-        place = _encode(_Place(1, kind, order, walk.horizon, walk.after, walk.since))
+        place = _encode(_Place(1, kind, order, walk.horizon, walk.after, walk.since, self._generation))
         return self._sealed(place, [place, wanted, purposes])
 
     def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None) -> Walk:
@@ -53,6 +62,7 @@ class Cursors:
 
         Raises:
             BadRequest: If the cursor is malformed, or was written for another query.
+            Restored: If it was written before the store was restored.
         """
         place = self._opened(cursor, lambda place: [place, wanted, purposes])
         try:
@@ -61,11 +71,12 @@ class Cursors:
             raise _bad_cursor() from None
         if (where.kind, where.order) != (kind, order):
             raise _bad_cursor()
+        self._check(where.generation)
         return Walk(Horizon(where.horizon), where.after, None if where.since is None else Horizon(where.since))
 
     def mark(self, kind: str, query: Any, place: int) -> str:
         """Return a cursor for a list whose place is a number, such as the feed of erasures."""
-        at = place.to_bytes(8, "big")
+        at = place.to_bytes(_NUMBER_BYTES, "big") + self._generation
         return self._sealed(at, [kind, query, at])
 
     def marked(self, cursor: str, kind: str, query: Any) -> int:
@@ -73,8 +84,15 @@ class Cursors:
 
         Raises:
             BadRequest: If the cursor is malformed, or was written for another query.
+            Restored: If it was written before the store was restored.
         """
-        return int.from_bytes(self._opened(cursor, lambda at: [kind, query, at]), "big")
+        at = self._opened(cursor, lambda at: [kind, query, at])
+        self._check(at[_NUMBER_BYTES:])
+        return int.from_bytes(at[:_NUMBER_BYTES], "big")
+
+    def _check(self, generation: bytes) -> None:
+        if generation != self._generation:
+            raise Restored
 
     def _sealed(self, place: bytes, bound: Any) -> str:
         return base64.urlsafe_b64encode(place + self._mac(bound)).decode().rstrip("=")

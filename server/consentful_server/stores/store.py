@@ -12,7 +12,7 @@ Another kind of store implements `Backend` and `Store`, and gets a line in `stor
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -27,6 +27,9 @@ from ..leases import Leases
 from ..privacy.ledger import Ledger
 from ..privacy.store import RemainsStore, RequestStore, TrustedTime
 from ..statistics.store import CounterStore
+
+GENERATION: Final = "generation"
+"""The name of the fact that each restore changes. A store that was never restored has none."""
 
 
 class Store(Protocol):
@@ -84,7 +87,14 @@ class Store(Protocol):
         ...
 
     async def snapshot(self, data: Path, keys: Path) -> None:
-        """Write all data as of one moment to two new files: the dialogs' wrapped keys to `keys`, the rest to `data`."""
+        """Write all data as of one moment to two new files.
+
+        `keys` has the dialogs' wrapped keys, and what names their customers: pseudonyms and receipts. `data` has the
+        rest, so that it opens and tells nothing of a customer once `keys` is deleted.
+
+        Raises:
+            OSError: If a file cannot be written, or the store cannot be read.
+        """
         ...
 
     async def close(self) -> None:
@@ -155,7 +165,7 @@ class Backend(Protocol):
         ...
 
     def restore(self, data: Path, keys: Path) -> None:
-        """Join a snapshot's two files into a new store, completely or not at all.
+        """Join a snapshot's two files into a new store, completely or not at all. Its generation is a new one.
 
         Raises:
             FileExistsError: If the location holds a store.

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from consentful.wire import Consent
+from consentful_server.access_log.chain import Actor
+from consentful_server.archive.query import Filter
 from consentful_server.archive.store import StoredDialog, Tombstone
+from consentful_server.auth.read_scope import ReadScope
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadBackup, BadDatabase, BadKeys
 from consentful_server.keys.deployment import replace_signing_key
@@ -20,6 +23,8 @@ from consentful_server.keys.files import write_new
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault
 from consentful_server.operations import backup
+from consentful_server.privacy.ledger import NAME as LEDGER
+from consentful_server.privacy.ledger import ErasedEntry, Ledger
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.open import backend_of
@@ -295,3 +300,118 @@ async def test_a_restore_onto_a_disk_that_fails_leaves_no_half_database_and_can_
 
     assert not list(there.data_dir.iterdir())
     put_back(tmp_path / "copies", made.name, there)
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+async def test_a_backup_during_which_epochs_end_is_made_again_until_it_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: int
+) -> None:
+    copies, left = tmp_path / "copies", iter(range(ends))
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        before = await backup.back_up(service, copies, FIRST)
+        real = service.store.snapshot
+
+        async def snapshot(data: Path, keys: Path) -> None:
+            await real(data, keys)
+            if next(left, None) is not None:
+                assert (copies / "keys" / before.name).exists()  # the last that opens is kept until another stands
+                assert await service.rotation.turn()
+
+        monkeypatch.setattr(service.store, "snapshot", snapshot)
+        made = await backup.back_up(service, copies, SECOND)
+
+    assert made == (f"{SECOND:%Y%m%dT%H%M%SZ}", [before.name])
+    put_back(copies, made.name, place(tmp_path / "there"))
+    async with open_service(place(tmp_path / "there")) as service:
+        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+
+
+async def test_a_backup_that_epochs_outrun_fails_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        real = service.store.snapshot
+
+        async def snapshot(data: Path, keys: Path) -> None:
+            await real(data, keys)
+            assert await service.rotation.turn()
+
+        monkeypatch.setattr(service.store, "snapshot", snapshot)
+        with pytest.raises(BadBackup, match="run the backup again"):
+            await backup.back_up(service, tmp_path / "copies", FIRST)
+
+    assert not [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+
+
+async def test_a_backup_onto_a_full_disk_fails_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    async with open_service(place(tmp_path / "here")) as service:
+        monkeypatch.setattr(backup, "write_new", full)
+        with pytest.raises(BadBackup, match=r"No space left.*delete it, and run the backup again"):
+            await backup.back_up(service, tmp_path / "copies", FIRST)
+
+
+async def test_a_copy_of_the_data_names_no_customer_and_a_restore_names_them_again(tmp_path: Path) -> None:
+    """Kept for years, it must not tell what an erased customer said, or that there was one (GDPR art. 17)."""
+    async with open_service(place(tmp_path / "here")) as service:
+        await keep(service, "d-1")
+        kept = await service.store.dialogs.find("d-1")
+        assert isinstance(kept, StoredDialog)
+        customer = kept.record.customer
+        found = await messages_of(service, customer)
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+
+    copied = tmp_path / "copies" / "data" / f"{made.name}.db"
+    assert customer.encode() not in copied.read_bytes()
+    assert kept.receipt.encode() not in copied.read_bytes()
+    with closing(connect(copied)) as db:
+        assert db.execute("SELECT DISTINCT customer FROM messages").fetchall() == [(0,)]
+    put_back(tmp_path / "copies", made.name, place(tmp_path / "there"))
+    async with open_service(place(tmp_path / "there")) as service:
+        assert await service.store.dialogs.find("d-1") == kept
+        assert await messages_of(service, customer) == found == 2
+
+
+async def messages_of(service: Service, customer: str) -> int:
+    scope = ReadScope(by=Actor("ann"))
+    return len((await service.pages.messages(Filter(customer=customer), scope, order="newest", limit=10)).items)
+
+
+async def test_a_restore_beside_keys_without_their_ledger_is_refused(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    async with open_service(here) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+        await service.archive.erase("d-1", "withdrawn")
+    shutil.rmtree(here.data_dir)
+    (here.keys_dir / LEDGER).unlink()
+
+    with pytest.raises(BadKeys, match=r"erasures\.ledger is missing.*come back.*repeat the erasures"):
+        put_back(tmp_path / "copies", made.name, here)
+
+    assert not here.data_dir.exists()
+    assert not (here.keys_dir / LEDGER).exists()
+
+
+async def test_a_restore_beside_keys_older_than_the_data_keeps_what_either_ledger_says(tmp_path: Path) -> None:
+    here, copies = place(tmp_path), tmp_path / "copies"
+    async with open_service(here) as service:
+        await keep(service, "d-1", "d-2", "d-3")
+        older = await backup.back_up(service, copies, FIRST)
+        await service.archive.erase("d-1", "withdrawn")
+        newer = await backup.back_up(service, copies, SECOND)
+    shutil.rmtree(here.data_dir)
+    shutil.rmtree(here.keys_dir)
+    shutil.copytree(copies / "keys" / older.name, here.keys_dir)
+    (here.keys_dir / "dialog_keys.db").unlink()
+
+    assert backup.restore(copies, newer.name, backend_of("", here.data_dir), here.keys_dir)
+
+    assert {it.tombstone.dialog_id for it in Ledger(here.keys_dir / LEDGER) if isinstance(it, ErasedEntry)} == {"d-1"}
+    async with open_service(here) as service:
+        assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
+        assert await backup.prove(service) == backup.Proof(opened=2, damaged=0)

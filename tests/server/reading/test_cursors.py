@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentful_server.archive.query import Filter, Horizon, Order, Position
-from consentful_server.errors import BadRequest
+from consentful_server.errors import BadRequest, Restored
 from consentful_server.reading.cursors import Cursors
 from consentful_server.reading.walk import Walk
 
@@ -171,3 +171,26 @@ class TestWalk:
 
     def test_at_its_end_the_order_of_commit_goes_on_from_its_horizon(self) -> None:
         assert Walk(Horizon(9), Position(1, 4, 2)).past("stored", None) == Walk(Horizon(9), since=Horizon(9))
+
+
+class TestGenerations:
+    """Each restore of a backup begins one: what a cursor of an earlier one names may be lost."""
+
+    @pytest.mark.parametrize(("before", "after"), [(b"", b"g" * 8), (b"g" * 8, b"h" * 8), (b"g" * 8, b"")])
+    def test_a_cursor_of_another_generation_is_refused_with_what_to_do(self, before: bytes, after: bytes) -> None:
+        earlier, later = Cursors(b"k" * 32, before), Cursors(b"k" * 32, after)
+        cursor, mark = earlier.write("messages", "stored", WANTED, None, Walk(Horizon(9))), earlier.mark("log", [], 7)
+
+        with pytest.raises(Restored, match="start again without a cursor"):
+            later.read(cursor, "messages", "stored", WANTED, None)
+        with pytest.raises(Restored, match="start again without a cursor"):
+            later.marked(mark, "log", [])
+
+    @given(walks, st.integers(0, 2**64 - 1))
+    def test_a_cursor_of_the_same_generation_leads_back(self, walk: Walk, place: int) -> None:
+        cursors = Cursors(b"k" * 32, b"g" * 8)
+        cursor = cursors.write("messages", "stored", WANTED, None, walk)
+
+        assert cursors.read(cursor, "messages", "stored", WANTED, None) == walk
+        assert cursors.marked(cursors.mark("log", [], place), "log", []) == place
+        assert len(cursor) < 120

@@ -46,6 +46,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.BadRequest.code: Fault(HTTPStatus.BAD_REQUEST),
     errors.Lost.code: Fault(HTTPStatus.CONFLICT),
     errors.NotFound.code: Fault(HTTPStatus.NOT_FOUND),
+    errors.Restored.code: Fault(HTTPStatus.GONE),
     errors.Damaged.code: Fault(HTTPStatus.INTERNAL_SERVER_ERROR),
     errors.Unsupported.code: Fault(HTTPStatus.NOT_IMPLEMENTED),
     errors.NotAcceptable.code: Fault(HTTPStatus.NOT_ACCEPTABLE),

@@ -76,7 +76,7 @@ ROUTES: Final = (
         scopes=("data:read",),
         query=DialogQuery,
         answers=(Answer(_DIALOGS, headers=(hdrs.LINK, EXPORT_ID)),),
-        refusals=(errors.NotAcceptable, errors.TooOften),
+        refusals=(errors.NotAcceptable, errors.Restored, errors.TooOften),
         tag=tags.DATA,
         operation="data_dialogs",
     ),

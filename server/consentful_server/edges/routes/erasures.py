@@ -53,7 +53,7 @@ ROUTES: Final = (
         scopes=("data:read",),
         query=Following,
         answers=(Answer({bodies.JSON: Erasures}),),
-        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        refusals=(errors.Restored, errors.StorageFailed, errors.OutcomeUnknown),
         tag=tags.EXPORTS,
         operation="exports_erasures",
     ),

@@ -50,6 +50,7 @@ class SQLiteBackend:
         self._make_folder()
         try:
             with closing(connect(self.path)) as db:
+                backup.refuse_incomplete(db, self.path)
                 return migrate(db)
         except sqlite3.OperationalError as error:
             raise BadDatabase(

@@ -1,36 +1,62 @@
 """Snapshots of a database: the dialogs' keys in one file, everything else in another, and the way back.
 
 The two files are separate so that a backup of the data can be kept for years and opens nothing: only the keys beside
-it, which live for one epoch, make it readable.
+it, which live for one epoch, make it readable. What names a customer goes with the keys: the pseudonym, the receipt
+that states it, and the number that an index computes of it. So a copy of the data tells nothing of an erased customer.
 """
 
+import errno
 import os
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from ...errors import BadDatabase
 from ...keys.files import sync_folder
-from ..store import Contents
+from ..store import GENERATION, Contents
 from .connection import connect, sqlite3
+from .kinds import customer_key
 from .leftovers import unfinished
 from .migrations import migrate
 
-_KEYS = "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT"
+_KEYS: Final = (
+    "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT",
+    "INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys",
+    "CREATE TABLE keys.customers (dialog INTEGER PRIMARY KEY, customer TEXT NOT NULL, receipt TEXT NOT NULL) STRICT",
+    "INSERT INTO keys.customers SELECT id, customer, receipt FROM main.dialogs",
+)
+"""What the keys' file has. An earlier release's has only the first table."""
 
-_LEFT_OUT = frozenset({"dialog_keys", "ending_values", "trusted_time"})
+_INCOMPLETE: Final = "without keys"
+"""The name of the fact that a copy of the data states until it is joined with its keys."""
+
+_LEFT_OUT: Final = frozenset({"dialog_keys", "ending_values", "trusted_time"})
 """Tables that no copy of the data has.
 
 What readers searched for ends with its epoch; a copy would outlive that. The last trusted time of an old copy would
 make a correct clock look wrong.
 """
 
+_BLANK: Final = {("dialogs", "customer"): "''", ("dialogs", "receipt"): "''", ("messages", "customer"): "0"}
+"""Columns that a copy of the data has without their values, which are in the keys' file or are computed again."""
+
 
 def copy(source: Path, data: Path, keys: Path) -> None:
     """Copy the database as of one moment, with its schema, into two new files.
 
     The copy holds a read transaction: erasures meanwhile commit, but are answered as not clean until it ends.
+
+    Raises:
+        OSError: If a file cannot be written, or the database cannot be read.
     """
+    try:
+        _copy(source, data, keys)
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, error.sqlite_errorname, str(data)) from None
+
+
+def _copy(source: Path, data: Path, keys: Path) -> None:
     # First the schema, then the rows: `ATTACH` and one transaction copy them all as of one moment.
     with closing(connect(data)) as db:
         migrate(db)
@@ -41,10 +67,12 @@ def copy(source: Path, data: Path, keys: Path) -> None:
         for table in _tables(db):
             if table not in _LEFT_OUT:
                 db.execute(f"DELETE FROM copy.{table}")
-                db.execute(f"INSERT INTO copy.{table} SELECT * FROM main.{table}")
-        # Created by hand: the keys' file has this table alone.
-        db.execute(_KEYS)
-        db.execute("INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys")
+                columns = _columns(db, table)
+                values = ", ".join(_BLANK.get((table, column), column) for column in columns)
+                db.execute(f"INSERT INTO copy.{table} ({', '.join(columns)}) SELECT {values} FROM main.{table}")
+        for statement in _KEYS:
+            db.execute(statement)
+        db.execute("INSERT INTO copy.facts VALUES (?, x'')", (_INCOMPLETE,))
         db.execute("COMMIT")
     _finish(data)
     _finish(keys)
@@ -65,6 +93,20 @@ def contents(data: Path) -> Contents:
     return Contents(facts, emptied)
 
 
+def refuse_incomplete(db: "sqlite3.Connection", path: Path) -> None:
+    """Check that the database is not the copy of a backup's data, which somebody put in place without its keys.
+
+    Raises:
+        BadDatabase: If it is; nothing was changed.
+    """
+    is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone() is None
+    if not is_new and db.execute("SELECT 1 FROM facts WHERE name = ?", (_INCOMPLETE,)).fetchone():
+        raise BadDatabase(
+            f"{path} is the data of a backup without its keys; move it away, and run `consentful restore`; "
+            "nothing was changed"
+        )
+
+
 def put_together(data: Path, keys: Path, target: Path) -> None:
     """Join both files into one new database at `target`, completely or not at all. Neither file is changed.
 
@@ -79,6 +121,10 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
         with closing(connect(fresh)) as db, closing(_read_only(keys)) as copied:
             db.execute("BEGIN")
             db.executemany("INSERT INTO dialog_keys VALUES (?, ?)", copied.execute("SELECT * FROM dialog_keys"))
+            if "customers" in _tables(copied):
+                _name_customers(db, copied)
+            db.execute("DELETE FROM facts WHERE name = ?", (_INCOMPLETE,))
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, randomblob(8))", (GENERATION,))
             db.execute("COMMIT")
         _finish(fresh)
         os.link(fresh, target)  # fails if the target exists; a rename would overwrite it
@@ -92,6 +138,20 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
 def _read_only(path: Path) -> "sqlite3.Connection":
     """Open a file of a backup. `immutable`: otherwise a log would be created beside it, or one that lies there used."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _name_customers(db: "sqlite3.Connection", copied: "sqlite3.Connection") -> None:
+    rows = copied.execute("SELECT customer, receipt, dialog FROM customers")
+    db.executemany("UPDATE dialogs SET customer = ?, receipt = ? WHERE id = ?", rows)
+    if "customer" in _columns(db, "messages"):  # a copy of an earlier schema gets it from its migration
+        db.create_function("customer_key", 1, customer_key, deterministic=True)
+        db.execute(
+            "UPDATE messages SET customer = customer_key(d.customer) FROM dialogs d WHERE d.id = messages.dialog"
+        )
+
+
+def _columns(db: "sqlite3.Connection", table: str) -> list[str]:
+    return [row[0] for row in db.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))]
 
 
 def _tables(db: "sqlite3.Connection") -> list[str]:
