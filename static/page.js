@@ -2,7 +2,6 @@ import { Dialog } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { malformed, SAMPLES } from "./samples.js";
-import { SITE } from "./site.js";
 import { watchedSocket } from "./watched_socket.js";
 
 const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
@@ -100,7 +99,7 @@ async function open(about) {
   become("loading", "opening …");
   try {
     kept ??= new (await import("./kept.js")).Kept(byId("kept"));
-    opening = new Dialog(SITE, { ...about, WebSocket: Socket, onFrame, onState });
+    opening = new Dialog(new URL("..", import.meta.url), { ...about, WebSocket: Socket, onFrame, onState });
     await opening.opened;
   } catch (error) {
     become("empty", "not open");
