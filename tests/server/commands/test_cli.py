@@ -340,7 +340,7 @@ async def serving(*arguments: str, environment: Mapping[str, str] | None = None)
 class TestServe:
     async def test_it_starts_keeps_what_is_granted_and_stops(self, somewhere: Path) -> None:
         async with serving("--port", "0") as (url, said, child), ClientSession(url) as http:
-            assert await get(http, "/readyz") == {"status": "ready"}
+            assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}
             async with connect(http, "") as live:
                 await live.open("alice", dialog_id="d-1")
                 await live.say("contraband-4711")
@@ -422,7 +422,7 @@ class TestServe:
         async with serving("--port", "0", *arguments) as (url, _, child):
             assert url.startswith("https://")
             async with ClientSession(url, connector=TCPConnector(ssl=pair.trusted())) as http:
-                assert await get(http, "/readyz") == {"status": "ready"}
+                assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}
                 async with connect(http, "") as live:
                     await live.open()
                     await live.say("Hi")

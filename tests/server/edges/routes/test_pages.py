@@ -79,7 +79,7 @@ class TestFiles:
 class TestHealth:
     async def test_a_running_server_is_alive_and_ready(self, http: ClientSession) -> None:
         assert await get(http, "/healthz") == {"status": "ok"}
-        assert await get(http, "/readyz") == {"status": "ready"}
+        assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}
 
     async def test_a_server_whose_store_cannot_write_is_not_ready(
         self, http: ClientSession, service: Served, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
@@ -88,7 +88,7 @@ class TestHealth:
             raise StorageFailed
 
         monkeypatch.setattr(service.service.store._database.writer, "write", fails)  # pyright: ignore
-        assert await get(http, "/readyz") == {"status": "ready"}  # a write is at most five seconds old
+        assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}  # a write is at most five seconds old
 
         clock.advance(5.1)
 
