@@ -88,7 +88,8 @@ class TestHealth:
             raise StorageFailed
 
         monkeypatch.setattr(service.service.store._database.writer, "write", fails)  # pyright: ignore
-        assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}  # a write is at most five seconds old
+        # A write is at most five seconds old.
+        assert await get(http, "/readyz") == {"status": "ready", "retention": "running"}
 
         clock.advance(5.1)
 
