@@ -3,6 +3,7 @@
 Both the frames of live dialogs and the parameters of REST are explained by these tables.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -25,10 +26,30 @@ _VALUES: Final = {
 }
 """What an enumeration takes."""
 
-_SHOWN: Final = ("Expected", "Object missing required field", "Number out of range")
+_MISSING: Final = "Object missing required field "
+_SHOWN: Final = ("Number out of range",)
 """Beginnings of messages that quote only declared names and numbers."""
 
 _TIME: Final = "a time as in RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"
+
+_EXPECTED: Final = re.compile(
+    r"Expected `(?P<wanted>[\w |]+)`(?:, got `(?P<given>\w+)`| (?:of length )?(?P<sign>[<>]=) (?P<bound>-?\d+))?"
+)
+"""msgspec names types as JSON and Python do: `int | null`, `array` of length <= 3."""
+
+_TYPES: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "bytes": "bytes",
+    "array": "a list",
+    "object": "an object",
+    "datetime": _TIME,
+    "null": "null",
+}
+_PARTS: Final = {"str": "character", "array": "item", "object": "field", "bytes": "byte"}
+"""What the length of each type counts."""
 
 
 def explained(error: msgspec.ValidationError, field: str) -> str | None:
@@ -41,4 +62,23 @@ def explained(error: msgspec.ValidationError, field: str) -> str | None:
         return form and f"Expected {form}"
     if complaint.startswith("Invalid RFC3339"):
         return f"Expected {_TIME}"
+    if complaint.startswith(_MISSING):
+        return f"Expected the field {complaint.removeprefix(_MISSING)}, which is missing"
+    if match := _EXPECTED.match(complaint):
+        return f"Expected {_in_words(match)}"
     return complaint if complaint.startswith(_SHOWN) else None
+
+
+def _in_words(match: re.Match[str]) -> str:
+    """Return what msgspec expected of a value: its type, and what else it is, or its least or most."""
+    names = match["wanted"].split(" | ")
+    wanted = " or ".join(_TYPES.get(name, name) for name in names)
+    if match["given"]:
+        return f"{wanted}, not {_TYPES.get(match['given'], match['given'])}"
+    if not match["sign"]:
+        return wanted
+    limit = f"at {'least' if match['sign'] == '>=' else 'most'} {int(match['bound']):,}"
+    part = _PARTS.get(names[0])
+    return (
+        f"{wanted} of {limit}" if part is None else f"{wanted} of {limit} {part}{'' if match['bound'] == '1' else 's'}"
+    )

@@ -313,16 +313,18 @@ class Restored(Refusal):
 
 
 class NotAcceptable(Refusal):
-    """None of the requested formats is available. The sentence lists those that are."""
+    """None of the requested formats is available. The sentence lists those that are, and how to get the others."""
 
     code = "not_acceptable"
 
-    def __init__(self, offered: str) -> None:
-        super().__init__(offered)
+    def __init__(self, offered: str, others: str = "") -> None:
+        super().__init__(offered, others)
         self.offered = offered
+        self.others = others
 
     def __str__(self) -> str:
-        return f"the requested format is not available; request one of: {self.offered}"
+        others = f"; {self.others}" if self.others else ""
+        return f"the requested format is not available; request one of: {self.offered}{others}"
 
 
 class WrongMediaType(Refusal):

@@ -11,7 +11,7 @@ import mimeparse
 from aiohttp import hdrs, web
 
 from ...errors import BadRequest, NotAcceptable
-from ...exports.formats import Format, offered
+from ...exports.formats import Format, hint, offered
 from ...exports.formats.compression import CODINGS, Coding
 from .bodies import JSON
 from .list_query import StreamQuery
@@ -48,7 +48,7 @@ def format_of(request: web.Request, query: StreamQuery) -> Format | None:
     else:
         acceptable = _by_weight(offers, _media_ranges(_elements(request, hdrs.ACCEPT) or ["*/*"]))
     if not acceptable:
-        raise NotAcceptable(", ".join(offer.media for offer in offers))
+        raise NotAcceptable(", ".join(offer.media for offer in offers), hint())
     return acceptable[0].form
 
 

@@ -46,6 +46,13 @@ def offered() -> dict[Format, str]:
     return {name: media for name, media in MEDIA.items() if has_columns or name not in _COLUMNAR}
 
 
+def hint() -> str:
+    """Return how this installation gets the formats that it does not support; empty if it supports all."""
+    if len(offered()) == len(MEDIA):
+        return ""
+    return "Parquet and Arrow need the extra `data` on the server: pip install 'consentful[server,data]'"
+
+
 def encoder(form: Format, shape: Shape, *, bom: bool = False) -> Encoder:
     """Return a new encoder for one stream. With `bom`, CSV begins with a byte order mark.
 
@@ -53,7 +60,7 @@ def encoder(form: Format, shape: Shape, *, bom: bool = False) -> Encoder:
         NotAcceptable: If it needs pyarrow, which is not installed (extra `data`).
     """
     if form not in offered():
-        raise NotAcceptable(", ".join(offered().values()))
+        raise NotAcceptable(", ".join(offered().values()), hint())
     if form == "ndjson":
         from .ndjson import NdjsonEncoder  # noqa: PLC0415
 
