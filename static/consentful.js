@@ -7,13 +7,13 @@
  *     ask(dialog.notice.text);
  *     const stored = await dialog.grant(); // or: await dialog.decline()
  *
- * Runs in browsers and in Node: 22 or later, or 20 with the option `WebSocket` (package `ws`). Every error is a `ConsentfulError` with a stable `code`; it says what to do
- * next, and never contains message text.
+ * Runs in browsers and in Node: 22 or later, or 20 with the option `WebSocket` (package `ws`). Every error is a
+ * `ConsentfulError` with a stable `code`; it says what to do next, and never contains message text.
  *
- *     CONNECTING ──opened──► OPEN ──stored, discarded or terminal close──► ENDED
- *        ▲  ▲                 │ loss: backoff, reconnect, replay all messages, then the pending consent
- *        │  └─────────────────┤
- *        └── next call ── PAUSED: no server for `reconnectForMs`; nothing is dropped
+ *     CONNECTING -- opened --> OPEN -- stored, discarded or terminal close --> ENDED
+ *        ^  ^                   | loss: backoff, reconnect, replay all messages, then the pending consent
+ *        |  +-------------------+
+ *        +-- next call -- PAUSED: no server for `reconnectForMs`; nothing is dropped
  *
  * The server holds a dialog as long as its connection; this object keeps every message until the decision.
  * While `#isUncertain`, a grant was sent and may have been stored: only an answer about its outcome ends the dialog.
@@ -94,7 +94,7 @@ export class Unauthorised extends ConsentfulError {
 export class Forbidden extends ConsentfulError {}
 /** Any other refusal; see `code`. */
 export class Refused extends ConsentfulError {}
-/** The server refused message `seq`, said earlier; the dialog goes on without it. This call did nothing: repeat it. */
+/** The server refused message `seq`; the dialog goes on without it. This call did nothing: repeat it. */
 export class MessageRefused extends Refused {
   constructor(detail, code, seq) {
     super(`the server refused message ${seq} (${detail}), and the dialog goes on without it`, code);
@@ -143,9 +143,9 @@ const isSent = (value) => isText(value) && wellFormed(value) === value;
 const isShort = (value) => isSent(value) && value !== "" && [...value].length <= 200;
 const isLabel = (value) => isText(value) && /^[\w.:-]{1,100}$/.test(value);
 const isObject = (value) => Object.prototype.toString.call(value) === "[object Object]";
-const hints = { assistant: "bot", model: "bot", user: "customer", human: "customer", operator: "agent" };
+const hints = { assistant: "bot", user: "customer", operator: "agent" };
 
-/** What each parameter must be: the same as the server's schema. */
+/** What each parameter must be, as in the server's schema. */
 const CHECKS = {
   customerId: [isShort, "a string of 1 to 200 characters"],
   dialogId: [(id) => isText(id) && /^(?!(\.{1,2}|live)$)[\w.~:-]{1,200}$/.test(id), "1 to 200 of A-Z a-z 0-9 . _ ~ : - and not . or .. or live"],
@@ -159,7 +159,7 @@ const CHECKS = {
   text: [(text) => isText(text) && text !== "", "a non-empty string"],
   role: [(role) => ROLES.includes(role), "customer, bot or agent"],
   sentAt: [
-    (at) => (at instanceof Date || (isText(at) && OFFSET.test(at))) && new Date(at).getUTCFullYear() > 1 && new Date(at).getUTCFullYear() < 9999,
+    (at) => (at instanceof Date || (isText(at) && OFFSET.test(at))) && Math.abs(new Date(at).getUTCFullYear() - 5000) < 4999,
     "a Date, or a string with an offset such as 2026-01-31T12:00:00Z, in the years 2 to 9998",
   ],
   notice: [isLabel, "the id of a notice"],
@@ -183,8 +183,7 @@ function check(parameters) {
 
 /** The type of a refused value, which may be secret. */
 function kindOf(value) {
-  if (value === "") return "an empty string";
-  if (isText(value)) return "such a string";
+  if (isText(value)) return value ? "such a string" : "an empty string";
   return value === null ? "null" : value?.constructor?.name ?? typeof value;
 }
 
@@ -250,7 +249,7 @@ export class Dialog {
     const { customerId, dialogId, language, bot, metadata, WebSocket: Socket } = this.#options;
     check({ customerId, dialogId, language, bot, metadata });
     if (typeof Socket !== "function") {
-      throw new Refused("this platform has no WebSocket; pass one: openDialog(url, { WebSocket }) with `npm install ws`", "websocket");
+      throw new Refused("there is no global WebSocket; `npm install ws`, and pass its class as the option WebSocket", "websocket");
     }
     this.id = dialogId ?? uuid7();
     this.#connect();
@@ -508,7 +507,7 @@ export class Dialog {
     }
   }
 
-  /** Go on without a refused message on another connection: its number is used again, and answers to old ones are lost. */
+  /** Go on without a refused message on another connection, so that answers to old numbers are lost. */
   #takeOut(seq, detail, code) {
     if (this.#consent?.sent ? this.#wasUncertain : this.#isUncertain) {
       this.#end(new Refused(detail, code)); // only the whole dialog settles what an earlier connection left uncertain
