@@ -1,9 +1,9 @@
 """Folding: the form of a text in which a search compares it. Pure.
 
 A text is composed (NFC), because an accented letter can be one code point or two, and its case is folded. Composing
-sorts each run of combining marks, in a time that grows with the square of its length, and nothing else in Python runs
-meanwhile. So long runs are broken first, as the Stream-Safe Text Format does (UAX #15 §13): no language has more than
-30 combining marks in a row.
+sorts each run of combining marks, in a time that grows with the square of its length (CPython issue 149079, mended in
+later releases), and nothing else in Python runs meanwhile. So long runs are broken first, as the Stream-Safe Text
+Format does (UAX #15 §13): no language has more than 30 combining marks in a row.
 """
 
 import re
