@@ -24,6 +24,8 @@
     │   ├── Unauthenticated   unauthenticated
     │   ├── Forbidden         forbidden
     │   ├── BadRequest        bad_request   names the parameter
+    │   ├── KeyReused         idempotency_key   the Idempotency-Key was used with another body
+    │   ├── KeyInUse          in_progress   a request with this Idempotency-Key is being executed
     │   ├── NotFound          not_found
     │   ├── Restored          restored      the cursor is from before a restore; start again without it
     │   ├── NotAcceptable     not_acceptable         the format is not available
@@ -289,6 +291,26 @@ class Lost(Refusal):
             f"a message of this dialog was refused ({self.why}) and is not held, so the dialog cannot be stored;"
             " push that message again, or send the consent with `messages`, the number of messages that the dialog has"
         )
+
+
+class KeyReused(Refusal):
+    """The Idempotency-Key was used with another body, in the last 24 hours. Nothing was done."""
+
+    code = "idempotency_key"
+
+    def __str__(self) -> str:
+        return (
+            "this Idempotency-Key was used with another body, and nothing was done; send a new key with a new request"
+        )
+
+
+class KeyInUse(Refusal):
+    """A request with this Idempotency-Key is being executed."""
+
+    code = "in_progress"
+
+    def __str__(self) -> str:
+        return "a request with this Idempotency-Key is being executed; repeat it in a few seconds to get its outcome"
 
 
 class NotFound(Refusal):

@@ -34,6 +34,7 @@ from .limits.clients import Clients
 from .limits.withdrawal_attempts import WithdrawalAttempts
 from .privacy import ledger
 from .privacy.ledger import Ledger
+from .privacy.repeats import Repeats
 from .privacy.replay import replay
 from .privacy.requests import PrivacyRequests
 from .reading.cursors import Cursors
@@ -104,6 +105,7 @@ class Service:
         recipients = Recipients(store.access_log)
         self.manifests = Manifests(store.exports, self.access_log, recipients)
         self.feed = Feed(store.exports, recipients, clock)
+        self.repeats = Repeats(keys.derive("idempotency keys"))
         self.privacy_requests = PrivacyRequests(
             self.archive,
             store.dialogs,
@@ -112,6 +114,7 @@ class Service:
             self.pages,
             self.access_log,
             self.signer,
+            store.leases,
             clock,
             issuer=settings.receipt_issuer,
             due_within=settings.due_within,

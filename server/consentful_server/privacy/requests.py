@@ -29,13 +29,14 @@ Races, and the line that closes each:
 (R3) A dialog is erased while a disclosure sends the customer's data: see `disclosure`, R1.
 (R4) Two processes retry the same request: both read the store back and sign what they see; the later report replaces
      the earlier one, and both are true.
-(R5) Two requests with one idempotency key arrive at the same time: both run, see R2. Only a request that arrives after
-     the first was recorded gets its outcome.
+(R5) Two requests with one idempotency key arrive at the same time, here or in two processes: the first takes a lease,
+     and the second is refused until the first is recorded.
 """
 
 import asyncio
-import hashlib
-from collections.abc import Container, Mapping
+import secrets
+from collections.abc import AsyncGenerator, Container, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -52,12 +53,16 @@ from ..archive.views import ShownNotice
 from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import Clock, to_micros
 from ..consent.store import NoticeStore
-from ..errors import NotFound
+from ..errors import KeyInUse, NotFound
 from ..keys.signing import Signer
+from ..leases import Leases
 from ..reading.pages import Pages
 from .disclosure import Disclosed
+from .repeats import Repeat
 from .store import Disclosure, PrivacyRequest, RequestStore, Status
 
+_LONGEST: Final = timedelta(minutes=5)
+"""Many times what a request takes: the lease of a process that died ends then."""
 _REPEATABLE_FOR: Final = timedelta(hours=24) // timedelta(microseconds=1)
 """How long an idempotency key returns the earlier outcome, in microseconds."""
 _DISCLOSED: Final[Mapping[Disclosure, Action]] = {"access": "request.access", "portability": "request.portability"}
@@ -75,6 +80,7 @@ class PrivacyRequests:
         pages: Pages,
         access_log: AccessLog,
         signer: Signer,
+        leases: Leases,
         clock: Clock,
         *,
         issuer: str,
@@ -87,28 +93,36 @@ class PrivacyRequests:
         self._pages = pages
         self._access_log = access_log
         self._signer = signer
+        self._leases = leases
         self._clock = clock
         self._issuer = issuer
         self._due_within = due_within // timedelta(microseconds=1)
 
     async def erase(
-        self, customer_id: str, *, by: Actor, scope: ReadScope = EVERYTHING, repeat_key: str | None = None
+        self, customer_id: str, *, by: Actor, scope: ReadScope = EVERYTHING, repeat: Repeat | None = None
     ) -> PrivacyRequest:
         """Erase all dialogs of one customer within a scope, read the store back, and sign the result.
 
-        An unknown customer is not an error: the outcome counts no dialogs. The same `repeat_key` from the same
-        credential within 24 hours returns the earlier outcome; without one, every request is executed.
+        An unknown customer is not an error: the outcome counts no dialogs. The same `repeat` within 24 hours returns
+        the earlier outcome; without one, every request is executed.
+
+        Raises:
+            KeyReused: If another request had its mark.
+            KeyInUse: If the same request is being executed.
         """
-        key = None if repeat_key is None else hashlib.sha256(f"{by.name}\0{repeat_key}".encode()).digest()
+        if repeat is None:
+            return await self._erase(customer_id, by, scope, None)
+        async with self._alone(repeat):  # (R5)
+            return await self._earlier(repeat) or await self._erase(customer_id, by, scope, repeat)
+
+    async def _erase(self, customer_id: str, by: Actor, scope: ReadScope, repeat: Repeat | None) -> PrivacyRequest:
         now = to_micros(self._clock.now())
-        if key is not None and (earlier := await self._store.repeated(key, now - _REPEATABLE_FOR)):  # (R5)
-            return earlier
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by, scope)
         # Also for a customer without dialogs: an earlier version logged values that name the pseudonym.
         await self._access_log.erase_values(customer)
         await self._access_log.forget_words()
-        return await self._conclude(erased, by, now, key, scope)
+        return await self._conclude(erased, by, now, repeat, scope)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
         """Erase one dialog of any owner, read the store back, and sign the result.
@@ -120,10 +134,35 @@ class PrivacyRequests:
         now = to_micros(self._clock.now())
         return await self._conclude({dialog_id: erasure.tombstone.messages}, by, now, None, EVERYTHING)
 
-    async def disclose(self, customer_id: str, kind: Disclosure, *, by: Actor, scope: ReadScope) -> Disclosed:
+    @asynccontextmanager
+    async def _alone(self, repeat: Repeat) -> AsyncGenerator[None]:
+        """Let no other request with this mark run meanwhile, in any process."""
+        name, holder = f"request {repeat.mark.hex()}", secrets.token_hex(8)
+        if not await self._leases.take(name, holder, _LONGEST):
+            raise KeyInUse
+        try:
+            yield
+        finally:
+            await self._leases.release(name, holder)
+
+    async def _earlier(self, repeat: Repeat) -> PrivacyRequest | None:
+        """Return the earlier request that this one repeats, if there is one."""
+        earlier = await self._store.repeated(repeat.mark, to_micros(self._clock.now()) - _REPEATABLE_FOR)
+        if earlier is not None:
+            repeat.check(earlier.repeat_body)
+        return earlier
+
+    async def disclose(
+        self, customer_id: str, kind: Disclosure, *, by: Actor, scope: ReadScope, repeat: Repeat | None = None
+    ) -> Disclosed:
         """Record the request, and return the answer: all dialogs of the customer within a scope, and their recipients
-        (GDPR art. 15(1)(c)).
+        (GDPR art. 15(1)(c)). It is executed again if it is repeated.
+
+        Raises:
+            KeyReused: If another request had the mark of `repeat`.
         """
+        is_repeated = repeat is not None and await self._earlier(repeat) is not None
+        first = None if is_repeated else repeat
         found = await self._dialogs.of_customer(self._archive.pseudonym(customer_id))
         held = [dialog for dialog in found if scope.covers(dialog.purposes)]
         now = to_micros(self._clock.now())
@@ -137,6 +176,8 @@ class PrivacyRequests:
             dialogs=0,
             messages=0,
             purposes=scope.purposes,
+            repeat_key=None if first is None else first.mark,
+            repeat_body=None if first is None else first.body,
         )
         numbers = [dialog.number for dialog in held]
         messages = sum(dialog.messages for dialog in held)
@@ -172,6 +213,7 @@ class PrivacyRequests:
 
         Requests that became complete since are verified once more, and signed as complete.
         """
+        await self._store.forget_repeats(to_micros(self._clock.now()) - _REPEATABLE_FOR)
         for request in await self._store.ended():
             await self._settle(request)
         return [request for request in await self._store.pending() if not await self._settle(request)]
@@ -187,7 +229,7 @@ class PrivacyRequests:
         return seen.is_empty
 
     async def _conclude(
-        self, erased: dict[str, int], by: Actor, now: int, key: bytes | None, scope: ReadScope
+        self, erased: dict[str, int], by: Actor, now: int, repeat: Repeat | None, scope: ReadScope
     ) -> PrivacyRequest:
         """Read the store back, sign the result, and record the request."""
         seen = await self._dialogs.residue(list(erased))
@@ -203,7 +245,8 @@ class PrivacyRequests:
             dialogs=len(erased),
             messages=sum(erased.values()),
             report=self._signer.sign(self._report(request_id, status, list(erased), seen, scope.purposes)),
-            repeat_key=key,
+            repeat_key=None if repeat is None else repeat.mark,
+            repeat_body=None if repeat is None else repeat.body,
             purposes=scope.purposes,
         )
         await self._store.add(

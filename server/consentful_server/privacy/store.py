@@ -33,6 +33,8 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     report: str | None = None
     repeat_key: bytes | None = None
+    """The mark of the request in `repeats`, for 24 hours."""
+    repeat_body: bytes | None = None
     purposes: tuple[str, ...] | None = None
     damaged: tuple[str, ...] = ()
 
@@ -86,6 +88,10 @@ class RequestStore(Protocol):
         self, request_id: str, status: Status, *, dialogs: int, messages: int, damaged: Sequence[str]
     ) -> None:
         """Record how a disclosure ended, and what was sent."""
+        ...
+
+    async def forget_repeats(self, before: int) -> None:
+        """Erase what identifies requests that were received before this time (microseconds)."""
         ...
 
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:

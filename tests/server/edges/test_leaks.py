@@ -226,6 +226,8 @@ class TestEveryCode:
         errors.UnknownPurpose(),
         errors.StorageFailed(),
         errors.Conflict(),
+        errors.KeyReused(),
+        errors.KeyInUse(),
         errors.Erased(MARKER, datetime(2026, 1, 1, tzinfo=UTC)),
         errors.OutcomeUnknown(),
         errors.Overloaded(),

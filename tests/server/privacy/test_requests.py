@@ -1,5 +1,7 @@
 """What a customer may ask for, named after the article that gives the right."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -114,6 +116,76 @@ async def test_art_17_a_request_runs_anew_unless_it_is_a_repetition(
     clock.advance(24 * 3600 + 1)
     later = await ask(http, headers=once, kind="erasure", customer_id="c-1")
     assert (later["dialogs"], later["id"] != first["id"]) == (1, True)
+
+
+@pytest.mark.parametrize("first", ["erasure", "access"])
+async def test_an_idempotency_key_with_another_body_is_refused_and_erases_nobody(
+    http: ClientSession, served: Served, clock: FakeClock, first: str
+) -> None:
+    once = {"Idempotency-Key": "k-1"}
+    await keep(served.service, "d-2", customer_id="c-2")
+    await ask(http, headers=once, kind=first, customer_id="c-1")
+
+    problem = await ask(http, 422, headers=once, kind="erasure", customer_id="c-2")
+    await ask(http, 422, headers=once, kind="portability", customer_id="c-1")
+
+    assert problem["code"] == "idempotency_key"
+    assert isinstance(await served.service.store.dialogs.find("d-2"), StoredDialog)
+    await ask(http, headers=once, kind=first, customer_id="c-1")
+    clock.advance(24 * 3600 + 1)
+    assert (await ask(http, headers=once, kind="erasure", customer_id="c-2"))["dialogs"] == 1
+
+
+async def test_of_requests_with_one_idempotency_key_that_arrive_together_one_runs(
+    http: ClientSession, served: Served
+) -> None:
+    await keep(served.service, "d-1")
+
+    async def send() -> tuple[int, Any]:
+        once = {"Idempotency-Key": "k-1"}
+        async with http.post(
+            "/v1/privacy-requests", json={"kind": "erasure", "customer_id": "c-1"}, headers=once
+        ) as response:
+            return response.status, await response.json()
+
+    answers = await asyncio.gather(*(send() for _ in range(8)))
+
+    done = [body for status, body in answers if status == 201]
+    assert done
+    assert len({body["id"] for body in done}) == 1
+    assert {body["code"] for status, body in answers if status != 201} <= {"in_progress"}
+    assert (await send())[1] == done[0]
+
+
+async def test_an_idempotency_key_that_is_being_executed_elsewhere_is_409(http: ClientSession, served: Served) -> None:
+    who = "POST /v1/privacy-requests"
+    repeat = served.service.repeats.of("local", who, "k-1", ("erasure", "c-1"))
+    assert await served.service.store.leases.take(f"request {repeat.mark.hex()}", "another", timedelta(minutes=1))
+
+    problem = await ask(http, 409, headers={"Idempotency-Key": "k-1"}, kind="erasure", customer_id="c-1")
+
+    assert problem["code"] == "in_progress"
+
+
+async def test_an_idempotency_key_is_kept_keyed_and_gone_after_a_day(
+    http: ClientSession, served: Served, clock: FakeClock
+) -> None:
+    await ask(http, headers={"Idempotency-Key": "erase c-1"}, kind="erasure", customer_id="c-1")
+
+    def kept() -> list[tuple[Any, ...]]:
+        with closing(connect(served.folder / "data" / "consentful.db")) as db:
+            return db.execute("SELECT repeat_key, repeat_body FROM privacy_requests").fetchall()
+
+    ((mark, body),) = kept()
+    clock.advance(24 * 3600)
+    await Housekeeping(served.service).refresh()
+    until = kept()
+    clock.advance(1)
+    await Housekeeping(served.service).refresh()
+
+    assert mark != hashlib.sha256(b"local\0erase c-1").digest()
+    assert until == [(mark, body)]
+    assert kept() == [(None, None)]
 
 
 async def test_art_12_every_request_is_on_record_with_its_due_date(http: ClientSession, served: Served) -> None:

@@ -45,6 +45,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.Forbidden.code: Fault(HTTPStatus.FORBIDDEN, close=4503),
     errors.BadRequest.code: Fault(HTTPStatus.BAD_REQUEST),
     errors.Lost.code: Fault(HTTPStatus.CONFLICT),
+    errors.KeyReused.code: Fault(HTTPStatus.UNPROCESSABLE_ENTITY),
+    errors.KeyInUse.code: Fault(HTTPStatus.CONFLICT, retry=True),
     errors.NotFound.code: Fault(HTTPStatus.NOT_FOUND),
     errors.Restored.code: Fault(HTTPStatus.GONE),
     errors.Damaged.code: Fault(HTTPStatus.INTERNAL_SERVER_ERROR),

@@ -16,6 +16,7 @@ from ...access_log.views import Recipient
 from ...archive.views import KeptDialog, ShownNotice
 from ...errors import BadRequest
 from ...privacy import disclosure
+from ...privacy.repeats import Repeat
 from ...privacy.store import PrivacyRequest
 from ..http import bodies, parameters, tags
 from ..http.headers import IDEMPOTENCY_KEY
@@ -84,12 +85,12 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
 async def ask(request: web.Request) -> web.StreamResponse:
     """Carry out a customer's request: disclose the stored data, or erase it."""
     asked = parameters.convert(await bodies.object_of(request), Asked, numbers_as_text=())
-    idempotency_key = _idempotency_key(request)
+    repeat = _repeat(request, asked)
     privacy, scope = request.app[SERVICE].privacy_requests, request[PRINCIPAL].read_scope
     if asked.kind != "erasure":
-        answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope)
+        answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope, repeat=repeat)
         return await _disclose(request, asked.customer_id, answer)
-    done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat_key=idempotency_key)
+    done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat=repeat)
     return json(_outcome(done), status=201, headers={hdrs.LOCATION: _location(request, done.id)})
 
 
@@ -119,11 +120,15 @@ def _location(request: web.Request, request_id: str) -> str:
     return request.app[SERVICE].settings.address_of(f"/v1/privacy-requests/{request_id}")
 
 
-def _idempotency_key(request: web.Request) -> str | None:
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
-        raise BadRequest(IDEMPOTENCY_KEY, f"must have 1 to {_LONGEST_KEY} characters")
-    return key
+def _repeat(request: web.Request, asked: Asked) -> Repeat | None:
+    """Return what identifies the request, if it has an Idempotency-Key."""
+    keys = request.headers.getall(IDEMPOTENCY_KEY, [])
+    if not keys:
+        return None
+    if len(keys) > 1 or not 1 <= len(keys[0]) <= _LONGEST_KEY:
+        raise BadRequest(IDEMPOTENCY_KEY, f"must be one value of 1 to {_LONGEST_KEY} characters")
+    repeats, who = request.app[SERVICE].repeats, request[PRINCIPAL].read_scope.by.name
+    return repeats.of(who, "POST /v1/privacy-requests", keys[0], (asked.kind, asked.customer_id))
 
 
 async def _disclose(request: web.Request, customer_id: str, answer: disclosure.Disclosed) -> web.StreamResponse:
@@ -184,7 +189,8 @@ _KEY: Final = Annotated[
     Meta(
         min_length=1,
         max_length=_LONGEST_KEY,
-        description="a unique key of your choice; a repeated request within 24 hours returns the first outcome",
+        description="a unique key of your choice; a repeated erasure within 24 hours returns the first outcome, and"
+        " the same key with another body is refused",
     ),
 ]
 
@@ -200,7 +206,7 @@ ROUTES: Final = (
             Answer({bodies.JSON: RequestOutcome}, 201, headers=(hdrs.LOCATION,)),
             Answer({bodies.JSON: Disclosed}, 201, headers=(hdrs.LOCATION,)),
         ),
-        refusals=(errors.StorageFailed, errors.OutcomeUnknown),
+        refusals=(errors.KeyReused, errors.KeyInUse, errors.StorageFailed, errors.OutcomeUnknown),
         tag=tags.PRIVACY,
         operation="officer_ask",
     ),

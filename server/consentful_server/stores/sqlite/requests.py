@@ -59,6 +59,13 @@ class SQLiteRequests:
         values = (status, dialogs, messages, json.dumps(damaged), request_id)
         await self._database.writer.write(lambda db: db.execute(sql, values))
 
+    async def forget_repeats(self, before: int) -> None:
+        where = "repeat_key IS NOT NULL AND received_at < ?"
+        found = await self._database.read(lambda db: _one(db, where, (before,)))
+        if found is not None:  # usually there is none, and no need to write
+            sql = f"UPDATE privacy_requests SET repeat_key = NULL, repeat_body = NULL WHERE {where}"
+            await self._database.writer.write(lambda db: db.execute(sql, (before,)), erases=True)
+
     async def repeated(self, repeat_key: bytes, since: int) -> PrivacyRequest | None:
         where = "repeat_key = ? AND received_at >= ? ORDER BY received_at DESC"
         return await self._database.read(lambda db: _one(db, where, (repeat_key, since)))
