@@ -239,6 +239,7 @@ class TestEveryCode:
         errors.BadRequest("q", "a text"),
         errors.Lost("idle", dropped=True),
         errors.NotFound(),
+        errors.Restored(),
         errors.Damaged("d-1"),
         errors.Unsupported("not with several workers"),
         errors.ChoresFailing(["retention"]),
