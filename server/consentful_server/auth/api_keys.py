@@ -19,6 +19,7 @@ Races, and the line that closes each:
 """
 
 import hmac
+import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ _UNKNOWN_AT_MOST: Final = 10_000
 _ID_BYTES: Final = 6
 _ID: Final = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
 
+_NEVER: Final = (-math.inf, None)
+"""The entry of an id that is not cached."""
+
 _NO_HASH: Final = bytes(32)
 """Compared in place of an unknown key's hash: as long as a real one, so that the comparison takes as long."""
 
@@ -54,7 +58,7 @@ class ApiKeys:
         self._pepper = pepper
         self._clock = clock
         self._known: dict[str, tuple[float, Credential]] = {}
-        self._unknown: dict[str, float] = {}
+        self._unknown: dict[str, tuple[float, None]] = {}
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
@@ -120,16 +124,17 @@ class ApiKeys:
 
     async def _look_up(self, key_id: str) -> Credential | None:
         now = self._clock.monotonic()
-        if key_id in self._known and now < self._known[key_id][0]:
-            return self._known[key_id][1]
-        if now < self._unknown.get(key_id, now):
-            return None
+        known, unknown = self._known.get(key_id), self._unknown.get(key_id)  # both, so that either takes as long
+        until, credential = known or unknown or _NEVER
+        if now < until:
+            return credential
         credential = await self._store.find(key_id)
         self._known.pop(key_id, None)
+        self._unknown.pop(key_id, None)
+        if len(self._unknown) >= _UNKNOWN_AT_MOST:
+            self._unknown.clear()  # (R4)
         if credential is None:
-            if len(self._unknown) >= _UNKNOWN_AT_MOST:
-                self._unknown.clear()  # (R4)
-            self._unknown[key_id] = now + _RECHECK_S
+            self._unknown[key_id] = (now + _RECHECK_S, None)
         else:
             self._known[key_id] = (now + _RECHECK_S, credential)  # (R1, R2)
         return credential
