@@ -93,10 +93,7 @@ def steps(service: Served, monkeypatch: pytest.MonkeyPatch) -> list[Step]:
 
         def watched(*arguments: Any, **named: Any) -> Any:
             if is_for_a_request():
-                given = [
-                    it for argument in arguments for it in (argument if isinstance(argument, list) else [argument])
-                ]
-                done.append((name, tuple(len(it) for it in given if isinstance(it, bytes))))
+                done.append((name, lengths(arguments)))
             return original(*arguments, **named)
 
         monkeypatch.setattr(owner, name, watched)
