@@ -9,6 +9,7 @@ restarts the whole service.
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import multiprocessing
@@ -34,6 +35,9 @@ from .service import Service, open_service
 from .settings import Settings
 from .stores.open import backend_of
 from .telemetry import set_up_logging
+
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BYTES: Final = 128 * 1024
 
 _log: Final = logging.getLogger("consentful.server")
 
@@ -76,6 +80,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if not await service.store.hold_reserve():
             _log.error("the disk is full: no dialog is stored until there is space for the reserve")
         _tune_interpreter()
+        _return_large_buffers()
         runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
@@ -145,6 +150,15 @@ def _tune_interpreter() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     sys.setswitchinterval(_TURN_S)
+
+
+def _return_large_buffers() -> None:
+    """Have the C library give a large buffer back to the system as soon as it is freed (mallopt(3); glibc alone).
+
+    By default glibc keeps ever larger ones for later, in one arena for each thread: readers of long texts left 100 MB.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def _supervise(settings: Settings) -> int:
