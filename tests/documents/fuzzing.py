@@ -1,9 +1,10 @@
 """What Schemathesis is told of this service, loaded by it in a process of its own.
 
 A schema says which values are well-formed. Some are looked at more closely than a schema can: a cursor must be one
-that was given out, a row to go on after must be there, a language must be one to RFC 5646, two spellings of one
-customer must agree, and a number in JSON must be written as a whole one (JSON Schema takes 5.0 for an integer). And an
-id that was erased is gone, however well-formed it is.
+that was given out and takes no offset beside it, a row to go on after must be there, a language must be one to RFC
+5646, two spellings of one customer must agree, a time must exist in every time zone, and a number in JSON must be
+written as a whole one (JSON Schema takes 5.0 for an integer). And an id that was erased is gone, and a key of
+idempotency that was used is taken, however well-formed they are.
 """
 
 from typing import Any
@@ -14,7 +15,8 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # pyright: ignore[reportUnknownVariableType]
 
-LOOKED_AT_CLOSELY = {"after", "cursor", "language", "customer_id", "limit"}
+LOOKED_AT_CLOSELY = {"after", "cursor", "offset", "language", "customer_id", "limit", "sentAt"}
+GONE_OR_TAKEN = {410, 422}
 
 
 @schemathesis.check
@@ -23,5 +25,5 @@ def what_fits_the_schema_is_accepted(ctx: CheckContext, response: Response, case
         positive_data_acceptance(ctx, response, case)
     except Failure:
         problem: Any = response.json()
-        if response.status_code != 410 and problem.get("parameter") not in LOOKED_AT_CLOSELY:
+        if response.status_code not in GONE_OR_TAKEN and problem.get("parameter") not in LOOKED_AT_CLOSELY:
             raise

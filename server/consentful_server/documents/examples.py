@@ -201,6 +201,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     ),
     LogEntry: _ENTRY,
     pushes.Pushed: pushes.Pushed(_ASKED, "EN", sentAt=_SAID_AT),
+    pushes.PushedForm: pushes.PushedForm(_ASKED, "EN", sentAt=_SAID_AT),
     pushes.Held: pushes.Held("d-1", 1),
     consents.Decision: consents.Decision(consent=True, messages=2),
     consents.DECISION_FORM: consents.DecisionForm("true"),

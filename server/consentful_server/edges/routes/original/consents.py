@@ -39,7 +39,13 @@ Spelt: TypeAlias = Annotated[
 ]
 _Named: TypeAlias = bool | Spelt | UnsetType
 _SpeltName: TypeAlias = Spelt | UnsetType
-_List: TypeAlias = Annotated[str, Meta(description="separated by commas; all if absent")]
+_List: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._:-]{1,100}(,[A-Za-z0-9._:-]{1,100})*$(?!\n)",
+        description="ids of purposes, separated by commas; all if absent",
+    ),
+]
 
 
 class Decision(Details, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +69,7 @@ DECISION: Final = Annotated[
 
 
 class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The decision as a form: one field, with one of these names."""
+    """The decision as a form: one field, with one of these names. A form has no null."""
 
     consent: _SpeltName = UNSET
     consents: _SpeltName = UNSET
@@ -72,10 +78,10 @@ class DecisionForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: _SpeltName = UNSET
     has_given_consent: _SpeltName = UNSET
     granted: _SpeltName = UNSET
-    messages: Messages | None = None
-    purposes: _List | None = None
-    notice: wire.Label | None = None
-    language: AnyLanguage | None = None
+    messages: Messages | UnsetType = UNSET
+    purposes: _List | UnsetType = UNSET
+    notice: wire.Label | UnsetType = UNSET
+    language: AnyLanguage | UnsetType = UNSET
 
 
 DECISION_FORM: Final = Annotated[DecisionForm, Meta(extra_json_schema=_ONE_NAME)]

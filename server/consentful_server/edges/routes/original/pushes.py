@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, cast
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from consentful import wire
 
@@ -43,6 +43,19 @@ class Pushed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.sentAt is not None and not wire.is_storable(self.sentAt):
             raise BadRequest("sentAt", "must be a time in the years 2 to 9998")
         return Said(self.text, self.language, self.role, self.sentAt, self.bot)
+
+
+class PushedForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of a dialog, as a form. A form has no null."""
+
+    text: Annotated[str, Meta(min_length=1)]
+    language: AnyLanguage | UnsetType = UNSET
+    role: wire.Role = "customer"
+    sentAt: wire.Instant | UnsetType = UNSET  # noqa: N815 - as in `Pushed`
+    bot: wire.Bot | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        return "PushedForm(…)"
 
 
 class Held(msgspec.Struct, frozen=True, rename="camel"):
@@ -113,7 +126,7 @@ ROUTES: Final = (
         "/data/{customerId}/{dialogId}",
         push,
         scopes=("dialogs:write",),
-        body={bodies.JSON: Pushed, bodies.FORM: Pushed},
+        body={bodies.JSON: Pushed, bodies.FORM: PushedForm},
         answers=(Answer({bodies.JSON: Held}, 201),),
         refusals=(
             errors.Conflict,
