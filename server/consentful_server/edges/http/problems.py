@@ -109,4 +109,8 @@ def cut_short(status: int) -> bytes:
 
 
 def _title(status: int) -> str:
-    return web.Response(status=status).reason or "Error"
+    return _TITLES.get(status) or web.Response(status=status).reason or "Error"
+
+
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""The names of RFC 9110, which Python has only from 3.13 on."""
