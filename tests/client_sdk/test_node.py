@@ -1,13 +1,12 @@
 """The JavaScript SDK in Node, where a chatbot's server uses it."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from consentful import wire
 from javascript import in_node
-from needs import need
+from needs import install_from_npm
 
 from .scripted import ScriptedServer, free_port, task
 
@@ -39,10 +38,7 @@ console.log(JSON.stringify(await opening.catch(({ name, code }) => `${name} ${co
 def ws(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package `ws`."""
     folder = tmp_path_factory.mktemp("ws")
-    installing = [need("npm"), "install", "--silent", "--no-audit", "--no-fund", "ws@8.18.3"]
-    done = subprocess.run(installing, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        pytest.skip(f"npm has no ws for us here: {done.stderr.strip()}")
+    install_from_npm("ws@8.18.3", folder)
     return folder
 
 

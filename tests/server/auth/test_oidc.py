@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from consentful_server.auth.provider import Provider, ProviderKey
 from consentful_server.errors import BadSetting, ProviderDown, TokenExpired, Unauthenticated
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock
-from needs import need
+from needs import install_from_npm, need
 from receipts import header_of
 
 from .providers import AUDIENCE, EC, ED, OTHER_RSA, RSA, SMALL_RSA, FakeProvider, jwk, provider, signed, with_hmac
@@ -666,10 +665,7 @@ console.log("done");
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`oauth2-mock-server`, installed into a folder that is gone afterwards."""
     folder = tmp_path_factory.mktemp("provider")
-    installing = [need("npm"), "install", "--silent", "--no-audit", "--no-fund", "oauth2-mock-server@9.3.0"]
-    done = subprocess.run(installing, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        pytest.skip(f"npm has no oauth2-mock-server for us here: {done.stderr.strip()}")
+    install_from_npm("oauth2-mock-server@9.3.0", folder)
     (folder / "provider.mjs").write_text(_SCRIPT)
     return folder
 
