@@ -15,30 +15,7 @@ from consentful_server import cli
 from consentful_server.errors import BadSetting
 from consentful_server.settings import Settings
 
-Output = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path
-
-
-def refused(capsys: Output, *arguments: str) -> str:
-    """Return what is said when the arguments are refused: on stderr, without a traceback."""
-    try:
-        status = cli.run(list(arguments))
-    except SystemExit as left:
-        status = left.code
-    said = capsys.readouterr()
-    assert status not in (0, None)
-    assert "Traceback" not in said.err
-    return said.err + said.out
+from .refusals import Output, refused
 
 
 def briefly(main: Coroutine[Any, Any, None]) -> None:

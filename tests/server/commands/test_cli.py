@@ -21,38 +21,7 @@ from consentful_server.settings import Settings
 from kept import bearer, get
 from live import connect
 
-Output = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path
-
-
-@pytest.fixture
-def database(somewhere: Path, capsys: Output) -> Path:
-    """Create a database and its keys."""
-    assert cli.run(["migrate"]) == 0
-    capsys.readouterr()
-    return somewhere
-
-
-def refuses(capsys: Output, *arguments: str) -> str:
-    """Return what is said when the arguments are refused: on stderr, without a traceback."""
-    try:
-        status = cli.run(list(arguments))
-    except SystemExit as left:
-        status = left.code
-    said = capsys.readouterr()
-    assert status not in (0, None)
-    assert "Traceback" not in said.err
-    return said.err + said.out
+from .refusals import Output, refused
 
 
 class TestRefusals:
@@ -87,7 +56,7 @@ class TestRefusals:
     def test_a_setting_that_cannot_be_is_named_with_its_remedy(
         self, capsys: Output, somewhere: Path, arguments: list[str], name: str, remedy: str
     ) -> None:
-        said = refuses(capsys, "serve", *arguments)
+        said = refused(capsys, "serve", *arguments)
 
         assert name in said
         assert remedy in said
@@ -106,7 +75,7 @@ class TestRefusals:
     def test_an_unknown_flag_value_or_command_is_refused(
         self, capsys: Output, somewhere: Path, arguments: list[str]
     ) -> None:
-        said = refuses(capsys, *arguments)
+        said = refused(capsys, *arguments)
 
         assert arguments[-1] in said or arguments[1] in said
         assert not list(somewhere.iterdir())
@@ -116,7 +85,7 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setenv("CONSENTFUL_IDLE_TIMOUT", "5")
 
-        said = refuses(capsys, "serve")
+        said = refused(capsys, "serve")
 
         assert "CONSENTFUL_IDLE_TIMOUT" in said
         assert not list(somewhere.iterdir())
@@ -124,17 +93,17 @@ class TestRefusals:
     def test_a_wrong_environment_variable_is_refused(self, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CONSENTFUL_PORT", "70000")
 
-        assert "0 to 65535" in refuses(capsys, "serve")
+        assert "0 to 65535" in refused(capsys, "serve")
 
     def test_an_unknown_key_of_the_file_is_named(self, capsys: Output, somewhere: Path) -> None:
         (somewhere / cli.FILE).write_text("prot = 8080\n")
 
-        assert "prot" in refuses(capsys, "serve")
+        assert "prot" in refused(capsys, "serve")
 
     def test_a_wrong_value_in_the_file_is_refused(self, capsys: Output, somewhere: Path) -> None:
         (somewhere / cli.FILE).write_text("port = 70000\n")
 
-        assert "0 to 65535" in refuses(capsys, "serve")
+        assert "0 to 65535" in refused(capsys, "serve")
 
     @pytest.mark.parametrize("command", [("serve",), ("keys", "list")])
     @pytest.mark.parametrize("content", [b"host = = 1", b'host = "\xff"', b"port = 1"], ids=["toml", "utf-8", "twice"])
@@ -143,7 +112,7 @@ class TestRefusals:
     ) -> None:
         (somewhere / cli.FILE).write_bytes(b"port = 8080\n" + content + b"\n")
 
-        said = refuses(capsys, *command)
+        said = refused(capsys, *command)
 
         assert str(somewhere / cli.FILE) in said
         assert "line 2" in said
@@ -156,7 +125,7 @@ class TestRefusals:
         assert cli.run(["migrate", "--data-dir", "other"]) == 0
         before = key.read_bytes()
 
-        said = refuses(capsys, "serve", "--port", "0")
+        said = refused(capsys, "serve", "--port", "0")
 
         assert "index" in said
         assert key.read_bytes() == before
@@ -164,7 +133,7 @@ class TestRefusals:
     def test_a_database_without_its_keys_is_refused(self, capsys: Output, somewhere: Path) -> None:
         assert cli.run(["migrate"]) == 0
 
-        said = refuses(capsys, "serve", "--keys-dir", "elsewhere", "--port", "0")
+        said = refused(capsys, "serve", "--keys-dir", "elsewhere", "--port", "0")
 
         assert "--keys-dir" in said
         assert not (somewhere / "elsewhere").exists()
@@ -173,7 +142,7 @@ class TestRefusals:
         assert cli.run(["migrate"]) == 0
         (somewhere / "keys" / "signing.pem").chmod(0o644)
 
-        assert "chmod 600" in refuses(capsys, "serve", "--port", "0")
+        assert "chmod 600" in refused(capsys, "serve", "--port", "0")
 
     async def test_a_port_that_is_taken_is_refused_with_a_sentence(self) -> None:
         with socket.socket() as taken:
@@ -232,7 +201,7 @@ class TestKeys:
          ["--name", "x", "--scope", "data:read", "--days", "0"]],
     )  # fmt: skip
     def test_a_key_needs_a_name_and_a_known_scope(self, capsys: Output, arguments: list[str]) -> None:
-        assert refuses(capsys, "keys", "create", *arguments)
+        assert refused(capsys, "keys", "create", *arguments)
 
     def test_a_revoked_key_is_listed_as_such(self, capsys: Output) -> None:
         cli.run(["keys", "create", "--name", "shop", "--scope", "data:read"])
@@ -279,7 +248,7 @@ class TestRoots:
         cli.run(["keys", "revoke", key_id])
         (somewhere / "keys" / "erasures.ledger").unlink()
 
-        assert "rebuild-ledger" in refuses(capsys, "keys", "list")
+        assert "rebuild-ledger" in refused(capsys, "keys", "list")
 
         assert cli.run(["roots", "rebuild-ledger"]) == 0
         assert "0 erasures, 0 retractions and 1 revoked API keys" in capsys.readouterr().out
@@ -298,7 +267,7 @@ class TestMigrate:
         (somewhere / "data").mkdir()
         (somewhere / "data" / "x.db").write_bytes(b"not a database " * 500)
 
-        assert "not an SQLite database" in refuses(capsys, "migrate", "--database", "sqlite:///data/x.db")
+        assert "not an SQLite database" in refused(capsys, "migrate", "--database", "sqlite:///data/x.db")
 
 
 async def start(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:

@@ -1,7 +1,6 @@
 """Commands where there is no database: they say so and create nothing, because success on nothing misleads."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,7 @@ from consentful_server import cli, testing
 from consentful_server.stores.sqlite.connection import connect
 from kept import keep
 
-Output = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
-    return tmp_path
-
+from .refusals import Output
 
 NEEDING_A_DATABASE = (
     ["erase", "--customer", "c-42"],

@@ -6,7 +6,6 @@
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,19 +24,9 @@ from consentful_server import cli, testing
 from consentful_server.testing import FakeClock, Served
 from kept import get, keep
 
-Output = pytest.CaptureFixture[str]
+from .refusals import Output, refused
+
 Bytes = pytest.CaptureFixture[bytes]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path
 
 
 class NoWaiting(SystemClock):
@@ -90,18 +79,6 @@ class TornFront:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._pass)
         return TestServer(app)
-
-
-def refuses(capsys: Output, *arguments: str) -> str:
-    """Return what is said when the arguments are refused: on stderr, without a traceback."""
-    try:
-        status = cli.run(list(arguments))
-    except SystemExit as left:
-        status = left.code
-    said = capsys.readouterr()
-    assert status not in (0, None)
-    assert "Traceback" not in said.err
-    return said.err + said.out
 
 
 class TestExport:
@@ -285,7 +262,7 @@ class TestExport:
     def test_an_unknown_extension_is_refused_before_anything_is_asked(
         self, capsys: Output, somewhere: Path, unused_tcp_port: int, name: str
     ) -> None:
-        said = refuses(capsys, "export", name, "--url", f"http://127.0.0.1:{unused_tcp_port}")
+        said = refused(capsys, "export", name, "--url", f"http://127.0.0.1:{unused_tcp_port}")
 
         assert f"output: {Path(name).suffix} is no known extension" in said
         assert ".ndjson, .csv, .parquet, .arrow" in said
@@ -302,7 +279,7 @@ class TestExport:
         assert json.loads(path.read_bytes())["dialog_id"] == "d-1"
 
     def test_a_folder_that_is_not_there_is_named(self, capsys: Output, unused_tcp_port: int) -> None:
-        said = refuses(capsys, "export", "nowhere/out.csv", "--url", f"http://127.0.0.1:{unused_tcp_port}")
+        said = refused(capsys, "export", "nowhere/out.csv", "--url", f"http://127.0.0.1:{unused_tcp_port}")
 
         assert "nowhere" in said
 
@@ -364,12 +341,12 @@ class TestExport:
         assert (somewhere / "out.ndjson").read_bytes() == b""
 
     def test_a_server_that_is_not_there_is_told(self, capsys: Output, somewhere: Path, unused_tcp_port: int) -> None:
-        said = refuses(capsys, "export", "out.ndjson", "--url", f"http://127.0.0.1:{unused_tcp_port}")
+        said = refused(capsys, "export", "out.ndjson", "--url", f"http://127.0.0.1:{unused_tcp_port}")
 
         assert str(unused_tcp_port) in said
         assert not list(somewhere.glob("out*"))
 
     @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://key@127.0.0.1"])
     def test_a_url_that_is_none_is_told(self, capsys: Output, somewhere: Path, url: str) -> None:
-        assert "url: the url must" in refuses(capsys, "export", "out.ndjson", "--url", url)
+        assert "url: the url must" in refused(capsys, "export", "out.ndjson", "--url", url)
         assert not list(somewhere.glob("out*"))

@@ -1,7 +1,6 @@
 """Lists: no id is ever cut, however narrow the terminal, and programs get JSON."""
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +12,9 @@ from rich.console import Console
 from consentful_server import cli
 from consentful_server.commands import listing
 
-Output = pytest.CaptureFixture[str]
+from .refusals import Output
 
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> Path:
-    """Create a database in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
-    assert cli.run(["migrate"]) == 0
-    capsys.readouterr()
-    return tmp_path
-
+pytestmark = pytest.mark.usefixtures("database")
 
 LONG = "a-name-without-a-space-that-is-longer-than-any-terminal-is-wide-" * 2
 SCOPES = ("--scope", "dialogs:write", "--scope", "data:read", "--scope", "data:identify", "--scope", "privacy")

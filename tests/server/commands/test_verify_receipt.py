@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,13 @@ from consentful_server.keys.deployment import replace_signing_key
 from kept import get, keep
 from live import connect
 
-Output = pytest.CaptureFixture[str]
+from .refusals import Output
 
 
 @pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without settings from outside."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(cli.PREFIX):
-            monkeypatch.delenv(name)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on a narrow terminal."""
     monkeypatch.setenv("COLUMNS", "60")
-    return tmp_path
 
 
 @pytest.fixture
