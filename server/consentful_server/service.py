@@ -169,7 +169,6 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock, generation)
         if not await store.notices.all():
             await service.offer.add(default_notice())
-        await service.offer.refresh()
         await replay(
             erasures,
             archive=service.archive,
@@ -178,7 +177,10 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
             remains=store.remains,
             credentials=store.credentials,
             api_keys=service.api_keys,
+            notices=store.notices,
+            offer=service.offer,
         )
+        await service.offer.refresh()  # the replay may have retired a notice
         yield service
         await service.flush()  # not after a failure: the store may be the reason
     finally:

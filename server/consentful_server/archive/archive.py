@@ -4,7 +4,7 @@ It joins the pure parts (consent, vault, rules) with the store. Edges call it an
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from consentful import wire, withdrawal_code
 
@@ -12,16 +12,22 @@ from ..access_log.chain import CUSTOMER, SERVICE, Action, Actor
 from ..access_log.log import AccessLog
 from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import Clock, from_micros, to_micros
+from ..consent.notices import Wording
 from ..consent.receipt import receipt_claims
 from ..consent.record import Record, expiry
 from ..dialogs.dialog import Dialog, Granted
-from ..errors import NotFound
+from ..errors import Damaged, NotFound
 from ..keys.pseudonyms import Pseudonyms
 from ..keys.signing import Signer
 from ..keys.vault import Vault, withdrawal_hash
+from .narrowing import narrowed
 from .opening import Opened, unwrap
+from .rules import on_narrow
 from .sealing import Sealer
 from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
+
+Shown: TypeAlias = tuple[str, str]
+"""A notice as it was shown: its id and its language."""
 
 
 class Archive:
@@ -64,7 +70,7 @@ class Archive:
         record = self._record(dialog, granted, owner, channel)
         # Sealed before the transaction: while the writer's thread encrypts, no other dialog can be stored.
         mark = self._pseudonyms.mark(record.dialog_id, record.owner, record.customer)
-        sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted))
+        sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted.wording))
         stored = await self._store.keep(sealer)
         return _proof(stored, sealer.code(stored))
 
@@ -124,6 +130,24 @@ class Archive:
             raise NotFound
         return erasure
 
+    async def narrow(self, dialog_id: str, purposes: tuple[str, ...], wordings: Mapping[Shown, Wording]) -> bool:
+        """Narrow a stored dialog's consent to these purposes, durably; return False if it is as narrow already.
+
+        `wordings` are all notices by id and language: the new receipt states what the notice says. A dialog that cannot
+        be opened cannot be sealed again; afterwards its seals do not fit its record, so nobody can read it.
+        """
+        found = await self._store.find(dialog_id)
+        if not isinstance(found, StoredDialog) or on_narrow(purposes, found.record) is None:
+            return False
+
+        def sign(record: Record, messages: int, content: bytes) -> str:
+            wording = wordings.get((record.notice_id, record.notice_language))
+            if wording is None:
+                raise Damaged(record.dialog_id)
+            return self._signing(wording)(record, messages, content)
+
+        return await self._store.narrow(dialog_id, lambda stored: narrowed(self._vault, stored, purposes, sign))
+
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         """Return the stored dialog, sealed, or its tombstone; None if the id was never used."""
         return await self._store.find(dialog_id)
@@ -153,11 +177,11 @@ class Archive:
             expires_at=to_micros(expiry(now, granted.wording)),
         )
 
-    def _signing(self, granted: Granted) -> Callable[[Record, int, bytes], str]:
+    def _signing(self, wording: Wording) -> Callable[[Record, int, bytes], str]:
         def sign(record: Record, messages: int, content: bytes) -> str:
             claims = receipt_claims(
                 record,
-                granted.wording,
+                wording,
                 issuer=self._issuer,
                 messages=messages,
                 content=content,

@@ -11,6 +11,8 @@ plan.
               fewer purposes                      the stored record with fewer purposes
               any other purpose                   Conflict
               other content, customer, credential Conflict
+    narrow    fewer purposes                      the stored record with fewer purposes
+              anything else                       nothing
     erase     stored, and the caller's            Shred
               a tombstone, and the caller's       Done: the earlier outcome
               anything else                       nothing
@@ -116,9 +118,15 @@ def on_repeat(mine: Record, stored: Record, *, is_same: bool) -> Record | None:
         raise Conflict
     if set(mine.purposes) == set(stored.purposes):
         return None
-    if not set(mine.purposes) < set(stored.purposes):
+    narrower = on_narrow(mine.purposes, stored)
+    if narrower is None:
         raise Conflict
-    return msgspec.structs.replace(stored, purposes=mine.purposes)
+    return narrower
+
+
+def on_narrow(purposes: tuple[str, ...], stored: Record) -> Record | None:
+    """Return the record to store when a consent is narrowed to these purposes; None if that is not narrower."""
+    return msgspec.structs.replace(stored, purposes=purposes) if set(purposes) < set(stored.purposes) else None
 
 
 def on_erase(

@@ -6,7 +6,7 @@ A store handles no plaintext: everything is sealed except what filters need. A d
     StoredDialog    stored, complete
     ListedDialog    stored, with the fields that lists show
 
-Promises. All methods except `keep`, `erase`, `withdraw` and `retract` only read.
+Promises. All methods except `keep`, `erase`, `withdraw`, `retract` and `narrow` only read.
 
 - `keep` returns after one durable transaction, or raises and leaves no trace. Look-up, comparison and insert are one
   transaction, so a concurrent duplicate waits for the first. One refused dialog never fails others.
@@ -211,6 +211,9 @@ class Candidate(Protocol):
         ...
 
 
+Narrower: TypeAlias = Callable[[StoredDialog], StoredDialog | None]
+"""Returns the dialog under a narrower consent; None if it is as narrow already."""
+
 MessagesOpener: TypeAlias = Callable[[Sequence[MessageRow], Mapping[int, ListedDialog], bool], T]
 """Makes a result of rows, their dialogs by internal number, and whether more rows follow. A dialog that was erased
 meanwhile is absent.
@@ -258,6 +261,13 @@ class DialogStore(Protocol):
 
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
         """Keep the dialog of this owner and customer from being stored, now or later (`rules.on_retract`)."""
+        ...
+
+    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
+        """Replace the stored dialog by what `narrower` makes of it, in one transaction; return whether it changed.
+
+        This and a narrowing by `keep` are in the ledger before they are committed.
+        """
         ...
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:

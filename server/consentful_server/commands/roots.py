@@ -76,7 +76,8 @@ def rebuild_ledger(*, place: Where = Place()) -> int:
     made after a backup that you restored are in no database.
     """
     made = asyncio.run(rebuild(place))
-    OUT.print(f"Added {made.erased:,} erasures, {made.retracted:,} retractions and {made.revoked:,} revoked API keys.")
+    OUT.print(f"Added {made.erased:,} erasures, {made.retracted:,} retractions, {made.revoked:,} revoked API keys and")
+    OUT.print(f"{made.retired:,} retired notices. Which consents were narrowed is in the lost ledger alone.")
     return 0
 
 

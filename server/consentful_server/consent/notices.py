@@ -89,8 +89,7 @@ class Catalogue:
     def __init__(self, wordings: Sequence[Wording]) -> None:
         self.wordings = tuple(wordings)
         # There always is one: `consentful notice retire` refuses to retire the last one on offer.
-        current = [wording for wording in wordings if wording.retired_at is None][-1].id
-        self._by_language = {wording.language: wording for wording in wordings if wording.id == current}
+        self._by_language = {wording.language: wording for wording in on_offer(wordings)}
         self._by_name = {(wording.id, wording.language): wording for wording in wordings}
         self._to_wire = {wording: wording.to_wire() for wording in wordings}
 
@@ -114,6 +113,15 @@ class Catalogue:
         if wording is None:
             raise UnknownNotice
         return wording
+
+
+def on_offer(wordings: Sequence[Wording]) -> list[Wording]:
+    """Return the notice that new dialogs show, in all its languages: the latest that is not retired; empty if all are.
+
+    The wordings come in the order in which they were added.
+    """
+    current = [wording for wording in wordings if wording.retired_at is None]
+    return [wording for wording in current if wording.id == current[-1].id]
 
 
 def is_new(wordings: Iterable[Wording], known: Iterable[Wording]) -> bool:

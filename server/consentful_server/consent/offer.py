@@ -28,9 +28,25 @@ class Offer:
         """
         await self._store.add(wordings, self._access_log.note(by, "notice.added", subject=wordings[0].id))
 
-    async def retire(self, notice_id: str, *, by: Actor) -> bool:
-        """Take a notice off offer; return False if it does not exist."""
-        return await self._store.retire(notice_id, self._access_log.note(by, "notice.retired", subject=notice_id))
+    async def retire(self, notice_id: str, *, by: Actor, at: int | None = None) -> bool:
+        """Take a notice off offer; return False if it does not exist. `at`: when (microseconds), if not now."""
+        note = self._access_log.note(by, "notice.retired", subject=notice_id)
+        return await self._store.retire(notice_id, note, at=at)
+
+    async def retire_again(self, notice_id: str, at: int, instead: Sequence[Wording]) -> bool:
+        """Retire a notice that an older copy of the store offers again; add the one on offer instead, if it is unknown.
+
+        Return whether anything was done. A notice without another in its place stays on offer: dialogs need one.
+        """
+        known = await self._store.all()
+        offered = {it.id for it in known if it.retired_at is None}
+        if notice_id not in offered:
+            return False
+        if instead and instead[0].id not in {it.id for it in known}:
+            await self.add(instead)
+        elif offered == {notice_id}:
+            return False
+        return await self.retire(notice_id, by=SERVICE, at=at)
 
     async def refresh(self) -> None:
         """Read the notices again: those on offer, and retired ones that a live dialog may still show."""

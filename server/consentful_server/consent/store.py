@@ -22,6 +22,9 @@ class NoticeStore(Protocol):
         """
         ...
 
-    async def retire(self, notice_id: str, note: Note | None = None) -> bool:
-        """Take a notice off offer; return False if it does not exist. Its wordings stay."""
+    async def retire(self, notice_id: str, note: Note | None = None, *, at: int | None = None) -> bool:
+        """Take a notice off offer; return False if it does not exist. Its wordings stay.
+
+        `at` is when it was retired (microseconds), if not now. The ledger records it, and what is on offer instead.
+        """
         ...

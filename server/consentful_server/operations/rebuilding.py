@@ -1,21 +1,33 @@
 """`consentful roots rebuild-ledger`: write into the ledger what the database knows and the ledger does not.
 
 For an operator who has lost the ledger, or has an older copy only. What the database does not know stays lost: the
-erasures, retractions and revocations that were made after a backup that was restored.
+erasures, retractions, revocations and retirements that were made after a backup that was restored, and which consents
+were narrowed at all.
 
 The erasures are written in the order of the feed, the latest one last, because a start takes a ledger for complete that
 has the latest erasure (`replay`): a rebuilding that was interrupted is refused, and can be repeated.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ..archive.store import Tombstone
 from ..clock import Clock, SystemClock
+from ..consent.notices import on_offer
 from ..errors import BadDatabase, BadKeys
 from ..keys.deployment import load_keys
 from ..keys.roots import DEPLOYMENT
 from ..privacy import ledger
-from ..privacy.ledger import Entry, ErasedEntry, Ledger, NumberedEntry, RetractedEntry, RevokedEntry
+from ..privacy.ledger import (
+    Entry,
+    ErasedEntry,
+    Ledger,
+    NarrowedEntry,
+    NumberedEntry,
+    RetiredEntry,
+    RetractedEntry,
+    RevokedEntry,
+)
 from ..settings import Place
 from ..stores.open import backend_of
 from ..stores.store import Store
@@ -24,11 +36,12 @@ _AT_ONCE: Final = 1_000
 
 
 class Rebuilt(NamedTuple):
-    """How many erasures, retractions and revocations were added."""
+    """How many erasures, retractions, revocations and retirements were added."""
 
     erased: int
     retracted: int
     revoked: int
+    retired: int
 
 
 async def rebuild_ledger(place: Place, clock: Clock | None = None) -> Rebuilt:
@@ -64,6 +77,7 @@ async def _add_missing(store: Store, records: Ledger) -> Rebuilt:
     retracted = _add(records, known, [RetractedEntry(it) for it in await store.remains.retractions()])
     keys = await store.credentials.all()
     revoked = _add(records, known, [RevokedEntry(it.id, it.revoked_at) for it in keys if it.revoked_at is not None])
+    retired = _add(records, known, await _retired(store))
     erased = after = 0
     while some := await store.exports.erased(after, _AT_ONCE):
         found = [(await store.dialogs.find(it.dialog_id), it.place) for it in some]
@@ -71,10 +85,17 @@ async def _add_missing(store: Store, records: Ledger) -> Rebuilt:
         erased += _add(records, known, entries)
         after = some[-1].place
     records.sync()
-    return Rebuilt(erased, retracted, revoked)
+    return Rebuilt(erased, retracted, revoked, retired)
 
 
-def _add(records: Ledger, known: set[object], entries: list[Entry] | list[ErasedEntry]) -> int:
+async def _retired(store: Store) -> list[RetiredEntry]:
+    wordings = await store.notices.all()
+    instead = tuple(on_offer(wordings))
+    times = {it.id: it.retired_at for it in wordings if it.retired_at is not None}
+    return [RetiredEntry(notice_id, at, instead) for notice_id, at in times.items()]
+
+
+def _add(records: Ledger, known: set[object], entries: Sequence[Entry]) -> int:
     missing = [entry for entry in entries if _name(entry) not in known]
     for entry in missing:
         records.add(entry)
@@ -90,5 +111,7 @@ def _name(entry: Entry) -> object:
             return retraction
         case RevokedEntry(key_id):
             return key_id, "key"
-        case NumberedEntry():
+        case RetiredEntry(notice_id):
+            return notice_id, "notice"
+        case NarrowedEntry() | NumberedEntry():
             return entry

@@ -3,6 +3,8 @@
     erased       a dialog's tombstone, and its place in the feed of erasures: it must not come back (GDPR art. 17)
     retracted    a grant that must still fail
     revoked      an API key that must stay refused
+    narrowed     the purposes that a consent was narrowed to: it must not be wide again (art. 7(3))
+    retired      a notice that must not be offered again, and the one on offer in its place
     numbered     numbers of dialogs up to this one may have been given out, and must not be given out again
 
     an erasure      its transaction ──► ledger.add ──► ledger.sync (fdatasync) ──► COMMIT
@@ -11,8 +13,9 @@
 The ledger is durable before the database, so whatever stops an erasure, the next start completes it before anything is
 served: a crash between the two, a failed COMMIT, or a restored backup in which the dialog is still stored. It lies
 beside the keys because a backup of the data must not replace it. An entry is never marked as done: looking a dialog up
-is cheap, and a mark could be wrong after a restore. Entries hold what tombstones hold: no text, no customer, no
-pseudonym. So the tombstones of a database can be made again from the ledger, and the ledger from them (`rebuild`).
+is cheap, and a mark could be wrong after a restore. Entries hold what tombstones hold, and the public texts of notices:
+no words of a dialog, no customer, no pseudonym. So the tombstones of a database can be made again from the ledger, and
+the ledger from them (`rebuild`). Narrowings are in the ledger alone: a narrowed dialog looks like any other.
 
 Numbers are recorded a block ahead, so that one entry serves `_BLOCK` dialogs. A database that was put back to an
 earlier state does not know how many of them it gave out since: it goes on after the block, and a cursor that names one
@@ -29,8 +32,8 @@ Races, and the line that closes each:
 (R3) The ledger is created, and the power fails: `create` syncs the folder, so the file itself is durable. It is created
      before the database records its deployment, so a database with a deployment and no ledger has lost it.
 
-A job that fails after it added its entry leaves it there. A later start then erases a dialog whose erasure was refused
-with an error; the client was told to send the request again anyway.
+A job that fails after it added its entry leaves it there. A later start then erases or narrows a dialog although that
+was answered with an error; the client was told to send the request again anyway.
 """
 
 import errno
@@ -42,6 +45,7 @@ from typing import BinaryIO, Final, TypeAlias
 import msgspec
 
 from ..archive.store import Reason, Retraction, Tombstone
+from ..consent.notices import Wording
 from ..errors import BadKeys
 from ..keys.files import sync_folder
 
@@ -72,13 +76,32 @@ class RevokedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="revoked"):
     at: int
 
 
+class NarrowedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="narrowed"):
+    """A consent that was narrowed to these purposes. The last entry of a dialog is true."""
+
+    dialog_id: str
+    purposes: tuple[str, ...]
+
+
+class RetiredEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="retired"):
+    """A retired notice. `at` is in microseconds since the epoch.
+
+    `instead` is the notice that is shown from then on, in all its languages. An older copy of the database may lack it,
+    and would have nothing left to show.
+    """
+
+    notice_id: str
+    at: int
+    instead: tuple[Wording, ...] = ()
+
+
 class NumberedEntry(msgspec.Struct, frozen=True, tag_field=_KIND, tag="numbered"):
     """Internal numbers of dialogs up to this one may have been given out."""
 
     dialogs: int
 
 
-Entry: TypeAlias = ErasedEntry | RetractedEntry | RevokedEntry | NumberedEntry
+Entry: TypeAlias = ErasedEntry | RetractedEntry | RevokedEntry | NarrowedEntry | RetiredEntry | NumberedEntry
 
 
 class _EarlierEntry(msgspec.Struct, frozen=True):

@@ -251,7 +251,7 @@ class TestRoots:
         assert "rebuild-ledger" in refused(capsys, "keys", "list")
 
         assert cli.run(["roots", "rebuild-ledger"]) == 0
-        assert "0 erasures, 0 retractions and 1 revoked API keys" in capsys.readouterr().out
+        assert "0 erasures, 0 retractions, 1 revoked API keys" in capsys.readouterr().out
         assert cli.run(["keys", "list"]) == 0
 
 

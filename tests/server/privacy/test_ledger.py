@@ -2,16 +2,20 @@
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from consentful.wire import Consent
 from consentful_server.access_log.chain import OPERATOR, Actor
+from consentful_server.archive.query import Filter
 from consentful_server.archive.store import Reason, Retraction, StoredDialog, Tombstone
 from consentful_server.auth.read_scope import ReadScope
+from consentful_server.consent.notices import Wording, default_notice
 from consentful_server.dialogs.dialog import Granted
-from consentful_server.errors import BadDatabase, BadKeys, Erased, StorageFailed, Unauthenticated
+from consentful_server.errors import BadDatabase, BadKeys, Conflict, Damaged, Erased, StorageFailed, Unauthenticated
 from consentful_server.operations.rebuilding import rebuild_ledger
 from consentful_server.privacy import ledger as ledger_module
 from consentful_server.privacy.ledger import (
@@ -19,12 +23,15 @@ from consentful_server.privacy.ledger import (
     Entry,
     ErasedEntry,
     Ledger,
+    NarrowedEntry,
     NumberedEntry,
+    RetiredEntry,
     RetractedEntry,
     RevokedEntry,
 )
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.connection import connect
 from sealed import CATALOGUE, spoken
 
 
@@ -37,9 +44,9 @@ def entry(dialog_id: str, reason: Reason) -> ErasedEntry:
     return ErasedEntry(Tombstone(dialog_id=dialog_id, owner="shop", reason=reason, erased_at=1, number=1), 1)
 
 
-async def keep(service: Service, dialog_id: str) -> None:
+async def keep(service: Service, dialog_id: str, *purposes: str) -> None:
     dialog = spoken(dialog_id)
-    granted = dialog.decide(Consent(True, 2), CATALOGUE)
+    granted = dialog.decide(Consent(True, 2, purposes=list(purposes) or None), CATALOGUE)
     assert isinstance(granted, Granted)
     await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
 
@@ -145,6 +152,8 @@ def test_entries_of_every_kind_are_read_as_they_were_written(tmp_path: Path) -> 
         entry("d-1", "withdrawn"),
         RetractedEntry(Retraction(dialog_id="d-2", owner="shop", mark=b"\n}\n\xff", retracted_at=2)),
         RevokedEntry("k-1", 3),
+        NarrowedEntry("d-3", ("improve",)),
+        RetiredEntry("n-0", 4, tuple(default_notice())),
         NumberedEntry(1_000),
     ]
     ledger = Ledger(tmp_path / NAME)
@@ -202,6 +211,8 @@ async def test_a_ledger_is_rebuilt_from_what_the_database_knows_on_request(setti
         await service.archive.erase("d-2", "requested")
         await service.archive.decline("d-3", "c-1", owner="shop", retract=True)
         await revoke(service, "bot")
+        await service.offer.add(CATALOGUE.wordings)
+        await service.offer.retire(default_notice()[0].id, by=OPERATOR)
         whole = erasures_and_others(settings)
     if lost == "all of it":
         path.unlink()
@@ -210,11 +221,11 @@ async def test_a_ledger_is_rebuilt_from_what_the_database_knows_on_request(setti
 
     made = await rebuild_ledger(settings)
 
-    assert made == ((2 if lost == "all of it" else 1), 1, 1)
+    assert made == ((2 if lost == "all of it" else 1), 1, 1, 1)
     assert erasures_and_others(settings) == whole
     async with open_service(settings):
         pass
-    assert await rebuild_ledger(settings) == (0, 0, 0)
+    assert await rebuild_ledger(settings) == (0, 0, 0, 0)
 
 
 async def test_a_rebuilding_that_was_interrupted_is_refused_and_can_be_repeated(
@@ -281,6 +292,103 @@ async def test_what_the_database_forgot_is_done_again_at_the_start(settings: Set
         assert {it.dialog_id for it in feed.items} == {"d-1", "d-2"}  # after the places that were given out
     async with open_service(settings) as service:  # and once is enough
         assert await service.store.exports.place() == feed.place
+
+
+async def test_a_narrowed_consent_stays_narrow_after_a_restore(settings: Settings, tmp_path: Path) -> None:
+    async with open_service(settings) as service:
+        await service.offer.add(CATALOGUE.wordings)
+        for dialog_id in ("d-1", "d-2"):
+            await keep(service, dialog_id)
+    shutil.copytree(settings.data_dir, tmp_path / "older")
+    async with open_service(settings) as service:
+        await keep(service, "d-1", "research")
+        narrowed = await service.store.dialogs.find("d-1")
+    put_back(settings, tmp_path / "older")
+
+    async with open_service(settings) as service:
+        found = await service.store.dialogs.find("d-1")
+
+        assert isinstance(narrowed, StoredDialog)
+        assert isinstance(found, StoredDialog)
+        assert (found.record, claims(service, found)) == (narrowed.record, claims(service, narrowed))
+        scope = ReadScope(by=Actor("ann"), purposes=("improve",))
+        page = await service.pages.dialogs(Filter(), scope, order="newest", limit=10)
+        assert [it.dialog_id for it in page.items] == ["d-2"]
+        read = await service.pages.dialog("d-1", ReadScope(by=Actor("ann")))
+        assert [it.text for it in read.messages] == ["Hi", "Hello"]
+        await keep(service, "d-1", "research")  # what the customer's replay says
+        with pytest.raises(Conflict):
+            await keep(service, "d-1")
+
+
+async def test_a_narrowed_dialog_that_cannot_be_opened_is_read_by_nobody_after_a_restore(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with open_service(settings) as service:
+        await service.offer.add(CATALOGUE.wordings)
+        await keep(service, "d-1")
+    shutil.copytree(settings.data_dir, tmp_path / "older")
+    async with open_service(settings) as service:
+        await keep(service, "d-1", "research")
+    put_back(settings, tmp_path / "older")
+    with closing(connect(settings.data_dir / "consentful.db")) as db:
+        db.execute("UPDATE seals SET customer = x'00'")
+
+    async with open_service(settings) as service:
+        found = await service.store.dialogs.find("d-1")
+        assert isinstance(found, StoredDialog)
+        assert found.record.purposes == ("research",)
+        with pytest.raises(Damaged):
+            await service.pages.dialog("d-1", ReadScope(by=Actor("ann")))
+        await service.archive.erase("d-1", "withdrawn")
+
+
+async def test_a_retired_notice_is_not_offered_again_after_a_restore(settings: Settings, tmp_path: Path) -> None:
+    async with open_service(settings):
+        pass
+    shutil.copytree(settings.data_dir, tmp_path / "older")
+    async with open_service(settings) as service:
+        await service.offer.add(CATALOGUE.wordings)
+        await service.offer.retire(default_notice()[0].id, by=OPERATOR)
+        before = await service.store.notices.all()
+        late = [msgspec.structs.replace(it, id="n-3") for it in CATALOGUE.wordings]
+        await service.offer.add(late)
+        await service.offer.retire("n-1", by=OPERATOR)
+    put_back(settings, tmp_path / "older")
+
+    async with open_service(settings) as service:
+        known = await service.store.notices.all()
+
+        assert service.catalogue.for_language("en").id == "n-3"
+        assert {it.id for it in known if it.retired_at is None} == {"n-3"}
+        assert retirements(known)[before[0].id] == retirements(before)[before[0].id]  # when it was retired
+    async with open_service(settings) as service:  # and once is enough
+        assert await service.store.notices.all() == known
+
+
+async def test_the_last_notice_stays_on_offer_where_the_ledger_knows_no_other(settings: Settings) -> None:
+    async with open_service(settings) as service:
+        only = service.catalogue.for_language("en").id
+    ledger = Ledger(settings.keys_dir / NAME)
+    ledger.open()
+    ledger.add(RetiredEntry(only, 1))
+    ledger.close()
+
+    async with open_service(settings) as service:
+        assert service.catalogue.for_language("en").id == only
+
+
+def retirements(wordings: list[Wording]) -> dict[str, int | None]:
+    return {it.id: it.retired_at for it in wordings}
+
+
+def claims(service: Service, stored: StoredDialog) -> object:
+    return service.signer.verified(stored.receipt)
+
+
+def put_back(settings: Settings, older: Path) -> None:
+    shutil.rmtree(settings.data_dir)
+    shutil.copytree(older, settings.data_dir)
 
 
 async def test_numbers_go_on_after_all_that_may_have_been_given_out(settings: Settings, tmp_path: Path) -> None:

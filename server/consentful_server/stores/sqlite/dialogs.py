@@ -19,8 +19,8 @@ Races, and the line that closes each:
      are one job of the writer, whose transaction holds the write lock; the second finds the first's row.
 (R2) A new epoch of the master key begins while a dialog waits to be stored: the epoch is read in the storing
      transaction, and the candidate wraps its key again if it was wrapped under an earlier one.
-(R3) The process crashes during an erasure or a retraction: the fsync of the ledger's entry comes before COMMIT
-     (`writer`, R2). A COMMIT that fails afterwards leaves the entry, so the next start erases the dialog after all.
+(R3) The process crashes during an erasure, a retraction or a narrowing: the fsync of the ledger's entry comes before
+     COMMIT (`writer`, R2). A COMMIT that fails afterwards leaves the entry, so the next start does it after all.
 (R4) A dialog is erased between two pages: readers hold no transaction between calls, so the next page does not have it.
 (R5) The newest dialog is erased between two walks in commit order: the horizon comes from AUTOINCREMENT's own counter,
      which never goes back, so no later dialog gets a number below it.
@@ -46,6 +46,7 @@ from ...archive.store import (
     DialogsOpener,
     ErasureOutcome,
     MessagesOpener,
+    Narrower,
     Reason,
     Residue,
     StoredDialog,
@@ -54,7 +55,7 @@ from ...archive.store import (
 from ...auth.read_scope import EVERYTHING, ReadScope
 from ...clock import Clock, to_micros
 from ...keys.vault import SHREDDED
-from ...privacy.ledger import ErasedEntry, Ledger, RetractedEntry
+from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
 from . import access_log, counters, epochs, pages
 from . import dialog_rows as rows
 from .connection import connect, sqlite3
@@ -101,6 +102,9 @@ class SQLiteDialogs:
 
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
         await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
+
+    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
+        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower), erases=True)
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
@@ -176,11 +180,24 @@ class SQLiteDialogs:
             case rules.Keep(dialog):
                 pass
             case rules.Narrow(dialog):
-                counters.count(db, dialog.number, -1)  # the counters are kept by purposes, which change here
-                rows.narrow(db, dialog)
-                counters.count(db, dialog.number, 1)
-                counters.forget(db, dialog.number)
+                self._replace(db, dialog)
         return dialog
+
+    def _narrow(self, db: sqlite3.Connection, dialog_id: str, narrower: Narrower) -> bool:
+        stored, _ = _found(db, dialog_id, heads=True)
+        narrowed = stored and narrower(stored)
+        if narrowed is None:
+            return False
+        self._replace(db, narrowed)
+        return True
+
+    def _replace(self, db: sqlite3.Connection, dialog: StoredDialog) -> None:
+        """Replace a stored dialog by itself under a narrower consent."""
+        counters.count(db, dialog.number, -1)  # the counters are kept by purposes, which change here
+        rows.narrow(db, dialog)
+        counters.count(db, dialog.number, 1)
+        counters.forget(db, dialog.number)
+        self._ledger.add(NarrowedEntry(dialog.record.dialog_id, dialog.record.purposes))  # (R3)
 
     def _erase(
         self,

@@ -9,7 +9,8 @@ import msgspec
 
 from ...access_log.store import Note
 from ...clock import Clock, to_micros
-from ...consent.notices import Terms, Wording, is_new
+from ...consent.notices import Terms, Wording, is_new, on_offer
+from ...privacy.ledger import Ledger, RetiredEntry
 from . import access_log
 from .database import Database
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 class SQLiteNotices:
     """The `NoticeStore` of an SQLite database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, ledger: Ledger) -> None:
         self._database = database
         self._clock = clock
+        self._ledger = ledger
 
     async def all(self) -> list[Wording]:
         return await self._database.read(_all)
@@ -31,9 +33,9 @@ class SQLiteNotices:
         now = to_micros(self._clock.now())
         await self._database.writer.write(lambda db: _add(db, wordings, now, note))
 
-    async def retire(self, notice_id: str, note: Note | None = None) -> bool:
-        now = to_micros(self._clock.now())
-        return await self._database.writer.write(lambda db: _retire(db, notice_id, now, note))
+    async def retire(self, notice_id: str, note: Note | None = None, *, at: int | None = None) -> bool:
+        when = to_micros(self._clock.now()) if at is None else at
+        return await self._database.writer.write(lambda db: _retire(db, self._ledger, notice_id, when, note))
 
 
 def _all(db: "sqlite3.Connection") -> list[Wording]:
@@ -58,10 +60,11 @@ def _all(db: "sqlite3.Connection") -> list[Wording]:
     ]
 
 
-def _retire(db: "sqlite3.Connection", notice_id: str, at: int, note: Note | None) -> bool:
+def _retire(db: "sqlite3.Connection", ledger: Ledger, notice_id: str, at: int, note: Note | None) -> bool:
     sql = "UPDATE notices SET retired_at = ? WHERE notice = ? AND retired_at IS NULL"
     if db.execute(sql, (at, notice_id)).rowcount == 0:
         return db.execute("SELECT count(*) FROM notices WHERE notice = ?", (notice_id,)).fetchone()[0] > 0
+    ledger.add(RetiredEntry(notice_id, at, tuple(on_offer(_all(db)))))
     if note is not None:
         access_log.append(db, note)
     return True

@@ -41,7 +41,7 @@ class SQLiteStore:
         self._ledger = ledger
         self._reserve = reserve
         self.dialogs = SQLiteDialogs(path, database, clock, ledger)
-        self.notices = SQLiteNotices(database, clock)
+        self.notices = SQLiteNotices(database, clock, ledger)
         self.requests = SQLiteRequests(database)
         self.remains = SQLiteRemains(database)
         self.credentials = SQLiteCredentials(database, clock, ledger)
