@@ -5,6 +5,7 @@ mimeparse finds the most specific media range that matches a media type, and its
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import mimeparse
@@ -42,11 +43,11 @@ def format_of(request: web.Request, query: StreamQuery) -> Format | None:
         NotAcceptable: If none of the requested formats is available.
         BadRequest: If the header is too long, or has a malformed weight.
     """
-    offers = [Offer("json", JSON, None), *(Offer(name, media, name) for name, media in offered().items())]
+    offers = (Offer("json", JSON, None), *(Offer(name, media, name) for name, media in offered().items()))
     if query.format is not None:
-        acceptable = [offer for offer in offers if offer.name == query.format]
+        acceptable: Sequence[Offer] = [offer for offer in offers if offer.name == query.format]
     else:
-        acceptable = _by_weight(offers, _media_ranges(_elements(request, hdrs.ACCEPT) or ["*/*"]))
+        acceptable = _by_weight(offers, tuple(_elements(request, hdrs.ACCEPT)) or ("*/*",))
     if not acceptable:
         raise NotAcceptable(", ".join(offer.media for offer in offers), hint())
     return acceptable[0].form
@@ -70,10 +71,15 @@ def coding_of(request: web.Request) -> Coding | None:
     return best if 0 < weights.get(best, 0.0) >= weights["identity"] else None
 
 
-def _by_weight(offers: Iterable[Offer], ranges: Sequence[MediaRange]) -> list[Offer]:
-    """Return the acceptable offers, highest weight first; offers of equal weight keep their order."""
+@lru_cache(maxsize=64)
+def _by_weight(offers: tuple[Offer, ...], elements: tuple[str, ...]) -> Sequence[Offer]:
+    """Return the acceptable offers, highest weight first; offers of equal weight keep their order.
+
+    Clients send the same few headers over and over, so the last ones are remembered.
+    """
+    ranges = _media_ranges(elements)
     weighted = [(_quality(offer.media, ranges), offer) for offer in offers]
-    return [offer for weight, offer in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]
+    return tuple(offer for weight, offer in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0)
 
 
 def _media_ranges(elements: Iterable[str]) -> list[MediaRange]:

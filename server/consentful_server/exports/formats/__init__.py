@@ -5,6 +5,7 @@ time.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -40,10 +41,15 @@ class Encoder(Protocol):
         ...
 
 
+@cache
+def has_columns() -> bool:
+    """Return whether pyarrow is installed. It is looked for once, because that reads folders."""
+    return find_spec("pyarrow") is not None
+
+
 def offered() -> dict[Format, str]:
     """Return the formats that this installation supports, with their media types."""
-    has_columns = find_spec("pyarrow") is not None
-    return {name: media for name, media in MEDIA.items() if has_columns or name not in _COLUMNAR}
+    return {name: media for name, media in MEDIA.items() if name not in _COLUMNAR or has_columns()}
 
 
 def hint() -> str:
