@@ -16,8 +16,7 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -48,10 +47,14 @@ def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
 class Opened:
     """One stored dialog; its fields are opened when they are read. Discard it after one page."""
 
+    __slots__ = ("_bound", "_customer_id", "_key", "_lines", "_sealed", "_stored_at", "_vault")
+
     def __init__(self, vault: Vault, sealed: ListedDialog) -> None:
         self._vault = vault
         self._sealed = sealed
         self._key = unwrap(vault, sealed)
+        self._lines: list[Line] | None = None
+        self._customer_id: str | None = None
         record = sealed.record  # bound once for all fields
         self._bound = bound(record, sealed.language, sealed.messages, sealed.opened_at, sealed.received_at)
         self._stored_at = from_micros(sealed.stored_at)
@@ -84,19 +87,42 @@ class Opened:
         if len(heads) != len(self.lines) or not all(map(_fits, self.lines, heads)):
             raise Damaged(self.dialog_id)
 
-    def has(self, row: MessageRow) -> bool:
-        """Return whether this row is a message of the dialog, as it was sealed."""
-        return 1 <= row.seq <= len(self.lines) and _fits(self.lines[row.seq - 1], row)
+    def lines_of(self, rows: Iterable[MessageRow]) -> list[Line]:
+        """Return the lines of these rows, which are messages of the dialog.
 
-    @cached_property
+        Raises:
+            Damaged: If one is not, or is not as it was sealed.
+        """
+        lines, found = self.lines, list[Line]()
+        for row in rows:
+            if not 1 <= row.seq <= len(lines):
+                raise Damaged(self.dialog_id)
+            line = lines[row.seq - 1]
+            found.append(line)
+            head = line.head  # `_fits`, without a call for each message of an export
+            if head is not None and (
+                head.received_at != row.received_at or head.role != row.role or head.language != row.language
+            ):
+                raise Damaged(self.dialog_id)
+        return found
+
+    @property
     def lines(self) -> list[Line]:
         """The plaintext of the texts, one line for each message."""
-        return decode_lines(self._open("texts", self._sealed.texts))
+        if self._lines is None:
+            self._lines = decode_lines(self._open("texts", self._sealed.texts))
+        return self._lines
 
-    @cached_property
+    def close_lines(self) -> None:
+        """Forget the lines; they are opened again if they are read again."""
+        self._lines = None
+
+    @property
     def customer_id(self) -> str:
         """The customer's id; only for readers with the scope `data:identify`, and for the content digest."""
-        return self._open("customer", self._sealed.customer).decode()
+        if self._customer_id is None:
+            self._customer_id = self._open("customer", self._sealed.customer).decode()
+        return self._customer_id
 
     @property
     def dialog_id(self) -> str:
@@ -122,28 +148,15 @@ class Opened:
         messages = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, messages))
 
-    def messages(self, rows: Iterable[MessageRow], scope: ReadScope) -> list[KeptMessage]:
+    def messages(self, rows: Sequence[MessageRow], scope: ReadScope) -> list[KeptMessage]:
         """Return the messages of these rows, as far as the scope allows."""
-        return [message for _, message in _messages([(row, self, self.lines[row.seq - 1]) for row in rows], scope)]
+        shared = self.shared(scope)
+        return _messages([(row, line, shared) for row, line in zip(rows, self.lines_of(rows), strict=True)])
 
-    def message(
-        self, row: MessageRow, line: Line, received_at: datetime, sent_at: datetime | None, scope: ReadScope
-    ) -> KeptMessage:
-        """Return one message, made from its row, its line and its times."""
+    def shared(self, scope: ReadScope) -> "_Shared":
+        """Return what all messages of the dialog show, as far as the scope allows."""
         record = self._sealed.record
-        return KeptMessage(
-            dialog_id=record.dialog_id,
-            seq=row.seq,
-            customer=record.customer,
-            customer_id=self.customer_id if scope.identify else UNSET,
-            role=row.role,  # pyright: ignore[reportArgumentType] - only roles are ever stored
-            text=line.text,
-            language=row.language,
-            bot=record.bot,
-            sent_at=sent_at,
-            received_at=received_at,
-            stored_at=self._stored_at,
-        )
+        return record.dialog_id, record.customer, self._named(scope), record.bot, self._stored_at
 
     def summary(self, scope: ReadScope) -> Summary:
         """Return the dialog without its messages."""
@@ -210,7 +223,7 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
     opened.check(scope, texts=True)
     opened.check_heads()
     heads = enumerate(stored.heads, 1)
-    rows = (MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads)
+    rows = [MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads]
     fields: dict[str, Any] = msgspec.structs.asdict(opened.summary(scope)) | {
         "metadata": opened.metadata,
         "receipt": stored.receipt,
@@ -244,38 +257,49 @@ class Opener:
         self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
     ) -> list[tuple[MessageRow, KeptMessage]]:
         """Return each row with its message, for the dialogs that can be opened."""
-        opened: dict[int, Opened] = {}
-        lines: dict[int, dict[int, Line]] = {}
-        for dialog, own in self._authentic(rows, sealed):
-            opened[own[0].dialog] = dialog
-            lines[own[0].dialog] = {row.seq: dialog.lines[row.seq - 1] for row in own}
-            del dialog.lines  # a page of one message each would otherwise hold all texts of its dialogs
-        found = [(row, opened[row.dialog], lines[row.dialog][row.seq]) for row in rows if row.dialog in opened]
-        return _messages(found, self._scope)
+        found: list[_Found | None] = [None] * len(rows)
+        for dialog, places, lines in self._authentic(rows, sealed):
+            shared = dialog.shared(self._scope)
+            for place, line in zip(places, lines, strict=True):
+                found[place] = rows[place], line, shared
+            dialog.close_lines()  # a page of one message each would otherwise hold all texts of its dialogs
+        whole = [it for it in found if it is not None]
+        return list(zip((row for row, _, _ in whole), _messages(whole), strict=True))
 
     def rows(self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]) -> list[tuple[MessageRow, Opened]]:
         """Return each row with its dialog, for the dialogs that can be opened."""
-        opened = {own[0].dialog: dialog for dialog, own in self._authentic(rows, sealed)}
+        opened = {rows[places[0]].dialog: dialog for dialog, places, _ in self._authentic(rows, sealed)}
         return [(row, opened[row.dialog]) for row in rows if row.dialog in opened]
 
     def _authentic(
         self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
-    ) -> Iterator[tuple[Opened, list[MessageRow]]]:
-        """Yield each dialog with its rows. One that is erased, damaged, or has an altered row is left out."""
-        by_dialog: dict[int, list[MessageRow]] = {}
-        for row in rows:
-            by_dialog.setdefault(row.dialog, []).append(row)
-        for number, own in by_dialog.items():
+    ) -> Iterator[tuple[Opened, list[int], list[Line]]]:
+        """Yield each dialog, opened once, with the places of its rows and their lines.
+
+        One that is erased, damaged, or has an altered row is left out.
+        """
+        by_dialog: dict[int, list[int]] = {}
+        for place, row in enumerate(rows):
+            by_dialog.setdefault(row.dialog, []).append(place)
+        for number, places in by_dialog.items():
             dialog = self.open(sealed[number]) if number in sealed else None
             if dialog is None:
                 continue
-            if all(map(dialog.has, own)):
-                yield dialog, own
-            else:
+            try:
+                lines = dialog.lines_of([rows[place] for place in places])
+            except Damaged:
                 self.damaged.add(dialog.dialog_id)
+            else:
+                yield dialog, places, lines
 
 
-def _fits(line: Line, head: MessageHead | MessageRow) -> bool:
+_Shared: TypeAlias = tuple[str, str, str | UnsetType, str | None, datetime]
+"""What all messages of a dialog show: its id, the customer, the customer's id, the bot, when it was stored."""
+
+_Found: TypeAlias = tuple[MessageRow, Line, _Shared]
+
+
+def _fits(line: Line, head: MessageHead) -> bool:
     """Return whether the head is that of the line; True for lines of earlier versions, which have none."""
     sealed = line.head
     return sealed is None or (
@@ -283,13 +307,25 @@ def _fits(line: Line, head: MessageHead | MessageRow) -> bool:
     )
 
 
-def _messages(
-    rows: Sequence[tuple[MessageRow, Opened, Line]], scope: ReadScope
-) -> list[tuple[MessageRow, KeptMessage]]:
-    """Return each row with its message. Times are converted together, which is much faster than one by one."""
-    received = all_from_micros(row.received_at for row, _, _ in rows)
-    sent = iter(all_from_micros(line.sent_at for _, _, line in rows if line.sent_at is not None))
+def _messages(found: Sequence[_Found]) -> list[KeptMessage]:
+    """Return the messages. Times are converted together, which is much faster than one by one."""
+    received = all_from_micros(row.received_at for row, _, _ in found)
+    sent = iter(all_from_micros(line.sent_at for _, line, _ in found if line.sent_at is not None))
     return [
-        (row, dialog.message(row, line, at, None if line.sent_at is None else next(sent), scope))
-        for (row, dialog, line), at in zip(rows, received, strict=True)
+        KeptMessage(
+            dialog_id=dialog_id,
+            seq=row.seq,
+            customer=customer,
+            customer_id=customer_id,
+            role=row.role,  # pyright: ignore[reportArgumentType] - only roles are ever stored
+            text=line.text,
+            language=row.language,
+            bot=bot,
+            sent_at=None if line.sent_at is None else next(sent),
+            received_at=received_at,
+            stored_at=stored_at,
+        )
+        for (row, line, (dialog_id, customer, customer_id, bot, stored_at)), received_at in zip(
+            found, received, strict=True
+        )
     ]

@@ -19,6 +19,8 @@ class NdjsonEncoder:
 
     def block(self, rows: Sequence[Any]) -> bytes:
         lines = _encode_lines(rows)
+        if lines.isascii():  # to look for each separator takes as long as to encode
+            return lines
         for separator, escaped in _SEPARATORS:
             lines = lines.replace(separator, escaped)
         return lines

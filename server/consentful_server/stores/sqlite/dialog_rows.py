@@ -8,6 +8,7 @@ deleted, so SQLite never moves one to another page and leaves a copy behind.
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -41,8 +42,6 @@ _SELECT_LISTED: Final = (
 )
 _SELECT_WITH_TEXTS: Final = _SELECT_LISTED.format(texts="s.texts")
 _SELECT_WITHOUT: Final = _SELECT_LISTED.format(texts="x''")
-# For a blob, `length` reads the head of the row alone, however long it is.
-_SELECT_SIZES: Final = "SELECT s.dialog, length(s.texts) FROM json_each(?) n CROSS JOIN seals s ON s.dialog = n.value"
 
 
 @lru_cache(maxsize=1_000)
@@ -53,41 +52,25 @@ def _purposes(text: str) -> tuple[str, ...]:
 
 def _stored(row: Sequence[Any]) -> StoredDialog:
     *common, receipt, withdrawal_hash, content = row
-    return StoredDialog(**_fields(common), receipt=receipt, withdrawal_hash=withdrawal_hash, content=content)
+    listed = _listed(common)
+    fields: dict[str, Any] = {name: getattr(listed, name) for name in listed.__struct_fields__}
+    return StoredDialog(**fields, receipt=receipt, withdrawal_hash=withdrawal_hash, content=content)
 
 
-def _fields(row: Sequence[Any]) -> dict[str, Any]:
-    (
-        *first,
-        purposes,
-        given_by,
-        decided_at,
-        expires_at,
-        number,
-        stored_at,
-        language,
-        messages,
-        opened_at,
-        received_at,
-        wrapped,
-        texts,
-        customer,
-        metadata,
-    ) = row
-    record: tuple[Any, ...] = (*first, _purposes(purposes), given_by, decided_at, expires_at)
-    return {
-        "record": Record(*record),
-        "number": number,
-        "stored_at": stored_at,
-        "language": language,
-        "messages": messages,
-        "opened_at": opened_at,
-        "received_at": received_at,
-        "wrapped": wrapped,
-        "texts": texts,
-        "customer": customer,
-        "metadata": metadata,
-    }
+def _listed(row: Sequence[Any]) -> ListedDialog:
+    return ListedDialog(
+        record=Record(*row[:8], _purposes(row[8]), *row[9:12]),  # pyright: ignore[reportCallIssue] - they are twelve
+        number=row[12],
+        stored_at=row[13],
+        language=row[14],
+        messages=row[15],
+        opened_at=row[16],
+        received_at=row[17],
+        wrapped=row[18],
+        texts=row[19],
+        customer=row[20],
+        metadata=row[21],
+    )
 
 
 def find(db: "sqlite3.Connection", dialog_id: str) -> StoredDialog | None:
@@ -96,18 +79,24 @@ def find(db: "sqlite3.Connection", dialog_id: str) -> StoredDialog | None:
     return _stored(row) if row else None
 
 
-def sizes(db: "sqlite3.Connection", numbers: Sequence[int]) -> dict[int, int]:
-    """Return the bytes of the sealed texts of these dialogs, by number. One that was erased is absent."""
-    return dict(db.execute(_SELECT_SIZES, (json.dumps(numbers),)))
-
-
-def by_numbers(db: "sqlite3.Connection", numbers: Sequence[int], *, texts: bool = True) -> dict[int, ListedDialog]:
+def by_numbers(
+    db: "sqlite3.Connection", numbers: Sequence[int], *, texts: bool = True, most_bytes: float = inf
+) -> tuple[dict[int, ListedDialog], int | None]:
     """Return the stored dialogs with these internal numbers, by number and in their order. One that was erased is
     absent. Without `texts` these are empty.
+
+    The second is None, or the number of the dialog before which it ended: its sealed texts, and those of the dialogs
+    before it, are more than `most_bytes`. The first dialog is always there.
     """
     sql = _SELECT_WITH_TEXTS if texts else _SELECT_WITHOUT
-    found = (ListedDialog(**_fields(row)) for row in db.execute(sql, (json.dumps(numbers),)))
-    return {dialog.number: dialog for dialog in found}
+    found: dict[int, ListedDialog] = {}
+    for row in db.execute(sql, (json.dumps(numbers),)):
+        dialog = _listed(row)
+        most_bytes -= len(dialog.texts)
+        if most_bytes < 0 and found:
+            return found, dialog.number
+        found[dialog.number] = dialog
+    return found, None
 
 
 def heads(db: "sqlite3.Connection", number: int) -> tuple[MessageHead, ...]:

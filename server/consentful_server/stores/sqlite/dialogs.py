@@ -144,11 +144,13 @@ class SQLiteDialogs:
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
         def page(db: sqlite3.Connection) -> T:
             found = pages.messages(db, _one_more(selection))
-            length = _fitting(db, [row.dialog for row in found[: selection.limit]])
-            shown = found[:length]
+            shown = found[: selection.limit]
+            numbers = list(dict.fromkeys(row.dialog for row in shown))
             # Opened in the transaction that read the keys: see `archive.opening`, R1.
-            listed = rows.by_numbers(db, sorted({row.dialog for row in shown}))
-            return opener(shown, listed, length < len(found))
+            listed, end = rows.by_numbers(db, numbers, most_bytes=MAX_PAGE_BYTES)
+            if end is not None:
+                shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
+            return opener(shown, listed, len(shown) < len(found))
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
@@ -156,9 +158,9 @@ class SQLiteDialogs:
         def page(db: sqlite3.Connection) -> T:
             found = pages.dialogs(db, _one_more(selection))
             shown = found[: selection.limit]
-            shown = shown[: _fitting(db, shown)] if texts else shown
-            listed = list(rows.by_numbers(db, shown, texts=texts).values())
-            return opener(rows.with_heads(db, listed) if texts else listed, len(shown) < len(found))
+            by_number, end = rows.by_numbers(db, shown, texts=texts, most_bytes=MAX_PAGE_BYTES)
+            listed, more = list(by_number.values()), end is not None or len(shown) < len(found)
+            return opener(rows.with_heads(db, listed) if texts else listed, more)
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
@@ -251,17 +253,6 @@ class SQLiteDialogs:
 def _one_more(selection: Selection) -> Selection:
     """Return the selection with a row more: if that exists, there is a next page."""
     return msgspec.structs.replace(selection, limit=selection.limit + 1)
-
-
-def _fitting(db: sqlite3.Connection, numbers: Sequence[int]) -> int:
-    """Return how many rows, of these dialogs, a page may show: at least one, and no more than `MAX_PAGE_BYTES`."""
-    sizes = rows.sizes(db, sorted(set(numbers)))
-    room = MAX_PAGE_BYTES
-    for index, number in enumerate(numbers):
-        room -= sizes.pop(number, 0)  # a dialog counts once, with the first of its rows
-        if room < 0 and index:
-            return index
-    return len(numbers)
 
 
 def _load(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> StoredDialog | Tombstone | None:
