@@ -156,7 +156,7 @@ class Archive:
         """Return the keyed digest of a dialog's stored content, which its receipt states.
 
         Raises:
-            Damaged: If it cannot be opened.
+            Damaged: If it cannot be opened, or a message is missing or was altered.
         """
         return Opened(self._vault, sealed).content_digest()
 

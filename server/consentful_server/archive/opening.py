@@ -143,7 +143,12 @@ class Opened:
         return None if sealed is None else decode_metadata(self._open("metadata", sealed))
 
     def content_digest(self) -> bytes:
-        """Return the keyed digest of the stored content; the dialog must have its heads."""
+        """Return the keyed digest of the stored content; the dialog must have its heads.
+
+        Raises:
+            Damaged: If a field cannot be opened, or a message is missing or was altered.
+        """
+        self.check_heads()
         heads = enumerate(zip(self._sealed.heads, self.lines, strict=True), 1)
         messages = [(seq, head.role, line.text, head.language) for seq, (head, line) in heads]
         return self._key.digest(canonical_content(self.customer_id, self._sealed.record.notice_id, messages))

@@ -7,6 +7,7 @@ from ..service import Service
 from ..settings import Place
 from ..stores.open import backend_of
 from . import ERR, OUT, Where, with_service
+from .privacy import check_dialogs
 
 
 def backup(folder: Path, *, place: Where = Place()) -> int:
@@ -44,9 +45,6 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
             "The ledger came with the backup: what was erased, retracted or revoked since is not known. Repeat it.",
             soft_wrap=True,
         )
-    proof = with_service(place, copies.prove)
-    OUT.print(f"{proof.opened:,} dialogs verified.")
+    proof = check_dialogs(place)
     OUT.print("To destroy the master key that came with the backup, run: consentful roots rotate", soft_wrap=True)
-    if proof.damaged:
-        ERR.print(f"{proof.damaged:,} dialogs fail their integrity check; restore another backup, or erase them.")
     return 1 if proof.damaged else 0

@@ -12,6 +12,7 @@ from ..access_log.log import read_head
 from ..clock import SystemClock, to_micros
 from ..errors import BadSetting, NotFound
 from ..keys.jwks import BadReceipt
+from ..operations import integrity
 from ..operations import verify as verification
 from ..privacy import processing, retention
 from ..privacy.store import PrivacyRequest
@@ -61,11 +62,12 @@ def verify(
     *,
     jwks: str | None = None,
     disk: str | None = None,
+    dialogs: bool = False,
     log: bool = False,
     head: str | None = None,
     place: Where = Place(),
 ) -> int:
-    """Verify a receipt or an erasure report, the access log, or that a text is in no file.
+    """Verify a receipt or an erasure report, every dialog, the access log, or that a text is in no file.
 
     The exit status is 1 if the answer is no.
 
@@ -75,15 +77,18 @@ def verify(
         jwks: Check the signature alone, with this JWK set: a file, or the URL of the service that signed. No database
             and no keys are needed.
         disk: Search every file of the data and the keys for this text, byte by byte.
+        dialogs: Open every stored dialog, and compare it with what was sealed: no message is missing or was altered.
         log: Verify the chain of all access-log entries, and print its head. Save the head outside this machine.
         head: A head that was saved earlier. It must still be part of the chain.
     """
-    if (receipt is not None) + (disk is not None) + (log or head is not None) != 1:
-        raise BadSetting("receipt", "give one of: a receipt's file, --disk, --log")
+    if (receipt is not None) + (disk is not None) + dialogs + (log or head is not None) != 1:
+        raise BadSetting("receipt", "give one of: a receipt's file, --dialogs, --disk, --log")
     if jwks is not None and receipt is None:
         raise BadSetting("jwks", "verifies a receipt; give its file as well")
     if log or head is not None:
         return _check_log(place, head)
+    if dialogs:
+        return 1 if check_dialogs(place).damaged else 0
     if disk is not None:
         return _search(place, disk)
     text = _text_of(receipt or Path())
@@ -162,6 +167,19 @@ def _check_receipt(place: Place, text: str) -> int:
     OUT.print_json(data=dict(verdict.claims))
     OUT.print(f"Signature: valid. Content: {verdict.content} ({verdict.detail}).", markup=False, soft_wrap=True)
     return 0 if verdict.is_good else 1
+
+
+def check_dialogs(place: Place) -> integrity.Proof:
+    """Verify every dialog, and print how many are whole and which are not."""
+
+    def tell(dialog_id: str) -> None:
+        ERR.print(f"Damaged: {dialog_id}", markup=False, highlight=False, soft_wrap=True)
+
+    proof = with_service(place, lambda service: integrity.prove(service, tell))
+    OUT.print(f"{proof.whole:,} dialogs verified.")
+    if proof.damaged:
+        ERR.print(f"{proof.damaged:,} dialogs fail their integrity check; restore them from a backup, or erase them.")
+    return proof
 
 
 def _check_log(place: Place, head: str | None) -> int:

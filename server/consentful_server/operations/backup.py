@@ -25,8 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..archive.store import StoredDialog
-from ..errors import BadBackup, BadKeys, Damaged
+from ..errors import BadBackup, BadKeys
 from ..keys import roots, signing
 from ..keys.files import destroy_file, sync_folder, write_new
 from ..keys.masters import FileMasters
@@ -36,7 +35,6 @@ from ..service import Service
 from ..stores.store import Backend, Contents
 
 _KEYS: Final = "dialog_keys.db"
-_AT_ONCE: Final = 1_000
 _ATTEMPTS: Final = 3
 
 
@@ -45,13 +43,6 @@ class Made(NamedTuple):
 
     name: str
     pruned: list[str]
-
-
-class Proof(NamedTuple):
-    """The result of `prove`: dialogs that open and match their digest, and dialogs that do not."""
-
-    opened: int
-    damaged: int
 
 
 async def back_up(service: Service, folder: Path, at: datetime) -> Made:
@@ -181,28 +172,6 @@ def _check(says: Contents, keys: Path, beside: Path) -> None:
         other = beside / name
         if name != LEDGER and other.exists() and other.read_bytes() != content:
             raise BadBackup(f"{other} is the key of another deployment; name another --keys-dir; nothing was changed")
-
-
-async def prove(service: Service) -> Proof:
-    """Open every dialog, and compare its content with the digest that was computed when it was stored."""
-    opened = damaged = passed = 0
-    every = (await service.store.epochs.all())[-1].number + 1
-    while keys := await service.store.epochs.keys_before(every, passed, _AT_ONCE):
-        for key in keys:
-            if await _is_whole(service, key.dialog_id):
-                opened += 1
-            else:
-                damaged += 1
-        passed = keys[-1].dialog
-    return Proof(opened, damaged)
-
-
-async def _is_whole(service: Service, dialog_id: str) -> bool:
-    found = await service.archive.find(dialog_id)
-    try:
-        return not isinstance(found, StoredDialog) or service.archive.content_digest(found) == found.content
-    except Damaged:
-        return False
 
 
 def _roots(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import msgspec
 from joserfc.errors import JoseError
 
 from ..archive.store import StoredDialog, Tombstone
-from ..errors import BadRequest
+from ..errors import BadRequest, Damaged
 from ..keys.jwks import BadReceipt
 from ..service import Service
 
@@ -47,7 +47,11 @@ async def check_receipt(signed: str, service: Service) -> Verdict:
         return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
     if not isinstance(found, StoredDialog):
         return Verdict(claims, "not here", "the dialog is not in this database")
-    if service.archive.content_digest(found) != digest:
+    try:
+        is_same = service.archive.content_digest(found) == digest
+    except Damaged as damage:
+        return Verdict(claims, "differs", str(damage))
+    if not is_same:
         return Verdict(claims, "differs", "the stored content differs from the content that was consented to")
     return Verdict(claims, "matches", "the stored content is exactly the content that was consented to")
 

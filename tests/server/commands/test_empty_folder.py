@@ -16,6 +16,7 @@ NEEDING_A_DATABASE = (
     ["erase", "--dialog", "d-1"],
     ["purge"],
     ["purge", "--dry-run"],
+    ["verify", "--dialogs"],
     ["verify", "--log"],
     ["verify", "--disk", "a marker of some length"],
     ["verify", "receipt.jws"],

@@ -22,7 +22,7 @@ from consentful_server.keys.deployment import replace_signing_key
 from consentful_server.keys.files import write_new
 from consentful_server.keys.masters import FileMasters
 from consentful_server.keys.vault import Unopenable, Vault
-from consentful_server.operations import backup
+from consentful_server.operations import backup, integrity
 from consentful_server.privacy.ledger import NAME as LEDGER
 from consentful_server.privacy.ledger import ErasedEntry, Ledger
 from consentful_server.service import Service, open_service
@@ -64,7 +64,7 @@ async def test_a_backup_is_restored_whole_elsewhere_and_proves_itself(tmp_path: 
     put_back(tmp_path / "copies", made.name, place(tmp_path / "there"))
 
     async with open_service(place(tmp_path / "there")) as service:
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
         assert isinstance(await service.store.dialogs.find("d-2"), Tombstone)
         assert (await service.access_log.check()).fault is None
         await keep(service, "d-3")
@@ -98,7 +98,7 @@ async def test_what_was_erased_since_is_erased_again_by_a_restore_beside_the_new
 
     async with open_service(here) as service:
         assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
 
 
 async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
@@ -179,11 +179,11 @@ async def test_a_restore_beside_the_keys_of_a_later_epoch_opens_and_rotates_on(t
     put_back(tmp_path / "copies", made.name, here)
 
     async with open_service(here) as service:
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
         assert isinstance(await service.store.dialogs.find("d-2"), Tombstone)
         assert await service.rotation.turn()
         assert FileMasters(here.keys_dir).all() == later
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
 
 
 async def test_a_restore_does_not_bring_back_a_signing_key_that_was_replaced(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ async def test_a_restore_uses_no_log_that_lies_beside_the_backup_and_changes_non
 
     assert {path: path.read_bytes() for path in (tmp_path / "copies").rglob("*") if path.is_file()} == before
     async with open_service(place(tmp_path / "there")) as service:
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
 
 
 async def test_a_restore_onto_a_disk_that_fails_leaves_no_half_database_and_can_be_repeated(
@@ -324,7 +324,7 @@ async def test_a_backup_during_which_epochs_end_is_made_again_until_it_opens(
     assert made == (f"{SECOND:%Y%m%dT%H%M%SZ}", [before.name])
     put_back(copies, made.name, place(tmp_path / "there"))
     async with open_service(place(tmp_path / "there")) as service:
-        assert await backup.prove(service) == backup.Proof(opened=1, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
 
 
 async def test_a_backup_that_epochs_outrun_fails_and_leaves_nothing(
@@ -414,4 +414,4 @@ async def test_a_restore_beside_keys_older_than_the_data_keeps_what_either_ledge
     assert {it.tombstone.dialog_id for it in Ledger(here.keys_dir / LEDGER) if isinstance(it, ErasedEntry)} == {"d-1"}
     async with open_service(here) as service:
         assert isinstance(await service.store.dialogs.find("d-1"), Tombstone)
-        assert await backup.prove(service) == backup.Proof(opened=2, damaged=0)
+        assert await integrity.prove(service) == integrity.Proof(whole=2, damaged=0)
