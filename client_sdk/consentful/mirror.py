@@ -11,6 +11,12 @@ that was stopped after each leaves:
     rewrite older parts    some are rewritten; the next call reads the same erasures again, and rewrites the rest
     save the feed cursor   the next request from this cursor confirms the erasures to the service
 
+A service that was restored from a backup refuses both cursors: dialogs in the copy may be lost there, so that no feed
+names them, and a later erasure could not reach them. The copy is made again, from nothing.
+
+    delete the parts       the cursors are refused again, so the next call goes on here
+    forget the cursors     the first call over again
+
 A file gets its name when it is complete. Nothing is fsynced: the copy can be made again from the service.
 
 Races, and the line that closes each:
@@ -33,6 +39,7 @@ from typing import Any, Final
 import msgspec
 
 from . import filters, tables
+from .errors import Refused
 from .filters import Asked
 from .folder_lock import locked
 from .http_client import HttpClient
@@ -42,13 +49,18 @@ from .rows import Erasure, KeptMessage
 _STATE: Final = ".consentful.json"
 _LOCK: Final = ".consentful.lock"
 _PART_ROWS: Final = 65_536
+_RESTORED: Final = "restored"
 
 
 class Synced(msgspec.Struct, frozen=True):
-    """The result of one call: messages added, and messages removed because their dialogs were erased."""
+    """The result of one call: messages added, and messages removed because their dialogs were erased.
+
+    `is_anew`: the service was restored from a backup, so the copy was deleted first, and all its messages were added.
+    """
 
     added: int
     erased: int
+    is_anew: bool = False
 
 
 class _State(msgspec.Struct):
@@ -81,8 +93,25 @@ class Mirror:
         self._folder.mkdir(parents=True, exist_ok=True)
         with locked(self._folder / _LOCK), tables.Progress("messages") as progress:  # (R1)
             state = self._state()
-            added = await self._append(state, progress)
-            return Synced(added, await self._remove(state))  # (R3) after the messages
+            try:
+                return await self._follow(state, progress)
+            except Refused as refusal:
+                if refusal.code != _RESTORED:
+                    raise
+            state = self._start_over()
+            return msgspec.structs.replace(await self._follow(state, progress), is_anew=True)
+
+    async def _follow(self, state: _State, progress: tables.Progress) -> Synced:
+        added = await self._append(state, progress)
+        return Synced(added, await self._remove(state))  # (R3) after the messages
+
+    def _start_over(self) -> _State:
+        """Delete every part of the copy, and return the state of a new one."""
+        for part in self._folder.glob("part-*.parquet"):
+            part.unlink()
+        state = _State(dict(self._asked.values))
+        self._save(state)  # after the parts: with the old cursors, a call that was stopped here starts over again
+        return state
 
     def _state(self) -> _State:
         place = self._folder / _STATE

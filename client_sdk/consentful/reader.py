@@ -129,7 +129,8 @@ class Reader:
         """Bring a folder of Parquet files up to date: new messages are added, and erased dialogs are removed.
 
         The first call reads everything, later calls only changes. A call may be stopped at any point; the next one
-        continues. A folder belongs to one service and one set of filters.
+        continues. A folder belongs to one service and one set of filters. If the service was restored from a backup,
+        the copy is deleted and made again: `is_anew` tells.
 
         Raises:
             ValueError: If the folder holds a copy with other filters.

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -22,6 +23,8 @@ from consentful.filters import Shape
 from consentful.wire import Message
 from consentful_server import testing
 from consentful_server.exports.formats.columns import schema
+from consentful_server.operations import backup
+from consentful_server.stores.open import backend_of
 from kept import keep
 
 from .scripted import FakeClock
@@ -31,6 +34,10 @@ from .scripted import FakeClock
 
 async def texts(reader: consentful.Reader, **filters: Any) -> list[str]:
     return [message.text async for message in reader.messages(**filters)]
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -305,9 +312,6 @@ class TestCopy:
             assert await served.service.feed.unconfirmed_since() is None, "the service knows that it was told"
 
     async def test_a_call_that_was_stopped_is_done_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def stop(*_: object) -> None:
-            raise KeyboardInterrupt
-
         async with testing.serve() as served:
             await keep(served.service, "d-1", ["Hi"])
             reader = consentful.Reader(served.url)
@@ -320,6 +324,39 @@ class TestCopy:
             await reader.sync(tmp_path)
 
         assert pq.read_table(tmp_path)["text"].to_pylist() == ["Hi", "Bye"]
+
+    @pytest.mark.parametrize("is_stopped", [False, True])
+    async def test_after_a_restore_of_the_service_it_is_made_anew(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: bool
+    ) -> None:
+        home, folder = tmp_path / "home", tmp_path / "kept"
+        async with testing.serve(folder=home) as served:
+            await keep(served.service, "d-1", ["Hi"])
+            made = await backup.back_up(served.service, tmp_path / "copies", datetime.now(UTC))
+            await keep(served.service, "d-2", ["Lost in the restore"])
+            pages = consentful.Reader(served.url).message_pages(order="stored")
+            await pages.take()
+            assert await consentful.Reader(served.url).sync(folder) == consentful.Synced(2, 0)
+        shutil.rmtree(home / "data")
+        backup.restore(tmp_path / "copies", made.name, backend_of("", home / "data"), home / "keys")
+
+        async with testing.serve(folder=home) as served:
+            reader = consentful.Reader(served.url)
+            if is_stopped:
+                with monkeypatch.context() as patched:
+                    patched.setattr(mirror.Mirror, "_save", stop)
+                    with pytest.raises(KeyboardInterrupt):
+                        await reader.sync(folder)
+
+            assert await reader.sync(folder) == consentful.Synced(1, 0, is_anew=True)
+            assert await reader.sync(folder) == consentful.Synced(0, 0)
+
+            assert pq.read_table(folder)["text"].to_pylist() == ["Hi"]
+            kept = reader.message_pages(order="stored")
+            kept.cursor = pages.cursor
+            with pytest.raises(consentful.Refused, match="delete your copy") as refused:
+                await kept.take()
+            assert refused.value.code == "restored"
 
     async def test_a_folder_is_of_one_question_and_one_process(self, tmp_path: Path) -> None:
         async with testing.serve() as served:

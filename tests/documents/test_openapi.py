@@ -125,6 +125,12 @@ def test_every_refusal_is_there_under_its_status_with_an_example(route: Route) -
         assert kind.code in content["schema"]["allOf"][1]["properties"]["code"]["enum"]
 
 
+@each_route
+def test_whatever_takes_a_cursor_says_that_a_restore_ends_it(route: Route) -> None:
+    if route.query is not None and "cursor" in route.query.__struct_encode_fields__:
+        assert "restored" in operation(route)["responses"]["410"]["content"][PROBLEM]["examples"]
+
+
 def test_what_tells_when_to_come_back_is_named() -> None:
     overloaded = DOCUMENT["paths"]["/data/{customerId}/{dialogId}"]["post"]["responses"]["503"]
 

@@ -15,7 +15,7 @@ from ....archive.store import MessageRow
 from ....clock import from_micros
 from ....consent.language import label
 from ....dialogs.pushed import AnyLanguage
-from ....errors import BadRequest
+from ....errors import BadRequest, Restored
 from ...http import bodies, paging, tags
 from ...http.list_query import DEFAULT_LIMIT, Cursor, Limit
 from ...http.parameters import convert, of_url
@@ -94,6 +94,7 @@ ROUTES: Final = tuple(
         scopes=("data:identify",),
         query=Listing,
         answers=(Answer({bodies.JSON: list[Datum]}, headers=(hdrs.LINK,)),),
+        refusals=(Restored,),
         tag=tags.ORIGINAL,
         operation="original_data",
     )
