@@ -60,6 +60,15 @@ async def test_a_page_of_long_texts_has_fewer_rows_and_the_next_goes_on(http: Cl
     assert seen == [(f"d-{number}", seq) for number in range(_DIALOGS)[::-1] for seq in range(_EACH, 0, -1)]
 
 
+async def test_a_dialog_longer_than_a_page_is_read_once(service: Served, http: ClientSession) -> None:
+    """Each page opens all texts of its dialogs: a page for each message would take a square of time."""
+    await keep(service.service, "long", [f"{seq} {2 * _TEXT}" for seq in range(_EACH)])
+
+    first, *_ = await walk(http, "/v1/messages", limit=1000)
+
+    assert [(item["dialog_id"], item["seq"]) for item in first] == [("long", seq) for seq in range(_EACH, 0, -1)]
+
+
 async def test_a_page_of_chats_has_fewer_dialogs_and_the_next_goes_on(http: ClientSession) -> None:
     found = await walk(http, "/v1/messages", limit=1000, shape="chat")
 
