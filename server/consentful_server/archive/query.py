@@ -69,12 +69,13 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a walk: up to `limit` rows after a position, below the horizon and, in commit order, beyond `since`.
     It ends before the dialog whose texts would make it exceed `MAX_PAGE_BYTES`, unless that is its first.
 
+    Without a horizon it shows everything that is committed when it is read: the horizon of a walk that begins then.
     `purposes` are those that the caller may read; None means all.
     """
 
     filter: Filter
     order: Order
-    horizon: Horizon
+    horizon: Horizon | None
     limit: int
     after: Position | None = None
     since: Horizon | None = None

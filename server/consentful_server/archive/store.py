@@ -298,15 +298,17 @@ class DialogStore(Protocol):
         """Return the horizon of a walk that begins now: everything that is committed."""
         ...
 
-    async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
+    async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> tuple[T, Horizon]:
         """Return what the opener makes of a page of messages, whose rows may be fewer than the limit although more
-        follow: see `Selection`.
+        follow, and the horizon below which it was read: see `Selection`.
 
         The opener runs off the event loop, inside the read transaction.
         """
         ...
 
-    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False) -> T:
+    async def list_dialogs(
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+    ) -> tuple[T, Horizon]:
         """Return what the opener makes of a page of dialogs; see `list_messages`. Without `texts`, their texts and
         heads are empty.
         """

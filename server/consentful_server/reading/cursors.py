@@ -53,7 +53,8 @@ class Cursors:
         self._generation = generation
 
     def write(self, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None, walk: Walk) -> str:
-        """Return a cursor for this query at the place of the walk."""
+        """Return a cursor for this query at the place of the walk, whose first page was read."""
+        assert walk.horizon is not None
         place = _encode(_Place(1, kind, order, walk.horizon, walk.after, walk.since, self._generation))
         return self._sealed(place, [place, wanted, purposes])
 

@@ -35,7 +35,7 @@ import msgspec
 from ..access_log.log import AccessLog
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener, whole
-from ..archive.query import MAX_PAGE_BYTES, Filter, Kind, Order, Position, Selection
+from ..archive.query import MAX_PAGE_BYTES, Filter, Horizon, Kind, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
 from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Roles, Summary
 from ..auth.read_scope import ReadScope
@@ -110,7 +110,7 @@ class Pages:
 
         With `q` it may hold fewer than `limit` messages, even none, and still have a next page.
         """
-        walk, opener = await self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
+        walk, opener = self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
         scanned, size, more = 0, 0, True
@@ -120,13 +120,13 @@ class Pages:
             length = limit if wanted.q is None else _SCAN_BLOCK
             selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
             async with self._turn_of(wanted):
-                block = await self._block(selection, opener, limit - len(items))
+                block, horizon = await self._block(selection, opener, limit - len(items))
             items += block.items
             dialogs |= block.dialogs
             scanned += block.rows
             size += sum(len(item.text) for item in block.items)
             more = block.more
-            walk = walk.past(order, block.last if more else None)
+            walk = walk.below(horizon).past(order, block.last if more else None)
             if self._clock.monotonic() >= until:
                 break  # the reader gets what was found, and goes on with the cursor
         await self._access_log.write(  # (R3, R4)
@@ -145,7 +145,7 @@ class Pages:
         view: Callable[[Opened, MessageRow], T],
     ) -> Page[T]:
         """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
-        walk = await self._walk("messages", wanted, scope, "newest", cursor)
+        walk = self._walk("messages", wanted, scope, "newest", cursor)
         opener = Opener(self._vault, scope)
         items: list[T] = []
         seen: set[int] = set()
@@ -161,8 +161,10 @@ class Pages:
         more = True
         while more and limit > 0:  # a client that counts its offsets must get all `limit` rows, in however many blocks
             selection = walk.select(wanted, scope.purposes, "newest", limit)
-            rows, last = await self._store.list_messages(msgspec.structs.replace(selection, offset=offset), block)
-            limit, offset, more, walk = limit - rows, 0, last is not None, walk.past("newest", last)
+            selection = msgspec.structs.replace(selection, offset=offset)
+            (rows, last), horizon = await self._store.list_messages(selection, block)
+            limit, offset, more = limit - rows, 0, last is not None
+            walk = walk.below(horizon).past("newest", last)
         await self._access_log.write(
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(seen)
         )
@@ -209,7 +211,7 @@ class Pages:
         cursor: str | None,
         view: Callable[[Opened], T | None],
     ) -> Page[T]:
-        walk, opener = await self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
+        walk, opener = self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
         is_chat = kind == "chat"
 
         selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
@@ -224,28 +226,26 @@ class Pages:
             return found, rows[-1].position if more else None
 
         async with self._turn_of(wanted):
-            found, last = await self._store.list_dialogs(selection, page, texts=is_chat)
+            (found, last), horizon = await self._store.list_dialogs(selection, page, texts=is_chat)
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
         await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)  # (R3, R4)
         more = last is not None
-        after = self._cursor(kind, wanted, scope, order, walk.past(order, last), more)
+        after = self._cursor(kind, wanted, scope, order, walk.below(horizon).past(order, last), more)
         return Page(items, after, more, _damaged(opener))
 
     def _turn_of(self, wanted: Filter) -> AbstractAsyncContextManager[None]:
         """Return the turn of a text search: one block at a time is searched, or streamed; see `reading.streams`, R5."""
         return nullcontext() if wanted.q is None else self._turn
 
-    async def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
-        """Return the walk at the cursor, or a new one below a new horizon."""
-        walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else None
-        if walk is None:
-            return Walk(await self._store.horizon())
+    def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
+        """Return the walk at the cursor, or a new one; it has no horizon yet if it is to show what is stored now."""
+        walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else Walk()
         if order == "stored":
-            return Walk(await self._store.horizon(), walk.after, walk.since)
+            return Walk(None, walk.after, walk.since)
         return walk  # (R1) below the horizon of its first page
 
-    async def _block(self, selection: Selection, opener: Opener, room: int) -> "_Block":
+    async def _block(self, selection: Selection, opener: Opener, room: int) -> "tuple[_Block, Horizon]":
         """Return at most `room` matching messages, from one short read."""
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 

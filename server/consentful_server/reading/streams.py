@@ -209,7 +209,8 @@ class Streams:
             data = stream.encode({row.dialog for row, _ in found}, [message for _, message in found])
             return data, rows[-1].position if more else None
 
-        return await self._store.list_messages(selection, block)
+        made, _ = await self._store.list_messages(selection, block)
+        return made
 
     async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         is_chat = stream.shape == "chat"
@@ -222,7 +223,8 @@ class Streams:
             data = stream.encode(fitting, list(fitting.values()))
             return data, rows[-1].position if more else None
 
-        return await self._store.list_dialogs(selection, block, texts=is_chat)
+        made, _ = await self._store.list_dialogs(selection, block, texts=is_chat)
+        return made
 
 
 _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {

@@ -1,6 +1,7 @@
 """A walk over a list, page by page: its place, and the selection of its next page. Pure.
 
-    Walk(horizon)                    at the beginning
+    Walk()                           at the beginning; the read of its first page makes its horizon
+    Walk(horizon)                    the same, below a horizon that was made before
     Walk(horizon, after, since)      after a row
     Walk(horizon, since=horizon)     at the end, in commit order: the next page shows what is stored later
 
@@ -15,7 +16,7 @@ from ..archive.query import Filter, Horizon, Order, Position, Selection
 class Walk(msgspec.Struct, frozen=True):
     """The place of a walk: after a row, or, in commit order, at the horizon where it last ended."""
 
-    horizon: Horizon
+    horizon: Horizon | None = None
     after: Position | None = None
     since: Horizon | None = None
 
@@ -30,6 +31,10 @@ class Walk(msgspec.Struct, frozen=True):
             since=self.since,
             purposes=purposes,
         )
+
+    def below(self, horizon: Horizon) -> "Walk":
+        """Return the walk below the horizon that its first page was read with."""
+        return Walk(horizon, self.after, self.since)
 
     def past(self, order: Order, last: Position | None) -> "Walk":
         """Return the walk after the row `last`; None means that it has reached its end."""

@@ -164,6 +164,11 @@ class TestWalk:
 
         assert walk.past(order, Position(5, 6, 7)) == Walk(Horizon(9), Position(5, 6, 7), Horizon(4))
 
+    def test_it_is_below_the_horizon_of_its_first_page(self) -> None:
+        assert Walk(None, Position(1, 2, 3), Horizon(4)).below(Horizon(9)) == Walk(
+            Horizon(9), Position(1, 2, 3), Horizon(4)
+        )
+
     def test_at_its_end_the_newest_stand_where_they_stood(self) -> None:
         walk = Walk(Horizon(9), Position(1, 2, 3))
 

@@ -44,7 +44,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 
 
 def select(
-    horizon: Horizon,
+    horizon: Horizon | None,
     *,
     order: Order = "newest",
     limit: int = 1000,
@@ -64,12 +64,18 @@ def names(rows: Sequence[MessageRow], dialogs: Mapping[int, ListedDialog], _more
 
 async def messages(store: Store, **how: object) -> list[tuple[str, int]]:
     selection = select(await store.dialogs.horizon(), **how)  # pyright: ignore[reportArgumentType]
-    return await store.dialogs.list_messages(selection, names)
+    found, horizon = await store.dialogs.list_messages(selection, names)
+    assert horizon == selection.horizon
+    return found
 
 
 async def dialogs(store: Store, **how: object) -> list[str]:
     selection = select(await store.dialogs.horizon(), **how)  # pyright: ignore[reportArgumentType]
-    return await store.dialogs.list_dialogs(selection, lambda rows, _: [dialog.record.dialog_id for dialog in rows])
+    found, horizon = await store.dialogs.list_dialogs(
+        selection, lambda rows, _: [dialog.record.dialog_id for dialog in rows]
+    )
+    assert horizon == selection.horizon
+    return found
 
 
 async def test_what_is_kept_is_found_whole(store: Store, clock: FakeClock) -> None:
@@ -254,7 +260,7 @@ async def test_pages_in_both_orders_meet_every_message_once(store: Store) -> Non
         after: Position | None = None
         while True:
             selection = select(await store.dialogs.horizon(), order=order, limit=4, after=after)
-            page, last = await store.dialogs.list_messages(
+            (page, last), _ = await store.dialogs.list_messages(
                 selection, lambda rows, found, more: (names(rows, found, more), rows[-1] if rows else None)
             )
             if last is None:
@@ -275,10 +281,8 @@ async def test_a_number_is_never_given_twice_so_a_cursor_in_commit_order_skips_n
 
     assert await store.dialogs.horizon() > read_up_to
     later = select(await store.dialogs.horizon(), order="stored", since=read_up_to)
-    assert await store.dialogs.list_messages(later, names) == [
-        ("d-3", 1),
-        ("d-3", 2),
-    ]
+    found, _ = await store.dialogs.list_messages(later, names)
+    assert found == [("d-3", 1), ("d-3", 2)]
 
 
 async def test_numbers_ascend_in_the_order_of_commit(store: Store) -> None:
@@ -344,9 +348,20 @@ async def test_a_horizon_hides_what_came_later(store: Store) -> None:
     horizon = await store.dialogs.horizon()
     await store.dialogs.keep(candidate("d-2"))
 
-    found = await store.dialogs.list_messages(select(horizon), names)
+    found, _ = await store.dialogs.list_messages(select(horizon), names)
 
     assert {dialog_id for dialog_id, _ in found} == {"d-1"}
+
+
+async def test_a_page_without_a_horizon_is_of_this_moment_and_says_which(store: Store) -> None:
+    for number in range(3):
+        await store.dialogs.keep(candidate(f"d-{number}"))
+
+    found, below = await store.dialogs.list_messages(select(None), names)
+    listed, also = await store.dialogs.list_dialogs(select(None), lambda rows, _: len(rows))
+
+    assert ({dialog_id for dialog_id, _ in found}, listed) == ({"d-0", "d-1", "d-2"}, 3)
+    assert below == also == await store.dialogs.horizon()
 
 
 FILTERS: dict[str, tuple[Filter, set[str]]] = {

@@ -137,30 +137,32 @@ class SQLiteDialogs:
         return await self._database.read(lambda db: db.execute(sql, (at,)).fetchone()[0])
 
     async def horizon(self) -> Horizon:
-        # (R5) Not max(id): if the last dialog was erased, that would lie before the place a reader has reached.
-        sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'dialogs'"
-        return await self._database.look_up(lambda db: Horizon(db.execute(sql).fetchone()[0]))
+        return await self._database.look_up(_horizon)
 
-    async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> T:
-        def page(db: sqlite3.Connection) -> T:
-            found = pages.messages(db, _one_more(selection))
+    async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> tuple[T, Horizon]:
+        def page(db: sqlite3.Connection) -> tuple[T, Horizon]:
+            horizon = _horizon(db) if selection.horizon is None else selection.horizon
+            found = pages.messages(db, _one_more(selection, horizon))
             shown = found[: selection.limit]
             numbers = list(dict.fromkeys(row.dialog for row in shown))
             # Opened in the transaction that read the keys: see `archive.opening`, R1.
             listed, end = rows.by_numbers(db, numbers, most_bytes=MAX_PAGE_BYTES)
             if end is not None:
                 shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
-            return opener(shown, listed, len(shown) < len(found))
+            return opener(shown, listed, len(shown) < len(found)), horizon
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
-    async def list_dialogs(self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False) -> T:
-        def page(db: sqlite3.Connection) -> T:
-            found = pages.dialogs(db, _one_more(selection))
+    async def list_dialogs(
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+    ) -> tuple[T, Horizon]:
+        def page(db: sqlite3.Connection) -> tuple[T, Horizon]:
+            horizon = _horizon(db) if selection.horizon is None else selection.horizon
+            found = pages.dialogs(db, _one_more(selection, horizon))
             shown = found[: selection.limit]
             by_number, end = rows.by_numbers(db, shown, texts=texts, most_bytes=MAX_PAGE_BYTES)
             listed, more = list(by_number.values()), end is not None or len(shown) < len(found)
-            return opener(rows.with_heads(db, listed) if texts else listed, more)
+            return opener(rows.with_heads(db, listed) if texts else listed, more), horizon
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
@@ -250,9 +252,15 @@ class SQLiteDialogs:
         return to_micros(self._clock.now())
 
 
-def _one_more(selection: Selection) -> Selection:
-    """Return the selection with a row more: if that exists, there is a next page."""
-    return msgspec.structs.replace(selection, limit=selection.limit + 1)
+def _horizon(db: sqlite3.Connection) -> Horizon:
+    # (R5) Not max(id): if the last dialog was erased, that would lie before the place a reader has reached.
+    sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'dialogs'"
+    return Horizon(db.execute(sql).fetchone()[0])
+
+
+def _one_more(selection: Selection, horizon: Horizon) -> Selection:
+    """Return the selection below the horizon, with a row more: if that exists, there is a next page."""
+    return msgspec.structs.replace(selection, horizon=horizon, limit=selection.limit + 1)
 
 
 def _load(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> StoredDialog | Tombstone | None:

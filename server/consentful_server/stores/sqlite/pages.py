@@ -74,7 +74,7 @@ class _Page:
             least = max(least, selection.since + 1)
         self.values: dict[str, Any] = {
             "kinds": json.dumps(found),
-            "horizon": selection.horizon if greatest is None else min(selection.horizon, greatest),
+            "horizon": selection.horizon if greatest is None else min(selection.horizon or 0, greatest),
             "least": least,
             "since": since,
             "until": until,
