@@ -226,10 +226,14 @@ class Unauthenticated(Refusal):
     code = "unauthenticated"
 
     def __init__(
-        self, remedy: str = "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one"
+        self,
+        remedy: str = "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one",
+        *,
+        had_token: bool = True,
     ) -> None:
         super().__init__(remedy)
         self.remedy = remedy
+        self.had_token = had_token
 
     def __str__(self) -> str:
         return self.remedy
@@ -249,9 +253,11 @@ class Forbidden(Refusal):
 
     code = "forbidden"
 
-    def __init__(self, needed: str) -> None:
+    def __init__(self, needed: str, *, scope: str | None = None) -> None:
         super().__init__(needed)
         self.needed = needed
+        self.scope = scope
+        """A scope with which the token would be accepted; None if no scope helps."""
 
     def __str__(self) -> str:
         return f"access denied; this requires {self.needed}"
@@ -308,6 +314,7 @@ class KeyInUse(Refusal):
     """A request with this Idempotency-Key is being executed."""
 
     code = "in_progress"
+    retry_after_s = 2
 
     def __str__(self) -> str:
         return "a request with this Idempotency-Key is being executed; repeat it in a few seconds to get its outcome"

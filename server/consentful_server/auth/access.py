@@ -37,7 +37,7 @@ class Principal(msgspec.Struct, frozen=True):
             Forbidden: If it has none of them.
         """
         if not self.may(*scopes):
-            raise Forbidden("the scope " + " or ".join(scopes))
+            raise Forbidden("the scope " + " or ".join(scopes), scope=scopes[0])
 
     def require_unbound(self, reason: str) -> None:
         """Check that it is not bound to purposes.

@@ -62,7 +62,9 @@ class ApiKeys:
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
-        if token is None or not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
+        if token is None:
+            raise Unauthenticated(had_token=False)
+        if not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
             raise Unauthenticated
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")

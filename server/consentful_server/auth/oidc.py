@@ -61,7 +61,7 @@ class Oidc:
 
     async def authenticate(self, token: str | None) -> Principal:
         if token is None:
-            raise Unauthenticated(self._remedy)
+            raise Unauthenticated(self._remedy, had_token=False)
         try:
             return self._rules.principal(await self._verified(token), self._now)
         except BadClaim as bad:

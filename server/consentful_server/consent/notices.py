@@ -30,7 +30,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Third countries, each with its safeguard (art. 13(1)(f))."""
     rights: tuple[str, ...] = ("access", "rectification", "erasure", "restriction", "portability", "withdrawal")
     complaint: str = "any data protection authority"
-    withdraw: str = "with the withdrawal code at /withdraw, or by asking the controller"
+    withdraw: str = "with the withdrawal code on the withdrawal page, or by asking the controller"
     jurisdiction: Annotated[str, Meta(pattern="^[A-Z]{2}$(?!\\n)")] | None = None
     special_categories: bool = False
     """Whether the text asks explicitly for special categories of data (art. 9(2)(a))."""

@@ -22,7 +22,7 @@ from ..edges.http.headers import EXPORT_ID
 from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, problem_document, problem_of
 from ..edges.http.route import Answer, Route
 from ..edges.websocket import upgrade
-from ..errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
+from ..errors import BadRequest, Forbidden, KeyInUse, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of
 from .schemas import Auth, Json, Schemas, plain
@@ -53,13 +53,16 @@ _HEADERS: Final = {
     hdrs.LINK: ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
     hdrs.LOCATION: ("The URL of the request's outcome", "string"),
     hdrs.RETRY_AFTER: ("Seconds to wait before a retry (RFC 9110 §10.2.3)", "integer"),
-    hdrs.WWW_AUTHENTICATE: ("How to authenticate (RFC 6750 §3)", "string"),
+    hdrs.WWW_AUTHENTICATE: ("How to authenticate, or the scope that is missing (RFC 6750 §3)", "string"),
 }
 _BEARER: Final[Mapping[Auth, str]] = {
     "keys": "An API key from `consentful keys create`. It needs one of the scopes that the operation lists.",
     "oidc": "An access token of the identity provider. It needs one of the scopes that the operation lists.",
 }
-_REFUSED_WITH: Final = {HTTPStatus.UNAUTHORIZED: hdrs.WWW_AUTHENTICATE}
+_REFUSED_WITH: Final = {
+    HTTPStatus.UNAUTHORIZED: hdrs.WWW_AUTHENTICATE,
+    HTTPStatus.FORBIDDEN: hdrs.WWW_AUTHENTICATE,
+}
 _FIRST_SENTENCE: Final = re.compile(r"(?<=[.:])\s+(?=[A-Z])|\n\n")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
@@ -272,7 +275,7 @@ def _add_problems(response: Json, status: int, problems: Mapping[str, tuple[str,
             code: {"summary": meaning, "value": plain(example)} for code, (meaning, example) in problems.items()
         },
     }
-    if not {Overloaded.code, TooOften.code}.isdisjoint(problems):
+    if not {Overloaded.code, TooOften.code, KeyInUse.code}.isdisjoint(problems):
         response["headers"] = _headers([hdrs.RETRY_AFTER])
     if status in _REFUSED_WITH:
         response["headers"] = _headers([_REFUSED_WITH[HTTPStatus(status)]])

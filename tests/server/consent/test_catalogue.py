@@ -160,7 +160,7 @@ class TestFiles:
             "transfers": (),
             "rights": ("access", "rectification", "erasure", "restriction", "portability", "withdrawal"),
             "complaint": "any data protection authority",
-            "withdraw": "with the withdrawal code at /withdraw, or by asking the controller",
+            "withdraw": "with the withdrawal code on the withdrawal page, or by asking the controller",
             "jurisdiction": None,
             "special_categories": False,
         }

@@ -59,7 +59,7 @@ def test_a_receipt_states_all_of_it() -> None:
         "content_hmac_sha256": "01ff",
         "rights": ["access", "rectification", "erasure", "restriction", "portability", "withdrawal"],
         "complaint": "any data protection authority",
-        "withdraw": "with the withdrawal code at /withdraw, or by asking the controller",
+        "withdraw": "with the withdrawal code on the withdrawal page, or by asking the controller",
     }
 
 

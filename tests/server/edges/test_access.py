@@ -90,7 +90,9 @@ async def test_no_guarded_route_answers_without_a_valid_key(http: ClientSession)
         for headers in ({}, {"Authorization": "Bearer cfl_0_0"}, {"Authorization": "Basic eDp5"}):
             async with http.request(route.method, a_path(route), headers=headers) as response:
                 assert (response.status, (await response.json())["code"]) == (401, "unauthenticated"), route.path
-                assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+                had_token = "cfl" in str(headers)  # RFC 6750 §3.1: no error code without a token
+                assert ('error="invalid_token"' in response.headers["WWW-Authenticate"]) == had_token
+                assert response.headers["WWW-Authenticate"].startswith('Bearer realm="consentful"')
                 assert response.content_type == "application/problem+json"
 
 
@@ -103,6 +105,8 @@ async def test_a_scope_opens_its_routes_and_no_other(http: ClientSession, servic
                     assert response.status not in (401, 403), (scope, route.path)
                 else:
                     assert (response.status, (await response.json())["code"]) == (403, "forbidden"), (scope, route.path)
+                    challenge = response.headers["WWW-Authenticate"]
+                    assert f'error="insufficient_scope", scope="{route.scopes[0]}"' in challenge
 
 
 async def test_head_needs_the_same_scope_as_get(http: ClientSession, service: Served) -> None:

@@ -154,7 +154,8 @@ def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filte
         text = query.q
         if query.customer_id is not None:
             if not principal.may("data:identify"):
-                raise Forbidden("the scope data:identify to filter by customer_id; filter by the pseudonym instead")
+                needed = "the scope data:identify to filter by customer_id; filter by the pseudonym instead"
+                raise Forbidden(needed, scope="data:identify")
             pseudonym = archive.pseudonym(query.customer_id)
             if customer not in (None, pseudonym):
                 raise BadRequest("customer_id", "must be the same customer as `customer`; send one of the two")

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
-from ...errors import BadRequest, Overloaded, Refusal
+from ...errors import BadRequest, Forbidden, KeyInUse, Overloaded, Refusal, TokenExpired, Unauthenticated
 from . import faults
 from .protection import PROTECTION
 
@@ -39,18 +39,32 @@ HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
 """Code and detail of errors that precede the handler, by status."""
 
 
+_CHALLENGE: Final = 'Bearer realm="consentful"'
+
 INTERNAL: Final = ("internal", "internal server error; retry, or look for the Request-Id in the server's log")
 
 
 def problem(refusal: Refusal) -> web.Response:
     """Return the refusal as a problem document (RFC 9457)."""
     headers: dict[str, str] = {}
-    if isinstance(refusal, Overloaded):
+    if isinstance(refusal, Overloaded | KeyInUse):
         headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
-    document = problem_of(refusal)
-    if document.status == 401:
-        headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="consentful"'
-    return respond(document, headers)
+    if (challenge := _challenge(refusal)) is not None:
+        headers[hdrs.WWW_AUTHENTICATE] = challenge
+    return respond(problem_of(refusal), headers)
+
+
+def _challenge(refusal: Refusal) -> str | None:
+    """Return how to authenticate (RFC 6750 §3); None where another token would not help."""
+    match refusal:
+        case Unauthenticated(had_token=False):
+            return _CHALLENGE  # §3.1: no error code for a request without a token
+        case Unauthenticated() | TokenExpired():
+            return f'{_CHALLENGE}, error="invalid_token"'
+        case Forbidden(scope=str(scope)):
+            return f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        case _:
+            return None
 
 
 def problem_of(refusal: Refusal) -> Problem:
