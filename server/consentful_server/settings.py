@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -335,6 +335,7 @@ def is_safe(address: str) -> bool:
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
+@lru_cache(maxsize=16)
 def is_loopback(host: str) -> bool:
     """Whether a host (without a port) is a loopback name or address."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -28,6 +28,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from pyroaring import BitMap
 
+from ..mac import mac
+
 Kind: TypeAlias = Literal["credential", "customer", "operator", "service"]
 
 Action: TypeAlias = Literal[
@@ -64,7 +66,6 @@ SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent"})
 DISCLOSED: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
 """Entries whose dialogs were disclosed to a reader."""
 
-_MAC: Final = "sha256"
 FIRST_LINK: Final = bytes(32)
 """The link before the first entry."""
 
@@ -177,7 +178,7 @@ class Chain:
 
     def _mac(self, use: bytes, *parts: bytes) -> bytes:
         # The use keeps the two kinds apart: no link can serve as the seal of a head.
-        return hmac.digest(self._key, b"consentful/1/chain/" + use + b"/" + b"".join(parts), _MAC)
+        return mac(self._key, b"consentful/1/chain/" + use + b"/" + b"".join(parts))
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

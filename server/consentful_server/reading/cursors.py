@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from ..archive.query import Filter, Horizon, Kind, Order, Position
 from ..errors import BadRequest, Restored
+from ..mac import mac
 from .walk import Walk
 
 
@@ -110,7 +111,7 @@ class Cursors:
         return place
 
     def _mac(self, bound: Any) -> bytes:
-        return hmac.digest(self._key, _encode(bound), "sha256")[:_MAC_BYTES]
+        return mac(self._key, _encode(bound))[:_MAC_BYTES]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
