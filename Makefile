@@ -45,7 +45,12 @@ check: $(VENV)/.develop
 wheel: $(VENV)/.develop
 	VENV=$(VENV) bash .ci/wheel
 
-bench: $(VENV)/.develop
+# The peers that only the benchmarks need.
+$(VENV)/.bench: $(VENV)/.develop requirements-bench.txt
+	$(LOCKED) -r requirements-bench.txt
+	touch $@
+
+bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 $(VENV)/.prove: $(VENV)/.develop requirements-prove.txt
@@ -53,13 +58,14 @@ $(VENV)/.prove: $(VENV)/.develop requirements-prove.txt
 	touch $@
 
 # The long proofs, which `make test` runs in a short form.
-prove: $(VENV)/.prove
+prove: $(VENV)/.bench $(VENV)/.prove
 	$(BIN)/pytest -m prove -o faulthandler_timeout=1800
 
 # The locks: versions and hashes, no addresses.
 lock: $(VENV)/.develop
 	$(COMPILE) --extra demo --extra data --group build pyproject.toml --output-file requirements-server.txt
 	$(COMPILE) --all-extras --group dev --group build pyproject.toml --output-file requirements.txt
+	$(COMPILE) --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group prove --constraint requirements.txt --output-file requirements-prove.txt
 
 clean:

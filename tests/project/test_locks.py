@@ -45,7 +45,7 @@ class Lock:
 
     def roots(self) -> Iterator[Requirement]:
         project = PROJECT["project"]
-        wanted = [] if self.groups == ("prove",) else list(project["dependencies"])
+        wanted = [] if self.groups in {("prove",), ("bench",)} else list(project["dependencies"])
         for extra in self.extras:
             wanted += project["optional-dependencies"][extra]
         for group in self.groups:
@@ -67,6 +67,7 @@ class Lock:
 
 SERVER: Final = Lock(("requirements-server.txt",), ("server", "demo", "data"), ("build",))
 DEVELOP: Final = Lock(("requirements.txt",), tuple(PROJECT["project"]["optional-dependencies"]), ("dev", "build"))
+BENCH: Final = Lock(("requirements.txt", "requirements-bench.txt"), (), ("bench",))
 PROVE: Final = Lock(("requirements.txt", "requirements-prove.txt"), (), ("prove",))
 
 
@@ -76,6 +77,7 @@ PROVE: Final = Lock(("requirements.txt", "requirements-prove.txt"), (), ("prove"
     [
         pytest.param(SERVER, id="server"),
         pytest.param(DEVELOP, id="develop"),
+        pytest.param(BENCH, id="bench", marks=pytest.mark.prove),  # only `make bench` installs what this looks into
         pytest.param(PROVE, id="prove", marks=pytest.mark.prove),  # only `make prove` installs what this looks into
     ],
 )
@@ -130,14 +132,17 @@ def version_of(name: str) -> str | None:
 def installing() -> list[list[str]]:
     """Return the words of every command that installs a lock: those of `make`, of the Dockerfile and of CI."""
     written = [(ROOT / name).read_text("utf-8") for name in ("Dockerfile", ".ci/run", ".ci/wheel")]
-    lines = [*planned("PYTHON=python3", ".venv/.prove"), *"\n".join(written).replace("\\\n", " ").splitlines()]
+    lines = [
+        *planned("PYTHON=python3", ".venv/.bench", ".venv/.prove"),
+        *"\n".join(written).replace("\\\n", " ").splitlines(),
+    ]
     return [shlex.split(line.partition("&& ")[2] or line) for line in lines if re.search(r"-r \S*requirements", line)]
 
 
 def test_every_lock_is_installed_by_its_hashes_and_without_resolving_anything() -> None:
     commands = installing()
 
-    assert len(commands) == 3 + 1 + 1  # make's three, the image's, the wheel's
+    assert len(commands) == 4 + 1 + 1  # make's four, the image's, the wheel's
     for words in commands:
         assert {"install", "--require-hashes", "--no-deps"} <= set(words), words
 
