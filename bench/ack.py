@@ -1,27 +1,28 @@
-"""How long an ack takes among many open dialogs that speak now and then, beside few that speak as much together."""
+"""How long acks take with 100, 1,000 and 10,000 dialogs open, of which the most speak every 10 s each.
 
+However many are open, as much is said together: what is measured is what it costs that others are open.
+"""
+
+from contextlib import ExitStack
 from functools import partial
+from statistics import median
 
-from . import child, client
-from .child import Child
-from .figure import Figure, Measured, compare
+from . import child
+from .crowd import crowd
+from .curve import TIMES, Curve, grown
+from .figure import Figure, Measured
 from .plan import Plan, in_turn
 
-_P99 = Figure("ack: p99 with 2,000 open / with 100 open", "s", 5, 2, less_is_better=True)
+_P99 = Figure("ack: p99 with 10,000 open / with 100 open", "s", 5, 2, less_is_better=True)
 
-_MANY, _FEW = 2_000, 100
-_EVERY_S = 10.0
-_SECONDS = 3.0
+_FEW, _EVERY_S = 100, 0.1
+_OF = ("100", "1k", "10k")
 
 
 def measure(plan: Plan) -> list[Measured]:
-    with child.ours(plan) as server:
-        every = _EVERY_S * min(1, plan.scale)
-        many = partial(_p99, plan, server, plan.size(_MANY, least=20), every)
-        few = partial(_p99, plan, server, plan.size(_FEW), every * _FEW / _MANY)
-        return [compare(_P99, *in_turn(plan.rounds, [many, few]))]
-
-
-def _p99(plan: Plan, server: Child, sockets: int, every: float) -> float:
-    result = client.run(plan, "load", server.port, sockets=sockets, every=every, seconds=plan.seconds(_SECONDS))
-    return result["ack_p99"]
+    few, every = plan.size(_FEW), _EVERY_S * min(1, plan.scale)
+    with ExitStack() as running:
+        sides = [running.enter_context(crowd(child.ours(plan), few * times, every * times)) for times in TIMES]
+        p99 = in_turn(plan.rounds, [partial(side.p99, plan) for side in sides])
+    plan.curves.append(Curve("Ack, p99", "s", "open", _OF, tuple(map(median, p99))))
+    return [grown(_P99, p99)]

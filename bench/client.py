@@ -57,23 +57,69 @@ def run(plan: Plan, program: str, port: int, **options: Any) -> dict[str, float]
     if done.returncode:
         raise RuntimeError(f"{program} {options}: {done.stderr.strip()}")
     result: dict[str, float] = json.loads(done.stdout)
-    busy = result["cpu"] / result["seconds"]
-    if busy > _BUSY:
-        plan.note(f"the client was busy {busy:.0%} of the time with {options}: the server may be faster than shown")
+    _note_if_busy(plan, result, options)
     return result
 
 
+def _note_if_busy(plan: Plan, result: dict[str, float], options: dict[str, Any]) -> None:
+    busy = result["cpu"] / result["seconds"]
+    if busy > _BUSY:
+        plan.note(f"the client was busy {busy:.0%} of the time with {options}: the server may be faster than shown")
+
+
+class Holder:
+    """A client that keeps its dialogs open, with all they said acked."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdin
+        assert process.stdout
+        self._told, self._says = process.stdin, process.stdout
+
+    def wait_until_held(self) -> None:
+        """Wait until all of its dialogs are open and acked.
+
+        Raises:
+            RuntimeError: If the server refused any.
+        """
+        if self._says.readline() != "held\n":
+            raise RuntimeError("could not hold the dialogs")
+
+    def begin_to_speak(self) -> None:
+        """From now on, let each dialog say something every so many seconds, as `every` said."""
+        self._tell()
+
+    def stop_speaking(self) -> dict[str, float]:
+        """Return what was measured since they began to speak.
+
+        Raises:
+            RuntimeError: If the client has ended, because the server refused something.
+        """
+        self._tell()
+        if not (result := self._says.readline()):
+            raise RuntimeError("the client has ended")
+        return json.loads(result)
+
+    def _tell(self) -> None:
+        self._told.write("\n")
+        self._told.flush()
+
+
 @contextmanager
-def holding(port: int, **options: Any) -> Generator[None]:
+def holding(port: int, **options: Any) -> Generator[Holder]:
     """Keep dialogs open, with all they said acked, until the block ends."""
+    with started_holding(port, **options) as holder:
+        holder.wait_until_held()
+        yield holder
+
+
+@contextmanager
+def started_holding(port: int, **options: Any) -> Generator[Holder]:
+    """Begin to open dialogs that stay open until the block ends."""
     command = _command("load", port, options | {"hold": 1})
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
-        assert process.stdout
         try:
-            if process.stdout.readline() != "held\n":
-                raise RuntimeError(f"could not hold {options}")
-            yield
+            yield Holder(process)
         finally:
             process.stdin.close()
             process.wait(_PATIENCE_S)

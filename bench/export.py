@@ -1,4 +1,4 @@
-"""Streams of everything over HTTP, opened from their seals, beside `sqlite3` writing plain rows; and their memory."""
+"""Streams of everything over HTTP, opened from their seals, beside `sqlite3` writing plain rows."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,20 +18,17 @@ import uvloop
 
 from . import child, corpus
 from .child import Child
-from .figure import Figure, Measured, absolute, compare
+from .figure import Figure, Measured, compare
 from .plan import SERVER_CORE, Plan, in_turn
 
-_RATE = Figure("export: NDJSON over HTTP / sqlite3 shell, plain rows", "rows/s", 0.5, 0.8)
+_RATE = Figure("export: NDJSON over HTTP / sqlite3 shell, plain rows", "rows/s", 0.6, 0.9)
 _FORMATS = {
     "csv": Figure("export: CSV / NDJSON", "rows/s", 0.7, 1),
-    "arrow": Figure("export: Arrow / NDJSON", "rows/s", 0.5, 1),
-    "parquet": Figure("export: Parquet / NDJSON", "rows/s", 0.4, 0.8),
+    "arrow": Figure("export: Arrow / NDJSON", "rows/s", 0.7, 1.5),
+    "parquet": Figure("export: Parquet / NDJSON", "rows/s", 0.6, 1.2),
 }
-_EXTRA = Figure("export: extra memory, 1,000,000 rows", "MB", 20, 8, less_is_better=True)
-_GROWTH = Figure("export: extra memory, 1,000,000 rows / 10,000", "MB", 1.2, 1, less_is_better=True)
 
 _ROWS, _MESSAGES = 100_000, 10
-_MORE, _FEWER = 1_000_000, 10_000
 _READ = 1 << 20
 _WRITE = """
 import json, sqlite3, sys
@@ -40,15 +36,11 @@ rows = sqlite3.connect(sys.argv[1]).execute(sys.argv[2])
 for row in rows:
     print(json.dumps({column[0]: value for column, value in zip(rows.description, row)}))
 """
-_LOOK_S = 0.002
 
 
 def measure(plan: Plan) -> list[Measured]:
-    return [*_rates(plan), *_memory(plan)]
-
-
-def _rates(plan: Plan) -> list[Measured]:
-    folder, rows = _filled(plan, "rows", _ROWS)
+    folder, rows = plan.new_folder("rows"), plan.size(_ROWS, least=_MESSAGES) // _MESSAGES * _MESSAGES
+    uvloop.run(_fill(folder, rows))
     with child.on_folder(corpus.places(folder)) as server:
         plain = _plain_table(server, folder / "plain.db")
         others = [partial(_whole_rate, server, form, rows) for form in _FORMATS]
@@ -57,19 +49,6 @@ def _rates(plan: Plan) -> list[Measured]:
         )
     formats = [compare(figure, values, ours) for figure, values in zip(_FORMATS.values(), columns, strict=True)]
     return [compare(_RATE, ours, shell), *formats]
-
-
-def _memory(plan: Plan) -> list[Measured]:
-    sides = [partial(_extra, *_filled(plan, name, count)) for name, count in (("more", _MORE), ("fewer", _FEWER))]
-    more, fewer = in_turn(max(1, plan.rounds // 2), sides, thrown_away=0)  # each has a server of its own
-    return [absolute(_EXTRA, more), compare(_GROWTH, more, fewer)]
-
-
-def _filled(plan: Plan, name: str, count: int) -> tuple[Path, int]:
-    """Return a folder with about so many messages kept, and how many they are."""
-    folder, rows = plan.new_folder(name), plan.size(count, least=_MESSAGES) // _MESSAGES * _MESSAGES
-    uvloop.run(_fill(folder, rows))
-    return folder, rows
 
 
 async def _fill(folder: Path, rows: int) -> None:
@@ -95,7 +74,7 @@ def _body(port: int, form: str) -> Generator[BufferedReader]:
             yield answer
 
 
-def _stream(server: Child, kept: list[bytes] | None = None) -> int:
+def rows_of(server: Child, kept: list[bytes] | None = None) -> int:
     """Read the whole export and return its lines."""
     lines = 0
     with _body(server.port, "ndjson") as body:
@@ -108,7 +87,7 @@ def _stream(server: Child, kept: list[bytes] | None = None) -> int:
 
 def _rate(server: Child, rows: int) -> float:
     began = time.perf_counter()
-    if (lines := _stream(server)) != rows:
+    if (lines := rows_of(server)) != rows:
         raise RuntimeError(f"{lines} rows instead of {rows}")
     return rows / (time.perf_counter() - began)
 
@@ -136,7 +115,7 @@ def stream(port: int, form: str) -> int:
 def _plain_table(server: Child, path: Path) -> Path:
     """Write the exported rows into a plain table."""
     kept: list[bytes] = []
-    _stream(server, kept)
+    rows_of(server, kept)
     rows = [json.loads(line) for line in b"".join(kept).splitlines()]
     names = list(rows[0])
     with sqlite3.connect(path) as db:
@@ -161,32 +140,3 @@ def _plain_rate(path: Path, rows: int) -> float:
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
     return rows / (time.perf_counter() - began)
-
-
-def _extra(folder: Path, rows: int) -> float:
-    """Return the MB by which a fresh server's memory grows at most while it exports, once it is warm."""
-    with child.on_folder(corpus.places(folder)) as server:
-        _warm(server.port)
-        before = most = server.anonymous_bytes()
-        reading = threading.Thread(target=_stream, args=(server,))
-        reading.start()
-        while reading.is_alive():
-            most = max(most, server.anonymous_bytes())
-            reading.join(_LOOK_S)
-    return max(most - before, 4096) / 1e6
-
-
-def _warm(port: int) -> None:
-    """Read a first page, and wait until the server has looked after everything for the first time."""
-    _get(port, "/v1/messages?limit=1000")
-    while b"consentful_access_log_entries 0" in _get(port, "/metrics"):
-        time.sleep(_LOOK_S)
-
-
-def _get(port: int, path: str) -> bytes:
-    answer = b""
-    with create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        while data := connection.recv(_READ):
-            answer += data
-    return answer

@@ -1,6 +1,6 @@
 """A figure: what is measured, what must hold, what we are after; and what came of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the goals. `floor` and `aim` are of A / B; None where the goals name none."""
+    """One line of the goals. `floor` and `aim` are of ours / peer; None where the goals name none."""
 
     name: str
     unit: str
@@ -27,54 +27,87 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure's outcome: the median of each round's ratio, and the medians of both sides."""
+    """A figure's outcome: the median of each round's ratio, the medians of both sides, and of what they cost.
+
+    `cpus` are microseconds of processor time for each of what is counted; `others` is how many cores other processes
+    used meanwhile: the higher, the less the figure counts.
+    """
 
     figure: Figure
     ratio: float
-    a: float
-    b: float | None
+    ours: float
+    peer: float | None
+    cpus: tuple[float, float] | None = None
+    others: float | None = None
 
     @property
-    def verdict(self) -> str:
+    def mark(self) -> str:
         if self.figure.floor is None:
             return ""
-        return "ok" if self.figure.holds(self.ratio) else "missed"
+        return "ok" if self.figure.holds(self.ratio) else "misses floor"
 
     def as_json(self) -> dict[str, Any]:
         figure = self.figure
         return {
             "figure": figure.name,
+            "unit": figure.unit,
+            "ours": self.ours,
+            "peer": self.peer,
             "ratio": self.ratio,
             "floor": figure.floor,
             "aim": figure.aim,
-            "a": self.a,
-            "b": self.b,
-            "unit": figure.unit,
-            "holds": figure.holds(self.ratio),
+            "less_is_better": figure.less_is_better,
+            "mark": self.mark,
+            "cpu_us": self.cpus,
+            "others": self.others,
         }
 
 
-def compare(figure: Figure, a: list[float], b: list[float]) -> Measured:
+def compare(
+    figure: Figure,
+    ours: Sequence[float],
+    peer: Sequence[float],
+    *,
+    cpus: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Measured:
     """Return the outcome of rounds that were measured in turn: what slows the machine down slows both of a round."""
-    return Measured(figure, median(x / y for x, y in zip(a, b, strict=True)), median(a), median(b))
+    ratio = median(x / y for x, y in zip(ours, peer, strict=True))
+    return Measured(figure, ratio, median(ours), median(peer), cpus and (median(cpus[0]), median(cpus[1])))
 
 
-def absolute(figure: Figure, values: list[float]) -> Measured:
+def absolute(figure: Figure, values: Sequence[float]) -> Measured:
     """Return the outcome of a figure that has no peer: its value stands for the ratio."""
     return Measured(figure, median(values), median(values), None)
 
 
+COLUMNS = ("figure", "ours", "peer", "unit", "ratio", "floor", "aim", "mark", "CPU µs", "others")
+_TO_THE_LEFT = {"figure", "unit", "mark"}
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """Return what stands in each of the columns, for the JSON of one outcome."""
+    sign = "≤" if row["less_is_better"] else "≥"
+    limits = [f"{sign} {row[limit]:.3g}" if row[limit] is not None else "–" for limit in ("floor", "aim")]
+    cpus = " / ".join(f"{cpu:,.3g}" if cpu < 1000 else f"{cpu:,.0f}" for cpu in row["cpu_us"] or ())
+    others = "" if row["others"] is None else f"{row['others']:.1f}"
+    sides = [_short(row["ours"]), _short(row["peer"])]
+    return [row["figure"], *sides, row["unit"], f"{row['ratio']:.3g}", *limits, row["mark"], cpus, others]
+
+
 def show(rows: Iterable[Measured], console: Console) -> None:
-    table = Table(Column("figure", no_wrap=True), title="Consentful, A / B", title_justify="left")
-    for heading in ("ratio", "floor", "aim", "A", "B", "unit", ""):
-        table.add_column(heading, justify="left" if heading in ("unit", "") else "right", no_wrap=True)
+    table = Table(Column(COLUMNS[0], no_wrap=True), title="Consentful beside its peers", title_justify="left")
+    for heading in COLUMNS[1:]:
+        table.add_column(heading, justify="left" if heading in _TO_THE_LEFT else "right", no_wrap=True)
     for row in rows:
-        figure = row.figure
-        sign = "≤" if figure.less_is_better else "≥"
-        limits = [f"{sign} {limit:g}" if limit is not None else "–" for limit in (figure.floor, figure.aim)]
-        sides = [_short(side) for side in (row.a, row.b)]
-        table.add_row(figure.name, f"{row.ratio:.3g}", *limits, *sides, figure.unit, row.verdict)
+        table.add_row(*cells(row.as_json()))
     console.print(table)
+
+
+def markdown(rows: Iterable[dict[str, Any]]) -> str:
+    """Return the same table in Markdown."""
+    rule = ["---" if heading in _TO_THE_LEFT else "--:" for heading in COLUMNS]
+    lines = [COLUMNS, rule, *map(cells, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _short(side: float | None) -> str:

@@ -3,12 +3,12 @@
 from functools import partial
 
 from . import child, client
-from .child import Child
-from .figure import Figure, Measured, compare
+from .figure import Figure, Measured
 from .plan import Plan, in_turn
+from .side import Load, Side, faced
 
-_MANY = Figure("ingest, 64 in flight: ours / picows", "messages/s", 0.75, 1.0)
-_ONE = Figure("ingest, 1 in flight: ours / picows", "messages/s", 0.78, 0.95)
+_MANY = Figure("ingest, 64 in flight: ours / picows", "messages/s", 0.75, 0.95)
+_ONE = Figure("ingest, 1 in flight: ours / picows", "messages/s", 0.8, 1.0)
 
 _SOCKETS = 200
 _BYTES = 120
@@ -18,16 +18,17 @@ NO_LIMITS = ("--max-messages", "10000000", "--max-dialog-bytes", "4000000000", "
 
 
 def measure(plan: Plan) -> list[Measured]:
+    rows: list[Measured] = []
     with child.ours(plan, *NO_LIMITS) as ours, child.start("bench.peers.frames") as peer:
-        return [
-            compare(figure, *in_turn(plan.rounds, [partial(_rate, plan, server, window) for server in (ours, peer)]))
-            for figure, window in ((_MANY, 64), (_ONE, 1))
-        ]
+        for figure, window in ((_MANY, 64), (_ONE, 1)):
+            sides = [Side(server, load(plan, server.port, window), "messages") for server in (ours, peer)]
+            in_turn(plan.rounds, sides)
+            rows.append(faced(figure, *sides))
+    return rows
 
 
-def _rate(plan: Plan, server: Child, window: int) -> float:
+def load(plan: Plan, port: int, window: int) -> Load:
+    """Return a load of dialogs that never end, with so many messages in flight each."""
     sockets, seconds = plan.size(_SOCKETS), plan.seconds(_SECONDS)
-    result = client.run(
-        plan, "load", server.port, sockets=sockets, window=window, bytes=_BYTES, seconds=seconds, together=1
-    )
-    return result["messages"] / result["seconds"]
+    options = {"sockets": sockets, "window": window, "bytes": _BYTES, "seconds": seconds, "together": 1}
+    return partial(client.run, plan, "load", port, **options)

@@ -13,11 +13,12 @@
    --every S      when all are open, each speaks every S seconds (acks are timed)
    --token T      come with this key
    --together     say nothing before all are open; the time counts from there
-   --hold         do not consent: print `held` when all is acked, and keep still until stdin ends */
+   --hold         do not consent: print `held` when all is acked, and keep still until stdin ends; with --every, one
+                  line on stdin begins that, and the next one ends it and has the result printed */
 #include "common.h"
 
 enum { CLOSED, CONNECTING, UPGRADING, OPENING, TALKING, DECIDING, LEAVING };
-enum { OPENING_S = 20 }; /* how long it may take until all are open, where that is waited for */
+enum { OPENING_S = 60 }; /* how long it may take until all are open, where that is waited for */
 enum { RX = 8192, TX = 32768, PAYLOAD = 4096 };
 
 typedef struct {
@@ -29,13 +30,22 @@ typedef struct {
 } Slot;
 
 static const char *token;
-static int port, epoll, together, hold;
+static int port, epoll, together, hold, paced;
 static long sockets, dialogs, messages, window, bytes;
 static double seconds, rate, every;
 static Slot *slots;
 static long begun, stored, acked, opened, held;
-static double began;
+static double began, cpu_began;
+static long spoken;
 static Times ack_times, stored_times;
+
+/* Begin to count: what came before does not. */
+static void start_counting(void) {
+    began = now();
+    cpu_began = cpu_seconds();
+    acked = spoken = 0;
+    ack_times.count = 0;
+}
 
 static void flush(Slot *slot) {
     while (slot->tx_length) {
@@ -90,7 +100,7 @@ static void consent(Slot *slot) {
 
 /* Say as much as the window lets, or consent when all is said and acked. */
 static void talk(Slot *slot) {
-    if (slot->state != TALKING || every || (together && opened < sockets)) return;
+    if (slot->state != TALKING || paced || (together && opened < sockets)) return;
     if (messages && slot->acked == messages) {
         if (hold)
             held++;
@@ -149,14 +159,14 @@ static void take(Slot *slot, int opcode, const char *payload, size_t length) {
         flush(slot);
     } else if (kind == 'a') {
         long to = atol(payload + 20);
-        if (every) add_time(&ack_times, now() - slot->asked);
+        if (paced) add_time(&ack_times, now() - slot->asked);
         acked += to - slot->acked;
         slot->acked = to;
     } else if (kind == 'o') {
         opened++;
         slot->state = TALKING;
-        if (opened == sockets && (together || every)) {
-            began = now();
+        if (opened == sockets && (together || paced)) {
+            start_counting();
             for (long i = 0; i < sockets; i++)
                 if (slots + i != slot) talk(slots + i);
         }
@@ -216,12 +226,11 @@ static void serve(Slot *slot, unsigned events) {
 
 /* Begin the dialogs, or say the messages, that are due. */
 static void keep_pace(void) {
-    static long spoken;
     double at = now() - began;
     if (rate)
         for (long i = 0; i < sockets && begun < at * rate && (!dialogs || begun < dialogs); i++)
             if (slots[i].state == CLOSED) begin(slots + i);
-    if (every && opened == sockets)
+    if (paced && opened == sockets)
         for (; spoken < at * sockets / every; spoken++) {
             Slot *slot = slots + spoken % sockets;
             say(slot);
@@ -230,10 +239,26 @@ static void keep_pace(void) {
         }
 }
 
-static void wait_for_stdin(int ms) {
+static void report(void) {
+    double wall = now() - began;
+    printf("{\"dialogs\": %ld, \"messages\": %ld, \"seconds\": %.6f, \"cpu\": %.6f, ", stored, acked, wall, cpu_seconds() - cpu_began);
+    print_times("stored", &stored_times);
+    printf(", ");
+    print_times("ack", &ack_times);
+    puts("}");
+    fflush(stdout);
+}
+
+/* Begin to speak when told to, and stop when told so again. Returns 0 when stdin has ended. */
+static int is_wanted(void) {
     struct pollfd input = {.fd = 0, .events = POLLIN};
     char byte;
-    if (poll(&input, 1, ms) > 0 && read(0, &byte, 1) <= 0) exit(0);
+    if (poll(&input, 1, 0) <= 0) return 1;
+    if (read(0, &byte, 1) <= 0) return 0;
+    paced = !paced;
+    if (paced) start_counting();
+    else report();
+    return 1;
 }
 
 int main(int argc, char **argv) {
@@ -249,6 +274,7 @@ int main(int argc, char **argv) {
     every = number_arg(argc, argv, "--every", 0);
     together = number_arg(argc, argv, "--together", 0);
     hold = number_arg(argc, argv, "--hold", 0);
+    paced = every && !hold;
     if (bytes > PAYLOAD || (bytes + 8) * window + 256 > TX) die("--bytes times --window is too much");
     epoll = epoll_create1(0);
     slots = calloc(sockets, sizeof(Slot));
@@ -257,31 +283,20 @@ int main(int argc, char **argv) {
         slots[i].tx = malloc(TX);
     }
     began = now();
-    double cpu = 0, started = 0;
     long at_most = dialogs && dialogs < sockets ? dialogs : sockets, dialling = rate ? at_most : 0;
     struct epoll_event events[512];
-    while ((!dialogs || stored < dialogs) && (hold || now() - began < (together && opened < sockets ? OPENING_S : seconds))) {
+    while ((!dialogs || stored < dialogs) && (hold ? is_wanted() : now() - began < (together && opened < sockets ? OPENING_S : seconds))) {
         for (int i = 0; i < 200 && dialling < at_most && (begun - opened) < 500; i++) begin(slots + dialling++);
-        int n = epoll_wait(epoll, events, 512, rate || every ? 1 : 50);
+        int n = epoll_wait(epoll, events, 512, rate || paced ? 1 : 50);
         for (int i = 0; i < n; i++) serve(events[i].data.ptr, events[i].events);
         keep_pace();
-        if (started != began) {
-            started = began; /* all are open: what came before does not count */
-            cpu = cpu_seconds();
-            acked = 0;
-        }
         if (hold && held == sockets) {
             puts("held");
             fflush(stdout);
             held = 0;
         }
-        if (hold) wait_for_stdin(0);
     }
-    double wall = now() - began;
-    printf("{\"dialogs\": %ld, \"messages\": %ld, \"seconds\": %.6f, \"cpu\": %.6f, ", stored, acked, wall, cpu_seconds() - cpu);
-    print_times("stored", &stored_times);
-    printf(", ");
-    print_times("ack", &ack_times);
-    puts("}");
+    if (together && opened < sockets) die("only %ld of %ld dialogs were open after %d s", opened, sockets, OPENING_S);
+    if (!hold) report();
     return 0;
 }

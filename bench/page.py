@@ -11,9 +11,10 @@ from . import child, client, corpus
 from .child import Child
 from .figure import Figure, Measured, compare
 from .plan import Plan, in_turn
+from .side import Side, faced
 
 _DEPTH = Figure("page: p50 at the 500th / the first", "s", 1.3, 1.05, less_is_better=True)
-_RATE = Figure("page: 16 clients / a static body", "requests/s", 0.10, 0.2)
+_RATE = Figure("page: 16 clients / a static body", "requests/s", 0.05, 0.1)
 
 _PATH = "/v1/messages?limit=100"
 _DIALOGS, _MESSAGES = 10_000, 10
@@ -26,11 +27,12 @@ def measure(plan: Plan) -> list[Measured]:
     uvloop.run(_fill(plan, folder))
     with child.on_folder(corpus.places(folder)) as server:
         deep = f"{_PATH}&cursor={_cursor(server, plan.size(_DEEP))}"
-        depth = in_turn(plan.rounds, [partial(_p50, plan, server, deep), partial(_p50, plan, server, _PATH)])
+        depth = in_turn(plan.rounds, [partial(p50, plan, server, deep), partial(p50, plan, server, _PATH)])
         body = len(_get(server, _PATH))
         with child.start("bench.peers.bare", "--body", str(body)) as static:
-            rate = in_turn(plan.rounds, [partial(_rate, plan, server, _PATH), partial(_rate, plan, static, "/static")])
-    return [compare(_DEPTH, *depth), compare(_RATE, *rate)]
+            sides = [_side(plan, server, _PATH), _side(plan, static, "/static")]
+            in_turn(plan.rounds, sides)
+    return [compare(_DEPTH, *depth), faced(_RATE, *sides)]
 
 
 async def _fill(plan: Plan, folder: Path) -> None:
@@ -52,10 +54,11 @@ def _cursor(server: Child, pages: int) -> str:
     return cursor
 
 
-def _p50(plan: Plan, server: Child, path: str) -> float:
+def p50(plan: Plan, server: Child, path: str) -> float:
+    """Return the median time of one request after the other."""
     return client.run(plan, "fetch", server.port, path=path, seconds=plan.seconds(1))["request_p50"]
 
 
-def _rate(plan: Plan, server: Child, path: str) -> float:
-    result = client.run(plan, "fetch", server.port, path=path, sockets=_CLIENTS, seconds=plan.seconds(1))
-    return result["requests"] / result["seconds"]
+def _side(plan: Plan, server: Child, path: str) -> Side:
+    load = partial(client.run, plan, "fetch", server.port, path=path, sockets=_CLIENTS, seconds=plan.seconds(1))
+    return Side(server, load, "requests")

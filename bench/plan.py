@@ -5,18 +5,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .curve import Curve
+
 SERVER_CORE, CLIENT_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 """The server and its client never share a core, if there are two."""
 
 
 @dataclass
 class Plan:
-    """`scale` 1 is the size of the goals; `notes` collects what the table cannot tell."""
+    """`scale` 1 is the size of the goals; `notes` collects what the table cannot tell, and `curves` what is drawn."""
 
     folder: Path
     rounds: int = 5
     scale: float = 1.0
     notes: list[str] = field(default_factory=list[str])
+    curves: list[Curve] = field(default_factory=list[Curve])
 
     def size(self, whole: int, least: int = 1) -> int:
         return max(least, round(whole * self.scale))

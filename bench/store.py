@@ -15,8 +15,8 @@ from .disk import Disk
 from .figure import Figure, Measured, compare
 from .plan import Plan
 
-_ONE = Figure("store: dialogs in batches of 1 / fdatasyncs", "1/s", 0.55, 0.8)
-_HUNDRED = Figure("store: dialogs in batches of 100 / fdatasyncs", "1/s", 3.5, 6)
+_ONE = Figure("store: dialogs in batches of 1 / fdatasyncs", "1/s", 0.5, 0.8)
+_HUNDRED = Figure("store: dialogs in batches of 100 / fdatasyncs", "1/s", 3, 6)
 _MESSAGES = 10
 _ids = count()
 

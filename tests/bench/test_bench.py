@@ -27,7 +27,10 @@ Servers: TypeAlias = dict[str, child.Child]
 Figures: TypeAlias = Callable[[str], list[Figure]]
 
 OURS, STORELESS, BARE, FRAMES = "consentful_server", "bench.peers.storeless", "bench.peers.bare", "bench.peers.frames"
-LOADED = ("dialogs", "ingest", "memory", "consent", "page", "meanwhile", "ack")
+LIVE = ("dialogs", "at_once", "consent", "ingest", "workers")
+HELD = ("memory", "ack", "many")
+"""These are measured while clients hold dialogs open, by what these clients say meanwhile."""
+LOADED = (*LIVE, *HELD, "page", "meanwhile")
 ALONE = ("store", "erase", "export", "filters")
 """These need no client in C."""
 
@@ -68,7 +71,7 @@ def plan(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> P
     """A plan of the smallest size, with servers that are there already; one on a folder runs in this process."""
     start = child.start
 
-    def ours(_: Plan, *_flags: str, module: str = OURS) -> AbstractContextManager[child.Child]:
+    def ours(_: Plan, *_flags: str, module: str = OURS, **_more: object) -> AbstractContextManager[child.Child]:
         return nullcontext(servers[module])
 
     @contextmanager
@@ -125,14 +128,14 @@ def add_up(rows: Sequence[Measured], figures: list[Figure]) -> None:
     assert {row.figure for row in rows} == set(figures)
     assert len(rows) == len(figures)
     for row in rows:
-        assert (row.b is not None) == (" / " in row.figure.name), row
-        assert 0 < row.a < math.inf, row
+        assert (row.peer is not None) == (" / " in row.figure.name), row
+        assert 0 < row.ours < math.inf, row
         assert 0 < row.ratio < math.inf, row
-        assert row.ratio == pytest.approx(row.a / (1 if row.b is None else row.b)), row  # there is one round
+        assert row.ratio == pytest.approx(row.ours / (row.peer or 1)), row  # there is one round
 
 
 def test_every_benchmark_is_tested() -> None:
-    assert {*LOADED, *ALONE, "attacks"} == set(command.NAMES)  # attacks have a module of their own
+    assert {*LOADED, *ALONE, "growth", "attacks"} == set(command.NAMES)  # these two have tests of their own
 
 
 @pytest.mark.usefixtures("clients")
@@ -146,7 +149,7 @@ class TestLoaded:
         rows = command.benchmark(name)(plan)
 
         add_up(rows, [figure for figure in figures(name) if not self.is_left_out(figure, plan)])
-        assert runs or name == "memory"
+        assert runs or name in HELD
         for run in runs:
             assert run.options.get("seconds", 0) <= run.result["seconds"] <= run.wall_s
             assert run.result.get("messages", 0) + run.result.get("requests", 0) > 0
@@ -165,15 +168,15 @@ class TestLoaded:
     def test_a_peer_that_is_missing_is_named_with_what_it_needs(
         self, plan: Plan, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        absent = ("gunicorn", "fastapi", "uvicorn")
+        absent = ("gunicorn", "fastapi", "uvicorn", "httptools")
         monkeypatch.setattr(dialogs, "find_spec", lambda name: None if name in absent else find_spec("json"))  # pyright: ignore
 
         rows = dialogs.measure(plan)
 
-        assert len(rows) == 2
+        assert len(rows) == 3
         assert [note for note in plan.notes if "left out" in note] == [
             "flask_design was left out: gunicorn not installed",
-            "fastapi_design was left out: fastapi, uvicorn not installed",
+            "fastapi_design was left out: fastapi, uvicorn, httptools not installed",
         ]
 
     def test_without_storage_nothing_is_kept(self, servers: Servers, plan: Plan) -> None:
@@ -186,6 +189,17 @@ class TestLoaded:
 
         assert len(kept_by[OURS]) == 1
         assert kept_by[STORELESS] == []
+
+    def test_what_is_measured_of_ten_times_the_data_is_in_ten_times_the_data(
+        self, plan: Plan, figures: Figures
+    ) -> None:
+        add_up(command.benchmark("growth")(plan), figures("growth"))
+
+        for size in (10, 100, 1000):
+            log = kept(plan, f"{size}-dialogs", "/v1/access-log?action=messages.sent")
+            assert [entry["rows"] for entry in log] == [10 * size + 5], "each is exported once"
+            erased = kept(plan, f"{size}-dialogs", "/v1/erasures?limit=1000")
+            assert len({entry["dialog_id"] for entry in erased}) == 2 * 5, "in the round that counts, and before it"
 
     def test_exports_run_while_others_consent(self, plan: Plan) -> None:
         command.benchmark("meanwhile")(plan)
@@ -229,9 +243,8 @@ class TestAlone:
     def test_what_is_timed_as_exported_is_all_there_is(self, plan: Plan, figures: Figures) -> None:
         add_up(command.benchmark("export")(plan), figures("export"))
 
-        for name, rows, exports in (("rows", 200, 1 + 2 * 4), ("more", 2000, 1), ("fewer", 20, 1)):
-            log = kept(plan, name, "/v1/access-log?action=messages.sent")
-            assert [entry["rows"] for entry in log] == [rows] * exports
+        log = kept(plan, "rows", "/v1/access-log?action=messages.sent")
+        assert [entry["rows"] for entry in log] == [200] * (1 + 2 * 4)
 
     def test_an_export_that_is_refused_is_no_figure(self, plan: Plan) -> None:
         with child.on_folder(("--data-dir", str(plan.new_folder("none") / "data"))) as server:

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench import __main__ as command
-from bench.figure import Figure, Measured, absolute, compare, show
+from bench.figure import Figure, Measured, absolute, compare, markdown, show
 
 Figures: TypeAlias = Callable[[str], list[Figure]]
 
@@ -30,7 +31,7 @@ def shown(*rows: Measured) -> list[list[str]]:
 def test_a_ratio_is_the_median_of_rounds() -> None:
     row = compare(Figure("f", "1/s", floor=2), [2.0, 30.0, 8.0], [1.0, 10.0, 4.0])
 
-    assert (row.ratio, row.a, row.b, row.verdict) == (2.0, 8.0, 4.0, "ok")
+    assert (row.ratio, row.ours, row.peer, row.mark) == (2.0, 8.0, 4.0, "ok")
 
 
 @given(st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=7))
@@ -55,36 +56,43 @@ def test_a_side_that_missed_a_round_is_no_figure() -> None:
 def test_a_figure_without_a_peer_is_its_own_ratio() -> None:
     row = absolute(Figure("f", "kB"), [3.0, 1.0, 2.0])
 
-    assert (row.ratio, row.a, row.b) == (2.0, 2.0, None)
+    assert (row.ratio, row.ours, row.peer) == (2.0, 2.0, None)
 
 
 @pytest.mark.parametrize(
-    ("figure", "ratio", "verdict"),
+    ("figure", "ratio", "mark"),
     [
         (Figure("f", "1/s", floor=2), 2.0, "ok"),
-        (Figure("f", "1/s", floor=2), 1.99, "missed"),
+        (Figure("f", "1/s", floor=2), 1.99, "misses floor"),
         (Figure("f", "s", floor=2, less_is_better=True), 2.0, "ok"),
-        (Figure("f", "s", floor=2, less_is_better=True), 2.01, "missed"),
+        (Figure("f", "s", floor=2, less_is_better=True), 2.01, "misses floor"),
         (Figure("f", "1/s", aim=2), 0.1, ""),
         (Figure("f", "s", aim=2, less_is_better=True), 9.9, ""),
     ],
 )
-def test_a_floor_is_held_or_missed_and_an_aim_is_neither(figure: Figure, ratio: float, verdict: str) -> None:
+def test_a_floor_is_held_or_missed_and_an_aim_is_neither(figure: Figure, ratio: float, mark: str) -> None:
     row = absolute(figure, [ratio])
 
-    assert row.verdict == verdict
-    assert figure.holds(ratio) == (verdict != "missed")
-    assert row.as_json()["holds"] == figure.holds(ratio)
+    assert row.mark == mark
+    assert figure.holds(ratio) == (mark != "misses floor")
+    assert row.as_json()["mark"] == mark
 
 
 def test_the_table_says_what_must_hold_and_what_missed_it() -> None:
     more = Figure("rate: ours / theirs", "rows/s", floor=0.5, aim=0.8)
     less = Figure("memory", "kB", floor=20, less_is_better=True)
 
-    assert shown(compare(more, [1234.0], [4936.0]), absolute(less, [19.5])) == [
-        ["rate: ours / theirs", "0.25", "≥ 0.5", "≥ 0.8", "1,234", "4,936", "rows/s", "missed"],
-        ["memory", "19.5", "≤ 20", "–", "19.5", "–", "kB", "ok"],
+    compared = replace(compare(more, [1234.0], [4936.0], cpus=([420.4], [1300.0])), others=0.25)
+    assert shown(compared, absolute(less, [19.5])) == [
+        [
+            *("rate: ours / theirs", "1,234", "4,936", "rows/s", "0.25", "≥ 0.5", "≥ 0.8", "misses floor"),
+            *("420 / 1,300", "0.2"),
+        ],
+        ["memory", "19.5", "–", "kB", "19.5", "≤ 20", "–", "ok", "", ""],
     ]
+    assert markdown([compared.as_json()]).splitlines()[2] == (
+        "| rate: ours / theirs | 1,234 | 4,936 | rows/s | 0.25 | ≥ 0.5 | ≥ 0.8 | misses floor | 420 / 1,300 | 0.2 |"
+    )
 
 
 def test_json_says_the_same() -> None:
@@ -92,13 +100,16 @@ def test_json_says_the_same() -> None:
 
     assert compare(figure, [1.0], [4.0]).as_json() == {
         "figure": "rate: ours / theirs",
+        "unit": "rows/s",
+        "ours": 1.0,
+        "peer": 4.0,
         "ratio": 0.25,
         "floor": 0.5,
         "aim": 0.8,
-        "a": 1.0,
-        "b": 4.0,
-        "unit": "rows/s",
-        "holds": False,
+        "less_is_better": False,
+        "mark": "misses floor",
+        "cpu_us": None,
+        "others": None,
     }
 
 
