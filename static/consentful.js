@@ -23,6 +23,8 @@
  *   number>} Limits  bytes of UTF-8, and seconds
  * @typedef {{dialogId: string, messages: number, storedAt: Date, receipt: string, withdrawalCode: string}} Stored
  * @typedef {{dialogId: string, messages: number}} Discarded
+ * @typedef {{dialogId: string, erasedAt: Date, status: "unreadable"|"pending"}} Withdrawn  `pending`: a copy of the
+ *   dialog's key is left for a moment; ask again
  * @typedef {"connecting"|"open"|"reconnecting"|"unavailable"|"stored"|"discarded"|"left"|"failed"} State
  * @typedef {object} Options
  * @property {string} customerId  the chatbot's id of the customer
@@ -53,6 +55,8 @@ export const WINDOW = 64;
 const ANSWER_WITHIN_MS = 20_000;
 /** After a connection of this duration, the backoff starts again. */
 const STEADY_MS = 5_000;
+/** How long `withdraw` waits for its answer. */
+const WITHDRAWN_WITHIN_MS = 30_000;
 
 export class ConsentfulError extends Error {
   constructor(detail, code) {
@@ -92,6 +96,8 @@ export class Unauthorised extends ConsentfulError {
 }
 /** The token lacks the scope `dialogs:write`, or the origin is not allowed. */
 export class Forbidden extends ConsentfulError {}
+/** No dialog has this withdrawal code. Nothing was erased. */
+export class UnknownCode extends ConsentfulError {}
 /** Any other refusal; see `code`. */
 export class Refused extends ConsentfulError {}
 /** The server refused message `seq`; the dialog goes on without it. This call did nothing: repeat it. */
@@ -162,12 +168,13 @@ const CHECKS = {
     (at) => (at instanceof Date || (isText(at) && OFFSET.test(at))) && Math.abs(new Date(at).getUTCFullYear() - 5000) < 4999,
     "a Date, or a string with an offset such as 2026-01-31T12:00:00Z, in the years 2 to 9998",
   ],
+  code: [isText, "a string"],
   notice: [isLabel, "the id of a notice"],
   purposes: [(all) => Array.isArray(all) && all.length <= 100 && all.every(isLabel), 'an array of ids, such as ["improve-chatbot"]'],
   givenBy: [(by) => ["self", "representative"].includes(by), "self or representative"],
 };
 
-const REQUIRED = ["customerId", "text"];
+const REQUIRED = ["customerId", "text", "code"];
 const MAY_BE_NULL = ["dialogId", "language", "bot", "metadata", "notice", "purposes"];
 
 /** Refuse at the call what the server would refuse. */
@@ -187,11 +194,10 @@ function kindOf(value) {
   return value === null ? "null" : value?.constructor?.name ?? typeof value;
 }
 
-/** The WebSocket URL of live dialogs, from the server's URL (`http…` or `ws…`). */
-function endpoint(url) {
+/** The URL of a route, from the server's URL (`http…` or `ws…`). */
+function endpoint(url, path) {
   const base = new URL(url, globalThis.location?.href);
-  base.protocol = base.protocol.replace("http", "ws");
-  base.pathname = `${base.pathname.replace(/\/+$/, "")}/v1/dialogs/live`;
+  base.pathname = `${base.pathname.replace(/\/+$/, "")}${path}`;
   base.search = base.hash = "";
   return base.href;
 }
@@ -208,6 +214,45 @@ export async function openDialog(url, options) {
   const dialog = new Dialog(url, options);
   await dialog.opened;
   return dialog;
+}
+
+/**
+ * The customer withdraws the consent: the dialog with this withdrawal code is erased (GDPR art. 7(3)). No token is
+ * needed. The code is read as people type and paste it; one that was used before gets the same answer again.
+ *
+ * @param {string | URL} url  the server's URL
+ * @param {string} code  `withdrawalCode` of `Stored`
+ * @returns {Promise<Withdrawn>}
+ * @throws {UnknownCode | Unavailable | Refused}
+ */
+export async function withdraw(url, code) {
+  check({ code });
+  let status, type, answer;
+  try {
+    const response = await fetch(endpoint(url, "/v1/withdrawals").replace(/^ws/, "http"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ code }),
+      credentials: "omit",
+      signal: AbortSignal.timeout(WITHDRAWN_WITHIN_MS),
+    });
+    status = response.status;
+    type = response.headers.get("Content-Type") ?? "";
+    answer = await response.text();
+  } catch (error) {
+    throw new Unavailable(`the server cannot be reached (${error.name}); the outcome is unknown, try again`, "unavailable");
+  }
+  if (status === 200 || status === 202) {
+    const { dialog_id, erased_at, status: state } = JSON.parse(answer);
+    return { dialogId: dialog_id, erasedAt: new Date(erased_at), status: state };
+  }
+  if ((status === 400 || status === 404) && type.startsWith("application/problem+json")) {
+    throw new UnknownCode("no dialog has this withdrawal code; check it and try again; nothing was erased", "not_found");
+  }
+  if ([429, 500, 502, 503, 504].includes(status)) {
+    throw new Unavailable(`the server cannot erase at the moment (HTTP ${status}); try again`, "unavailable");
+  }
+  throw new Refused(`the server at this address does not accept withdrawals (HTTP ${status})`, `http_${status}`);
 }
 
 /** One conversation with one customer, held in this object's memory until it is decided. */
@@ -231,7 +276,7 @@ export class Dialog {
   #consent = null; // the decision without an answer yet
   #toReplay = 0; // messages to replay on a new connection
   #isUncertain = false; // a grant was sent and its outcome is unknown
-  #wasUncertain = false; // before this connection's consent was sent
+  #wasUncertain = false; // before this connection
   #refusals = []; // refused messages, of which the caller was not told
   #lastError = null; // the last `error` frame of this connection
   #latestNotice = null;
@@ -244,7 +289,7 @@ export class Dialog {
 
   /** Start to connect; await `opened`. Most callers use `openDialog`. */
   constructor(url, options) {
-    this.#url = endpoint(url);
+    this.#url = endpoint(url, "/v1/dialogs/live").replace(/^http/, "ws");
     this.#options = { reconnectForMs: 120_000, WebSocket: globalThis.WebSocket, ...options };
     const { customerId, dialogId, language, bot, metadata, WebSocket: Socket } = this.#options;
     check({ customerId, dialogId, language, bot, metadata });
@@ -361,7 +406,6 @@ export class Dialog {
     }
     if (!consent || consent.sent || consent.waits || (replays && this.#sent < this.#messages.length)) return;
     consent.sent = true;
-    this.#wasUncertain = this.#isUncertain;
     if (replays) this.#isUncertain = true; // from here on, the server may store the dialog
     this.#send({ ...consent.frame, last_seq: this.#messages.length });
   }
@@ -394,6 +438,7 @@ export class Dialog {
     const { token, WebSocket: Socket } = this.#options;
     this.#timer = null;
     this.#sent = this.#acked = 0;
+    this.#wasUncertain = this.#isUncertain; // whatever this connection answers, an earlier one may have stored it
     this.#toReplay = this.#messages.length;
     this.#rewoundTo = -1;
     this.#lastError = null;
@@ -491,6 +536,7 @@ export class Dialog {
     } else if (!this.#isOpened) {
       this.#end(new Refused(detail, code));
     } else if (code === "incomplete" && consent && expected < this.#messages.length && consent.refusals++ < 3) {
+      this.#isUncertain = this.#wasUncertain; // this server decided nothing
       this.#rewind(expected);
     } else if (code === "storage" && consent && frame.retry && consent.refusals < 10) {
       consent.sent = false;
@@ -535,10 +581,10 @@ export class Dialog {
     this.#flush();
   }
 
-  /** The consent was refused: the dialog is open and certain again. */
+  /** The consent was refused: the dialog is open again, and as certain as it was before this connection. */
   #reopen(error) {
     if (error.code === "notice") this.notice = this.#latestNotice; // the notice that this server accepts; show it first
-    this.#isUncertain = false;
+    this.#isUncertain = this.#wasUncertain;
     this.#consent.reject(error);
     this.#consent = null;
   }

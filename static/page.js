@@ -1,8 +1,7 @@
 import { Dialog } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
-import { malformed, SAMPLES } from "./samples.js";
-import { watchedSocket } from "./watched_socket.js";
+import { SAMPLES } from "./samples.js";
 
 const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
 const PARTS = ["opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
@@ -17,13 +16,13 @@ const SHOWN = {
 };
 
 const log = new FrameLog(byId("frame-rows"));
-const Socket = watchedSocket(log);
+let Socket, malformed, kept; // loaded with the first dialog
 
-let kept = null; // loaded with the first dialog
 let dialog = null;
 let options = null;
 let sent = []; // the messages, for a manual replay
 let opening = null; // becomes `dialog` when it is open
+let isStopped = false; // by its user, while it opens
 let expiry = null; // when the server will discard the dialog, and why
 
 /** Show the parts that belong to the state. */
@@ -98,7 +97,9 @@ async function open(about) {
   kept?.clear();
   become("loading", "opening …");
   try {
-    kept ??= new (await import("./kept.js")).Kept(byId("kept"));
+    isStopped = false;
+    if (!kept) await load();
+    if (isStopped) return become("empty", "not open");
     opening = new Dialog(new URL("..", import.meta.url), { ...about, WebSocket: Socket, onFrame, onState });
     await opening.opened;
   } catch (error) {
@@ -116,6 +117,14 @@ async function open(about) {
     element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), ` ${purpose}`)));
   becomeOpen();
   byId("text").focus({ preventScroll: true });
+}
+
+async function load() {
+  const parts = ["kept", "watched_socket", "malformed"].map((name) => import(`./${name}.js`));
+  const [{ Kept }, { watchedSocket }, { malformed: frames }] = await Promise.all(parts);
+  [Socket, malformed] = [watchedSocket(log), frames];
+  byId("malformed").append(...["free text", ...Object.keys(malformed(0))].map((name) => element("option", {}, name)));
+  kept = new Kept(byId("kept"));
 }
 
 async function say(text, about) {
@@ -177,7 +186,10 @@ on("opening", "submit", () => {
   byId("message-language").value = about.language ?? "";
   attempt(() => open(about));
 });
-on("stop", "click", () => opening.close());
+on("stop", "click", () => {
+  isStopped = true;
+  opening?.close();
+});
 on("composer", "submit", () => {
   const text = byId("text").value;
   byId("text").value = "";
@@ -228,6 +240,5 @@ byId("samples").append(...SAMPLES.map(({ name, text, role, language }) => {
   });
   return sample;
 }));
-byId("malformed").append(...["free text", ...Object.keys(malformed(0))].map((name) => element("option", {}, name)));
 setInterval(tick, 1000);
 become("empty", "not open");

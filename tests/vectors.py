@@ -1,6 +1,6 @@
 """What every end takes and refuses: the SDKs for Python and JavaScript, and the server, are all run against these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 LANGUAGES: Final = (
@@ -191,3 +191,22 @@ GRANTS: Final[Sequence[tuple[Mapping[str, Any], bool]]] = (
     ({"given_by": None}, False),
 )
 """Fields of a `consent` that grants, and whether they are taken; what the notice offers is another question."""
+
+WITHDRAWAL_CODES: Final[Mapping[str, Callable[[str], str]]] = {
+    "lower case": str.lower,
+    "without hyphens": lambda code: code.replace("-", ""),
+    "quoted and full-width": lambda code: "“" + "".join(chr(ord(letter) + 0xFEE0) for letter in code) + "”",
+    "wrapped and answered": lambda code: "> " + code[:14].lower() + "=\r\n> " + code[14:],
+    "labelled": lambda code: f"Your withdrawal code:\r\n{code}.",
+    "misread": lambda code: code.translate(str.maketrans("OBIL", "08L1")),
+}
+"""What happens to a code on its way, by name; each is read as it was meant."""
+
+NO_WITHDRAWAL_CODES: Final = (
+    "",
+    "AAAAA-BBBBB",
+    "x" * 200,
+    "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA-A",
+    "no code at all",
+    "l" * 26,
+)

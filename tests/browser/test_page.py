@@ -1,5 +1,6 @@
 """The test page, driven as a developer drives it, against the real service."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -7,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import aiohttp
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from consentful_server import testing
 
@@ -304,6 +305,22 @@ async def test_one_can_stop_waiting_for_a_server_that_does_not_answer(page: Page
 
     await expect(page.locator("#state")).to_have_text("not open")
     await expect(page.get_by_role("button", name="Open the dialog")).to_be_enabled()
+
+
+async def test_one_can_stop_before_its_modules_are_loaded(page: Page) -> None:
+    loading = asyncio.Event()
+
+    async def stopped(route: Route) -> None:
+        loading.set()
+        await page.get_by_role("button", name="Cancel").click()
+        await route.continue_()
+
+    await page.route("**/static/malformed.js", stopped)
+    await page.reload()
+    await page.get_by_role("button", name="Open the dialog").click()
+    await loading.wait()
+
+    await expect(page.locator("#state")).to_have_text("not open")
 
 
 async def test_the_whole_way_works_with_the_keyboard_alone(page: Page) -> None:

@@ -301,6 +301,45 @@ async def test_a_grant_in_doubt_stays_so_whatever_ends_the_connection(page: Page
     assert (first, second, no) == ("OutcomeUnknown unknown", "OutcomeUnknown unknown", "fulfilled")
 
 
+@pytest.mark.parametrize("code", ["purposes", "notice", "empty"])
+async def test_a_later_refusal_does_not_end_the_doubt_of_an_earlier_connection(page: Page, code: str) -> None:
+    outcomes, no = await page.evaluate(
+        """(code) => run(async ({ open, failure, Socket }) => {
+          Socket.answer = (frame, socket) => {
+            if (frame.type === "consent" && Socket.made.length === 1) socket.end(1006);
+            else if (frame.granted) socket.hear({ type: "error", code, detail: "" });
+            else if (frame.type === "consent") socket.hear({ type: "discarded", dialog_id: "d-1", messages: 1 });
+          };
+          const dialog = await open();
+          await dialog.say("one");
+          const [yes, more] = [await failure(dialog.grant()), await failure(dialog.say("two"))];
+          return [[yes, more, await failure(dialog.decline())], Socket.made.at(-1).sent.at(-1)];
+        })""",
+        code,
+    )
+
+    assert outcomes == [f"Incomplete {code}", "Refused order", "fulfilled"]
+    assert no == {"type": "consent", "granted": False, "retract": True, "last_seq": 1}, "the first may have stored it"
+
+
+async def test_a_message_is_taken_out_after_an_incomplete_consent_that_decided_nothing(page: Page) -> None:
+    outcome, said = await page.evaluate(
+        """run(async ({ open, failure, Socket }) => {
+          let refusals = 0;
+          Socket.answer = (frame, socket) => {
+            if (Socket.made.length > 1) return;
+            if (frame.type === "consent") socket.hear({ type: "error", code: "incomplete", detail: "", expected: 0 });
+            else if (frame.seq === 1 && refusals++) socket.hear({ type: "error", code: "limit", detail: "", seq: 1 });
+          };
+          const dialog = await open();
+          await dialog.say("one");
+          return [await failure(dialog.grant()), dialog.progress.said];
+        })"""
+    )
+
+    assert (outcome, said) == ("MessageRefused limit", 0)
+
+
 async def test_leaving_a_grant_in_doubt_says_so_and_leaving_again_leaves(page: Page) -> None:
     outcome = await page.evaluate(
         """run(async ({ open, failure }) => {

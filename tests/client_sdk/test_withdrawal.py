@@ -1,6 +1,9 @@
-"""Taking a consent back is one call (GDPR art. 7(3))."""
+"""Taking a consent back is one call, from either SDK (GDPR art. 7(3))."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
 
 import pytest
 from aiohttp import ClientSession, web
@@ -8,8 +11,37 @@ from aiohttp.test_utils import TestServer
 
 import consentful
 from consentful_server import testing
+from javascript import in_node
+from vectors import NO_WITHDRAWAL_CODES, WITHDRAWAL_CODES
 
 CODE = "HDSBL-47IYD-PCIDD-SIS5C-M5LPW-I"
+
+_IN_NODE = """
+const done = sdk.withdraw(given.url, given.code);
+console.log(JSON.stringify(await done.then(
+  ({ dialogId, erasedAt, status }) => ({ id: dialogId, at: erasedAt.toISOString(), status }),
+  ({ name, code, message }) => ({ error: name, code, message }),
+)));
+"""
+
+Outcome: TypeAlias = tuple[str, datetime, str]
+Withdraw: TypeAlias = Callable[[str, str], Awaitable[Outcome]]
+
+
+async def by_python(url: str, code: str) -> Outcome:
+    done = await consentful.withdraw(url, code)
+    return done.dialog_id, done.erased_at.replace(microsecond=done.erased_at.microsecond // 1000 * 1000), done.status
+
+
+async def by_javascript(url: str, code: str) -> Outcome:
+    """Withdraw in Node; raise the error of the same name."""
+    answer = await in_node(_IN_NODE, {"url": url, "code": code})
+    if "error" in answer:
+        raise getattr(consentful, answer["error"])(answer["message"], answer["code"])
+    return answer["id"], datetime.fromisoformat(answer["at"]), answer["status"]
+
+
+each_sdk = pytest.mark.parametrize("withdraw", [by_python, by_javascript])
 
 
 async def stored_at(url: str) -> consentful.Stored:
@@ -18,26 +50,38 @@ async def stored_at(url: str) -> consentful.Stored:
         return await dialog.grant()
 
 
+@each_sdk
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-async def test_the_code_erases_its_dialog_and_says_the_same_again(scheme: str) -> None:
+async def test_the_code_erases_its_dialog_and_says_the_same_again(withdraw: Withdraw, scheme: str) -> None:
     async with testing.serve() as service, ClientSession() as http:
         stored = await stored_at(service.url)
         url = service.url.replace("http", scheme)
 
-        first = await consentful.withdraw(url, stored.withdrawal_code.lower())
-        again = await consentful.withdraw(url, stored.withdrawal_code)
+        first = await withdraw(url, stored.withdrawal_code.lower())
+        again = await withdraw(url + "/", stored.withdrawal_code)
 
         assert first == again
-        assert (first.dialog_id, first.status) == (stored.dialog_id, "unreadable")
+        assert (first[0], first[2]) == (stored.dialog_id, "unreadable")
+        assert abs((first[1] - datetime.now(UTC)).total_seconds()) < 3600
         async with http.get(f"{service.url}/v1/dialogs/{stored.dialog_id}") as response:
             assert response.status == 410
 
 
-@pytest.mark.parametrize("code", ["AAAAA-BBBBB", "", "x" * 200])
-async def test_nobodys_code_erases_nothing(code: str) -> None:
+@each_sdk
+@pytest.mark.parametrize("manner", WITHDRAWAL_CODES)
+async def test_a_code_is_read_as_it_was_meant(withdraw: Withdraw, manner: str) -> None:
+    async with testing.serve() as service:
+        stored = await stored_at(service.url)
+
+        assert (await withdraw(service.url, WITHDRAWAL_CODES[manner](stored.withdrawal_code)))[0] == stored.dialog_id
+
+
+@each_sdk
+@pytest.mark.parametrize("code", NO_WITHDRAWAL_CODES)
+async def test_nobodys_code_erases_nothing(withdraw: Withdraw, code: str) -> None:
     async with testing.serve() as service:
         with pytest.raises(consentful.UnknownCode, match="nothing was erased"):
-            await consentful.withdraw(service.url, code)
+            await withdraw(service.url, code)
 
 
 async def test_blocking_code_does_the_same() -> None:
@@ -49,23 +93,33 @@ async def test_blocking_code_does_the_same() -> None:
         assert done.dialog_id == stored.dialog_id
 
 
+@each_sdk
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, consentful.Unavailable), (404, consentful.Refused), (403, consentful.Refused)]
+    ("status", "error"),
+    [
+        (503, consentful.Unavailable),
+        (429, consentful.Unavailable),
+        (404, consentful.Refused),
+        (403, consentful.Refused),
+    ],
 )
-async def test_another_answer_is_told_by_its_kind(status: int, error: type[consentful.ConsentfulError]) -> None:
+async def test_another_answer_is_told_by_its_kind(
+    withdraw: Withdraw, status: int, error: type[consentful.ConsentfulError]
+) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
     app = web.Application()
     app.router.add_post("/v1/withdrawals", answer)
     async with TestServer(app) as server:
-        with pytest.raises(error):
-            await consentful.withdraw(str(server.make_url("")), CODE)
+        with pytest.raises(error, match=str(status)):
+            await withdraw(str(server.make_url("")), CODE)
 
 
-async def test_a_server_out_of_reach_is_unavailable(unused_tcp_port: int) -> None:
-    with pytest.raises(consentful.Unavailable):
-        await consentful.withdraw(f"http://127.0.0.1:{unused_tcp_port}", CODE)
+@each_sdk
+async def test_a_server_out_of_reach_is_unavailable(withdraw: Withdraw, unused_tcp_port: int) -> None:
+    with pytest.raises(consentful.Unavailable, match="the outcome is unknown"):
+        await withdraw(f"http://127.0.0.1:{unused_tcp_port}", CODE)
 
 
 async def test_an_address_that_is_none_is_refused() -> None:

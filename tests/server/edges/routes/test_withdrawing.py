@@ -1,12 +1,11 @@
 """Withdrawing by code over HTTP and on the page: whatever a mail program or a keyboard made of it, it erases."""
 
-from collections.abc import Callable
-
 import pytest
 from aiohttp import ClientSession
 
 from consentful_server.testing import Served
 from live import connect
+from vectors import WITHDRAWAL_CODES
 
 
 async def code_of(http: ClientSession, service: Served) -> str:
@@ -16,27 +15,19 @@ async def code_of(http: ClientSession, service: Served) -> str:
         return (await live.grant()).withdrawal_code
 
 
-MANGLED: dict[str, Callable[[str], str]] = {
-    "quoted and full-width": lambda code: "“" + "".join(chr(ord(letter) + 0xFEE0) for letter in code) + "”",
-    "wrapped and answered": lambda code: "> " + code[:14].lower() + "=\r\n> " + code[14:],
-    "labelled": lambda code: f"Your withdrawal code:\r\n{code}.",
-    "misread": lambda code: code.translate(str.maketrans("OBIL", "08L1")),
-}
-
-
-@pytest.mark.parametrize("manner", MANGLED)
+@pytest.mark.parametrize("manner", WITHDRAWAL_CODES)
 async def test_a_mangled_code_erases_its_dialog(service: Served, http: ClientSession, manner: str) -> None:
     code = await code_of(http, service)
 
-    async with http.post("/v1/withdrawals", json={"code": MANGLED[manner](code)}) as response:
+    async with http.post("/v1/withdrawals", json={"code": WITHDRAWAL_CODES[manner](code)}) as response:
         assert response.status == 200, await response.text()
 
 
-@pytest.mark.parametrize("manner", MANGLED)
+@pytest.mark.parametrize("manner", WITHDRAWAL_CODES)
 async def test_the_page_reads_it_as_well(service: Served, http: ClientSession, manner: str) -> None:
     code = await code_of(http, service)
 
-    async with http.post("/withdraw", data={"code": MANGLED[manner](code)}) as response:
+    async with http.post("/withdraw", data={"code": WITHDRAWAL_CODES[manner](code)}) as response:
         assert "has been erased" in await response.text()
 
 
