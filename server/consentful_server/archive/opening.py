@@ -156,7 +156,7 @@ class Opened:
     def messages(self, rows: Sequence[MessageRow], scope: ReadScope) -> list[KeptMessage]:
         """Return the messages of these rows, as far as the scope allows."""
         shared = self.shared(scope)
-        return _messages([(row, line, shared) for row, line in zip(rows, self.lines_of(rows), strict=True)])
+        return _messages(rows, [(line, shared) for line in self.lines_of(rows)])
 
     def shared(self, scope: ReadScope) -> "_Shared":
         """Return what all messages of the dialog show, as far as the scope allows."""
@@ -260,16 +260,18 @@ class Opener:
 
     def messages(
         self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
-    ) -> list[tuple[MessageRow, KeptMessage]]:
-        """Return each row with its message, for the dialogs that can be opened."""
+    ) -> tuple[Sequence[MessageRow], list[KeptMessage]]:
+        """Return the rows of dialogs that can be opened, and the message of each."""
         found: list[_Found | None] = [None] * len(rows)
         for dialog, places, lines in self._authentic(rows, sealed):
             shared = dialog.shared(self._scope)
             for place, line in zip(places, lines, strict=True):
-                found[place] = rows[place], line, shared
+                found[place] = line, shared
             dialog.close_lines()  # a page of one message each would otherwise hold all texts of its dialogs
-        whole = [it for it in found if it is not None]
-        return list(zip((row for row, _, _ in whole), _messages(whole), strict=True))
+        opened = [it for it in found if it is not None]
+        if len(opened) < len(rows):
+            rows = [row for row, it in zip(rows, found, strict=True) if it is not None]
+        return rows, _messages(rows, opened)
 
     def rows(self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]) -> list[tuple[MessageRow, Opened]]:
         """Return each row with its dialog, for the dialogs that can be opened."""
@@ -301,7 +303,7 @@ class Opener:
 _Shared: TypeAlias = tuple[str, str, str | UnsetType, str | None, datetime]
 """What all messages of a dialog show: its id, the customer, the customer's id, the bot, when it was stored."""
 
-_Found: TypeAlias = tuple[MessageRow, Line, _Shared]
+_Found: TypeAlias = tuple[Line, _Shared]
 
 
 def _fits(line: Line, head: MessageHead) -> bool:
@@ -312,10 +314,10 @@ def _fits(line: Line, head: MessageHead) -> bool:
     )
 
 
-def _messages(found: Sequence[_Found]) -> list[KeptMessage]:
-    """Return the messages. Times are converted together, which is much faster than one by one."""
-    received = all_from_micros(row.received_at for row, _, _ in found)
-    sent = iter(all_from_micros(line.sent_at for _, line, _ in found if line.sent_at is not None))
+def _messages(rows: Sequence[MessageRow], found: Sequence[_Found]) -> list[KeptMessage]:
+    """Return the message of each row. Times are converted together, which is much faster than one by one."""
+    received = all_from_micros([row.received_at for row in rows])
+    sent = iter(all_from_micros([line.sent_at for line, _ in found if line.sent_at is not None]))
     return [
         KeptMessage(
             dialog_id=dialog_id,
@@ -330,7 +332,7 @@ def _messages(found: Sequence[_Found]) -> list[KeptMessage]:
             received_at=received_at,
             stored_at=stored_at,
         )
-        for (row, line, (dialog_id, customer, customer_id, bot, stored_at)), received_at in zip(
-            found, received, strict=True
+        for row, (line, (dialog_id, customer, customer_id, bot, stored_at)), received_at in zip(
+            rows, found, received, strict=True
         )
     ]

@@ -252,7 +252,7 @@ class Pages:
         def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool) -> _Block:
             items: list[KeptMessage] = []
             seen: set[int] = set()
-            for row, message in opener.messages(rows, listed):
+            for row, message in zip(*opener.messages(rows, listed), strict=True):
                 if needle is None or needle in fold(message.text):
                     items.append(message)
                     seen.add(row.dialog)

@@ -28,6 +28,7 @@ Races, and the line that closes each:
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pyroaring import BitMap
@@ -49,7 +50,8 @@ from .walk import Walk
 
 T = TypeVar("T")
 
-Rows: TypeAlias = Sequence[tuple[MessageRow, KeptMessage]]
+Rows: TypeAlias = Sequence[MessageRow]
+Messages: TypeAlias = Sequence[KeptMessage]
 
 _MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200}
 _MOST_BYTES: Final = 1024 * 1024
@@ -88,10 +90,13 @@ class Stream:
         self.dialogs = BitMap()
         self._needle = None if wanted.q is None else fold(wanted.q)
 
-    def fitting(self, found: Rows) -> Rows:
-        """Return the messages that match the text search."""
+    def fitting(self, rows: Rows, messages: Messages) -> tuple[Rows, Messages]:
+        """Return the messages that match the text search, and their rows."""
         needle = self._needle
-        return found if needle is None else [it for it in found if needle in fold(it[1].text)]
+        if needle is None:
+            return rows, messages
+        found = [needle in fold(message.text) for message in messages]
+        return list(compress(rows, found)), list(compress(messages, found))
 
     def row_of(self, opened: Opened | None) -> Any:
         """Return a dialog as a row; None if it does not match, or could not be opened."""
@@ -205,8 +210,8 @@ class Streams:
         def block(
             rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool
         ) -> tuple[bytes, Position | None]:
-            found = stream.fitting(opener.messages(rows, listed))
-            data = stream.encode({row.dialog for row, _ in found}, [message for _, message in found])
+            found, messages = stream.fitting(*opener.messages(rows, listed))
+            data = stream.encode({row.dialog for row in found}, messages)
             return data, rows[-1].position if more else None
 
         made, _ = await self._store.list_messages(selection, block)

@@ -27,6 +27,7 @@ _LABEL: Final = pa.dictionary(pa.int32(), pa.string())
 _LINE: Final = pa.struct([pa.field("role", pa.string(), False), pa.field("content", pa.string(), False)])
 _TYPES: Final[Mapping[Type, pa.DataType]] = {
     "text": pa.string(),
+    "id": pa.string(),
     "label": _LABEL,
     "labels": pa.list_(pa.field("item", pa.string(), False)),
     "number": pa.int32(),

@@ -108,6 +108,7 @@ def _lines(rows: Sequence[Sequence[Any]]) -> Iterable[str]:
 
 _COLUMNS: Final[Mapping[Type, Callable[[Sequence[Any]], Iterable[str]]]] = {
     "text": _texts,
+    "id": _labels,
     "label": _labels,
     "labels": _lists,
     "number": _numbers,

@@ -8,8 +8,10 @@ import msgspec
 
 from . import Shape
 
-Type: TypeAlias = Literal["text", "label", "labels", "number", "time", "lines"]
-"""`label` is a text with few values, `labels` a list of such, `lines` a list of role and content."""
+Type: TypeAlias = Literal["text", "id", "label", "labels", "number", "time", "lines"]
+"""`id` is a text that rows next to each other share, `label` a text with few values, `labels` a list of such, `lines` a
+list of role and content.
+"""
 
 
 class Field(NamedTuple):
@@ -31,13 +33,13 @@ def _customer_id(row: Any) -> str | None:
 
 
 _WHO: Final = (
-    _own("customer", "text"),
-    Field("customer_id", "text", True, _customer_id),
+    _own("customer", "id"),
+    Field("customer_id", "id", True, _customer_id),
 )
 
 FIELDS: Final[Mapping[Shape, tuple[Field, ...]]] = {
     "messages": (
-        _own("dialog_id", "text"),
+        _own("dialog_id", "id"),
         _own("seq", "number"),
         *_WHO,
         _own("role", "label"),
