@@ -1,9 +1,9 @@
 /** Exports: all messages that match the filters, as one file. */
 
-/** The exports, in the order of the buttons: name, parameters and file name. */
+/** The exports, in the order of the buttons: name, parameters and file name. Excel reads UTF-8 only after a BOM. */
 export const DOWNLOADS = [
   { name: "NDJSON", parameters: { format: "ndjson" }, file: "messages.ndjson" },
-  { name: "CSV", parameters: { format: "csv" }, file: "messages.csv" },
+  { name: "CSV", parameters: { format: "csv", bom: true }, file: "messages.csv" },
   { name: "Parquet", parameters: { format: "parquet" }, file: "messages.parquet" },
   { name: "Arrow", parameters: { format: "arrow" }, file: "messages.arrows" },
   { name: "Chats, NDJSON", parameters: { format: "ndjson", shape: "chat" }, file: "chats.ndjson" },

@@ -6,9 +6,9 @@ import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
-from cyclopts import App, CycloptsError, Parameter, config
+from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Parameter, config
 
 from . import process
 from .commands import ERR, backup, data, privacy
@@ -36,6 +36,22 @@ class _File(config.Toml):
             raise CycloptsError(msg=f"{path} is not UTF-8 (at line {line})") from None
 
 
+def _refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse a number with a fraction where a whole one is wanted, from whatever source. Cyclopts would round it."""
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if _is_fraction(token.value):
+                    raise CoercionError(f"must be a whole number, not {token.value}", argument=argument, token=token)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return not float(text).is_integer()  # true of infinity and NaN as well
+    except ValueError:
+        return False  # no number, or one in hexadecimal: for Cyclopts to judge
+
+
 _environment: Final = config.Env(PREFIX, command=False)
 _quiet: Final = Parameter(negative_iterable=())
 
@@ -46,11 +62,11 @@ app = App(
     version=version("consentful"),
     version_flags=["--version"],
     default_parameter=_quiet,
-    config=[_environment, _File(FILE, use_commands_as_keys=False, allow_unknown=True)],
+    config=[_environment, _File(FILE, use_commands_as_keys=False, allow_unknown=True), _refuse_fractions],
 )
 
 
-@app.command(config=[_environment, _File(FILE, use_commands_as_keys=False)])
+@app.command(config=[_environment, _File(FILE, use_commands_as_keys=False), _refuse_fractions])
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> int:
     """Run the service. Each option can also be an environment variable or a key of `consentful.toml`."""
     _refuse_unknown_variables()

@@ -5,6 +5,7 @@
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
 
 import asyncio
+import codecs
 import io
 import json
 import re
@@ -229,6 +230,7 @@ def messages_in(data: bytes, name: str) -> int:
         case "NDJSON":
             return len(data.splitlines())
         case "CSV":
+            assert data.startswith(codecs.BOM_UTF8)  # or Excel reads umlauts wrong
             return len(data.splitlines()) - 1
         case "Arrow":
             return pa.ipc.open_stream(data).read_all().num_rows
@@ -254,6 +256,21 @@ async def test_what_fits_can_be_taken_along(
     await download.save_as(tmp_path / download.suggested_filename)
     assert messages_in((tmp_path / download.suggested_filename).read_bytes(), name) == 2
     await expect(page.locator("#download-state")).to_contain_text("complete")
+
+
+async def test_the_csv_of_a_text_search_has_a_byte_order_mark_too(
+    new_page: NewPage, filled: testing.Served, tmp_path: Path
+) -> None:
+    page = await explore(new_page, filled)
+    await page.get_by_label("Text contains").fill("parcel")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("#count")).to_have_text("1 message")
+
+    async with page.expect_download() as coming:
+        await page.get_by_role("button", name="CSV", exact=True).click()
+
+    await (await coming.value).save_as(tmp_path / "messages.csv")
+    assert messages_in((tmp_path / "messages.csv").read_bytes(), "CSV") == 1
 
 
 async def test_a_stream_that_breaks_off_becomes_no_file(page: Page) -> None:

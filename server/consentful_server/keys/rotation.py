@@ -36,6 +36,7 @@ Races, and the line that closes each:
 
 import asyncio
 import logging
+import math
 import secrets
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -49,6 +50,8 @@ from .vault import Unopenable, Vault
 
 _AT_ONCE: Final = 2_000
 """Keys that one step rewraps: about 20 ms of the writer's time, once a second."""
+
+_COUNTING_SHARE: Final = 100
 
 _LEASE: Final = "rotation"
 _LEASE_LENGTH: Final = timedelta(minutes=5)
@@ -88,6 +91,8 @@ class Rotation:
         self._length = length
         self._holder = secrets.token_hex(8)
         self._passed = 0
+        self._counted = 0, 0
+        self._count_from = -math.inf
 
     async def tick(self) -> bool:
         """Take the next step if one is due; return whether one was taken."""
@@ -130,12 +135,23 @@ class Rotation:
         self._vault.renew({number: master for number, master in masters.items() if number in known})
 
     async def status(self) -> RotationStatus:
-        """Return the state of the rotation."""
+        """Return the state of the rotation. In a large store its numbers may be older (`_count`)."""
         living = await self._living()
         latest = living[-1]
-        # Counting scans every key, so it is left out when no earlier epoch is left.
-        left = await self._store.left(latest.number) if len(living) > 1 else 0
-        return RotationStatus(latest.number, self._age(latest), left, await self._store.incomplete())
+        if self._clock.monotonic() >= self._count_from:
+            await self._count(latest.number, has_earlier=len(living) > 1)
+        return RotationStatus(latest.number, self._age(latest), *self._counted)
+
+    async def _count(self, epoch: int, *, has_earlier: bool) -> None:
+        """Count the keys left and the incomplete erasures, and not again before 100 times as long has passed.
+
+        Both grow with the store: 0.1 s for a million dialogs (measured), of which the keys take most.
+        """
+        start = self._clock.monotonic()
+        # Counting the keys scans all of them, so it is left out when no earlier epoch is left.
+        self._counted = await self._store.left(epoch) if has_earlier else 0, await self._store.incomplete()
+        end = self._clock.monotonic()
+        self._count_from = end + _COUNTING_SHARE * (end - start)
 
     async def _living(self) -> list[Epoch]:
         return [epoch for epoch in await self._store.all() if epoch.destroyed_at is None]

@@ -116,6 +116,28 @@ def test_no_number_may_be_negative_or_none(name: str, value: float) -> None:
         Settings(**given)  # pyright: ignore[reportArgumentType]
 
 
+WHOLE = sorted(field.name for field in dataclasses.fields(Settings) if field.type is int)
+
+
+@pytest.mark.parametrize("source", ["flag", "variable", "file"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_number_with_a_fraction_is_refused_where_a_whole_one_is_wanted_and_not_rounded(
+    capsys: Output, somewhere: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str
+) -> None:
+    if source == "variable":
+        monkeypatch.setenv(f"CONSENTFUL_{name.upper()}", "1.5")
+    elif source == "file":
+        (somewhere / cli.FILE).write_text(f"{name} = 1.5\n")
+    flags = [f"--{name.replace('_', '-')}", "1.5"] if source == "flag" else []
+
+    assert "must be a whole number, not 1.5" in " ".join(refused(capsys, "serve", *flags).replace("│", "").split())
+
+
+def test_so_it_is_with_every_command(capsys: Output) -> None:
+    assert "not 1.5" in refused(capsys, "keys", "create", "--name", "n", "--scope", "data:read", "--days", "1.5")
+    assert "not 1.5" in refused(capsys, "demo", "--dialogs=1.5")
+
+
 @pytest.mark.parametrize("content", ["idle_timeout = nan", "max_duration = inf", "grace = -inf"])
 def test_toml_knows_such_numbers_too(capsys: Output, somewhere: Path, content: str) -> None:
     (somewhere / cli.FILE).write_text(content + "\n")

@@ -288,3 +288,27 @@ def test_a_destroyed_master_is_overwritten_before_it_is_unlinked(tmp_path: Path)
     content = (tmp_path / "another name").read_bytes()
     assert content
     assert not any(content)
+
+
+async def test_counting_keys_takes_a_hundredth_of_the_time_at_most_however_many_there_are(
+    place: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, counts = FakeClock(), 0
+    real = SQLiteEpochs.left
+
+    async def left(store: SQLiteEpochs, epoch: int) -> int:
+        nonlocal counts
+        counts += 1
+        clock.advance(9)  # so long it takes with 100 million dialogs
+        return await real(store, epoch)
+
+    async with open_service(place, clock) as service:
+        await keep(service, "d-1")
+        await service.rotation.begin()
+        monkeypatch.setattr(SQLiteEpochs, "left", left)
+        start = clock.monotonic()
+        while clock.monotonic() - start < 3600:
+            assert (await service.rotation.status()).left == 1
+            clock.advance(30)
+
+        assert counts == 4

@@ -66,7 +66,7 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
         if not _is_page(route):
             _add(app, route, slashed, handler)
         elif "{" not in route.path:
-            _add(app, route, slashed, _without_slash if route.method == hdrs.METH_GET else handler)
+            _add(app, route, slashed, _without_slash)
 
 
 def _add(app: web.Application, route: Route, path: str, handler: Handler) -> None:
@@ -81,7 +81,10 @@ def _is_page(route: Route) -> bool:
 
 
 async def _without_slash(request: web.Request) -> web.StreamResponse:
-    """Redirect to the page without the final slash: its links are relative to that. The proxy may have a prefix."""
+    """Redirect to the page without the final slash: its links are relative to that. The proxy may have a prefix.
+
+    308 keeps the method and the body (RFC 9110 §15.4.9), so a form that was sent here arrives.
+    """
     name = request.rel_url.raw_path.rstrip("/").rpartition("/")[2]
     query = request.rel_url.raw_query_string
     return web.Response(status=308, headers={hdrs.LOCATION: f"../{name}" + (f"?{query}" if query else "")})
