@@ -78,6 +78,8 @@ async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:
             if to_the_end:
                 return await reader.read()
             head = await _head(reader)
+            if head.startswith(b"HTTP/1.1 100 "):
+                head += await _head(reader)
             length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head)
             return head + (await reader.readexactly(int(length[1])) if length else await reader.read())
     finally:

@@ -34,7 +34,9 @@ from .edges.routes import (
     withdrawals,
 )
 from .edges.routes.original import room
+from .edges.server.runner import Runner
 from .edges.websocket import upgrade
+from .edges.websocket.shortcut import Shortcut
 from .edges.websocket.sockets import SOCKETS, Sockets
 from .operations.housekeeping import Housekeeping
 from .service import Service
@@ -82,6 +84,12 @@ def build_app(service: Service) -> web.Application:
 def _documents(auth: Auth, base_url: str) -> docs.Documents:
     rest, live = openapi.describe(ROUTES, auth=auth, base_url=base_url), asyncapi.describe(auth=auth, base_url=base_url)
     return docs.Documents(msgspec.json.encode(rest), msgspec.json.encode(live))
+
+
+def build_runner(service: Service, *, shutdown_timeout: float) -> Runner:
+    """Return what runs the application of the service, and takes plain upgrades without it."""
+    app = build_app(service)
+    return Runner(app, Shortcut(service, app[SOCKETS]).take, shutdown_timeout=shutdown_timeout)
 
 
 async def drain(service: Service) -> None:

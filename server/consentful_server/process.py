@@ -23,9 +23,8 @@ from typing import Final
 
 import uvloop
 
-from .app import build_app, drain
+from .app import build_runner, drain
 from .auth.access import SCOPES
-from .edges.server.runner import Runner
 from .edges.server.site import Site, check_address
 from .edges.server.tls import certificate_of
 from .errors import BadSetting
@@ -81,7 +80,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
             _log.error("the disk is full: no dialog is stored until there is space for the reserve")
         _tune_interpreter()
         _return_large_buffers()
-        runner = Runner(build_app(service), shutdown_timeout=_SHUTDOWN_S)
+        runner = build_runner(service, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             stopping = _stop_on_signal()

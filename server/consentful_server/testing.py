@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from .access_log.chain import SERVICE
-from .app import build_app
+from .app import build_runner
 from .auth.access import SCOPES, Scope
 from .clock import Clock
-from .edges.server.runner import Runner
 from .edges.server.site import Site
 from .edges.server.tls import certificate_of
 from .service import Service, open_service
@@ -79,7 +78,7 @@ async def serve(*, folder: Path | None = None, clock: Clock | None = None, **set
         given: dict[str, Any] = {"port": 0, "data_dir": home / "data", "keys_dir": home / "keys"} | settings
         chosen = Settings(**given)
         async with open_service(chosen, clock) as service:
-            runner = Runner(build_app(service), shutdown_timeout=1.0)
+            runner = build_runner(service, shutdown_timeout=1.0)
             await runner.setup()
             try:
                 site = Site(runner, chosen, certificate_of(chosen))

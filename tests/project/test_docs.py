@@ -14,7 +14,7 @@ from consentful_server.app import ROUTES
 from consentful_server.consent.notices import read_notice
 from consentful_server.edges.http import faults
 from consentful_server.edges.http.list_query import Search
-from consentful_server.edges.websocket import upgrade
+from consentful_server.edges.websocket import admission
 from consentful_server.errors import Refusal
 from consentful_server.exports.formats import MEDIA
 from consentful_server.exports.formats.fields import FIELDS
@@ -122,7 +122,7 @@ def test_every_route_is_documented_with_its_scopes() -> None:
             documented["GET", path] = row[1]
 
     declared = {(route.method, route.path): " or ".join(route.scopes) or "none" for route in ROUTES}
-    declared["GET", "/v1/dialogs/live"] = upgrade.SCOPE  # it checks by itself: a browser is told in a frame
+    declared["GET", "/v1/dialogs/live"] = admission.SCOPE  # it checks by itself: a browser is told in a frame
     assert documented == declared
 
 

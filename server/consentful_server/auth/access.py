@@ -71,6 +71,10 @@ class Access(Protocol):
         """
         ...
 
+    def recall(self, token: str | None) -> Principal | None:
+        """Return the principal of a token if that is known already; None if it has to be looked up, or is not valid."""
+        ...
+
     async def recheck(self, principal: Principal) -> None:
         """Check that a token which was authenticated earlier is still valid.
 
@@ -80,11 +84,17 @@ class Access(Protocol):
         ...
 
 
+_LOCAL: Final = Principal("local", frozenset(SCOPES))
+
+
 class NoAuthentication:
     """`--auth none`: everyone who reaches the loopback interface has every scope."""
 
     async def authenticate(self, token: str | None) -> Principal:
-        return Principal("local", frozenset(SCOPES))
+        return _LOCAL
+
+    def recall(self, token: str | None) -> Principal | None:
+        return _LOCAL
 
     async def recheck(self, principal: Principal) -> None:
         """Return: there is no token that could expire."""

@@ -62,22 +62,19 @@ class ApiKeys:
         self._used: dict[str, int] = {}
 
     async def authenticate(self, token: str | None) -> Principal:
-        if token is None:
-            raise Unauthenticated(had_token=False)
-        if not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
+        key_id, secret = _parts(token)
+        principal = self._principal(key_id, secret, await self._look_up(key_id))
+        if principal is None:
             raise Unauthenticated
-        prefix, _, rest = token.partition("_")
-        key_id, _, secret = rest.partition("_")
-        if prefix != _PREFIX or not _ID.fullmatch(key_id) or not secret:  # (R4)
-            raise Unauthenticated
-        credential = await self._look_up(key_id)
-        expected = credential.hash if credential else _NO_HASH
-        if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
-            raise Unauthenticated
-        if not self._is_valid(credential):
-            raise Unauthenticated
-        self._used[key_id] = to_micros(self._clock.now())
-        return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
+        return principal
+
+    def recall(self, token: str | None) -> Principal | None:
+        try:
+            key_id, secret = _parts(token)
+        except Unauthenticated:
+            return None
+        is_known, credential = self._recall(key_id)
+        return self._principal(key_id, secret, credential) if is_known else None
 
     async def recheck(self, principal: Principal) -> None:
         credential = await self._look_up(principal.credential or "")
@@ -124,12 +121,27 @@ class ApiKeys:
         self._known.pop(key_id, None)  # in this process it takes effect at once
         return was_known
 
-    async def _look_up(self, key_id: str) -> Credential | None:
-        now = self._clock.monotonic()
+    def _principal(self, key_id: str, secret: str, credential: Credential | None) -> Principal | None:
+        """Return whom the key names, and note its use; None if it is not valid."""
+        expected = credential.hash if credential else _NO_HASH
+        if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
+            return None
+        if not self._is_valid(credential):
+            return None
+        self._used[key_id] = to_micros(self._clock.now())
+        return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
+
+    def _recall(self, key_id: str) -> tuple[bool, Credential | None]:
+        """Return whether the key was looked up a moment ago, and what was found."""
         known, unknown = self._known.get(key_id), self._unknown.get(key_id)  # both, so that either takes as long
         until, credential = known or unknown or _NEVER
-        if now < until:
+        return self._clock.monotonic() < until, credential
+
+    async def _look_up(self, key_id: str) -> Credential | None:
+        is_known, credential = self._recall(key_id)
+        if is_known:
             return credential
+        now = self._clock.monotonic()
         credential = await self._store.find(key_id)
         self._known.pop(key_id, None)
         self._unknown.pop(key_id, None)
@@ -148,3 +160,20 @@ class ApiKeys:
     def _is_valid(self, credential: Credential) -> bool:
         is_over = credential.expires_at is not None and to_micros(self._clock.now()) >= credential.expires_at
         return credential.revoked_at is None and not is_over
+
+
+def _parts(token: str | None) -> tuple[str, str]:
+    """Return the id and the secret of a key.
+
+    Raises:
+        Unauthenticated: If the token is none.
+    """
+    if token is None:
+        raise Unauthenticated(had_token=False)
+    if not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
+        raise Unauthenticated
+    prefix, _, rest = token.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != _PREFIX or not _ID.fullmatch(key_id) or not secret:  # (R4)
+        raise Unauthenticated
+    return key_id, secret

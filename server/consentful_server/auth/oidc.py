@@ -15,10 +15,12 @@ compares the time with the token's `exp`. The provider cannot revoke a JWT befor
 import base64
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from joserfc.errors import JoseError
+from joserfc.jwk import Key
 
 from ..clock import Clock, to_micros
 from ..errors import TokenExpired, Unauthenticated
@@ -70,6 +72,16 @@ class Oidc:
             self._tell(bad.reason, bad.details)
         raise Unauthenticated(self._remedy)
 
+    def recall(self, token: str | None) -> Principal | None:
+        if token is None:
+            return None
+        try:
+            header = _header(token)
+            key = self._provider.known(header.get("kid"), header["alg"])
+            return None if key is None else self._rules.principal(_claims(token, key), self._now)
+        except (BadClaim, _BadToken):
+            return None  # `authenticate` tells why
+
     async def recheck(self, principal: Principal) -> None:
         if principal.until is None or has_ended(principal.until, self._now):
             raise TokenExpired
@@ -84,22 +96,11 @@ class Oidc:
         Raises:
             _BadToken: If it did not.
         """
-        # The size first: decoding a header costs time in proportion to it.
-        if len(token) > _LONGEST_TOKEN or not token.isascii():
-            raise _BadToken("no JWT")
-        try:
-            header = jws.header(token, _ASYMMETRIC)
-        except JoseError:
-            raise _BadToken("no JWT with an asymmetric algorithm") from None
-        if not _NAMES_A_KEY.isdisjoint(header):
-            raise _BadToken("its header names a key")
-        try:
-            key = await self._provider.key(header.get("kid"), header["alg"])
-            if key is None:
-                raise _BadToken("signing key unknown", **self._other_issuer(token))
-            return jws.verified(token, key, _ASYMMETRIC)
-        except JoseError:
-            raise _BadToken("signature") from None
+        header = _header(token)
+        key = await self._provider.key(header.get("kid"), header["alg"])
+        if key is None:
+            raise _BadToken("signing key unknown", **self._other_issuer(token))
+        return _claims(token, key)
 
     def _other_issuer(self, token: str) -> dict[str, str]:
         """Return both issuers if an unverified token names another one."""
@@ -127,3 +128,33 @@ class _Issued(msgspec.Struct):
     """What is read of an unverified token."""
 
     iss: str = ""
+
+
+def _header(token: str) -> Mapping[str, Any]:
+    """Return the header of a token that is not verified yet.
+
+    Raises:
+        _BadToken: If it is no JWT, or names a key or an algorithm that it must not.
+    """
+    # The size first: decoding a header costs time in proportion to it.
+    if len(token) > _LONGEST_TOKEN or not token.isascii():
+        raise _BadToken("no JWT")
+    try:
+        header = jws.header(token, _ASYMMETRIC)
+    except JoseError:
+        raise _BadToken("no JWT with an asymmetric algorithm") from None
+    if not _NAMES_A_KEY.isdisjoint(header):
+        raise _BadToken("its header names a key")
+    return header
+
+
+def _claims(token: str, key: Key) -> dict[str, Any]:
+    """Return the claims of a token that this key signed.
+
+    Raises:
+        _BadToken: If it did not.
+    """
+    try:
+        return jws.verified(token, key, _ASYMMETRIC)
+    except JoseError:
+        raise _BadToken("signature") from None

@@ -96,10 +96,8 @@ class Provider:
         Raises:
             ProviderDown: If no keys are known, because the provider cannot be reached.
         """
-        known, age = self._fitting(kid, algorithm), self._age
-        if known is not None and age <= _STALE_S:
-            if age >= _FRESH_S:
-                self._renew_meanwhile()  # (R2)
+        known = self.known(kid, algorithm)
+        if known is not None:
             return known
         for age in (_FRESH_S, _LEAST_S):  # (R3)
             await self.renew(age)
@@ -107,6 +105,15 @@ class Provider:
             if found is not None:
                 return found
         return None
+
+    def known(self, kid: str | None, algorithm: str) -> Key | None:
+        """Return the same key if it need not be fetched first; otherwise None."""
+        known, age = self._fitting(kid, algorithm), self._age
+        if known is None or age > _STALE_S:
+            return None
+        if age >= _FRESH_S:
+            self._renew_meanwhile()  # (R2)
+        return known
 
     async def refresh(self) -> None:
         """Fetch the keys in time before they are 10 minutes old. A failure is logged."""

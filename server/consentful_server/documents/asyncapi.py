@@ -12,7 +12,7 @@ from consentful import close_codes, wire
 
 from .. import errors
 from ..edges.http import faults
-from ..edges.websocket import upgrade
+from ..edges.websocket import admission, upgrade
 from ..errors import Refusal
 from .examples import EXAMPLES, refusal_of
 from .schemas import Auth, Json, Schemas, plain
@@ -85,7 +85,7 @@ _SUBPROTOCOLS: Final = {wire.JSON: "application/json", wire.MSGPACK: "applicatio
 _PATH: Final = "#/channels/live"
 
 _SECURITY_SCHEMES: Final[Json] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": f"Required scope: `{upgrade.SCOPE}`"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": f"Required scope: `{admission.SCOPE}`"},
     "subprotocol": {
         "type": "httpApiKey",
         "in": "header",
@@ -174,7 +174,7 @@ def _channel(frames: tuple[type[Any], ...]) -> Json:
         "address": upgrade.ROUTES[0].path,
         "title": "A live dialog",
         "description": _CHANNEL.format(
-            example=example, bearer=wire.BEARER, scope=upgrade.SCOPE, json=wire.JSON, msgpack=wire.MSGPACK
+            example=example, bearer=wire.BEARER, scope=admission.SCOPE, json=wire.JSON, msgpack=wire.MSGPACK
         ),
         "messages": {_name(frame): {"$ref": f"#/components/messages/{_name(frame)}"} for frame in frames},
         "bindings": {

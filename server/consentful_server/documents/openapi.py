@@ -21,7 +21,7 @@ from ..edges.http import tags
 from ..edges.http.headers import EXPORT_ID
 from ..edges.http.problems import HTTP_PROBLEMS, PROBLEM, Problem, problem_document, problem_of
 from ..edges.http.route import Answer, Route
-from ..edges.websocket import upgrade
+from ..edges.websocket import admission
 from ..errors import BadRequest, Forbidden, KeyInUse, Overloaded, Refusal, TooOften, Unauthenticated, WrongMediaType
 from ..exports.formats import MEDIA
 from .examples import EXAMPLES, refusal_of
@@ -179,7 +179,7 @@ def _needs(route: Route) -> str:
 
 def scopes_of(route: Route) -> tuple[str, ...]:
     """Return the scopes of which a caller needs one. The route of the live dialog checks its scope itself."""
-    return route.scopes or ((upgrade.SCOPE,) if Unauthenticated in route.refusals else ())
+    return route.scopes or ((admission.SCOPE,) if Unauthenticated in route.refusals else ())
 
 
 def _parameters(route: Route) -> Iterator[Json]:

@@ -17,6 +17,7 @@ There is no lock and no race: everything runs on the event loop, and no method a
 
 import ipaddress
 import math
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -104,6 +105,7 @@ class Buckets:
             del self._buckets[next(iter(self._buckets))]  # the client that came first
 
 
+@lru_cache(maxsize=4096)  # parsing an address costs as much as all else that an open is counted with
 def client_of(address: str | None) -> str:
     """Return the part of an address that identifies a client: all of it, or the first 64 bits of an IPv6 address."""
     try:

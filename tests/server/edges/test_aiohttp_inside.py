@@ -1,5 +1,6 @@
 """What is used of aiohttp's inside, by name: a release that changes one of these fails here, and says which."""
 
+import asyncio
 import inspect
 import re
 import tomllib
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import WebSocketError, WebSocketReader
+from aiohttp.http import HttpProcessingError, HttpRequestParser, WebSocketError, WebSocketReader
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler
 
@@ -86,6 +87,22 @@ async def test_the_reader_of_frames_still_hands_each_to_its_queue() -> None:
 
     kinds = WSMsgType.TEXT, WSMsgType.PING, WSMsgType.CLOSE
     assert taken == [*zip(kinds, (b"one", b"?", 0), strict=True), WebSocketError]
+
+
+async def test_the_parser_of_heads_still_reads_one_by_itself() -> None:
+    """Without a protocol, because no body follows, and without a server."""
+    nobody: Any = None
+
+    def read(data: bytes) -> Any:
+        return HttpRequestParser(nobody, asyncio.get_running_loop(), 32 * 1024, max_headers=64).feed_data(data)
+
+    messages, is_upgrade, rest = read(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+
+    assert is_upgrade
+    assert rest == b""
+    assert messages[0][0].headers["host"] == "a"
+    with pytest.raises(HttpProcessingError):
+        read(b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n")
 
 
 @pytest.mark.parametrize("name", INSTANCES[web.Server])

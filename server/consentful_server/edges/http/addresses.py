@@ -6,7 +6,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from ...settings import Network
+from ...settings import Network, Settings
+from .head import Head
 from .pipeline import SERVICE
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -14,12 +15,17 @@ _SEPARATOR: Final = ","
 
 
 def client_address(request: web.Request) -> str | None:
+    """Return the client's address; see `address_of`."""
+    return address_of(request, request.app[SERVICE].settings)
+
+
+def address_of(head: Head, settings: Settings) -> str | None:
     """Return the client's address, skipping the proxies of `--trusted-proxy`."""
-    trusted = request.app[SERVICE].settings.trusted_networks
+    trusted = settings.trusted_networks
     if not trusted:
-        return request.remote
-    header = _SEPARATOR.join(request.headers.getall(hdrs.X_FORWARDED_FOR, []))
-    return past_proxies(request.remote, header.split(_SEPARATOR), trusted)
+        return head.remote
+    header = _SEPARATOR.join(head.headers.getall(hdrs.X_FORWARDED_FOR, []))
+    return past_proxies(head.remote, header.split(_SEPARATOR), trusted)
 
 
 def past_proxies(peer: str | None, forwarded: Iterable[str], trusted: Iterable[Network]) -> str | None:

@@ -1,6 +1,6 @@
 """CORS (Fetch standard, §3.3): pages of the origins in `--allow-origin` may call every route and read the responses.
 
-Browsers send no preflight for WebSockets, so `websocket/upgrade.py` checks the same list itself. Responses never allow
+Browsers send no preflight for WebSockets, so `websocket/admission` checks the same list itself. Responses never allow
 credentials that a browser adds by itself: the service has no cookies, and a page sends its token.
 """
 
@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 
 from ...errors import Forbidden
 from ...settings import Settings
+from .head import Head
 from .headers import EXPORT_ID, REQUEST_ID
 from .origins import is_foreign
 
@@ -30,13 +31,13 @@ _SENT: Final = "Authorization, Content-Type"
 _REMEMBERED_S: Final = "600"
 
 
-def refuse_foreign(request: web.Request, settings: Settings) -> None:
+def refuse_foreign(head: Head, settings: Settings) -> None:
     """Allow pages of this server and of the allowed origins, and programs.
 
     Raises:
         Forbidden: If the page is of another origin.
     """
-    if is_foreign(request, settings):
+    if is_foreign(head, settings):
         raise Forbidden(
             "an allowed origin; add the page's origin to --allow-origin, or set --base-url to this server's address"
         )

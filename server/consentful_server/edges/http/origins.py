@@ -12,9 +12,10 @@ An origin is scheme, host and port, where the scheme's default port may be left 
 import re
 from typing import Final, NamedTuple
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from ...settings import Settings
+from .head import Head
 
 _ORIGIN: Final = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -37,24 +38,24 @@ def read_origin(text: str) -> Origin | None:
     return Origin(scheme, host, _DEFAULT_PORTS[scheme] if port is None else int(port))
 
 
-def is_foreign(request: web.Request, settings: Settings) -> bool:
+def is_foreign(head: Head, settings: Settings) -> bool:
     """Return whether a page sent the request that is neither this server's own nor of an allowed origin.
 
     Programs send no Origin (RFC 6455 §10.2). A form of our own sends `null`, because of our `Referrer-Policy` (Fetch
     standard, "serializing a request origin"); then `Sec-Fetch-Site` says whose it is, which no page can set.
     """
-    if request.headers.getall(hdrs.ORIGIN, []) == ["null"] and request.headers.get("Sec-Fetch-Site") == "same-origin":
+    if head.headers.getall(hdrs.ORIGIN, []) == ["null"] and head.headers.get("Sec-Fetch-Site") == "same-origin":
         return False
-    own = _own(request, settings)
+    own = _own(head, settings)
     return any(
         origin not in settings.allow_origin and read_origin(origin) not in own
-        for origin in request.headers.getall(hdrs.ORIGIN, [])
+        for origin in head.headers.getall(hdrs.ORIGIN, [])
     )
 
 
-def _own(request: web.Request, settings: Settings) -> set[Origin]:
-    schemes = ("https",) if request.secure else ("http",) if settings.access == "none" else ("http", "https")
-    found = [read_origin(f"{scheme}://{request.host}") for scheme in schemes]
+def _own(head: Head, settings: Settings) -> set[Origin]:
+    schemes = ("https",) if head.secure else ("http",) if settings.access == "none" else ("http", "https")
+    found = [read_origin(f"{scheme}://{head.host}") for scheme in schemes]
     if settings.base_url:
         found.append(read_origin(settings.base_origin))
     return {origin for origin in found if origin is not None}

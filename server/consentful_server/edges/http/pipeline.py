@@ -23,13 +23,14 @@ from consentful.identifiers import uuid7
 
 from ...access_log.chain import CUSTOMER, Actor
 from ...auth.access import Principal
-from ...errors import Forbidden, Refusal
+from ...errors import Refusal
 from ...service import Service
 from ...settings import is_loopback
 from ...telemetry import where
 from . import cors
+from .authorization import bearer
+from .foreign import refuse_foreign, without_port
 from .headers import REQUEST_ID
-from .origins import is_foreign
 from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, problem, problem_document, respond
 from .protection import PROTECTION
 from .route import Handler, Route
@@ -38,9 +39,7 @@ SERVICE: Final = web.AppKey("service", Service)
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 _REQUEST_ID: Final = web.RequestKey("request id", str)
 
-_SAFE: Final = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
-_ELSEWHERE: Final = ("cross-site", "same-site")
 
 
 _log: Final = logging.getLogger("consentful.http")
@@ -116,18 +115,12 @@ def by_customer(request: web.Request) -> Actor:
     return msgspec.structs.replace(CUSTOMER, request=id_of(request))
 
 
-def bearer(request: web.Request) -> str | None:
-    """Return the token of `Authorization: Bearer …` (RFC 6750 §2.1)."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
-
-
 @web.middleware
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions of the handler into problem documents."""
     began = time.perf_counter()
     try:
-        _refuse_foreign(request)
+        refuse_foreign(request, request.app[SERVICE].settings)
         response = cors.preflight(request, request.app[SERVICE].settings) or await handler(request)
     except Refusal as refusal:
         response = problem(refusal)
@@ -153,7 +146,7 @@ async def protect(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[REQUEST_ID] = request[_REQUEST_ID]
     for name, value in PROTECTION.items():
         response.headers.setdefault(name, value)
-    if request.secure and not is_loopback(_host_without_port(request.host.lower())):
+    if request.secure and not is_loopback(without_port(request.host.lower())):
         response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = _HTTPS_ALONE
     cors.share(request, response, request.app[SERVICE].settings.allow_origin)
 
@@ -183,31 +176,3 @@ def json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None
         charset="utf-8",
         headers={hdrs.CACHE_CONTROL: "no-store"} | (headers or {}),
     )
-
-
-def _refuse_foreign(request: web.Request) -> None:
-    """With `--auth none`, accept loopback names in `Host` only, and no changes from pages of other sites.
-
-    The second check stops DNS rebinding: a page whose name resolves to 127.0.0.1 would count as same-origin. The first
-    stops cross-site form posts, for which browsers send no preflight. `Origin` and `Sec-Fetch-Site` say where a request
-    comes from; browsers leave the latter out in some cases, such as on pages without HTTPS.
-    """
-    settings = request.app[SERVICE].settings
-    if settings.access != "none":
-        return
-    if request.method not in _SAFE and (_is_sent_elsewhere(request) or is_foreign(request, settings)):
-        raise Forbidden(
-            "a page of this server, because `--auth none` checks no token; add the page's origin to --allow-origin"
-        )
-    if not is_loopback(_host_without_port(request.host.lower())):
-        raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
-
-
-def _is_sent_elsewhere(request: web.Request) -> bool:
-    """Return whether the browser says that a page of elsewhere sent the request, and the page is not allowed to."""
-    allowed = request.app[SERVICE].settings.allow_origin
-    return request.headers.get("Sec-Fetch-Site") in _ELSEWHERE and request.headers.get(hdrs.ORIGIN) not in allowed
-
-
-def _host_without_port(host: str) -> str:
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]

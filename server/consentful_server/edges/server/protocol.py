@@ -1,4 +1,4 @@
-"""One client's connection, below the application: aiohttp's protocol, with time-outs and without quotations.
+"""One client's connection that speaks HTTP: aiohttp's protocol, with time-outs and without quotations.
 
 aiohttp's own answer to a malformed request quotes it, and so does the error that it logs: a header with a stray byte
 would put its token into both. aiohttp also waits an hour for a request's head, and for ever for a client to read.
@@ -23,22 +23,18 @@ Races, and the line that closes each:
 
 import asyncio
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from ...errors import Refusal
 from ...telemetry import where
 from ..http.problems import as_problem, broken, cut_short
+from .limits import HEAD_BYTES, HEAD_S
 
 _log: Final = logging.getLogger("consentful.http")
-
-HEAD_S: Final = 10.0
-"""How long a connection may take to send a request's head, from its first byte, or from the connection's beginning."""
-
-HEAD_BYTES: Final = 32 * 1024
 
 UNREAD_S: Final = 30.0
 """How long a response may wait for a client that reads none of it."""
@@ -48,7 +44,6 @@ class RequestProtocol(RequestHandler):
     """One connection, from its first byte to its last."""
 
     __slots__ = (
-        "_has_room",
         "_has_stopped_reading",
         "_head_bytes",
         "_head_timer",
@@ -56,11 +51,13 @@ class RequestProtocol(RequestHandler):
         "_own_transport",
         "_unread",
         "_unread_timer",
+        "refusal",
     )
 
-    def __init__(self, manager: web.Server, has_room: Callable[[], bool], **options: Any) -> None:
+    def __init__(self, manager: web.Server, refusal: Refusal | None, **options: Any) -> None:
         super().__init__(manager, **options)
-        self._has_room = has_room
+        self.refusal = refusal
+        """Why the upgrade that its first request asks for is refused, if that is decided already."""
         self._has_stopped_reading = False
         self._is_handed_over = False
         self._own_transport: asyncio.Transport | None = None
@@ -70,12 +67,7 @@ class RequestProtocol(RequestHandler):
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        own = cast("asyncio.Transport", transport)
-        if not self._has_room():
-            own.write(cut_short(HTTPStatus.SERVICE_UNAVAILABLE))
-            own.close()
-            return
-        self._own_transport = own  # (R1)
+        self._own_transport = cast("asyncio.Transport", transport)  # (R1)
         super().connection_made(transport)
         self._start_head_timer()
 

@@ -1,14 +1,16 @@
-"""Runs the application, with one `RequestProtocol` for each connection."""
+"""Runs the application: each connection is a `Newcomer` first, then a live dialog's socket or a `RequestProtocol`."""
 
+import asyncio
 import resource
 from typing import Final
 
 from aiohttp import web
 
+from ...errors import Refusal
 from ..websocket.sockets import SOCKETS, Sockets
+from .limits import MAX_HEADERS
+from .newcomer import Newcomer, Take
 from .protocol import RequestProtocol
-
-_MAX_HEADERS: Final = 64
 
 _KEEP_ALIVE_S: Final = 75.0
 """Longer than proxies keep an unused connection (60 s), so that no proxy sends a request into a close."""
@@ -20,43 +22,60 @@ _RESERVED_FILES: Final = 256
 
 
 class _Server(web.Server):
+    """Satisfies `newcomer.Host`."""
+
     _is_stopping = False
+    newcomers: set[Newcomer]
     sockets: Sockets
+    shortcut: Take
+    most_connections: int
+
+    def __call__(self) -> Newcomer:  # pyright: ignore[reportIncompatibleMethodOverride] - becomes a RequestHandler
+        return Newcomer(self)
+
+    def has_room(self) -> bool:
+        """Return whether another connection is accepted: not while stopping, nor with a reserved file descriptor."""
+        held = len(self._connections) + len(self.sockets) + len(self.newcomers)
+        return not self._is_stopping and held < self.most_connections
+
+    def take(self, data: bytes, transport: asyncio.Transport) -> bool | Refusal:
+        return self.shortcut(data, transport)
+
+    def request_protocol(self, refusal: Refusal | None) -> RequestProtocol:
+        return RequestProtocol(self, refusal, loop=self._loop, **self._kwargs)
 
     def pre_shutdown(self) -> None:
         self._is_stopping = True
+        for newcomer in list(self.newcomers):
+            newcomer.close()  # (newcomer, R1)
         super().pre_shutdown()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp names it so
         await super().shutdown(timeout)
         await self.sockets.close()
 
-    def __call__(self) -> RequestProtocol:
-        return RequestProtocol(self, self._has_room, loop=self._loop, **self._kwargs)
-
-    def _has_room(self) -> bool:
-        """Whether another connection is accepted: not while stopping, nor with a file descriptor that is reserved."""
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return not self._is_stopping and len(self._connections) + len(self.sockets) < files - _RESERVED_FILES
-
 
 class Runner(web.AppRunner):
-    """Runs the application on sockets."""
+    """Runs the application on sockets. `take` is asked first about each connection."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, take: Take, *, shutdown_timeout: float) -> None:
         super().__init__(
             app,
             access_log=None,
             shutdown_timeout=shutdown_timeout,
             keepalive_timeout=_KEEP_ALIVE_S,
-            max_headers=_MAX_HEADERS,
+            max_headers=MAX_HEADERS,
             read_bufsize=_BUFFER_BYTES,
         )
+        self._take = take
         self._sockets = app[SOCKETS]
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server  # aiohttp has no option for the server's class
         assert isinstance(server, _Server)
+        server.newcomers = set()
         server.sockets = self._sockets
+        server.shortcut = self._take
+        server.most_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES
         return server

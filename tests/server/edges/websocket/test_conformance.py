@@ -87,7 +87,7 @@ async def echoing(*, compress: bool) -> AsyncGenerator[str]:
     app[COMPRESS] = compress
     app[SOCKETS] = Sockets()
     app.router.add_get("/", echo)
-    runner = Runner(app, shutdown_timeout=1.0)
+    runner = Runner(app, lambda _data, _transport: False, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"127.0.0.1:{runner.addresses[0][1]}"
