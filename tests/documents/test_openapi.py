@@ -15,7 +15,7 @@ from consentful_server.documents.schemas import Auth, plain
 from consentful_server.edges.http import faults
 from consentful_server.edges.http.problems import PROBLEM, Problem
 from consentful_server.edges.http.route import Route
-from consentful_server.edges.websocket.upgrade import SCOPE
+from consentful_server.edges.websocket.admission import SCOPE
 from consentful_server.errors import Refusal
 from consentful_server.testing import serve
 from kept import get

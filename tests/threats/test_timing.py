@@ -237,7 +237,7 @@ class TestKeys:
 
         done = {name: await work(later(refuse)) for name, refuse in refused_keys(service, keys).items()}
 
-        assert "ApiKeys.authenticate → compare_digest" in done["unknown key"]
+        assert "ApiKeys._principal → compare_digest" in done["unknown key"]
         assert ("ApiKeys._look_up → SQLiteCredentials.find" in done["unknown key"]) == (passed_s > 0)
         for calls in done.values():
             assert calls == done["unknown key"]

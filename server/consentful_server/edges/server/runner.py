@@ -28,7 +28,7 @@ class _Server(web.Server):
     newcomers: set[Newcomer]
     sockets: Sockets
     shortcut: Take
-    most_connections: int
+    files: int
 
     def __call__(self) -> Newcomer:  # pyright: ignore[reportIncompatibleMethodOverride] - becomes a RequestHandler
         return Newcomer(self)
@@ -36,7 +36,7 @@ class _Server(web.Server):
     def has_room(self) -> bool:
         """Return whether another connection is accepted: not while stopping, nor with a reserved file descriptor."""
         held = len(self._connections) + len(self.sockets) + len(self.newcomers)
-        return not self._is_stopping and held < self.most_connections
+        return not self._is_stopping and held < self.files - _RESERVED_FILES
 
     def take(self, data: bytes, transport: asyncio.Transport) -> bool | Refusal:
         return self.shortcut(data, transport)
@@ -77,5 +77,5 @@ class Runner(web.AppRunner):
         server.newcomers = set()
         server.sockets = self._sockets
         server.shortcut = self._take
-        server.most_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES
+        server.files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return server
