@@ -133,7 +133,7 @@ def test_every_filter_is_documented() -> None:
 
 
 def test_every_column_is_documented_with_its_type() -> None:
-    types = {"text": "string", "number": "int32", "lines": "list", "labels": "list"}
+    types = {"id": "string", "text": "string", "number": "int32", "lines": "list", "labels": "list"}
     for shape, columns in rows("exports.md", "shape"):
         documented = [tuple(column.split(" ")) for column in columns.split(", ")]
         assert documented == [(field.name, types.get(field.type, field.type)) for field in FIELDS[shape]]  # pyright: ignore[reportArgumentType]
