@@ -42,8 +42,8 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
     knows = copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
     if not knows:
         ERR.print(
-            "The ledger came with the backup: what was erased, retracted, revoked, narrowed or retired since is not known."
-            " Repeat it.",
+            "The ledger came with the backup: what was erased, retracted, revoked, narrowed or retired since is not"
+            " known. Repeat it.",
             soft_wrap=True,
         )
     proof = check_dialogs(place)
