@@ -19,7 +19,7 @@ from .figure import Measured, show
 from .plan import CLIENT_CORE, SERVER_CORE, Plan
 from .plot import svg
 
-WIDTH = 160
+WIDTH = 172
 NAMES = (
     "dialogs",
     "at_once",

@@ -88,10 +88,12 @@ def cells(row: dict[str, Any]) -> list[str]:
     """Return what stands in each of the columns, for the JSON of one outcome."""
     sign = "≤" if row["less_is_better"] else "≥"
     limits = [f"{sign} {row[limit]:.3g}" if row[limit] is not None else "–" for limit in ("floor", "aim")]
-    cpus = " / ".join(f"{cpu:,.3g}" if cpu < 1000 else f"{cpu:,.0f}" for cpu in row["cpu_us"] or ())
+    cpus = " / ".join(map(_short, row["cpu_us"] or ()))
     others = "" if row["others"] is None else f"{row['others']:.1f}"
-    sides = [_short(row["ours"]), _short(row["peer"])]
-    return [row["figure"], *sides, row["unit"], f"{row['ratio']:.3g}", *limits, row["mark"], cpus, others]
+    sides, unit = [row["ours"], row["peer"]], row["unit"]
+    if unit == "s" and all(side is None or side < 1 for side in sides):
+        sides, unit = [side and side * 1000 for side in sides], "ms"
+    return [row["figure"], *map(_short, sides), unit, _short(row["ratio"]), *limits, row["mark"], cpus, others]
 
 
 def show(rows: Iterable[Measured], console: Console) -> None:

@@ -24,7 +24,7 @@ from .child import Child
 from .curve import FLAT, LINEAR, TIMES, Curve, grown
 from .export import rows_of
 from .figure import Figure, Measured, absolute
-from .page import p50
+from .page import get, p50
 from .plan import Plan, in_turn
 
 _PAGE = Figure("page of 100 newest: 1,000,000 messages / 10,000", "s", *FLAT, less_is_better=True)
@@ -73,7 +73,7 @@ def _reading(plan: Plan, stores: Sequence[_Store]) -> list[Measured]:
         servers = [running.enter_context(child.on_folder(corpus.places(store.folder))) for store in stores]
         pages = {
             _PAGE: ("Page of 100 newest", "/v1/messages?limit=100"),
-            _RARE: ("Page by a rare filter", _RARE_PATH),
+            _RARE: ("Page, rare filter", _RARE_PATH),
             _STATS: ("Statistics", "/v1/stats"),
         }
         rows = [
@@ -81,7 +81,7 @@ def _reading(plan: Plan, stores: Sequence[_Store]) -> list[Measured]:
             for figure, (title, path) in pages.items()
         ]
         searched = in_turn(1, [partial(_search_s, server) for server in servers], thrown_away=0)
-    return [*rows, _drawn(plan, _SEARCH, "Search of all texts", searched)]
+    return [*rows, _drawn(plan, _SEARCH, "Search all texts", searched)]
 
 
 def _search_s(server: Child) -> float:
@@ -107,9 +107,9 @@ def _exporting(plan: Plan, stores: Sequence[_Store]) -> list[Measured]:
     exports = [_Export(store) for store in stores]
     took = in_turn(max(1, plan.rounds // 2), exports, thrown_away=0)
     extra = [export.extra_mb for export in exports]
-    _drawn(plan, _EXTRA, "Export's extra memory", extra)
+    _drawn(plan, _EXTRA, "Export: memory", extra)
     return [
-        _drawn(plan, _EXPORT, "Export of everything", took),
+        _drawn(plan, _EXPORT, "Export: time", took),
         absolute(_EXTRA, extra[-1]),
         grown(_EXTRAS, extra),
     ]
@@ -150,19 +150,14 @@ def _most_while(server: Child, work: Callable[[], None]) -> int:
 
 def _warm(server: Child) -> None:
     """Read a first page, and wait until the server has looked after everything for the first time."""
-    _get(server, "/v1/messages?limit=1000")
-    while b"consentful_access_log_entries 0" in _get(server, "/metrics"):
+    get(server, "/v1/messages?limit=1000")
+    while b"consentful_access_log_entries 0" in get(server, "/metrics"):
         time.sleep(_LOOK_S)
-
-
-def _get(server: Child, path: str) -> bytes:
-    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=30) as answer:
-        return answer.read()
 
 
 def _erasing(plan: Plan, stores: Sequence[_Store], dialogs: int) -> list[Measured]:
     counts = [dialogs * times for times in TIMES]
-    return [_drawn(plan, _ERASE, "Erasure of one dialog", uvloop.run(_erase(plan, stores, counts)))]
+    return [_drawn(plan, _ERASE, "Erase a dialog", uvloop.run(_erase(plan, stores, counts)))]
 
 
 async def _erase(plan: Plan, stores: Sequence[_Store], counts: Sequence[int]) -> list[list[float]]:

@@ -28,7 +28,7 @@ def measure(plan: Plan) -> list[Measured]:
     with child.on_folder(corpus.places(folder)) as server:
         deep = f"{_PATH}&cursor={_cursor(server, plan.size(_DEEP))}"
         depth = in_turn(plan.rounds, [partial(p50, plan, server, deep), partial(p50, plan, server, _PATH)])
-        body = len(_get(server, _PATH))
+        body = len(get(server, _PATH))
         with child.start("bench.peers.bare", "--body", str(body)) as static:
             sides = [_side(plan, server, _PATH), _side(plan, static, "/static")]
             in_turn(plan.rounds, sides)
@@ -40,7 +40,8 @@ async def _fill(plan: Plan, folder: Path) -> None:
         await corpus.fill(service, "p", plan.size(_DIALOGS), _MESSAGES)
 
 
-def _get(server: Child, path: str) -> bytes:
+def get(server: Child, path: str) -> bytes:
+    """Return the body of a successful answer."""
     with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=30) as answer:
         return answer.read()
 
@@ -49,7 +50,7 @@ def _cursor(server: Child, pages: int) -> str:
     """Return where the page after so many begins."""
     path, cursor = _PATH, ""
     for _ in range(pages):
-        cursor = json.loads(_get(server, path))["next"]
+        cursor = json.loads(get(server, path))["next"]
         path = f"{_PATH}&cursor={cursor}"
     return cursor
 

@@ -66,11 +66,12 @@ def filled(page: str, name: str, text: str) -> str:
 def pages(result: Mapping[str, Any]) -> dict[str, str]:
     """Return what each file is to contain."""
     head = "".join(f"- {line}\n" for line in (*result["conditions"], *result["notes"]))
+    short = "".join(f"{line}.\n" for line in result["conditions"][:2])
     readme, longer = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/benchmarks.md"))
     return {
         SOURCE: json.dumps(result, indent=1, ensure_ascii=False) + "\n",
         PICTURE: svg(result["curves"]),
-        "README.md": filled(readme, "figures", markdown(headlines(result))),
+        "README.md": filled(filled(readme, "figures", markdown(headlines(result))), "conditions", short),
         "docs/benchmarks.md": filled(filled(longer, "figures", markdown(result["rows"])), "conditions", head),
     }
 

@@ -95,6 +95,15 @@ def test_the_table_says_what_must_hold_and_what_missed_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ours", "peer", "said"), [(0.0042, 0.5, ["4.2", "500", "ms"]), (0.5, 1.5, ["0.5", "1.5", "s"])]
+)
+def test_both_sides_are_in_milliseconds_or_both_in_seconds(ours: float, peer: float, said: list[str]) -> None:
+    ((_, *cells),) = shown(compare(Figure("wait: ours / theirs", "s", less_is_better=True), [ours], [peer]))
+
+    assert cells[:3] == said
+
+
 def test_json_says_the_same() -> None:
     figure = Figure("rate: ours / theirs", "rows/s", floor=0.5, aim=0.8)
 
