@@ -30,8 +30,8 @@ from ...errors import TooOften
 from ...limits.buckets import Bucket, Rate
 from ...service import Service
 
-TURN_FRAMES: Final = 256
-"""After so many frames of one connection it is charged, and the others have their turn."""
+CHARGED_FRAMES: Final = 256
+"""After so many frames a connection is charged."""
 
 _TURN_BYTES: Final = 128 * 1024
 _FRAME_BYTES: Final = 6

@@ -8,8 +8,9 @@ receiver does with it is done when the next one is handed over.
      └──the transport is lost──► ENDED
 
 Frames are held back for three reasons: the receiver waits for a decision (`pause_frames`), the client does not read,
-and 256 frames were handed over without a pause, so that it is the turn of others. Then nothing more is read from the
-client either, and so what is held back is at most what one read brought.
+and the connection had its turn, so that it is that of others: 64 frames, or 16 KiB. Then nothing more is read from the
+client either, and so what is held back is at most what one read brought. A read can bring 256 KiB, which is thousands
+of frames, so it is cut into them 16 KiB at a time; what is not cut yet waits as bytes.
 
 What is sent is written to the transport at once. That its buffer stays small is seen to on the other side: while it is
 full, no frame is taken up, and so none is answered.
@@ -35,7 +36,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue  # the reader in C take
 from aiohttp.http import WebSocketError, WebSocketReader
 
 from ...telemetry import where
-from .charging import TURN_FRAMES
+from .charging import CHARGED_FRAMES
 from .closing import CLOSE_WITHIN_S
 from .deflate import Deflate
 from .sockets import Sockets
@@ -49,6 +50,12 @@ _FINAL: Final = 0x80
 _COMPRESSED: Final = 0x40
 _SHORT: Final = 125
 _MEDIUM: Final = 0xFFFF
+
+TURN_FRAMES: Final = 64
+"""Frames of one connection that are handed over in one turn of the event loop, or two."""
+_ANSWER_FRAMES: Final = 3
+"""An answer costs as much of the turn as so many frames: it is encoded, and perhaps compressed."""
+_TURN_BYTES: Final = 16 * 1024
 
 _DECISION: Final = 1
 _READER: Final = 2
@@ -87,6 +94,8 @@ class Socket(asyncio.Protocol):
         "_sockets",
         "_timer",
         "_transport",
+        "_turn_ends",
+        "_uncut",
         "alarm_at",
         "has_stopped_reading",
         "received",
@@ -103,8 +112,10 @@ class Socket(asyncio.Protocol):
             _Frames(self), max_message_bytes, compress=deflate is not None, decode_text=False
         )
         self._backlog: deque[Frame] | None = None
+        self._uncut = memoryview(b"")
         self._held_back_for = 0
         self._frames = 0
+        self._turn_ends = TURN_FRAMES
         self._is_close_sent = False
         self._timer: asyncio.TimerHandle | None = None
         self.receiver: Receiver | None = None
@@ -123,7 +134,15 @@ class Socket(asyncio.Protocol):
         if self._reader is None or self.has_stopped_reading:
             return
         self.received += len(data)
-        self._reader.feed_data(data)  # calls `take_up` for each whole frame
+        self._turn_ends = self._frames + TURN_FRAMES
+        if self._backlog is None and len(data) <= _TURN_BYTES:
+            self._reader.feed_data(data)  # calls `take_up` for each whole frame
+        else:
+            self._uncut = memoryview(bytes(self._uncut) + data)  # (R2)
+            self._cut()
+            if self._uncut:
+                self._hold_back()
+        self._charge_frames()
         if self.received > self.alarm_at and self.receiver is not None:
             self.receiver.charge()
 
@@ -144,13 +163,10 @@ class Socket(asyncio.Protocol):
 
     def take_up(self, frame: Frame) -> None:
         """Hand the frame over, or hold it back."""
-        if not self._held_back_for and self._backlog is None:
+        if not self._held_back_for and not self._backlog:
             self._hand_over(frame)
         elif self.receiver is not None and not self.has_stopped_reading:
-            if self._backlog is None:
-                self._backlog = deque()
-                self._pause_reading()
-            self._backlog.append(frame)  # (R2)
+            self._hold_back().append(frame)  # (R2)
 
     def fail(self, error: BaseException) -> None:
         """Close: the client broke the protocol."""
@@ -167,6 +183,7 @@ class Socket(asyncio.Protocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def send(self, payload: bytes) -> None:
+        self._turn_ends -= _ANSWER_FRAMES
         if self._deflate is None:
             self._write(self._first_byte, payload)
         elif not self._is_close_sent:
@@ -192,6 +209,7 @@ class Socket(asyncio.Protocol):
         """Read nothing more: what the client still sends waits on its own side."""
         self.has_stopped_reading = True
         self._backlog = None  # (R3)
+        self._uncut = memoryview(b"")
         self._pause_reading()
 
     def abort(self) -> None:
@@ -210,11 +228,37 @@ class Socket(asyncio.Protocol):
             return
         receiver.receive(opcode, payload)
         self._frames += 1
-        if self._frames == TURN_FRAMES:
-            self._frames = 0
+        if self._frames >= self._turn_ends:
+            self._let_others()
+
+    def _let_others(self) -> None:
+        """Hold back what follows until the others had their turn."""
+        if not self._held_back_for & _OTHERS:
             self._held_back_for |= _OTHERS
             self._loop.call_soon(self._take_up_again, _OTHERS)
-            receiver.charge(TURN_FRAMES)
+            self._charge_frames()
+
+    def _charge_frames(self) -> None:
+        if self._frames >= CHARGED_FRAMES and self.receiver is not None:
+            frames, self._frames = self._frames, 0
+            self.receiver.charge(frames)
+
+    def _hold_back(self) -> "deque[Frame]":
+        """Return the frames that are held back. While there are any, nothing is read."""
+        if self._backlog is None:
+            self._backlog = deque()
+            self._pause_reading()
+        return self._backlog
+
+    def _cut(self) -> None:
+        """Cut what was read into frames, as many bytes as a turn has; the rest has to wait."""
+        if self._reader is None or self._held_back_for or self._backlog:
+            return
+        part, self._uncut = self._uncut[:_TURN_BYTES], self._uncut[_TURN_BYTES:]
+        self._reader.feed_data(bytes(part))  # calls `take_up` for each whole frame
+        if self._uncut:
+            self._hold_back()
+            self._let_others()  # however few frames it was: one that never ends, or many that are never handed over
 
     def _take_up_again(self, reason: int) -> None:
         self._held_back_for &= ~reason
@@ -223,9 +267,11 @@ class Socket(asyncio.Protocol):
 
     def _work_off(self) -> None:
         """Hand over what was held back, until a frame says to wait again; then read on."""
+        self._turn_ends = self._frames + TURN_FRAMES
         while self._backlog and not self._held_back_for:
             self._hand_over(self._backlog.popleft())
-        if not self._backlog:
+        self._cut()
+        if not self._backlog and not self._uncut:
             self._backlog = None
             self._resume_reading()
 
@@ -252,6 +298,7 @@ class Socket(asyncio.Protocol):
         """Take nothing up any more, and tell the receiver."""
         receiver, self.receiver = self.receiver, None  # (R5)
         self._backlog = None
+        self._uncut = memoryview(b"")
         self._reader = None  # the two refer to each other, and only the cycle collector would free them
         if receiver is not None:
             receiver.lost(self._frames)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from consentful_server.edges.websocket.charging import TURN_FRAMES
+from consentful_server.edges.websocket.charging import CHARGED_FRAMES
 from consentful_server.edges.websocket.deflate import Deflate
-from consentful_server.edges.websocket.socket import Socket
+from consentful_server.edges.websocket.socket import TURN_FRAMES, Socket
 from consentful_server.edges.websocket.sockets import Sockets
 from consentful_server.testing import Served
 from kept import eventually
@@ -200,17 +200,67 @@ class TestHoldingBack:
 
         assert listener.taken == [b"one"]
 
-    async def test_after_256_frames_it_is_the_turn_of_others(self, socket: Socket, listener: Listener) -> None:
-        payloads = [str(number).encode() for number in range(3 * TURN_FRAMES)]
+    async def test_after_its_turn_it_is_the_turn_of_others(
+        self, socket: Socket, wire: FakeWire, listener: Listener
+    ) -> None:
+        """However much one read brings; it is thousands of frames if they are small."""
+        payloads = [str(number).encode() for number in range(40 * TURN_FRAMES)]
 
         socket.data_received(texts(*payloads))
         assert listener.taken == payloads[:TURN_FRAMES]
-        assert listener.charged == [TURN_FRAMES]
+        assert not wire.is_read
+        for _ in range(100):
+            before = len(listener.taken)
+            await asyncio.sleep(0)
+            assert len(listener.taken) - before <= TURN_FRAMES
+
+        assert listener.taken == payloads
+        assert wire.is_read
+
+    async def test_answers_shorten_its_turn(self, socket: Socket, listener: Listener) -> None:
+        listener.then = lambda _: socket.send(b"no")
+
+        socket.data_received(TURN_FRAMES * texts(b"x"))
+
+        assert 0 < len(listener.taken) <= TURN_FRAMES // 3
+
+    async def test_what_is_no_frame_for_anybody_ends_its_turn_as_well(
+        self, socket: Socket, wire: FakeWire, listener: Listener
+    ) -> None:
+        """Empty fragments are cut, but never handed over."""
+        socket.data_received(masked(0x01, b"o") + 10_000 * masked(0x00, b"") + masked(0x80, b"ne"))
+        assert not wire.is_read
+        assert listener.taken == []
         await turns()
         await turns()
 
+        assert listener.taken == [b"one"]
+        assert wire.is_read
+
+    async def test_what_comes_while_it_waits_for_its_turn_comes_after_it(
+        self, socket: Socket, listener: Listener
+    ) -> None:
+        payloads = [str(number).encode() for number in range(40 * TURN_FRAMES)]
+
+        socket.data_received(texts(*payloads[: 20 * TURN_FRAMES]))
+        await asyncio.sleep(0)
+        socket.data_received(texts(*payloads[20 * TURN_FRAMES :]))
+        for _ in range(100):
+            await asyncio.sleep(0)
+
         assert listener.taken == payloads
-        assert listener.charged == [TURN_FRAMES] * 3
+
+    async def test_each_frame_is_charged_once(self, socket: Socket, listener: Listener) -> None:
+        """After 256, give or take a turn, and the rest at the end."""
+        count = 10 * CHARGED_FRAMES + 7
+
+        socket.data_received(count * texts(b"x"))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        socket.connection_lost(None)
+
+        assert all(CHARGED_FRAMES <= charged < CHARGED_FRAMES + TURN_FRAMES for charged in listener.charged)
+        assert sum(listener.charged) + sum(listener.lost_after) == count
 
     async def test_of_a_client_that_is_cut_off_nothing_that_was_held_back_is_taken_up(
         self, socket: Socket, wire: FakeWire, listener: Listener
