@@ -36,10 +36,15 @@ CATALOGUE = Catalogue(
 
 async def open_store(path: Path, clock: Clock) -> SQLiteStore:
     """Return a store whose ledger lies beside it."""
-    ledger = Ledger(path.with_name("erasures.ledger"))
+    return await SQLiteBackend(path).open(clock, opened_ledger(path.parent))
+
+
+def opened_ledger(folder: Path) -> Ledger:
+    """Return the ledger in a folder, created if it is missing."""
+    ledger = Ledger(folder / "erasures.ledger")
     ledger.create()
     ledger.open()
-    return await SQLiteBackend(path).open(clock, ledger)
+    return ledger
 
 
 def spoken(

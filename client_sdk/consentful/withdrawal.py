@@ -17,7 +17,7 @@ _WITHIN_S: Final = 30.0
 class Withdrawn(msgspec.Struct, frozen=True):
     """What was erased and when; the same answer if the code is used again.
 
-    `unreadable`: the server's files have no copy of the dialog's key. `pending`: one is left for a moment; ask again.
+    `unreadable`: the server's files have no copy of the dialog's key. `pending`: one may be left for now; ask again.
     """
 
     dialog_id: str

@@ -67,7 +67,7 @@ class Place:
     """The location of the data and the keys, for every command that opens them."""
 
     database: str = ""
-    """The database's URL, `sqlite:///path`; by default `consentful.db` in the data directory."""
+    """The database's URL, `sqlite:///path` or `postgresql://user@host/name`; by default a file in the data folder."""
     data_dir: Path = Path("data")
     """Directory of the SQLite database."""
     keys_dir: Path = Path("keys")

@@ -3,7 +3,7 @@
 Promises of the epochs:
 
 - After `begin`, no key is stored under an earlier epoch.
-- After `empty`, neither the database nor its log ever again holds a key under an earlier epoch.
+- After `empty`, no reader has a key under an earlier epoch, and no crash brings one back into the store.
 - After `end`, the erasures of earlier epochs are complete, and values that ended with them are deleted.
 """
 
@@ -64,7 +64,7 @@ class EpochStore(Protocol):
         ...
 
     async def empty(self, epoch: int, at: int) -> bool:
-        """Remove the copies of earlier keys from the store's log, and record that; return False if one may be left."""
+        """Make the promise of `empty` true, and record that; return False if a reader is in the way."""
         ...
 
     async def end(self, epoch: int, at: int) -> None:

@@ -129,8 +129,10 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
     if not all(path.is_file() for path in (data, keys / _KEYS, keys / LEDGER)):
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
     if found := backend.in_the_way():
-        names = ", ".join(map(str, found))
-        raise BadBackup(f"{names} already exists; move it away, or name another --data-dir; nothing was changed")
+        names = ", ".join(found)
+        raise BadBackup(
+            f"{names} already exists; move it away, or name another --data-dir or --database; nothing was changed"
+        )
     _check(backend.contents(data), keys, keys_dir)
     has_ledger = (keys_dir / LEDGER).exists()
     if roots.exist(keys_dir) and not has_ledger:

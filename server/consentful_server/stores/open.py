@@ -8,18 +8,33 @@ from .sqlite.backend import SQLiteBackend
 from .store import Backend
 
 _FILE: Final = "consentful.db"
+_POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def backend_of(database: str, data_dir: Path) -> Backend:
     """Return the backend for the URL of `--database`; without a URL, a file in the data directory.
 
     Raises:
-        BadSetting: If no kind of store has such a URL.
+        BadSetting: If no kind of store has such a URL, or the one that has is not installed.
     """
     if not database:
         return SQLiteBackend(data_dir / _FILE)
     scheme, separator, path = database.partition(":///")
-    if scheme != "sqlite" or not separator or not path:
-        # Without its value: URLs of other stores carry passwords.
-        raise BadSetting("database", "must be sqlite:///relative/path or sqlite:////absolute/path; this URL is neither")
-    return SQLiteBackend(Path(path))
+    if scheme == "sqlite" and separator and path:
+        return SQLiteBackend(Path(path))
+    if database.startswith(_POSTGRES):
+        return _postgres(database)
+    # Without its value: it may carry a password.
+    raise BadSetting(
+        "database",
+        "must be sqlite:///relative/path, sqlite:////absolute/path or postgresql://user@host/database;"
+        " this URL is none of them",
+    )
+
+
+def _postgres(database: str) -> Backend:
+    try:
+        from .postgres.backend import PostgresBackend  # noqa: PLC0415 - only this store needs the extra
+    except ModuleNotFoundError:
+        raise BadSetting("database", "PostgreSQL needs an extra: pip install 'consentful[server,postgres]'") from None
+    return PostgresBackend(database)

@@ -152,8 +152,8 @@ class Backend(Protocol):
         """Return whether the location holds a store."""
         ...
 
-    def in_the_way(self) -> Sequence[Path]:
-        """Return the files on this machine that are in the way of a new store here, an earlier store's among them."""
+    def in_the_way(self) -> Sequence[str]:
+        """Return the names of what is in the way of a new store here: an earlier store, and files of one."""
         ...
 
     def contents(self, data: Path) -> Contents:

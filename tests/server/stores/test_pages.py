@@ -6,76 +6,41 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import pytest
 
-from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
-from consentful_server.archive.store import MessageHead, SealedDialog
-from consentful_server.clock import from_micros, to_micros
+from consentful_server.archive.query import Filter, Horizon, Order, Position
+from consentful_server.archive.store import SealedDialog
 from consentful_server.keys.vault import SHREDDED
 from consentful_server.stores.sqlite import dialog_rows, kinds, pages
 from consentful_server.stores.sqlite.connection import connect, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, statements
-from sealed import PSEUDONYMS, START, candidate
+from page_model import (
+    FILTERS,
+    MINUTE,
+    ORDERS,
+    T0,
+    VALUES,
+    Stored,
+    alike,
+    dialog,
+    each,
+    expected_dialogs,
+    expected_messages,
+    left_of,
+    selection,
+    stored_as,
+    walk,
+)
 
-_T0: Final = to_micros(START)
-_MINUTE: Final = 60_000_000
-_SCOPE: Final = ("research", "other")
 _BLOCK: Final = 100
 """Fewer dialogs than the small store has."""
 
 
-class Row(NamedTuple):
-    """A message as the model knows it."""
-
-    received_at: int
-    dialog: int
-    seq: int
-    role: str
-    language: str | None
-
-
-class Stored(NamedTuple):
-    """A dialog as the model knows it."""
-
-    number: int
-    sealed: SealedDialog
-    rows: list[Row]
-
-
-def dialog(number: int, chance: random.Random) -> SealedDialog:
-    """Return a dialog whose bot, purposes, roles, languages, customer and times vary; many times are equal."""
-    at = _T0 + number * _MINUTE
-    languages, roles = ("en", "en", "en-GB", "de", None), ("customer", "bot", "bot", "agent")
-    heads = tuple(
-        MessageHead(chance.choice(roles), chance.choice(languages), at + seq // 3 * _MINUTE)
-        for seq in range(chance.randint(1, 6))
-    )
-    sealed = candidate("d-1", bot=chance.choice(["b-1", "b-2", ""])).sealed
-    purposes = chance.choice([("improve",), ("improve", "research"), ("research",)])
-    customer = PSEUDONYMS.of(f"c-{chance.randint(1, 5)}")
-    record = msgspec.structs.replace(sealed.record, dialog_id=f"d-{number}", purposes=purposes, customer=customer)
-    record = msgspec.structs.replace(record, bot=record.bot or None)
-    code = number.to_bytes(32, "big")
-    return msgspec.structs.replace(
-        sealed,
-        record=record,
-        heads=heads,
-        messages=len(heads),
-        received_at=heads[-1].received_at,
-        opened_at=at,
-        withdrawal_hash=code,
-    )
-
-
 def insert(db: sqlite3.Connection, sealed: SealedDialog) -> Stored:
-    stored = dialog_rows.insert(db, sealed, sealed.received_at)
-    rows = [
-        Row(head.received_at, stored.number, seq, head.role, head.language) for seq, head in enumerate(sealed.heads, 1)
-    ]
-    return Stored(stored.number, sealed, rows)
+    return stored_as(dialog_rows.insert(db, sealed, sealed.received_at).number, sealed)
 
 
 def filled(path: Path, dialogs: int, seed: int = 1) -> tuple[sqlite3.Connection, list[Stored]]:
@@ -83,10 +48,11 @@ def filled(path: Path, dialogs: int, seed: int = 1) -> tuple[sqlite3.Connection,
     migrate(db)
     db.execute("BEGIN")
     stored = [insert(db, dialog(number, chance)) for number in range(1, dialogs + 1)]
-    for gone in stored[3::10]:  # some are erased: what is left behind must not be found
-        dialog_rows.shred(db, gone.number, SHREDDED)
+    left, gone = left_of(stored)
+    for it in gone:
+        dialog_rows.shred(db, it.number, SHREDDED)
     db.execute("COMMIT")
-    return db, [it for it in stored if it not in stored[3::10]]
+    return db, left
 
 
 @pytest.fixture(scope="module")
@@ -96,95 +62,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sqlite3.Co
         yield db, stored
 
 
-FILTERS: Final[dict[str, dict[str, Any]]] = {
-    "nothing": {},
-    "language": {"language": "en"},
-    "role": {"role": "agent"},
-    "bot": {"bot": "b-1"},
-    "purpose": {"purpose": "research"},
-    "customer": {"customer": PSEUDONYMS.of("c-1")},
-    "dialog_id": {"dialog_id": "d-7"},
-    "since": {"since": from_micros(_T0 + 80 * _MINUTE)},
-    "until": {"until": from_micros(_T0 + 40 * _MINUTE)},
-    "language and role": {"language": "de", "role": "agent"},
-    "bot and customer": {"bot": "b-2", "customer": PSEUDONYMS.of("c-2")},
-    "dialog_id and role": {"dialog_id": "d-8", "role": "bot"},
-    "role and times": {
-        "role": "bot",
-        "since": from_micros(_T0 + 30 * _MINUTE),
-        "until": from_micros(_T0 + 90 * _MINUTE),
-    },
-    "customer and times": {
-        "customer": PSEUDONYMS.of("c-3"),
-        "since": from_micros(_T0 + 30 * _MINUTE),
-        "until": from_micros(_T0 + 90 * _MINUTE),
-    },
-    "what nothing has": {"language": "is"},
-    "after everything": {"since": from_micros(_T0 + 10_000 * _MINUTE)},
-    "before everything": {"until": from_micros(_T0)},
-}
-ORDERS: Final[tuple[Order, ...]] = ("newest", "stored")
-SCOPES: Final = (None, _SCOPE)
-each = pytest.mark.parametrize(
-    ("wanted", "order", "scope"),
-    list(product(FILTERS, ORDERS, SCOPES)),
-    ids=lambda it: it if isinstance(it, str) else "one purpose" if it else "every purpose",
-)
-
-
-def matches(it: Stored, wanted: Filter, scope: tuple[str, ...] | None) -> bool:
-    record = it.sealed.record
-    return (
-        wanted.customer in (None, record.customer)
-        and wanted.dialog_id in (None, record.dialog_id)
-        and wanted.bot in (None, record.bot)
-        and (wanted.purpose is None or wanted.purpose in record.purposes)
-        and (scope is None or bool({*scope} & {*record.purposes}))
-    )
-
-
-def has(row: Row, wanted: Filter) -> bool:
-    language = row.language or ""
-    return wanted.role in (None, row.role) and (
-        wanted.language is None or language == wanted.language or language.startswith(f"{wanted.language}-")
-    )
-
-
-def within(received_at: int, wanted: Filter) -> bool:
-    return (wanted.since is None or received_at >= to_micros(wanted.since)) and (
-        wanted.until is None or received_at < to_micros(wanted.until)
-    )
-
-
-def selection(wanted: Filter, order: Order, scope: tuple[str, ...] | None, **how: Any) -> Selection:
-    options: dict[str, Any] = {"limit": 7, "horizon": Horizon(10**6)} | how
-    return Selection(filter=wanted, order=order, purposes=scope, **options)
-
-
-def walk(read: Callable[[Position | None], list[Any]], place: Callable[[Any], Position]) -> list[Any]:
-    """Return all rows, page by page."""
-    rows: list[Any] = []
-    after = None
-    while page := read(after):
-        rows += page
-        after = place(page[-1])
-    return rows
-
-
 @each
 def test_pages_of_messages_show_every_match_once_in_order(
     store: tuple[sqlite3.Connection, list[Stored]], wanted: str, order: Order, scope: tuple[str, ...] | None
 ) -> None:
     db, stored = store
     filtered = Filter(**FILTERS[wanted])
-    expected = [
-        row
-        for it in stored
-        if matches(it, filtered, scope)
-        for row in it.rows
-        if has(row, filtered) and within(row.received_at, filtered)
-    ]
-    expected.sort(key=lambda row: row[:3] if order == "newest" else row[1:3], reverse=order == "newest")
+    expected = expected_messages(stored, filtered, order, scope)
 
     found = walk(
         lambda after: pages.messages(db, selection(filtered, order, scope, after=after)), lambda row: row.position
@@ -200,21 +84,14 @@ def test_pages_of_dialogs_show_every_match_once_in_order(
     db, stored = store
     filtered = Filter(**FILTERS[wanted])
     times = {it.number: it.sealed.received_at for it in stored}
-    expected = [
-        it.number
-        for it in stored
-        if matches(it, filtered, scope)
-        and within(it.sealed.received_at, filtered)
-        and any(has(row, filtered) for row in it.rows)
-    ]
-    expected.sort(key=lambda number: (times[number], number) if order == "newest" else number)
+    expected = expected_dialogs(stored, filtered, order, scope)
 
     found = walk(
         lambda after: pages.dialogs(db, selection(filtered, order, scope, after=after)),
         lambda number: Position(times[number], number),
     )
 
-    assert found == (expected[::-1] if order == "newest" else expected)
+    assert found == expected
 
 
 @pytest.mark.parametrize("read", [pages.messages, pages.dialogs])
@@ -245,7 +122,7 @@ class TestPlans:
             db.set_trace_callback(None)
         return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {ran[-1]}")]
 
-    @pytest.mark.parametrize("after", [None, Position(_T0 + 60 * _MINUTE, 60, 2)], ids=["first", "later"])
+    @pytest.mark.parametrize("after", [None, Position(T0 + 60 * MINUTE, 60, 2)], ids=["first", "later"])
     @pytest.mark.parametrize("read", [pages.messages, pages.dialogs])
     @each
     def test_no_page_sorts_or_scans_a_table(
@@ -311,40 +188,13 @@ class Steps:
 
 def rarely(path: Path, dialogs: int) -> sqlite3.Connection:
     """Return a store in which all dialogs are alike but five, which are the oldest."""
-    db, chance = connect(path), random.Random(1)
+    db = connect(path)
     migrate(db)
     db.execute("BEGIN")
-    common = msgspec.structs.replace(dialog(0, chance).record, bot="common", purposes=("improve",))
-    rare = msgspec.structs.replace(common, bot="rare", purposes=("research",), customer=PSEUDONYMS.of("rare"))
-    for number in range(1, dialogs + 1):
-        record = msgspec.structs.replace(rare if number <= 5 else common, dialog_id=f"d-{number}")
-        role, language = ("agent", "is") if number <= 5 else ("bot", "en")
-        heads = tuple(MessageHead(role, language, _T0 + number * _MINUTE + seq) for seq in range(10))
-        given = msgspec.structs.replace(
-            dialog(number, chance), record=record, heads=heads, messages=10, received_at=heads[-1].received_at
-        )
+    for given in alike(dialogs):
         dialog_rows.insert(db, given, given.received_at)
     db.execute("COMMIT")
     return db
-
-
-VALUES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...] | None]]] = {
-    "nothing": ({}, None),
-    "rare role": ({"role": "agent"}, None),
-    "common role": ({"role": "bot"}, None),
-    "rare language": ({"language": "is"}, None),
-    "common language": ({"language": "en"}, None),
-    "rare bot": ({"bot": "rare"}, None),
-    "common bot": ({"bot": "common"}, None),
-    "rare purpose": ({"purpose": "research"}, None),
-    "common purpose": ({"purpose": "improve"}, None),
-    "rare credential": ({}, ("research",)),
-    "common credential": ({}, ("improve",)),
-    "rare customer": ({"customer": PSEUDONYMS.of("rare")}, None),
-    "long ago": ({"until": from_micros(_T0 + 4 * _MINUTE)}, None),
-    "never": ({"since": from_micros(_T0 + 10**6 * _MINUTE)}, None),
-    "nobody": ({"role": "agent", "language": "en"}, None),
-}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from .route import Answer
 class Erased(msgspec.Struct, frozen=True):
     """The outcome of an erasure.
 
-    `pending`: the key is overwritten, but a running read may keep an earlier copy in the store; repeat the request.
+    `pending`: the key is overwritten, but the store may still hold an earlier copy of it; repeat the request.
     `unreadable`: no copy of the key is left in this service's files. `complete`: the master key that earlier copies of
     the key were wrapped with is destroyed as well.
     """

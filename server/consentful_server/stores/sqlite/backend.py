@@ -62,8 +62,8 @@ class SQLiteBackend:
     def exists(self) -> bool:
         return self.path.exists()
 
-    def in_the_way(self) -> Sequence[Path]:
-        return leftovers.in_the_way(self.path)
+    def in_the_way(self) -> Sequence[str]:
+        return [str(path) for path in leftovers.in_the_way(self.path)]
 
     def contents(self, data: Path) -> Contents:
         return backup.contents(data)

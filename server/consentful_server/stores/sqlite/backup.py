@@ -20,25 +20,23 @@ from .kinds import customer_key
 from .leftovers import unfinished
 from .migrations import migrate
 
-_KEYS: Final = (
-    "CREATE TABLE keys.dialog_keys (dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT",
-    "INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys",
-    "CREATE TABLE keys.customers (dialog INTEGER PRIMARY KEY, customer TEXT NOT NULL, receipt TEXT NOT NULL) STRICT",
-    "INSERT INTO keys.customers SELECT id, customer, receipt FROM main.dialogs",
-)
-"""What the keys' file has. An earlier release's has only the first table."""
+KEYS: Final = {
+    "dialog_keys": "(dialog INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT",
+    "customers": "(dialog INTEGER PRIMARY KEY, customer TEXT NOT NULL, receipt TEXT NOT NULL) STRICT",
+}
+"""The tables of the keys' file. An earlier release's has only the first."""
 
-_INCOMPLETE: Final = "without keys"
+INCOMPLETE: Final = "without keys"
 """The name of the fact that a copy of the data states until it is joined with its keys."""
 
-_LEFT_OUT: Final = frozenset({"dialog_keys", "ending_values", "trusted_time"})
+LEFT_OUT: Final = frozenset({"dialog_keys", "ending_values", "trusted_time"})
 """Tables that no copy of the data has.
 
 What readers searched for ends with its epoch; a copy would outlive that. The last trusted time of an old copy would
 make a correct clock look wrong.
 """
 
-_BLANK: Final = {("dialogs", "customer"): "''", ("dialogs", "receipt"): "''", ("messages", "customer"): "0"}
+BLANK: Final = {("dialogs", "customer"): "''", ("dialogs", "receipt"): "''", ("messages", "customer"): "0"}
 """Columns that a copy of the data has without their values, which are in the keys' file or are computed again."""
 
 
@@ -64,18 +62,20 @@ def _copy(source: Path, data: Path, keys: Path) -> None:
         db.execute("ATTACH ? AS copy", (str(data),))
         db.execute("ATTACH ? AS keys", (str(keys),))
         db.execute("BEGIN")
-        for table in _tables(db):
-            if table not in _LEFT_OUT:
+        for table in table_names(db):
+            if table not in LEFT_OUT:
                 db.execute(f"DELETE FROM copy.{table}")
-                columns = _columns(db, table)
-                values = ", ".join(_BLANK.get((table, column), column) for column in columns)
+                columns = column_names(db, table)
+                values = ", ".join(BLANK.get((table, column), column) for column in columns)
                 db.execute(f"INSERT INTO copy.{table} ({', '.join(columns)}) SELECT {values} FROM main.{table}")
-        for statement in _KEYS:
-            db.execute(statement)
-        db.execute("INSERT INTO copy.facts VALUES (?, x'')", (_INCOMPLETE,))
+        for table, columns in KEYS.items():
+            db.execute(f"CREATE TABLE keys.{table} {columns}")
+        db.execute("INSERT INTO keys.dialog_keys SELECT * FROM main.dialog_keys")
+        db.execute("INSERT INTO keys.customers SELECT id, customer, receipt FROM main.dialogs")
+        db.execute("INSERT INTO copy.facts VALUES (?, x'')", (INCOMPLETE,))
         db.execute("COMMIT")
-    _finish(data)
-    _finish(keys)
+    finish(data)
+    finish(keys)
 
 
 def contents(data: Path) -> Contents:
@@ -85,7 +85,7 @@ def contents(data: Path) -> Contents:
         BadDatabase: If this program cannot read it.
     """
     try:
-        with closing(_read_only(data)) as db:
+        with closing(read_only(data)) as db:
             facts = dict(db.execute("SELECT name, value FROM facts"))
             emptied = [row[0] for row in db.execute("SELECT number FROM epochs WHERE emptied_at IS NOT NULL")]
     except sqlite3.DatabaseError:
@@ -100,7 +100,7 @@ def refuse_incomplete(db: "sqlite3.Connection", path: Path) -> None:
         BadDatabase: If it is; nothing was changed.
     """
     is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone() is None
-    if not is_new and db.execute("SELECT 1 FROM facts WHERE name = ?", (_INCOMPLETE,)).fetchone():
+    if not is_new and db.execute("SELECT 1 FROM facts WHERE name = ?", (INCOMPLETE,)).fetchone():
         raise BadDatabase(
             f"{path} is the data of a backup without its keys; move it away, and run `consentful restore`; "
             "nothing was changed"
@@ -118,15 +118,15 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
     fresh.open("xb").close()  # exclusively: another restore may be at work
     try:
         shutil.copyfile(data, fresh)
-        with closing(connect(fresh)) as db, closing(_read_only(keys)) as copied:
+        with closing(connect(fresh)) as db, closing(read_only(keys)) as copied:
             db.execute("BEGIN")
             db.executemany("INSERT INTO dialog_keys VALUES (?, ?)", copied.execute("SELECT * FROM dialog_keys"))
-            if "customers" in _tables(copied):
+            if "customers" in table_names(copied):
                 _name_customers(db, copied)
-            db.execute("DELETE FROM facts WHERE name = ?", (_INCOMPLETE,))
+            db.execute("DELETE FROM facts WHERE name = ?", (INCOMPLETE,))
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, randomblob(8))", (GENERATION,))
             db.execute("COMMIT")
-        _finish(fresh)
+        finish(fresh)
         os.link(fresh, target)  # fails if the target exists; a rename would overwrite it
     except sqlite3.DatabaseError:
         raise BadDatabase(f"{keys} cannot be joined with {data}; restore another backup") from None
@@ -135,7 +135,7 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _read_only(path: Path) -> "sqlite3.Connection":
+def read_only(path: Path) -> "sqlite3.Connection":
     """Open a file of a backup. `immutable`: otherwise a log would be created beside it, or one that lies there used."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
 
@@ -143,23 +143,23 @@ def _read_only(path: Path) -> "sqlite3.Connection":
 def _name_customers(db: "sqlite3.Connection", copied: "sqlite3.Connection") -> None:
     rows = copied.execute("SELECT customer, receipt, dialog FROM customers")
     db.executemany("UPDATE dialogs SET customer = ?, receipt = ? WHERE id = ?", rows)
-    if "customer" in _columns(db, "messages"):  # a copy of an earlier schema gets it from its migration
+    if "customer" in column_names(db, "messages"):  # a copy of an earlier schema gets it from its migration
         db.create_function("customer_key", 1, customer_key, deterministic=True)
         db.execute(
             "UPDATE messages SET customer = customer_key(d.customer) FROM dialogs d WHERE d.id = messages.dialog"
         )
 
 
-def _columns(db: "sqlite3.Connection", table: str) -> list[str]:
+def column_names(db: "sqlite3.Connection", table: str) -> list[str]:
     return [row[0] for row in db.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))]
 
 
-def _tables(db: "sqlite3.Connection") -> list[str]:
+def table_names(db: "sqlite3.Connection") -> list[str]:
     rows = db.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name != 'sqlite_stat1'")
     return [row[0] for row in rows]
 
 
-def _finish(path: Path) -> None:
+def finish(path: Path) -> None:
     """Leave the copy as a single file, on disk, without a write-ahead log beside it."""
     with closing(connect(path)) as db:
         db.execute("PRAGMA journal_mode = DELETE")

@@ -1,0 +1,47 @@
+"""The address of a PostgreSQL database: the URL of `--database`, and its name without the password."""
+
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+
+from ...errors import BadSetting
+
+_SCHEMES: Final = ("postgresql", "postgres")
+_PLACE: Final = ("host", "port", "dbname")
+"""Parameters of the URL that say where the database is; others may be secret."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A database's URL. It may hold a password, so it is shown nowhere; `name` is for people."""
+
+    url: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Address({self.name!r})"
+
+
+def address_of(url: str) -> Address:
+    """Return the address of a URL such as `postgresql://user@host:5432/database`.
+
+    Raises:
+        BadSetting: If it is not such a URL.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port if "," not in parts.netloc else None  # of a list of hosts, asyncpg reads the ports
+    except ValueError:
+        raise bad_url() from None
+    if parts.scheme not in _SCHEMES:
+        raise bad_url()
+    user, _, hosts = parts.netloc.rpartition("@")
+    user = user.partition(":")[0]
+    where = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _PLACE], safe="/")
+    name = f"{parts.scheme}://{f'{user}@' if user else ''}{hosts}{parts.path}{f'?{where}' if where else ''}"
+    return Address(url, name)
+
+
+def bad_url() -> BadSetting:
+    """Return the refusal of a URL, without its value: that may hold a password."""
+    return BadSetting("database", "must be postgresql://user@host:5432/database; this URL is not")

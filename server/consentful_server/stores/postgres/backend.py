@@ -1,0 +1,93 @@
+"""A PostgreSQL database by its address: opened, migrated, or restored from a snapshot.
+
+Commands call some methods outside an event loop, and others inside one. So each of those runs in a loop of its own, on
+a thread of its own, while the caller waits.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+
+from ...clock import Clock
+from ...privacy.ledger import Ledger
+from ..sqlite import backup
+from ..store import Contents, Step
+from . import snapshot
+from .address import address_of
+from .connection import Connection, connect, explained, first_connection
+from .database import Database
+from .migrations import migrate, version
+from .store import PostgresStore
+
+T = TypeVar("T")
+
+
+class PostgresBackend:
+    """The `Backend` of one PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        self._address = address_of(url)
+
+    @property
+    def name(self) -> str:
+        return self._address.name
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return []
+
+    async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> PostgresStore:
+        del reserve  # the disk is another machine's
+        await self._on_a_connection(self._migrate)
+        with explained(self._address):
+            return PostgresStore(await Database.open(self._address, clock, ledger.sync), clock, ledger)
+
+    def migrate(self) -> Sequence[Step]:
+        return _wait_for(self._on_a_connection(self._migrate))
+
+    def exists(self) -> bool:
+        return _wait_for(self._exists())
+
+    def in_the_way(self) -> Sequence[str]:
+        return [self.name] if self.exists() else []
+
+    def contents(self, data: Path) -> Contents:
+        return backup.contents(data)
+
+    def restore(self, data: Path, keys: Path) -> None:
+        async def restored(db: Connection) -> None:
+            await snapshot.restore(self._address, db, data, keys)
+
+        _wait_for(self._on_a_connection(restored))
+
+    async def _migrate(self, db: Connection) -> Sequence[Step]:
+        with explained(self._address):
+            return await migrate(db)
+
+    async def _exists(self) -> bool:
+        with explained(self._address):
+            try:
+                db = await connect(self._address)
+            except asyncpg.InvalidCatalogNameError:
+                return False
+            try:
+                return await version(db) > 0
+            finally:
+                await db.close()
+
+    async def _on_a_connection(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        db = await first_connection(self._address)
+        try:
+            return await work(db)
+        finally:
+            db.terminate()
+
+
+def _wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Return the work's result, also where an event loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

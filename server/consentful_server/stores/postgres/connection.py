@@ -1,0 +1,197 @@
+"""Connections to PostgreSQL: how each of them is set, and which servers are trusted with data.
+
+Every time-out is set twice: the server ends what takes too long, and the client gives up a little later, because a
+server that cannot be reached ends nothing. A parameter of the URL replaces a setting here, such as
+`?statement_timeout=60000`.
+"""
+
+import ssl
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import asyncpg
+
+from ...errors import BadDatabase
+from .address import Address, bad_url
+
+Row: TypeAlias = Sequence[Any]
+
+CONNECT_S: Final = 5.0
+COMMAND_S: Final = 40.0
+"""How long the client waits for a command: longer than the server lets one run."""
+
+_SETTINGS: Final[Mapping[str, str]] = {
+    "application_name": "consentful",
+    "statement_timeout": "30000",  # ms
+    "lock_timeout": "10000",  # ms; a process that cannot write for so long refuses, and the chatbot tries again
+    "idle_in_transaction_session_timeout": "60000",  # ms; a process that was suspended must not hold the write lock
+    "default_transaction_isolation": "read committed",  # each statement after the write lock sees what was committed
+    "timezone": "UTC",
+    "jit": "off",  # compiling takes longer than the short statements here
+}
+
+LOST: Final = (
+    ConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+)
+"""What says that a connection was lost: on another one, the same may succeed at once."""
+
+FAILED: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError)
+"""What says that a statement failed, or a connection cannot be made. The text may quote values, so it is logged
+nowhere. Time-outs are OSErrors.
+"""
+
+
+_OLDEST: Final = 150_000
+"""PostgreSQL 15."""
+
+
+class Connection(Protocol):
+    """The part of an asyncpg connection that the store uses, with types."""
+
+    async def execute(self, query: str, *args: Any) -> str: ...
+
+    async def executemany(self, command: str, args: Sequence[Row]) -> None: ...
+
+    async def fetch(self, query: str, *args: Any) -> list[Row]: ...
+
+    async def fetchrow(self, query: str, *args: Any) -> Row | None: ...
+
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Sequence[Row], columns: Sequence[str]
+    ) -> str: ...
+
+    async def close(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def is_closed(self) -> bool: ...
+
+
+def options(address: Address, **more: str) -> dict[str, Any]:
+    """Return what every connection is made with. `more` are settings for this one."""
+    given = dict(parse_qsl(urlsplit(address.url).query))
+    settings = {name: value for name, value in (_SETTINGS | more).items() if name not in given}
+    return {"dsn": address.url, "timeout": CONNECT_S, "command_timeout": COMMAND_S, "server_settings": settings}
+
+
+async def connect(address: Address, *, is_patient: bool = False) -> Connection:
+    """Return a connection. With `is_patient`, its statements may take as long as they need.
+
+    Raises:
+        BadSetting: If the URL is none that asyncpg understands.
+        OSError, asyncpg.PostgresError: If the server does not let it in.
+    """
+    given = options(address, statement_timeout="0", lock_timeout="60000") if is_patient else options(address)
+    if is_patient:
+        given["command_timeout"] = None
+    try:
+        made: Any = await asyncpg.connect(**given)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return cast("Connection", made)
+    except (asyncpg.exceptions.ClientConfigurationError, ValueError):
+        raise bad_url() from None
+
+
+async def first_connection(address: Address) -> Connection:
+    """Return a connection to a server that can be trusted with data.
+
+    Raises:
+        BadDatabase: If it cannot be reached, or must not be trusted. The sentence says what to do.
+    """
+    db = await reach(address)
+    try:
+        await _check(db, address)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def reach(address: Address) -> Connection:
+    """Return a connection that is patient.
+
+    Raises:
+        BadDatabase: If it cannot be made. The sentence says what to do.
+    """
+    with explained(address):
+        return await connect(address, is_patient=True)
+
+
+@contextmanager
+def explained(address: Address) -> Generator[None]:
+    """Let what fails at a start tell the operator what to do.
+
+    Raises:
+        BadDatabase: Instead of any error of the server or the connection.
+    """
+    try:
+        yield
+    except FAILED as error:
+        raise BadDatabase(f"{address.name} {_remedy(error)}") from None
+
+
+def _remedy(error: BaseException) -> str:
+    match error:
+        case asyncpg.InvalidCatalogNameError():
+            return "does not exist; create it with `createdb`"
+        case asyncpg.exceptions.InvalidAuthorizationSpecificationError():
+            return "refuses this user or password; the password can be in the file ~/.pgpass"
+        case asyncpg.exceptions.InsufficientPrivilegeError():
+            return "does not let this user create tables; grant CREATE on its schema, or make the user its owner"
+        case asyncpg.exceptions.TooManyConnectionsError():
+            return "has no connection left; raise max_connections, or run fewer workers"
+        case ssl.SSLError():
+            return f"cannot be reached: the TLS handshake failed ({error.reason}); check `sslmode` and `sslrootcert`"
+        case _:
+            return f"cannot be reached ({name_of(error)}); check that the server runs and lets this host in"
+
+
+def name_of(error: BaseException | None) -> str:
+    """Return the error's class and SQLSTATE; its text could quote a value, so it is not logged."""
+    state = getattr(error, "sqlstate", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__
+
+
+async def _check(db: Connection, address: Address) -> None:
+    row = await db.fetchrow(
+        "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('server_encoding'),"
+        " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')"
+    )
+    assert row is not None
+    for what in wrong_with(ServerFacts(*row)):
+        raise BadDatabase(f"{address.name} {what}")
+
+
+class ServerFacts(NamedTuple):
+    """What a server says of itself, by the names of its settings."""
+
+    version: int
+    is_replica: bool
+    encoding: str
+    fsync: str
+    full_page_writes: str
+    synchronous_commit: str
+
+
+def wrong_with(server: ServerFacts) -> Iterator[str]:
+    """Yield why a server must not be trusted with data, and what to do."""
+    if server.version < _OLDEST:
+        yield f"is PostgreSQL {server.version // 10_000}, and 15 or later is needed; upgrade the server"
+    if server.is_replica:
+        yield "is a replica, which cannot be written; name the primary server"
+    if server.encoding != "UTF8":
+        yield f"has the encoding {server.encoding}; create the database with `createdb --encoding UTF8`"
+    if server.fsync != "on":
+        yield "has fsync off, so a power cut loses or damages what was stored; set fsync = on"
+    if server.full_page_writes != "on":
+        yield "has full_page_writes off, so a power cut can damage it; set full_page_writes = on"
+    if server.synchronous_commit == "off":
+        yield "has synchronous_commit off for this user, so a crash loses what was stored; set it to on"

@@ -1,0 +1,328 @@
+"""Dialogs in a PostgreSQL database: load what a rule needs, ask the rule, apply its plan.
+
+`archive.rules` decides; nothing here does. The dialogs of a batch whose ids were never used are inserted together, by a
+few statements for all of them. Every other one is looked up, and takes its turn alone.
+
+Threads: statements run on the event loop. The rules that decrypt, the seals of a batch, and what opens a page run in a
+worker thread, while the transaction waits for them.
+
+Races, and the line that closes each:
+
+(R1) The same dialog is stored twice at the same time, by two nodes after a reconnect: look-up, comparison and insert
+     are one job of the writer, whose transaction has the write lock; the second finds the first's row.
+(R2) A new epoch of the master key begins while a dialog waits to be stored: the epoch is read in the storing
+     transaction, and the candidate wraps its key again if it was wrapped under an earlier one.
+(R3) The process crashes during an erasure, a retraction or a narrowing: the fsync of the ledger's entry comes before
+     COMMIT (`writer`, R2). A COMMIT that fails afterwards leaves the entry, so the next start does it after all.
+(R4) A dialog is erased between two pages: readers hold no transaction between calls, so the next page does not have it.
+(R5) The newest dialog is erased between two walks in commit order: the horizon is the last number given out, which
+     never goes back, so no later dialog gets a number below it.
+(R6) The database was put back to an earlier state: numbers continue above all that the ledger says may have been given
+     out.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from ...access_log.store import Note
+from ...archive import rules
+from ...archive.query import MAX_PAGE_BYTES, Horizon, Selection
+from ...archive.store import (
+    Candidate,
+    CustomerDialog,
+    DialogsOpener,
+    ErasureOutcome,
+    MessagesOpener,
+    Narrower,
+    Reason,
+    Residue,
+    SealedDialog,
+    StoredDialog,
+    Tombstone,
+)
+from ...auth.read_scope import EVERYTHING, ReadScope
+from ...clock import Clock, to_micros
+from ...errors import Refusal, StorageFailed
+from ...keys.vault import SHREDDED
+from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
+from . import access_log, counters, epochs, numbers, pages
+from . import dialog_rows as rows
+from .connection import Connection
+from .database import Database
+from .purposes import purposes_of
+
+T = TypeVar("T")
+
+_Kept: TypeAlias = StoredDialog | Exception
+"""What is stored, or why it is not."""
+
+
+class PostgresDialogs:
+    """The `DialogStore` of a PostgreSQL database."""
+
+    def __init__(self, database: Database, clock: Clock, ledger: Ledger) -> None:
+        self._database = database
+        self._clock = clock
+        self._ledger = ledger
+
+    async def keep(self, candidate: Candidate) -> StoredDialog:
+        return await self._database.writer.write_together(self._keep_all, candidate)
+
+    async def erase(
+        self,
+        dialog_id: str,
+        reason: Reason,
+        *,
+        owner: str | None = None,
+        customer: str | None = None,
+        scope: ReadScope = EVERYTHING,
+        note: Note | None = None,
+    ) -> ErasureOutcome | None:
+        return await self._erasing(lambda db: self._erase(db, dialog_id, reason, owner, customer, scope, note))
+
+    async def withdraw(self, withdrawal_hashes: Sequence[bytes], note: Note | None = None) -> ErasureOutcome | None:
+        async def erase(db: Connection) -> Tombstone | None:
+            dialog_id = await rows.of_withdrawal(db, withdrawal_hashes)
+            if dialog_id is None:
+                return None
+            return await self._erase(db, dialog_id, "withdrawn", None, None, EVERYTHING, note)
+
+        return await self._erasing(erase)
+
+    async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
+        await self._database.writer.write(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
+
+    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
+        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower))
+
+    async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
+        return await self._database.look_up(lambda db: _load(db, dialog_id))
+
+    async def of_customer(self, customer: str) -> list[CustomerDialog]:
+        sql = "SELECT id, dialog_id, messages, purposes FROM dialogs WHERE customer = $1 ORDER BY id"
+        found = await self._database.fetch(sql, customer)
+        return [
+            CustomerDialog(number, name, messages, purposes_of(purposes)) for number, name, messages, purposes in found
+        ]
+
+    async def still_stored(self, dialog_ids: Sequence[str]) -> list[str]:
+        sql = "SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
+        return [row[0] for row in await self._database.fetch(sql, list(dialog_ids))]
+
+    async def residue(self, dialog_ids: Sequence[str]) -> Residue:
+        return Residue(*await self._database.read(lambda db: rows.left(db, dialog_ids, SHREDDED)))
+
+    async def expired(self, at: int, limit: int) -> list[str]:
+        sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
+        return [row[0] for row in await self._database.fetch(sql, at, limit)]
+
+    async def count_expired(self, at: int) -> int:
+        return await self._database.fetchval("SELECT count(*) FROM dialogs WHERE expires_at <= $1", at)
+
+    async def horizon(self) -> Horizon:
+        return await self._database.look_up(_horizon)
+
+    async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> tuple[T, Horizon]:
+        async def page(db: Connection) -> tuple[T, Horizon]:
+            horizon = await _horizon(db) if selection.horizon is None else selection.horizon
+            found = await pages.messages(db, _one_more(selection, horizon))
+            shown = found[: selection.limit]
+            named = list(dict.fromkeys(row.dialog for row in shown))
+            fitting = await _fitting(db, named)
+            if len(fitting) < len(named):
+                end = named[len(fitting)]
+                shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
+            # Opened in the transaction that read the keys: see `archive.opening`, R1.
+            listed = await rows.by_numbers(db, fitting)
+            return await asyncio.to_thread(opener, shown, listed, len(shown) < len(found)), horizon
+
+        return await self._database.read(page)  # (R4) its transaction ends with this page
+
+    async def list_dialogs(
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+    ) -> tuple[T, Horizon]:
+        async def page(db: Connection) -> tuple[T, Horizon]:
+            horizon = await _horizon(db) if selection.horizon is None else selection.horizon
+            found = await pages.dialogs(db, _one_more(selection, horizon))
+            shown = found[: selection.limit]
+            shown = await _fitting(db, shown) if texts else shown
+            listed = list((await rows.by_numbers(db, shown, texts=texts)).values())
+            listed = await rows.with_heads(db, listed) if texts else listed
+            return await asyncio.to_thread(opener, listed, len(shown) < len(found)), horizon
+
+        return await self._database.read(page)  # (R4) its transaction ends with this page
+
+    async def _erasing(self, work: Callable[[Connection], Awaitable[Tombstone | None]]) -> ErasureOutcome | None:
+        tombstone = await self._database.writer.write(work)
+        # Until its epoch ends, the database's files may hold an earlier version of the key's row.
+        return ErasureOutcome(tombstone, tombstone.complete) if tombstone else None
+
+    async def _keep_all(self, db: Connection, candidates: Sequence[Candidate]) -> Sequence[_Kept]:
+        """Store the dialogs of a batch; return for each what is stored, or why it is not."""
+        epoch, now = await epochs.current(db), to_micros(self._clock.now())  # (R2)
+        names = [candidate.sealed.record.dialog_id for candidate in candidates]
+        known, times = await rows.known(db, names), Counter(names)  # (R1)
+        are_new = [name not in known and times[name] == 1 for name in names]
+        new = [candidate for candidate, is_new in zip(candidates, are_new, strict=True) if is_new]
+        kept = iter(await self._insert_all(db, new, epoch, now) if new else [])
+        return [
+            next(kept) if is_new else await self._keep(db, candidate, epoch, now)
+            for candidate, is_new in zip(candidates, are_new, strict=True)
+        ]
+
+    async def _insert_all(
+        self, db: Connection, candidates: Sequence[Candidate], epoch: int, now: int
+    ) -> Sequence[_Kept]:
+        """Store dialogs whose ids were never used."""
+        sealed = await asyncio.to_thread(_sealed_all, candidates, epoch, now)
+        whole = [dialog for dialog in sealed if isinstance(dialog, SealedDialog)]
+        stored = iter(await self._insert(db, whole, now) if whole else [])
+        return [next(stored) if isinstance(dialog, SealedDialog) else dialog for dialog in sealed]
+
+    async def _insert(self, db: Connection, sealed: Sequence[SealedDialog], now: int) -> list[StoredDialog]:
+        last = await numbers.draw(db, "dialogs", len(sealed), above=self._ledger.numbered)  # (R6)
+        self._ledger.reach(last)
+        dialogs = await rows.insert(db, sealed, now, last)
+        await counters.count(db, dialogs, 1)
+        return dialogs
+
+    async def _keep(self, db: Connection, candidate: Candidate, epoch: int, now: int) -> _Kept:
+        """Store a dialog whose id may be known."""
+        record = candidate.sealed.record
+        stored, tombstone = await _found(db, record.dialog_id)
+        retraction = await rows.retraction(db, record.dialog_id, record.owner, candidate.mark)
+        try:
+            # It may open the stored dialog, and seal it again.
+            plan = await asyncio.to_thread(rules.on_keep, stored, tombstone, retraction, candidate, epoch, now)
+        except Refusal as refusal:
+            return refusal
+        match plan:
+            case rules.Insert(wrapped, stored_at):
+                sealed = msgspec.structs.replace(candidate.sealed, wrapped=wrapped)
+                (dialog,) = await self._insert(db, [sealed], stored_at)
+            case rules.Keep(dialog):
+                pass
+            case rules.Narrow(dialog):
+                assert stored is not None
+                await self._replace(db, stored, dialog)
+        return dialog
+
+    async def _narrow(self, db: Connection, dialog_id: str, narrower: Narrower) -> bool:
+        stored, _ = await _found(db, dialog_id)
+        narrowed = None if stored is None else await asyncio.to_thread(narrower, stored)
+        if stored is None or narrowed is None:
+            return False
+        await self._replace(db, stored, narrowed)
+        return True
+
+    async def _replace(self, db: Connection, stored: StoredDialog, dialog: StoredDialog) -> None:
+        """Replace a stored dialog by itself under a narrower consent."""
+        await counters.count(db, [stored], -1)  # the counters are kept by purposes, which change here
+        await rows.narrow(db, dialog)
+        await counters.count(db, [dialog], 1)
+        await counters.forget(db, dialog)
+        self._ledger.add(NarrowedEntry(dialog.record.dialog_id, dialog.record.purposes))  # (R3)
+
+    async def _erase(
+        self,
+        db: Connection,
+        dialog_id: str,
+        reason: Reason,
+        owner: str | None,
+        customer: str | None,
+        scope: ReadScope,
+        note: Note | None,
+    ) -> Tombstone | None:
+        stored, tombstone = await _found(db, dialog_id)
+        plan = rules.on_erase(
+            stored, tombstone, reason=reason, owner=owner, customer=customer, now=self._now(), scope=scope
+        )
+        return await self._apply(db, stored, plan, note)
+
+    async def _retract(
+        self, db: Connection, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None
+    ) -> None:
+        stored, tombstone = await _found(db, dialog_id)
+        plan = rules.on_retract(
+            stored, tombstone, dialog_id=dialog_id, owner=owner, customer=customer, mark=mark, now=self._now()
+        )
+        if isinstance(plan, rules.Block):
+            await rows.insert_retraction(db, plan.retraction)
+            self._ledger.add(RetractedEntry(plan.retraction))  # (R3)
+        else:
+            await self._apply(db, stored, plan, note)
+
+    async def _apply(
+        self, db: Connection, stored: StoredDialog | None, plan: rules.ErasePlan, note: Note | None
+    ) -> Tombstone | None:
+        match plan:
+            case rules.Shred(number, customer, tombstone):
+                assert stored is not None
+                await counters.count(db, [stored], -1)
+                await counters.forget(db, stored)
+                await rows.shred(db, number, SHREDDED)
+                self._ledger.add(ErasedEntry(tombstone, await rows.insert_tombstone(db, tombstone)))  # (R3)
+                await access_log.erase_values(db, customer)
+                await access_log.append_if(db, note and note.about(number))
+                return tombstone
+            case rules.Done(tombstone):
+                return tombstone
+            case None:
+                return None
+
+    def _now(self) -> int:
+        return to_micros(self._clock.now())
+
+
+def _sealed_all(candidates: Sequence[Candidate], epoch: int, now: int) -> list[SealedDialog | Exception]:
+    """Return what is to be inserted of new dialogs; one that cannot be sealed fails alone."""
+    return [_sealed(candidate, epoch, now) for candidate in candidates]
+
+
+def _sealed(candidate: Candidate, epoch: int, now: int) -> SealedDialog | Exception:
+    try:
+        plan = rules.on_keep(None, None, None, candidate, epoch, now)
+        assert isinstance(plan, rules.Insert)  # nothing stored is a new dialog
+        return msgspec.structs.replace(candidate.sealed, wrapped=plan.wrapped)
+    except Refusal as refusal:
+        return refusal
+    except Exception:  # noqa: BLE001 - whatever it is, it is this dialog's, and its neighbours are stored
+        return StorageFailed()
+
+
+async def _horizon(db: Connection) -> Horizon:
+    # (R5) Not the last number that is stored: if that dialog was erased, it would lie before the place of a reader.
+    return Horizon(await db.fetchval(numbers.LAST, "dialogs"))
+
+
+def _one_more(selection: Selection, horizon: Horizon) -> Selection:
+    """Return the selection below the horizon, with a row more: if that exists, there is a next page."""
+    return msgspec.structs.replace(selection, horizon=horizon, limit=selection.limit + 1)
+
+
+async def _fitting(db: Connection, numbered: Sequence[int]) -> list[int]:
+    """Return the first of these dialogs, as many as a page may show: at least one, and up to `MAX_PAGE_BYTES`.
+
+    Their sizes are asked for before their texts: a driver that returns all rows at once would hold them all.
+    """
+    sizes = await rows.sizes(db, numbered)
+    room = MAX_PAGE_BYTES
+    for index, number in enumerate(numbered):
+        room -= sizes.get(number, 0)
+        if room < 0 and index:
+            return list(numbered[:index])
+    return list(numbered)
+
+
+async def _load(db: Connection, dialog_id: str) -> StoredDialog | Tombstone | None:
+    return await rows.find(db, dialog_id) or await rows.tombstone(db, dialog_id)
+
+
+async def _found(db: Connection, dialog_id: str) -> tuple[StoredDialog | None, Tombstone | None]:
+    """Return the stored dialog or its tombstone, at most one of them, as the rules take them."""
+    found = await _load(db, dialog_id)
+    return (None, found) if isinstance(found, Tombstone) else (found, None)

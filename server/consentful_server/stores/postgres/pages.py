@@ -1,0 +1,161 @@
+"""A selection as SQL: a keyset page of messages, or of dialogs, whose cost does not grow with the store.
+
+Each page follows one index in its own order, so it skips no rows:
+
+    filter                        newest                                       stored
+    none, times                   messages_by_receipt                          messages_pkey, in the time's dialogs
+    bot, purpose, role, language  a merge over messages_by_kind                over messages_by_kind_and_number
+    customer                      messages_by_customer                         dialogs_by_customer, sorted
+    dialog_id                     one dialog, sorted                           the same
+
+and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
+customer's page reads over those of the customer's rows that another filter excludes.
+
+A merge takes a page of each kind that matches, from an index in the order of the page, and of all these rows the first
+ones. OFFSET serves the original contract alone.
+"""
+
+from ...archive.query import Selection
+from ...archive.store import MessageRow
+from ...clock import to_micros
+from . import kinds
+from .connection import Connection
+from .placeholders import Placeholders
+
+_COLUMNS = "m.dialog, m.seq, m.role, m.language, m.received_at"
+_NEWEST = "m.received_at DESC, m.dialog DESC, m.seq DESC"
+_STORED = "m.dialog, m.seq"
+
+
+async def messages(db: Connection, selection: Selection) -> list[MessageRow]:
+    """Return one page of message rows, at most `limit`, in the order of the selection."""
+    page = await _page(db, selection)
+    if page.kinds == []:
+        return []
+    return [MessageRow(*row) for row in await db.fetch(message_sql(page), *page.values)]
+
+
+async def dialogs(db: Connection, selection: Selection) -> list[int]:
+    """Return the numbers of one page of dialogs, at most `limit`, in the order of the selection."""
+    page = await _page(db, selection)
+    if page.kinds == []:
+        return []
+    return [row[0] for row in await db.fetch(dialog_sql(page), *page.values)]
+
+
+class _Page:
+    """A selection, prepared: the kinds that match (None: all), the range of dialogs, the values of the statement."""
+
+    def __init__(self, selection: Selection, kinds_found: list[int] | None, least: int, greatest: int | None) -> None:
+        self.selection = selection
+        self.wanted = selection.filter
+        self.kinds = kinds_found
+        self.is_newest = selection.order == "newest"
+        self.least = least if selection.since is None else max(least, selection.since + 1)
+        horizon = selection.horizon or 0
+        self.greatest = horizon if greatest is None else min(horizon, greatest)
+        self.values = Placeholders()
+
+    def range(self, number: str) -> list[str]:
+        """Return the conditions on a dialog's number: below the horizon and, in commit order, beyond the start."""
+        if self.is_newest:
+            return [f"{number} <= {self.values.add(self.greatest)}"]
+        return [f"{number} BETWEEN {self.values.add(self.least)} AND {self.values.add(self.greatest)}"]
+
+    def times(self, received_at: str) -> list[str]:
+        """Return the conditions on the time of receipt."""
+        bounds = ((">=", self.wanted.since), ("<", self.wanted.until))
+        return [f"{received_at} {sign} {self.values.add(to_micros(it))}" for sign, it in bounds if it is not None]
+
+    def after(self, names: dict[str, int]) -> list[str]:
+        """Return the condition that a row comes after the selection's position, whose columns have these values."""
+        if self.selection.after is None:
+            return []
+        places = ", ".join(f"{self.values.add(value)}::bigint" for value in names.values())
+        return [f"({', '.join(names)}) {'<' if self.is_newest else '>'} ({places})"]
+
+    def messages_after(self, table: str) -> list[str]:
+        """Return `after` for messages."""
+        if (at := self.selection.after) is None:
+            return []
+        names = {f"{table}.dialog": at.dialog, f"{table}.seq": at.seq}
+        return self.after({f"{table}.received_at": at.received_at} | names if self.is_newest else names)
+
+    def dialogs_after(self, received_at: str, number: str) -> list[str]:
+        """Return `after` for dialogs."""
+        if (at := self.selection.after) is None:
+            return []
+        return self.after({received_at: at.received_at, number: at.dialog} if self.is_newest else {number: at.dialog})
+
+    def of_kinds(self) -> list[str]:
+        """Return the condition that a message is of a kind that matches."""
+        return [] if self.kinds is None else [f"m.kind = ANY({self.values.add(self.kinds)}::bigint[])"]
+
+    def of_customer(self) -> list[str]:
+        return [] if self.wanted.customer is None else [f"d.customer = {self.values.add(self.wanted.customer)}"]
+
+    def limit(self) -> str:
+        return f"LIMIT {self.values.add(self.selection.limit)} OFFSET {self.values.add(self.selection.offset)}"
+
+    def limit_of_a_kind(self) -> str:
+        """Return the limit of each part of a merge: the page may be all of one kind."""
+        return f"LIMIT {self.values.add(self.selection.limit + self.selection.offset)}"
+
+
+async def _page(db: Connection, selection: Selection) -> _Page:
+    found = await kinds.matching(db, selection.filter, selection.purposes)
+    since, until = (None if it is None else to_micros(it) for it in (selection.filter.since, selection.filter.until))
+    bounds = (0, None) if selection.order == "newest" else await kinds.between(db, since, until)
+    return _Page(selection, found, *bounds)
+
+
+def message_sql(page: _Page) -> str:
+    """Return the statement that selects a page of messages."""
+    order = _NEWEST if page.is_newest else _STORED
+    if page.wanted.dialog_id is not None or page.wanted.customer is not None:
+        tables, where = "messages m JOIN dialogs d ON d.id = m.dialog", [*page.of_customer(), *page.of_kinds()]
+        where += [*page.range("d.id"), *page.times("m.received_at"), *page.messages_after("m")]
+        if page.wanted.dialog_id is not None:
+            where.append(f"d.dialog_id = {page.values.add(page.wanted.dialog_id)}")
+        if page.wanted.customer is not None:
+            where.append(f"m.customer = {page.values.add(kinds.customer_key(page.wanted.customer))}")
+        return f"SELECT {_COLUMNS} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
+    if page.kinds is not None:
+        return _merged_messages(page, order)
+    where = [*page.range("m.dialog"), *page.times("m.received_at"), *page.messages_after("m")]
+    return f"SELECT {_COLUMNS} FROM messages m WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
+
+
+def dialog_sql(page: _Page) -> str:
+    """Return the statement that selects the numbers of a page of dialogs."""
+    wanted = page.wanted
+    if page.kinds is not None and wanted.customer is None and wanted.dialog_id is None:
+        return _merged_dialogs(page)
+    where = [*page.range("d.id"), *page.times("d.received_at"), *page.of_customer()]
+    where += page.dialogs_after("d.received_at", "d.id")
+    if wanted.dialog_id is not None:
+        where.append(f"d.dialog_id = {page.values.add(wanted.dialog_id)}")
+    if page.kinds is not None:
+        some = f"{page.values.add(page.kinds)}::bigint[]"
+        where.append(f"EXISTS (SELECT 1 FROM dialog_kinds o WHERE o.dialog = d.id AND o.kind = ANY({some}))")
+    order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
+    return f"SELECT d.id FROM dialogs d WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
+
+
+def _merged_messages(page: _Page, order: str) -> str:
+    where = [*page.range("n.dialog"), *page.times("n.received_at"), *page.messages_after("n")]
+    return (
+        f"SELECT {_COLUMNS} FROM unnest({page.values.add(page.kinds)}::bigint[]) AS k (kind) CROSS JOIN LATERAL"
+        f" (SELECT * FROM messages n WHERE n.kind = k.kind AND {' AND '.join(where)}"
+        f" ORDER BY {order.replace('m.', 'n.')} {page.limit_of_a_kind()}) m ORDER BY {order} {page.limit()}"
+    )
+
+
+def _merged_dialogs(page: _Page) -> str:
+    where = [*page.range("n.dialog"), *page.times("n.received_at"), *page.dialogs_after("n.received_at", "n.dialog")]
+    order = "n.received_at DESC, n.dialog DESC" if page.is_newest else "n.dialog"
+    return (
+        f"SELECT DISTINCT n.dialog, n.received_at FROM unnest({page.values.add(page.kinds)}::bigint[]) AS k (kind)"
+        f" CROSS JOIN LATERAL (SELECT n.dialog, n.received_at FROM dialog_kinds n WHERE n.kind = k.kind"
+        f" AND {' AND '.join(where)} ORDER BY {order} {page.limit_of_a_kind()}) n ORDER BY {order} {page.limit()}"
+    )
