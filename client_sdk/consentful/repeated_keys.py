@@ -24,7 +24,7 @@ class _Repeated(Exception):  # noqa: N818 - it never leaves this module
 def in_json(data: bytes) -> bool:
     """Return whether any object of the JSON document repeats a key, however the key is escaped."""
     try:
-        json.loads(data, object_pairs_hook=_check)
+        _read(data.decode())
     except _Repeated:
         return True
     return False
@@ -52,3 +52,6 @@ def _length_of_map(data: bytes) -> int | None:
     if first == _MAP_16:
         return int.from_bytes(data[1:3], "big")
     return int.from_bytes(data[1:5], "big") if first == _MAP_32 else None
+
+
+_read: Final = json.JSONDecoder(object_pairs_hook=_check).decode

@@ -4,7 +4,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful.identifiers import uuid7
+from consentful.identifiers import new_id, uuid7
 
 
 def test_the_example_of_the_rfc() -> None:  # RFC 9562, appendix A.6
@@ -32,3 +32,12 @@ def test_each_is_new_and_of_now() -> None:
 
     assert len(made) == 1000
     assert all(before <= one.int >> 80 <= after for one in made)
+
+
+def test_a_new_id_is_a_uuid7_of_now_as_text() -> None:
+    before, made, after = uuid7(), uuid.UUID(new_id()), uuid7()
+
+    assert str(made) != new_id()
+    assert made.version == 7
+    assert made.variant == uuid.RFC_4122
+    assert before.int >> 80 <= made.int >> 80 <= after.int >> 80

@@ -68,7 +68,6 @@ class Archive:
             OutcomeUnknown: If it cannot be told whether it was.
         """
         record = self._record(dialog, granted, owner, channel)
-        # Sealed before the transaction: while the writer's thread encrypts, no other dialog can be stored.
         mark = self._pseudonyms.mark(record.dialog_id, record.owner, record.customer)
         sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted.wording))
         stored = await self._store.keep(sealer)

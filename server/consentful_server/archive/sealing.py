@@ -1,6 +1,7 @@
 """Sealing: a granted dialog becomes what the store keeps. `opening` is the way back. Pure.
 
-    Sealer(dialog, record)   on the event loop: a new key, all seals, the receipt
+    Sealer(dialog, record)   on the event loop: nothing is sealed yet
+    sealer.sealed            on the writer's thread, before its transaction: a new key, all seals, the receipt
     sealer.wrapped_since     on the writer's thread: the key once more, if an epoch has begun since
     sealer.reconcile         on the writer's thread: if the dialog is stored already
     sealer.code              on the event loop: the withdrawal code, once the outcome is known
@@ -45,14 +46,19 @@ class Sealer:
         self._dialog = dialog
         self._record = record
         self._sign = sign
-        self._content = canonical_content(
-            dialog.customer_id,
-            record.notice_id,
-            [(seq, it.role, it.text, it.language) for seq, it in enumerate(dialog.utterances, 1)],
-        )
         self._key = vault.new_key()
-        self._code = self._key.withdrawal_code()
-        self.sealed = self._seal(self._key, record, vault.wrap(self._key, dialog.id))
+        self._content = b""
+        self._code = ""
+        self._sealed: SealedDialog | None = None
+
+    @property
+    def sealed(self) -> SealedDialog:
+        """The sealed dialog, sealed when it is asked for first."""
+        if self._sealed is None:
+            self._content = self._canonical()
+            self._code = self._key.withdrawal_code()
+            self._sealed = self._seal(self._key, self._record, self._vault.wrap(self._key, self._dialog.id))
+        return self._sealed
 
     def code(self, stored: StoredDialog) -> str:
         """Return the withdrawal code of the stored dialog, which is this one or the one stored before."""
@@ -88,6 +94,11 @@ class Sealer:
             customer=fresh.customer,
             metadata=fresh.metadata,
         )
+
+    def _canonical(self) -> bytes:
+        utterances = enumerate(self._dialog.utterances, 1)
+        messages = [(seq, it.role, it.text, it.language) for seq, it in utterances]
+        return canonical_content(self._dialog.customer_id, self._record.notice_id, messages)
 
     def _seal(self, key: DialogKey, record: Record, wrapped: bytes, stored: StoredDialog | None = None) -> SealedDialog:
         """Seal the dialog, with the times of the stored one if it is stored already."""

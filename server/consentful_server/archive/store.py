@@ -190,7 +190,9 @@ class Candidate(Protocol):
 
     @property
     def sealed(self) -> SealedDialog:
-        """The sealed dialog."""
+        """The sealed dialog. Asking for it first seals it, which takes a while: do that outside of a transaction, on a
+        thread that serves no clients.
+        """
         ...
 
     @property

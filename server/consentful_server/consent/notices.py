@@ -6,6 +6,7 @@ A notice is shown before the first message (GDPR art. 13). Its text is never cha
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from importlib import resources
 from typing import Annotated, Final
 
@@ -18,6 +19,11 @@ from ..errors import BadRequest, Conflict, UnknownNotice, UnknownPurpose
 from .language import canonical, fallbacks
 
 _FALLBACK_LANGUAGE: Final = "en"
+
+
+@lru_cache(maxsize=256)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +60,7 @@ class Wording(msgspec.Struct, frozen=True):
     @property
     def sha256(self) -> str:
         """The hex digest of the UTF-8 text, which identifies the wording."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return _digest(self.text)
 
     def to_wire(self) -> wire.Notice:
         """Return the wording as frames and REST carry it."""

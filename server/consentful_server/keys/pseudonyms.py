@@ -1,8 +1,9 @@
 """Pseudonyms: what readers see instead of a customer id (GDPR art. 4(5))."""
 
-import base64
 import hmac
 from typing import Final
+
+from .base32 import base32
 
 PREFIX: Final = "cus_"
 PATTERN: Final = rf"^{PREFIX}[a-z2-7]{{26}}$(?!\n)"
@@ -20,7 +21,7 @@ class Pseudonyms:
     def of(self, customer_id: str) -> str:
         """Return `cus_` and 26 letters and digits (128 bits in base32), always the same for one customer."""
         digest = hmac.digest(self._key, customer_id.encode(), "sha256")[:_BYTES]
-        return PREFIX + base64.b32encode(digest).decode().rstrip("=").lower()
+        return PREFIX + base32(digest).lower()
 
     def mark(self, dialog_id: str, owner: str, customer: str) -> bytes:
         """Return a keyed hash (32 bytes) of one customer (pseudonym) of one credential in one dialog.

@@ -24,7 +24,6 @@ which is atomic under the GIL.
      store demands, so it never uses an epoch whose master is gone.
 """
 
-import base64
 import hashlib
 import hmac
 import os
@@ -36,6 +35,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..mac import mac
+from .base32 import base32
 
 Field: TypeAlias = Literal["texts", "customer", "metadata", "values"]
 
@@ -80,7 +80,7 @@ class DialogKey:
 
     def withdrawal_code(self) -> str:
         """Return the customer's withdrawal code: 128 bits in base32 (RFC 4648 §6), in groups of five."""
-        code = base64.b32encode(self.subkey("withdrawal")[:16]).decode().rstrip("=")
+        code = base32(self.subkey("withdrawal")[:16])
         return "-".join(code[start : start + 5] for start in range(0, len(code), 5))
 
 

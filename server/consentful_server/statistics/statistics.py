@@ -65,7 +65,7 @@ class Statistics:
 
     def ended(self, bot: str | None, outcome: str) -> None:
         """Count a dialog that ended now; the next `flush` writes it."""
-        self._ended[f"{self._clock.now():%Y-%m-%d}", bot, OUTCOMES.get(outcome, "dropped")] += 1
+        self._ended[self._clock.now().date().isoformat(), bot, OUTCOMES.get(outcome, "dropped")] += 1
 
     async def flush(self) -> None:
         """Write the counts since the last call."""

@@ -14,7 +14,7 @@ import pytest
 from consentful_server.archive.query import Filter, Horizon, Order, Position
 from consentful_server.archive.store import SealedDialog
 from consentful_server.keys.vault import SHREDDED
-from consentful_server.stores.sqlite import dialog_rows, kinds, pages
+from consentful_server.stores.sqlite import dialog_rows, inserts, kinds, pages
 from consentful_server.stores.sqlite.connection import connect, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, statements
 from page_model import (
@@ -40,7 +40,8 @@ _BLOCK: Final = 100
 
 
 def insert(db: sqlite3.Connection, sealed: SealedDialog) -> Stored:
-    return stored_as(dialog_rows.insert(db, sealed, sealed.received_at).number, sealed)
+    (stored,) = inserts.insert(db, [(sealed, sealed.received_at)])
+    return stored_as(stored.number, sealed)
 
 
 def filled(path: Path, dialogs: int, seed: int = 1) -> tuple[sqlite3.Connection, list[Stored]]:
@@ -192,7 +193,7 @@ def rarely(path: Path, dialogs: int) -> sqlite3.Connection:
     migrate(db)
     db.execute("BEGIN")
     for given in alike(dialogs):
-        dialog_rows.insert(db, given, given.received_at)
+        inserts.insert(db, [(given, given.received_at)])
     db.execute("COMMIT")
     return db
 

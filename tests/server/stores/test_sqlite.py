@@ -17,10 +17,11 @@ import pytest
 from consentful_server.access_log.chain import OPERATOR, Chain
 from consentful_server.access_log.commitments import Commitments
 from consentful_server.access_log.log import AccessLog
-from consentful_server.archive.store import StoredDialog
+from consentful_server.archive.sealing import Sealer
+from consentful_server.archive.store import SealedDialog, StoredDialog
 from consentful_server.errors import BadDatabase, Erased, StorageFailed
 from consentful_server.keys.epoch_seals import EpochSeals
-from consentful_server.keys.vault import WRAPPED_BYTES
+from consentful_server.keys.vault import WRAPPED_BYTES, Unopenable
 from consentful_server.stores.sqlite import migrations as schema
 from consentful_server.stores.sqlite import writer
 from consentful_server.stores.sqlite.backend import SQLiteBackend
@@ -239,6 +240,45 @@ async def test_one_job_that_breaks_does_not_fail_its_neighbours(tmp_path: Path) 
     assert outcomes[0] == outcomes[2] == 1
     assert isinstance(outcomes[1], StorageFailed)
     assert facts == ["a", "b"]
+
+
+async def test_a_dialog_that_cannot_be_sealed_does_not_fail_its_neighbours(store: SQLiteStore) -> None:
+    class Unsealable:
+        mark = b""
+
+        @property
+        def sealed(self) -> SealedDialog:
+            raise Unopenable("d-2")
+
+        def wrapped_since(self, epoch: int) -> bytes:
+            raise AssertionError(epoch)
+
+        def reconcile(self, stored: StoredDialog) -> StoredDialog:
+            raise AssertionError(stored)
+
+    given = (candidate("d-1"), Unsealable(), candidate("d-3"))
+
+    outcomes = await asyncio.gather(*map(store.dialogs.keep, given), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [StoredDialog, Unopenable, StoredDialog]
+    assert await store.dialogs.find("d-2") is None
+
+
+async def test_a_dialog_whose_key_cannot_be_wrapped_again_does_not_fail_its_neighbours(store: SQLiteStore) -> None:
+    """One that breaks within the transaction rolls it back, and each is tried again alone."""
+
+    class Unwrappable(Sealer):
+        def wrapped_since(self, epoch: int) -> bytes:
+            raise Unopenable("d-2")
+
+    second = candidate("d-2")
+    second.__class__ = Unwrappable
+
+    outcomes = await asyncio.gather(
+        *map(store.dialogs.keep, (candidate("d-1"), second, candidate("d-3"))), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [StoredDialog, StorageFailed, StoredDialog]
 
 
 async def test_a_closed_store_refuses_and_what_waited_was_committed(tmp_path: Path) -> None:

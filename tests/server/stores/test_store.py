@@ -25,6 +25,7 @@ from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.privacy.store import PrivacyRequest
+from consentful_server.statistics.store import Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from kinds import KINDS
@@ -97,6 +98,39 @@ async def test_keeping_the_same_dialog_again_gives_what_is_stored(store: Store, 
 
     assert (again.receipt, again.stored_at, again.wrapped) == (first.receipt, first.stored_at, first.wrapped)
     assert await messages(store, order="stored") == [("d-1", 1), ("d-1", 2)]
+
+
+async def test_dialogs_that_come_at_once_are_each_judged_and_counted_by_themselves(store: Store) -> None:
+    await store.dialogs.keep(candidate("d-1"))
+    gone = candidate("d-2")
+    await store.dialogs.retract("d-2", "shop", PSEUDONYMS.of("c-1"), gone.mark)
+    languages = ("en", "de", "en")
+    new = [
+        candidate(f"n-{number}", ("Hi",) * (number % 60 + 1), language=languages[number % 3], bot=f"b-{number % 2}")
+        for number in range(150)
+    ]
+    given = [
+        *new[:70],
+        candidate("d-1"),  # a replay
+        candidate("n-3", ("Bye",)),  # another dialog of an id that is new in the same moment
+        gone,
+        candidate("d-1", purposes=("improve",)),  # narrower
+        candidate("n-5", ("Hi",) * 6, language="en", bot="b-1"),  # a replay of what is new in the same moment
+        *new[70:],
+    ]
+
+    outcomes = await asyncio.gather(*map(store.dialogs.keep, given), return_exceptions=True)
+
+    kept = [outcome for outcome in outcomes if isinstance(outcome, StoredDialog)]
+    assert [type(outcome) for outcome in outcomes if outcome not in kept] == [Conflict, Erased]
+    assert await store.dialogs.find("n-149") == kept[-1]
+    assert len({outcome.number for outcome in kept}) == 1 + len(new)
+    by_language = {counted.values: counted for counted in await store.counters.dialogs(Which(), ["language"])}
+    assert {it: counted.dialogs for (it,), counted in by_language.items()} == {None: 1, "en": 100, "de": 50}
+    for dialog_id in await dialogs(store):
+        await store.dialogs.erase(dialog_id, "requested")
+    assert await store.counters.dialogs(Which(), ["language", "bot", "length"]) == []
+    assert await store.counters.messages(Which(), ["language", "bot", "role", "length"]) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
-from consentful.identifiers import uuid7
+from consentful.identifiers import new_id
 
 from ...access_log.chain import CUSTOMER, Actor
 from ...auth.access import Principal
@@ -106,7 +106,7 @@ def _guarded(route: Route) -> Handler:
 def id_of(request: web.Request) -> str:
     """Return the request's id, created at the first call. The access log and the `Request-Id` header carry it."""
     if _REQUEST_ID not in request:
-        request[_REQUEST_ID] = str(uuid7())
+        request[_REQUEST_ID] = new_id()
     return request[_REQUEST_ID]
 
 

@@ -38,7 +38,7 @@ from typing import Any, Final, TypeAlias, TypeVarTuple
 from aiohttp import WSMsgType
 
 from consentful import wire
-from consentful.identifiers import uuid7
+from consentful.identifiers import new_id
 
 from ...auth.access import Principal
 from ...dialogs.dialog import Declined, Dialog, Granted
@@ -211,7 +211,7 @@ class Connection(Edge):
 
     def open(self, frame: wire.Open) -> None:
         """Open the dialog, once no decision about an older one of its id is under way."""
-        dialog = self._held.prepare(frame, frame.dialog_id or str(uuid7()))
+        dialog = self._held.prepare(frame, frame.dialog_id or new_id())
         deciding = self._held.claim(dialog)
         if deciding is None:
             self._opened(dialog)

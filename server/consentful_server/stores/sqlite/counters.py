@@ -5,9 +5,12 @@ it: a counter that falls to zero is deleted, and outcomes name a chatbot only wh
 """
 
 import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ...archive.store import StoredDialog
+from ...clock import from_micros
 from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
 from .database import Database
 from .languages import in_range
@@ -26,6 +29,14 @@ _COUNT_MESSAGES: Final = (
     "INSERT INTO message_counts SELECT date(d.stored_at / 1000000, 'unixepoch'), coalesce(m.language, ''),"
     f" coalesce(d.bot, ''), m.role, d.purposes, {_LENGTH}, ?2 * count(*) FROM messages m JOIN dialogs d"
     " ON d.id = m.dialog WHERE m.dialog = ?1 GROUP BY 2, 4"
+    " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
+)
+_ADD_DIALOGS: Final = (
+    "INSERT INTO dialog_counts VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET dialogs = dialogs + excluded.dialogs, messages = messages + excluded.messages"
+)
+_ADD_MESSAGES: Final = (
+    "INSERT INTO message_counts VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
 )
 _OF_DIALOG: Final = "(SELECT {} FROM dialogs d WHERE d.id = ?1)"
@@ -70,8 +81,24 @@ class SQLiteCounters:
         await self._database.writer.write(lambda db: db.executemany(_ADD_OUTCOMES, rows))
 
 
+def add(db: "sqlite3.Connection", dialogs: Iterable[StoredDialog]) -> None:
+    """Add new dialogs to the counters: each counter changes once, by all of them. `count` counts the same in SQL."""
+    by_dialog: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    by_message: Counter[tuple[Any, ...]] = Counter()
+    for dialog in dialogs:
+        day, bot = from_micros(dialog.stored_at).date().isoformat(), dialog.record.bot or ""
+        purposes = json.dumps(dialog.record.purposes)
+        length = max(least for least in LENGTHS if least <= dialog.messages)
+        counted = by_dialog[day, dialog.language or "", bot, purposes, length]
+        counted[0] += 1
+        counted[1] += dialog.messages
+        by_message.update((day, head.language or "", bot, head.role, purposes, length) for head in dialog.heads)
+    db.executemany(_ADD_DIALOGS, [(*key, *counted) for key, counted in by_dialog.items()])
+    db.executemany(_ADD_MESSAGES, [(*key, counted) for key, counted in by_message.items()])
+
+
 def count(db: "sqlite3.Connection", number: int, sign: int) -> None:
-    """Add the dialog to the counters (`sign` 1), or take it out (-1), while its rows exist."""
+    """Add a stored dialog to the counters (`sign` 1), or take it out (-1), while its rows exist."""
     db.execute(_COUNT_DIALOG, (number, sign))
     db.execute(_COUNT_MESSAGES, (number, sign))
 

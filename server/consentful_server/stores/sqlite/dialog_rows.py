@@ -1,4 +1,4 @@
-"""Dialogs as rows: inserted, read, narrowed and shredded.
+"""Dialogs as rows: read, narrowed and shredded. `inserts` makes them.
 
 A dialog has one row in each of `dialogs`, `dialog_keys` and `seals`, and one in `messages` for each message. The row in
 `dialog_keys` outlives an erasure: its 64 bytes are overwritten with zeros in place. Rows of this table are never
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
+from ...archive.store import ListedDialog, MessageHead, Retraction, StoredDialog, Tombstone
 from ...consent.record import Record
 from . import kinds
 from .epochs import DESTROYED, LATEST
@@ -42,6 +42,10 @@ _SELECT_LISTED: Final = (
 )
 _SELECT_WITH_TEXTS: Final = _SELECT_LISTED.format(texts="s.texts")
 _SELECT_WITHOUT: Final = _SELECT_LISTED.format(texts="x''")
+_SELECT_KNOWN: Final = " UNION ALL ".join(
+    f"SELECT t.dialog_id FROM json_each(?1) n CROSS JOIN {table} t ON t.dialog_id = n.value"
+    for table in ("dialogs", "tombstones", "retractions")
+)
 
 
 @lru_cache(maxsize=1_000)
@@ -117,6 +121,11 @@ def with_heads(db: "sqlite3.Connection", dialogs: Sequence[ListedDialog]) -> lis
     return [msgspec.structs.replace(dialog, heads=tuple(found[dialog.number])) for dialog in dialogs]
 
 
+def known(db: "sqlite3.Connection", dialog_ids: Sequence[str]) -> set[str]:
+    """Return which of these ids are those of a stored dialog, a tombstone or a retraction."""
+    return {row[0] for row in db.execute(_SELECT_KNOWN, (json.dumps(dialog_ids),))}
+
+
 def tombstone(db: "sqlite3.Connection", dialog_id: str) -> Tombstone | None:
     """Return the tombstone of an erased dialog; None if it was never stored.
 
@@ -182,59 +191,6 @@ def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | Non
         (withdrawal_hash,),
     ).fetchone()
     return row[0] if row else None
-
-
-def insert(db: "sqlite3.Connection", dialog: SealedDialog, stored_at: int) -> StoredDialog:
-    """Insert a dialog with its key, seals and message heads; return it as it is stored."""
-    record = dialog.record
-    number: int = db.execute(
-        "INSERT INTO dialogs (dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
-        " channel, notice, notice_language, notice_sha256, purposes, given_by, decided_at, expires_at, receipt,"
-        " withdrawal_hash, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (
-            record.dialog_id,
-            record.owner,
-            record.customer,
-            dialog.language,
-            record.bot,
-            dialog.messages,
-            dialog.opened_at,
-            dialog.received_at,
-            stored_at,
-            record.channel,
-            record.notice_id,
-            record.notice_language,
-            record.notice_sha256,
-            json.dumps(record.purposes),
-            record.given_by,
-            record.decided_at,
-            record.expires_at,
-            dialog.receipt,
-            dialog.withdrawal_hash,
-            dialog.content,
-        ),
-    ).fetchone()[0]
-    db.execute("INSERT INTO dialog_keys VALUES (?, ?)", (number, dialog.wrapped))
-    db.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", (number, dialog.customer, dialog.metadata, dialog.texts))
-    _insert_messages(db, number, dialog)
-    fields: dict[str, Any] = {name: getattr(dialog, name) for name in dialog.__struct_fields__}
-    return StoredDialog(**fields, number=number, stored_at=stored_at)
-
-
-def _insert_messages(db: "sqlite3.Connection", number: int, dialog: SealedDialog) -> None:
-    """Insert the heads of a dialog's messages, and all that filters find them by."""
-    record, customer = dialog.record, kinds.customer_key(dialog.record.customer)
-    kind_of = kinds.numbers(db, record.bot, json.dumps(record.purposes), dialog.heads)
-    db.executemany(
-        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (number, seq, head.role, head.language, head.received_at, kind_of[head.role, head.language], customer)
-            for seq, head in enumerate(dialog.heads, 1)
-        ],
-    )
-    times = [head.received_at for head in dialog.heads]
-    kinds.insert(db, number, dialog.received_at, kind_of.values())
-    kinds.insert_times(db, number, min(times), max(*times, dialog.received_at))
 
 
 def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:

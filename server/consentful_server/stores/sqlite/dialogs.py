@@ -49,14 +49,16 @@ from ...archive.store import (
     Narrower,
     Reason,
     Residue,
+    SealedDialog,
     StoredDialog,
     Tombstone,
 )
 from ...auth.read_scope import EVERYTHING, ReadScope
 from ...clock import Clock, to_micros
+from ...errors import Refusal
 from ...keys.vault import SHREDDED
 from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
-from . import access_log, counters, epochs, pages
+from . import access_log, counters, epochs, inserts, pages
 from . import dialog_rows as rows
 from .connection import connect, sqlite3
 from .database import Database
@@ -76,7 +78,9 @@ class SQLiteDialogs:
         self._has_moved_on = False
 
     async def keep(self, candidate: Candidate) -> StoredDialog:
-        stored = await self._database.writer.write(lambda db: self._keep(db, candidate))
+        stored: StoredDialog = await self._database.writer.write_together(
+            self._keep_all, candidate, lambda: candidate.sealed
+        )
         self._has_moved_on = True  # (R6)
         return stored
 
@@ -170,17 +174,44 @@ class SQLiteDialogs:
         tombstone, truncated = await self._database.writer.erase(work)
         return ErasureOutcome(tombstone, truncated) if tombstone else None
 
-    def _keep(self, db: sqlite3.Connection, candidate: Candidate) -> StoredDialog:
+    def _keep_all(self, db: sqlite3.Connection, candidates: Sequence[Candidate]) -> list[StoredDialog | Refusal]:
+        """Store each candidate, or say why not: those whose ids are new in few statements, the others one by one."""
+        known = rows.known(db, [candidate.sealed.record.dialog_id for candidate in candidates])
+        new: list[Candidate] = []
+        for candidate in candidates:
+            dialog_id = candidate.sealed.record.dialog_id
+            if dialog_id not in known:
+                known.add(dialog_id)  # (R1) a second one of this id is compared with the first
+                new.append(candidate)
+        epoch, now = epochs.current(db), self._now()
+        sealed = [
+            _inserted(candidate, rules.on_keep(None, None, None, candidate, epoch, now)) for candidate in new
+        ]  # (R2)
+        stored = dict(zip(map(id, new), self._insert(db, sealed), strict=True))
+        return [stored.get(id(candidate)) or self._keep_known(db, candidate, epoch) for candidate in candidates]
+
+    def _insert(self, db: sqlite3.Connection, sealed: Sequence[tuple[SealedDialog, int]]) -> list[StoredDialog]:
+        if not sealed:
+            return []
+        if not self._has_moved_on:  # (R6)
+            move_on(db, "dialogs", self._ledger.numbered)
+        dialogs = inserts.insert(db, sealed)
+        self._ledger.reach(dialogs[-1].number)
+        counters.add(db, dialogs)
+        return dialogs
+
+    def _keep_known(self, db: sqlite3.Connection, candidate: Candidate, epoch: int) -> StoredDialog | Refusal:
+        """Store a candidate whose id is known: as a dialog, a tombstone or a retraction, perhaps of somebody else."""
         record = candidate.sealed.record
         stored, tombstone = _found(db, record.dialog_id, heads=True)  # (R1)
         retraction = rows.retraction(db, record.dialog_id, record.owner, candidate.mark)
-        match rules.on_keep(stored, tombstone, retraction, candidate, epochs.current(db), self._now()):  # (R2)
-            case rules.Insert(wrapped, stored_at):
-                if not self._has_moved_on:  # (R6)
-                    move_on(db, "dialogs", self._ledger.numbered)
-                dialog = rows.insert(db, msgspec.structs.replace(candidate.sealed, wrapped=wrapped), stored_at)
-                self._ledger.reach(dialog.number)
-                counters.count(db, dialog.number, 1)
+        try:
+            plan = rules.on_keep(stored, tombstone, retraction, candidate, epoch, self._now())  # (R2)
+        except Refusal as refusal:
+            return refusal
+        match plan:
+            case rules.Insert():
+                (dialog,) = self._insert(db, [_inserted(candidate, plan)])
             case rules.Keep(dialog):
                 pass
             case rules.Narrow(dialog):
@@ -274,6 +305,15 @@ def _found(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> tuple[Stor
     """Return the stored dialog or its tombstone, at most one of them, as the rules take them."""
     found = _load(db, dialog_id, heads=heads)
     return (None, found) if isinstance(found, Tombstone) else (found, None)
+
+
+def _inserted(candidate: Candidate, plan: rules.KeepPlan) -> tuple[SealedDialog, int]:
+    """Return the dialog to insert, and when it is stored."""
+    assert isinstance(plan, rules.Insert)
+    sealed = candidate.sealed
+    if plan.wrapped is not sealed.wrapped:
+        sealed = msgspec.structs.replace(sealed, wrapped=plan.wrapped)
+    return sealed, plan.stored_at
 
 
 def _residue(path: Path, dialog_ids: Sequence[str], truncated: bool) -> Residue:

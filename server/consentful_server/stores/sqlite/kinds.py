@@ -31,25 +31,35 @@ def customer_key(pseudonym: str) -> int:
     return zlib.crc32(pseudonym.encode()) & 0x7FFF_FFFF  # SQLite stores 31 bits in 4 bytes, and 32 in 6
 
 
-def numbers(
-    db: "sqlite3.Connection", bot: str | None, purposes: str, heads: Iterable[MessageHead]
-) -> dict[tuple[str, str | None], int]:
-    """Return the kind of each role and language among the heads, created if it is new."""
-    pairs = {(head.role, head.language) for head in heads}
-    return {pair: _number(db, bot or "", purposes, pair[0], pair[1] or "") for pair in pairs}
+class Known:
+    """The numbers of kinds, each looked up once in a transaction, and created if it is new."""
+
+    def __init__(self, db: "sqlite3.Connection") -> None:
+        self._db = db
+        self._numbers: dict[tuple[str, str, str, str], int] = {}
+
+    def of(self, bot: str | None, purposes: str, heads: Iterable[MessageHead]) -> dict[tuple[str, str | None], int]:
+        """Return the kind of each role and language among the heads."""
+        pairs = {(head.role, head.language) for head in heads}
+        return {(role, language): self._number((bot or "", purposes, role, language or "")) for role, language in pairs}
+
+    def _number(self, kind: tuple[str, str, str, str]) -> int:
+        if kind not in self._numbers:
+            self._numbers[kind] = _number(self._db, *kind)
+        return self._numbers[kind]
 
 
-def insert(db: "sqlite3.Connection", number: int, received_at: int, kinds: Iterable[int]) -> None:
-    """State which kinds of messages a dialog has."""
-    db.executemany("INSERT INTO dialog_kinds VALUES (?, ?, ?)", [(kind, number, received_at) for kind in kinds])
+def block_of(number: int) -> int:
+    """Return the block of `dialog_times` to which a dialog belongs."""
+    return number // _BLOCK
 
 
-def insert_times(db: "sqlite3.Connection", number: int, earliest: int, latest: int) -> None:
-    """State when the messages of a dialog were received."""
+def insert_times(db: "sqlite3.Connection", block: int, earliest: int, latest: int) -> None:
+    """State when messages of dialogs of a block were received."""
     db.execute(
         "INSERT INTO dialog_times VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
         " SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)",
-        (number // _BLOCK, earliest, latest),
+        (block, earliest, latest),
     )
 
 

@@ -44,6 +44,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -82,6 +83,24 @@ class WriteJob(Job[tuple[T, bool]], Generic[T]):
         self.work = work
         self.erases = erases
         self.truncate = truncate
+
+
+class KeepJob(WriteJob[T]):
+    """A job whose work is done together with that of its neighbours: `together` takes the items of all of them, and
+    returns a value or a `Refusal` for each. `prepare` is called before the transaction; if it raises, that job alone
+    fails, with the same error.
+    """
+
+    __slots__ = ("item", "prepare", "together")
+
+    def __init__(self, together: "Together", item: Any, prepare: Callable[[], object]) -> None:
+        super().__init__(lambda db: together(db, [item])[0], erases=False, truncate=False)
+        self.together = together
+        self.item = item
+        self.prepare = prepare
+
+
+Together: TypeAlias = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 
 
 class _Doubt(Exception):  # noqa: N818
@@ -138,6 +157,15 @@ class Writer:
         outcome, _ = await self._commits.run(WriteJob(work, erases=erases, truncate=False))
         return outcome
 
+    async def write_together(self, together: Together, item: Any, prepare: Callable[[], object]) -> Any:
+        """Return what `together` returns for the item, once it is durable; see `KeepJob`.
+
+        Raises:
+            StorageFailed, OutcomeUnknown: As `write` does.
+        """
+        outcome, _ = await self._commits.run(KeepJob(together, item, prepare))
+        return outcome
+
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return the work's return value, and whether no earlier copy of an overwritten key is left in the WAL."""
         outcome, clean = await self._commits.run(WriteJob(work, erases=True, truncate=True))
@@ -163,6 +191,11 @@ class Writer:
 
     def _run_batch(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         """Run the batch on the connection's thread, and note how that went. Never raises."""
+        failures = _prepare(batch)
+        if failures:
+            ready = [job for job in batch if job not in failures]
+            outcomes = iter(self._run_batch(db, ready) if ready else ())
+            return [failures[job] if job in failures else next(outcomes) for job in batch]
         outcomes = self._run_jobs(db, batch)
         if any(isinstance(outcome, StorageFailed | OutcomeUnknown) for outcome in outcomes):
             self._has_failed = True
@@ -257,11 +290,8 @@ def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: Callable[[],
     outcomes: list[_Outcome] = []
     db.execute("BEGIN IMMEDIATE")  # (R1) a deferred transaction could fail with SQLITE_BUSY at its first write
     try:
-        for job in batch:
-            try:
-                outcomes.append((job.work(db), True))
-            except Refusal as refusal:
-                outcomes.append(refusal)
+        for _, jobs in groupby(batch, key=_kind):
+            outcomes += _run(db, list(jobs))
         before_commit()  # (R2) after every job, because each adds its entry; before COMMIT, or a crash forgets it
     except BaseException:
         _roll_back(db)
@@ -273,6 +303,35 @@ def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: Callable[[],
             _roll_back(db)
         raise _Doubt from error
     return outcomes
+
+
+def _kind(job: WriteJob[Any]) -> object:
+    """Return what jobs have in common that are run together."""
+    return job.together if isinstance(job, KeepJob) else job
+
+
+def _run(db: sqlite3.Connection, jobs: Sequence[WriteJob[Any]]) -> list[_Outcome]:
+    """Run one job, or several that are run together."""
+    first = jobs[0]
+    try:
+        if isinstance(first, KeepJob):
+            values = first.together(db, [job.item for job in jobs if isinstance(job, KeepJob)])
+            return [value if isinstance(value, Refusal) else (value, True) for value in values]
+        return [(first.work(db), True)]
+    except Refusal as refusal:
+        return [refusal]
+
+
+def _prepare(batch: _Batch) -> dict[WriteJob[Any], Exception]:
+    """Prepare the jobs, and return the errors of those that failed."""
+    failures: dict[WriteJob[Any], Exception] = {}
+    for job in batch:
+        if isinstance(job, KeepJob):
+            try:
+                job.prepare()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to whoever waits for this job
+                failures[job] = error
+    return failures
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
