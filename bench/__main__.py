@@ -82,18 +82,24 @@ def _measure(names: list[str], plan: Plan, progress: Console) -> tuple[list[Meas
     """Return what was measured, and whether all was; afterwards this process may use all its cores again."""
     cores = os.sched_getaffinity(0)
     rows: list[Measured] = []
+    is_whole = True
     try:
         for name in names:
             began, others = time.monotonic(), Others()
-            measured = benchmark(name)(plan)
+            try:
+                measured = benchmark(name)(plan)
+            except RuntimeError as reason:  # what the others measured is not lost
+                plan.note(f"{name} was left out: {reason}")
+                is_whole = False
+                continue
             rows += (replace(row, others=others.cores()) for row in measured)
             progress.print(f"{name} took {time.monotonic() - began:.0f} s")
     except client.NoCompiler as reason:
         progress.print(f"The rest was left out: {reason}")
-        return rows, False
+        is_whole = False
     finally:
         os.sched_setaffinity(0, cores)
-    return rows, True
+    return rows, is_whole
 
 
 def _write(folder: Path, head: list[str], rows: list[Measured], plan: Plan) -> None:

@@ -18,7 +18,7 @@ UNHURRIED = tuple(f"--{share}-per-second=1000000000000" for share in ("opens", "
 """One client does here what thousands would; it is still charged for all of it."""
 FIXED = ("--auth", "none", "--grace", "0", "--log-level", "warning", *UNHURRIED)
 
-_START_S = 20.0
+_START_S = 60.0
 _STOP_S = 20.0
 
 

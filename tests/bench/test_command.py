@@ -84,6 +84,16 @@ def test_without_a_compiler_the_rest_is_left_out_and_that_is_no_success(
     assert "rate: ours / theirs" in said.out, "what was measured is shown"
 
 
+def test_a_benchmark_that_fails_is_left_out_and_the_others_are_shown(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("store", "page", outcomes={"store": RuntimeError("no answer"), "page": [HELD]}) == 1
+
+    said = capsys.readouterr().out
+    assert "note: store was left out: no answer" in said
+    assert "rate: ours / theirs" in said
+
+
 def test_results_are_written_where_they_are_wanted(bench: Bench, tmp_path: Path) -> None:
     bench("page", "--results", str(tmp_path / "there"), outcomes={"page": [HELD]})
 
