@@ -23,7 +23,7 @@ from ..http.head import Head
 SCOPE: Final[Scope] = "dialogs:write"
 
 
-class Offer:
+class SubprotocolOffer:
     """What a client offers in `Sec-WebSocket-Protocol`; a browser puts its token there, too."""
 
     __slots__ = ("has_token", "subprotocol", "token")

@@ -28,7 +28,7 @@ from ..http.foreign import refuse_other_hosts
 from ..http.head import PlainHead
 from ..server.limits import HEAD_BYTES, MAX_HEADERS
 from . import admission, handshake
-from .admission import Offer
+from .admission import SubprotocolOffer
 from .sockets import Sockets
 from .upgrade import PATH
 from .upgraded import Upgraded
@@ -56,7 +56,7 @@ class Shortcut:
         head, received = read
         service = self._service
         try:
-            offer = Offer(head)
+            offer = SubprotocolOffer(head)
             answer = handshake.accept(head.headers, offer.subprotocol, compress=service.settings.compress)
             refuse_other_hosts(head, service.settings)
         except Refusal:

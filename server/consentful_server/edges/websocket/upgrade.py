@@ -15,7 +15,7 @@ from ..http.pipeline import SERVICE
 from ..http.route import Answer, Route
 from ..server.protocol import RequestProtocol
 from . import admission, handshake
-from .admission import Offer
+from .admission import SubprotocolOffer
 from .sockets import SOCKETS
 from .upgraded import Upgraded
 
@@ -26,7 +26,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     """Serve one dialog. Refusals are HTTP, but a browser cannot read those: one with a token is told in a frame."""
     service = request.app[SERVICE]
     protocol = request.protocol
-    offer = Offer(request)
+    offer = SubprotocolOffer(request)
     admitted: Principal | Refusal
     try:
         admitted = await _admit(request, offer)
@@ -44,7 +44,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     return web.Response(status=HTTPStatus.SWITCHING_PROTOCOLS)  # nothing of it is sent: the head was
 
 
-async def _admit(request: web.Request, offer: Offer) -> Principal:
+async def _admit(request: web.Request, offer: SubprotocolOffer) -> Principal:
     """Return who is connecting.
 
     Raises:

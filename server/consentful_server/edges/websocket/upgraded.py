@@ -10,7 +10,7 @@ from ...limits.clients import by_address, by_credential
 from ...service import Service
 from ..http.addresses import address_of
 from ..http.head import Head
-from .admission import Offer
+from .admission import SubprotocolOffer
 from .charging import Charging
 from .connection import Connection
 from .deflate import Deflate
@@ -30,7 +30,7 @@ class Upgraded:
         service: Service,
         sockets: Sockets,
         head: Head,
-        offer: Offer,
+        offer: SubprotocolOffer,
         deflate: Deflate | None,
         admitted: Principal | Refusal,
     ) -> None:
