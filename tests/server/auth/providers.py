@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from consentful_server.auth.oidc import Oidc
 from consentful_server.clock import Clock
+from consentful_server.errors import Unauthenticated
 
 AUDIENCE = "consentful"
 RSA = rsa.generate_private_key(65537, 2048)
@@ -105,3 +108,9 @@ async def provider() -> AsyncGenerator[FakeProvider]:
     async with TestServer(app) as server:
         fake.issuer = str(server.make_url("")).rstrip("/")
         yield fake
+
+
+async def refused(oidc: Oidc, token: str | None) -> None:
+    """Check that the token is refused."""
+    with pytest.raises(Unauthenticated):
+        await oidc.authenticate(token)
