@@ -337,6 +337,19 @@ async def test_a_horizon_never_moves_back(store: Store) -> None:
     assert await store.dialogs.horizon() >= before
 
 
+async def test_a_page_ends_before_the_dialog_whose_texts_are_too_many(store: Store) -> None:
+    long = ("x" * 30_000,) * 20  # two of them are more than a page reads
+    for number in range(3):
+        await store.dialogs.keep(candidate(f"d-{number}", long))
+    how = select(await store.dialogs.horizon(), order="stored")
+
+    dialogs, _ = await store.dialogs.list_dialogs(how, lambda some, more: (len(some), more), texts=True)
+    bare, _ = await store.dialogs.list_dialogs(how, lambda some, more: (len(some), more))
+    rows, _ = await store.dialogs.list_messages(how, lambda rows, found, more: (len(rows), len(found), more))
+
+    assert (dialogs, bare, rows) == ((1, True), (3, False), (20, 1, True))
+
+
 async def test_a_walk_that_goes_on_at_a_horizon_meets_what_came_since_and_nothing_else(store: Store) -> None:
     await store.dialogs.keep(candidate("d-1"))
     read_up_to = await store.dialogs.horizon()

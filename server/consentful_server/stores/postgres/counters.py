@@ -15,6 +15,7 @@ from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
 from .connection import Connection
 from .database import Database
 from .placeholders import Placeholders, columns
+from .together import Statement, run_together
 
 _COUNT_DIALOGS: Final = (
     "INSERT INTO dialog_counts AS c SELECT * FROM"
@@ -79,6 +80,11 @@ class PostgresCounters:
 
 async def count(db: Connection, dialogs: Sequence[StoredDialog], sign: int) -> None:
     """Add dialogs, with their heads, to the counters (`sign` 1), or take them out (-1)."""
+    await run_together(db, counting(dialogs, sign))
+
+
+def counting(dialogs: Sequence[StoredDialog], sign: int) -> list[Statement]:
+    """Return what `count` does."""
     by_dialog: Counter[tuple[Any, ...]] = Counter()
     by_message: Counter[tuple[Any, ...]] = Counter()
     spoken: Counter[tuple[Any, ...]] = Counter()
@@ -94,10 +100,10 @@ async def count(db: Connection, dialogs: Sequence[StoredDialog], sign: int) -> N
                 for (role, language), times in Counter((head.role, head.language) for head in dialog.heads).items()
             }
         )
-    await db.execute(
-        _COUNT_DIALOGS, *columns([(*label, times, spoken[label]) for label, times in by_dialog.items()], 7)
-    )
-    await db.execute(_COUNT_MESSAGES, *columns([(*label, times) for label, times in by_message.items()], 7))
+    return [
+        (_COUNT_DIALOGS, columns([(*label, times, spoken[label]) for label, times in by_dialog.items()], 7)),
+        (_COUNT_MESSAGES, columns([(*label, times) for label, times in by_message.items()], 7)),
+    ]
 
 
 async def forget(db: Connection, dialog: StoredDialog) -> None:

@@ -6,18 +6,19 @@ stays in the table until it is vacuumed, and in the write-ahead log. Both end wi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
-from . import kinds, numbers
+from . import counters, kinds, numbers
 from .connection import Connection, Row
 from .epochs import DESTROYED, LATEST
-from .placeholders import columns, pairs
+from .placeholders import columns
 from .purposes import purposes_of
+from .together import run_together
 
 _RECORD: Final = (
     "d.dialog_id, d.customer, d.owner, d.bot, d.channel, d.notice, d.notice_language, d.notice_sha256, d.purposes,"
@@ -31,15 +32,29 @@ _SELECT_STORED: Final = (
     f"SELECT {_RECORD}, {_LISTED.format(texts='s.texts')}, d.receipt, d.withdrawal_hash, d.content"
     f" FROM dialogs d{_JOIN} WHERE d.dialog_id = $1"
 )
-_SELECT_LISTED: Final = f"SELECT {_RECORD}, {_LISTED} FROM dialogs d{_JOIN} WHERE d.id = ANY($1::bigint[])"
-_SELECT_WITH_TEXTS: Final = _SELECT_LISTED.format(texts="s.texts")
-_SELECT_WITHOUT: Final = _SELECT_LISTED.format(texts="''::bytea")
-# Stored uncompressed (EXTERNAL), so that the length is known without reading the bytes.
-_SELECT_SIZES: Final = "SELECT s.dialog, octet_length(s.texts) FROM seals s WHERE s.dialog = ANY($1::bigint[])"
+_WANTED: Final = "unnest($1::bigint[]) WITH ORDINALITY AS n (id, place)"
+_WITHOUT: Final = _LISTED.format(texts="''::bytea")
+_SELECT_WITHOUT: Final = (
+    f"SELECT {_RECORD}, {_WITHOUT} FROM {_WANTED} JOIN dialogs d ON d.id = n.id{_JOIN} ORDER BY n.place"
+)
+# The driver returns all rows at once, so that texts that are too many must not be among them. They are stored
+# uncompressed (EXTERNAL): their length is known without reading them.
+_SELECT_WITH_TEXTS: Final = (
+    f"SELECT {_RECORD}, {_LISTED.format(texts='s.texts')} FROM (SELECT n.id, n.place, coalesce(sum(octet_length("
+    "l.texts)) OVER (ORDER BY n.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
+    f" FROM {_WANTED} JOIN seals l ON l.dialog = n.id) n JOIN dialogs d ON d.id = n.id{_JOIN}"
+    " WHERE n.before <= $2 ORDER BY n.place"
+)
 _SELECT_TOMBSTONE: Final = (
     "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
     f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
     " FROM tombstones WHERE dialog_id = $1"
+)
+_SELECT_KNOWN: Final = (
+    "SELECT array(SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
+    " UNION ALL SELECT dialog_id FROM tombstones WHERE dialog_id = ANY($1::text[])"
+    " UNION ALL SELECT dialog_id FROM retractions WHERE dialog_id = ANY($1::text[])),"
+    " (SELECT coalesce(max(number), 0) FROM epochs)"
 )
 _INSERT_DIALOGS: Final = (
     "INSERT INTO dialogs (id, dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
@@ -119,18 +134,23 @@ async def find(db: Connection, dialog_id: str) -> StoredDialog | None:
     return found
 
 
-async def sizes(db: Connection, numbered: Sequence[int]) -> dict[int, int]:
-    """Return the bytes of the sealed texts of these dialogs, by number. One that was erased is absent."""
-    return dict(pairs(await db.fetch(_SELECT_SIZES, numbered)))
-
-
-async def by_numbers(db: Connection, numbered: Sequence[int], *, texts: bool = True) -> dict[int, ListedDialog]:
+async def by_numbers(
+    db: Connection, numbered: Sequence[int], *, texts: bool, most_bytes: int
+) -> tuple[dict[int, ListedDialog], int | None]:
     """Return the stored dialogs with these internal numbers, by number and in their order. One that was erased is
     absent. Without `texts` these are empty.
+
+    The second is None, or the number of the dialog before which it ended: its sealed texts, and those of the dialogs
+    before it, are more than `most_bytes`. The first dialog is always there.
     """
-    rows = await db.fetch(_SELECT_WITH_TEXTS if texts else _SELECT_WITHOUT, numbered)
-    found = {dialog.number: dialog for dialog in (ListedDialog(**_fields(row)) for row in rows)}
-    return {number: found[number] for number in numbered if number in found}
+    found: dict[int, ListedDialog] = {}
+    rows = await (db.fetch(_SELECT_WITH_TEXTS, numbered, most_bytes) if texts else db.fetch(_SELECT_WITHOUT, numbered))
+    for dialog in (ListedDialog(**_fields(row)) for row in rows):
+        most_bytes -= len(dialog.texts)
+        if most_bytes < 0 and found:
+            return found, dialog.number
+        found[dialog.number] = dialog
+    return found, None
 
 
 D = TypeVar("D", bound=ListedDialog)
@@ -160,14 +180,13 @@ async def tombstone(db: Connection, dialog_id: str) -> Tombstone | None:
     return Tombstone(**fields)
 
 
-async def known(db: Connection, dialog_ids: Sequence[str]) -> set[str]:
-    """Return which of these ids were ever used: stored, erased or retracted."""
-    sql = (
-        "SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
-        " UNION ALL SELECT dialog_id FROM tombstones WHERE dialog_id = ANY($1::text[])"
-        " UNION ALL SELECT dialog_id FROM retractions WHERE dialog_id = ANY($1::text[])"
-    )
-    return {row[0] for row in await db.fetch(sql, dialog_ids)}
+async def known(db: Connection, dialog_ids: Sequence[str]) -> tuple[set[str], int]:
+    """Return which of these ids were ever used (stored, erased or retracted), and the epoch in which keys are wrapped
+    now; 0 before the first one begins.
+    """
+    row = await db.fetchrow(_SELECT_KNOWN, dialog_ids)
+    assert row is not None
+    return set(row[0]), row[1]
 
 
 async def retraction(db: Connection, dialog_id: str, owner: str, mark: bytes) -> Retraction | None:
@@ -223,7 +242,7 @@ async def of_withdrawal(db: Connection, withdrawal_hashes: Sequence[bytes]) -> s
 
 
 async def insert(db: Connection, sealed: Sequence[SealedDialog], stored_at: int, last: int) -> list[StoredDialog]:
-    """Insert dialogs with their keys, seals and message heads; return them as they are stored.
+    """Insert dialogs with their keys, seals and message heads, and count them; return them as they are stored.
 
     `last` is the last of as many numbers, which the caller has drawn for them.
     """
@@ -232,11 +251,21 @@ async def insert(db: Connection, sealed: Sequence[SealedDialog], stored_at: int,
         StoredDialog(**{name: getattr(it, name) for name in it.__struct_fields__}, number=number, stored_at=stored_at)
         for number, it in enumerate(sealed, first)
     ]
-    await db.execute(_INSERT_DIALOGS, *columns([_row(dialog) for dialog in dialogs], 21))
-    await db.execute(_INSERT_KEYS, *columns([(it.number, it.wrapped) for it in dialogs], 2))
-    seals = [(it.number, it.customer, it.metadata, it.texts) for it in dialogs]
-    await db.execute(_INSERT_SEALS, *columns(seals, 4))
-    await _insert_messages(db, dialogs)
+    of = {dialog.number: kinds.of(dialog) for dialog in dialogs}
+    numbered = await kinds.numbers(db, {kind for some in of.values() for kind in some})
+    has = [(numbered[kind], it.number, it.received_at) for it in dialogs for kind in {*of[it.number]}]
+    await run_together(
+        db,
+        [
+            (_INSERT_DIALOGS, columns([_row(dialog) for dialog in dialogs], 21)),
+            (_INSERT_KEYS, columns([(it.number, it.wrapped) for it in dialogs], 2)),
+            (_INSERT_SEALS, columns([(it.number, it.customer, it.metadata, it.texts) for it in dialogs], 4)),
+            (_INSERT_MESSAGES, columns([row for it in dialogs for row in _messages(it, of[it.number], numbered)], 7)),
+            kinds.inserting(has),
+            kinds.inserting_times(dialogs),
+            *counters.counting(dialogs, 1),
+        ],
+    )
     return dialogs
 
 
@@ -267,26 +296,11 @@ def _row(dialog: StoredDialog) -> Row:
     )
 
 
-async def _insert_messages(db: Connection, dialogs: Sequence[StoredDialog]) -> None:
-    """Insert the heads of messages, and all that filters find them by."""
-    of = {dialog.number: kinds.of(dialog) for dialog in dialogs}
-    known = await kinds.numbers(db, {kind for some in of.values() for kind in some})
-    rows = [
-        (
-            it.number,
-            seq,
-            head.role,
-            head.language,
-            head.received_at,
-            known[kind],
-            kinds.customer_key(it.record.customer),
-        )
-        for it in dialogs
-        for seq, (head, kind) in enumerate(zip(it.heads, of[it.number], strict=True), 1)
-    ]
-    await db.execute(_INSERT_MESSAGES, *columns(rows, 7))
-    await kinds.insert(db, [(known[kind], it.number, it.received_at) for it in dialogs for kind in {*of[it.number]}])
-    await kinds.insert_times(db, dialogs)
+def _messages(dialog: StoredDialog, of: Sequence[kinds.Kind], numbered: Mapping[kinds.Kind, int]) -> Iterator[Row]:
+    """Yield the heads of a dialog's messages, with all that filters find them by."""
+    customer = kinds.customer_key(dialog.record.customer)
+    for seq, (head, kind) in enumerate(zip(dialog.heads, of, strict=True), 1):
+        yield dialog.number, seq, head.role, head.language, head.received_at, numbered[kind], customer
 
 
 async def narrow(db: Connection, dialog: StoredDialog) -> None:

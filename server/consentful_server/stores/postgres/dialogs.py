@@ -49,7 +49,7 @@ from ...clock import Clock, to_micros
 from ...errors import Refusal, StorageFailed
 from ...keys.vault import SHREDDED
 from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
-from . import access_log, counters, epochs, numbers, pages
+from . import access_log, counters, numbers, pages
 from . import dialog_rows as rows
 from .connection import Connection
 from .database import Database
@@ -132,12 +132,10 @@ class PostgresDialogs:
             found = await pages.messages(db, _one_more(selection, horizon))
             shown = found[: selection.limit]
             named = list(dict.fromkeys(row.dialog for row in shown))
-            fitting = await _fitting(db, named)
-            if len(fitting) < len(named):
-                end = named[len(fitting)]
-                shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
             # Opened in the transaction that read the keys: see `archive.opening`, R1.
-            listed = await rows.by_numbers(db, fitting)
+            listed, end = await rows.by_numbers(db, named, texts=True, most_bytes=MAX_PAGE_BYTES)
+            if end is not None:
+                shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
             return await asyncio.to_thread(opener, shown, listed, len(shown) < len(found)), horizon
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
@@ -149,10 +147,10 @@ class PostgresDialogs:
             horizon = await _horizon(db) if selection.horizon is None else selection.horizon
             found = await pages.dialogs(db, _one_more(selection, horizon))
             shown = found[: selection.limit]
-            shown = await _fitting(db, shown) if texts else shown
-            listed = list((await rows.by_numbers(db, shown, texts=texts)).values())
+            by_number, end = await rows.by_numbers(db, shown, texts=texts, most_bytes=MAX_PAGE_BYTES)
+            listed, more = list(by_number.values()), end is not None or len(shown) < len(found)
             listed = await rows.with_heads(db, listed) if texts else listed
-            return await asyncio.to_thread(opener, listed, len(shown) < len(found)), horizon
+            return await asyncio.to_thread(opener, listed, more), horizon
 
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
@@ -163,9 +161,9 @@ class PostgresDialogs:
 
     async def _keep_all(self, db: Connection, candidates: Sequence[Candidate]) -> Sequence[_Kept]:
         """Store the dialogs of a batch; return for each what is stored, or why it is not."""
-        epoch, now = await epochs.current(db), to_micros(self._clock.now())  # (R2)
         names = [candidate.sealed.record.dialog_id for candidate in candidates]
-        known, times = await rows.known(db, names), Counter(names)  # (R1)
+        known, epoch = await rows.known(db, names)  # (R1, R2)
+        now, times = self._now(), Counter(names)
         are_new = [name not in known and times[name] == 1 for name in names]
         new = [candidate for candidate, is_new in zip(candidates, are_new, strict=True) if is_new]
         kept = iter(await self._insert_all(db, new, epoch, now) if new else [])
@@ -186,9 +184,7 @@ class PostgresDialogs:
     async def _insert(self, db: Connection, sealed: Sequence[SealedDialog], now: int) -> list[StoredDialog]:
         last = await numbers.draw(db, "dialogs", len(sealed), above=self._ledger.numbered)  # (R6)
         self._ledger.reach(last)
-        dialogs = await rows.insert(db, sealed, now, last)
-        await counters.count(db, dialogs, 1)
-        return dialogs
+        return await rows.insert(db, sealed, now, last)
 
     async def _keep(self, db: Connection, candidate: Candidate, epoch: int, now: int) -> _Kept:
         """Store a dialog whose id may be known."""
@@ -302,20 +298,6 @@ async def _horizon(db: Connection) -> Horizon:
 def _one_more(selection: Selection, horizon: Horizon) -> Selection:
     """Return the selection below the horizon, with a row more: if that exists, there is a next page."""
     return msgspec.structs.replace(selection, horizon=horizon, limit=selection.limit + 1)
-
-
-async def _fitting(db: Connection, numbered: Sequence[int]) -> list[int]:
-    """Return the first of these dialogs, as many as a page may show: at least one, and up to `MAX_PAGE_BYTES`.
-
-    Their sizes are asked for before their texts: a driver that returns all rows at once would hold them all.
-    """
-    sizes = await rows.sizes(db, numbered)
-    room = MAX_PAGE_BYTES
-    for index, number in enumerate(numbered):
-        room -= sizes.get(number, 0)
-        if room < 0 and index:
-            return list(numbered[:index])
-    return list(numbered)
 
 
 async def _load(db: Connection, dialog_id: str) -> StoredDialog | Tombstone | None:

@@ -74,10 +74,5 @@ class PostgresEpochs:
         return await self._database.fetchval(f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}")
 
 
-async def current(db: Connection) -> int:
-    """Return the epoch in which keys are wrapped now; 0 before the first one begins."""
-    return await db.fetchval("SELECT coalesce(max(number), 0) FROM epochs")
-
-
 def _prefix(epoch: int) -> bytes:
     return epoch.to_bytes(4, "big")

@@ -16,6 +16,7 @@ from ...archive.query import Filter
 from ...archive.store import StoredDialog
 from .connection import Connection
 from .placeholders import Placeholders, columns
+from .together import Statement
 
 BLOCK: Final = 1000
 """Dialogs in one row of `dialog_times`."""
@@ -65,20 +66,20 @@ async def numbers(db: Connection, wanted: Collection[Kind]) -> dict[Kind, int]:
     return found
 
 
-async def insert(db: Connection, rows: Sequence[tuple[int, int, int]]) -> None:
-    """State which kinds of messages dialogs have: kind, dialog, and the dialog's time of receipt."""
+def inserting(rows: Sequence[tuple[int, int, int]]) -> Statement:
+    """Return what states which kinds of messages dialogs have: kind, dialog, and the dialog's time of receipt."""
     sql = "INSERT INTO dialog_kinds SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])"
-    await db.execute(sql, *columns(rows, 3))
+    return sql, columns(rows, 3)
 
 
-async def insert_times(db: Connection, dialogs: Sequence[StoredDialog]) -> None:
-    """State when the messages of these dialogs were received."""
+def inserting_times(dialogs: Sequence[StoredDialog]) -> Statement:
+    """Return what states when the messages of these dialogs were received."""
     spans: dict[int, tuple[int, int]] = {}
     for dialog in dialogs:
         times = [dialog.received_at, *(head.received_at for head in dialog.heads)]
         known = spans.get(dialog.number // BLOCK, ())
         spans[dialog.number // BLOCK] = min(*times, *known), max(*times, *known)
-    await db.execute(_INSERT_TIMES, *columns([(block, *span) for block, span in spans.items()], 3))
+    return _INSERT_TIMES, columns([(block, *span) for block, span in spans.items()], 3)
 
 
 async def change_purposes(db: Connection, number: int, purposes: str) -> None:
