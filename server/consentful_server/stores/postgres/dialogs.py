@@ -3,8 +3,8 @@
 `archive.rules` decides; nothing here does. The dialogs of a batch whose ids were never used are inserted together, by a
 few statements for all of them. Every other one is looked up, and takes its turn alone.
 
-Threads: statements run on the event loop. The rules that decrypt, the seals of a batch, and what opens a page run in a
-worker thread, while the transaction waits for them.
+Threads: statements run on the event loop. The dialogs of a batch are sealed in a worker thread before its transaction.
+The rules that decrypt, and what opens a page, run in one while the transaction waits for them.
 
 Races, and the line that closes each:
 
@@ -22,8 +22,7 @@ Races, and the line that closes each:
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -70,7 +69,7 @@ class PostgresDialogs:
         self._ledger = ledger
 
     async def keep(self, candidate: Candidate) -> StoredDialog:
-        return await self._database.writer.write_together(self._keep_all, candidate)
+        return await self._database.writer.write_together(self._keep_all, candidate, lambda: candidate.sealed)
 
     async def erase(
         self,
@@ -163,23 +162,25 @@ class PostgresDialogs:
         """Store the dialogs of a batch; return for each what is stored, or why it is not."""
         names = [candidate.sealed.record.dialog_id for candidate in candidates]
         known, epoch = await rows.known(db, names)  # (R1, R2)
-        now, times = self._now(), Counter(names)
-        are_new = [name not in known and times[name] == 1 for name in names]
-        new = [candidate for candidate, is_new in zip(candidates, are_new, strict=True) if is_new]
-        kept = iter(await self._insert_all(db, new, epoch, now) if new else [])
+        now, new = self._now(), dict[str, Candidate]()
+        for name, candidate in zip(names, candidates, strict=True):
+            if name not in known:
+                new.setdefault(name, candidate)  # a second one of this id is compared with the first
+        kept = await self._insert_all(db, new, epoch, now)
         return [
-            next(kept) if is_new else await self._keep(db, candidate, epoch, now)
-            for candidate, is_new in zip(candidates, are_new, strict=True)
+            kept[name] if new.get(name) is candidate else await self._keep(db, candidate, epoch, now)
+            for name, candidate in zip(names, candidates, strict=True)
         ]
 
     async def _insert_all(
-        self, db: Connection, candidates: Sequence[Candidate], epoch: int, now: int
-    ) -> Sequence[_Kept]:
-        """Store dialogs whose ids were never used."""
-        sealed = await asyncio.to_thread(_sealed_all, candidates, epoch, now)
-        whole = [dialog for dialog in sealed if isinstance(dialog, SealedDialog)]
-        stored = iter(await self._insert(db, whole, now) if whole else [])
-        return [next(stored) if isinstance(dialog, SealedDialog) else dialog for dialog in sealed]
+        self, db: Connection, new: Mapping[str, Candidate], epoch: int, now: int
+    ) -> Mapping[str, _Kept]:
+        """Store dialogs whose ids were never used; return for each id what is stored, or why it is not."""
+        sealed = {name: _sealed(candidate, epoch, now) for name, candidate in new.items()}
+        whole = [dialog for dialog in sealed.values() if isinstance(dialog, SealedDialog)]
+        stored = await self._insert(db, whole, now) if whole else []
+        failed = {name: why for name, why in sealed.items() if not isinstance(why, SealedDialog)}
+        return {**failed, **{dialog.record.dialog_id: dialog for dialog in stored}}
 
     async def _insert(self, db: Connection, sealed: Sequence[SealedDialog], now: int) -> list[StoredDialog]:
         last = await numbers.draw(db, "dialogs", len(sealed), above=self._ledger.numbered)  # (R6)
@@ -274,12 +275,8 @@ class PostgresDialogs:
         return to_micros(self._clock.now())
 
 
-def _sealed_all(candidates: Sequence[Candidate], epoch: int, now: int) -> list[SealedDialog | Exception]:
-    """Return what is to be inserted of new dialogs; one that cannot be sealed fails alone."""
-    return [_sealed(candidate, epoch, now) for candidate in candidates]
-
-
 def _sealed(candidate: Candidate, epoch: int, now: int) -> SealedDialog | Exception:
+    """Return what is to be inserted of a new dialog, or why it cannot be: it fails alone."""
     try:
         plan = rules.on_keep(None, None, None, candidate, epoch, now)
         assert isinstance(plan, rules.Insert)  # nothing stored is a new dialog

@@ -14,8 +14,8 @@ longer the wait for the lock, the more jobs are in the next batch.
 The mark is a row of this process in `writers`, with the number of the batch, written in the batch's own transaction.
 After a COMMIT without an answer it tells what happened, on whichever server the address leads to by then.
 
-Threads: everything runs on the event loop, one batch at a time; the fsync of the ledger runs in a worker thread, while
-the loop does other work.
+Threads: everything runs on the event loop, one batch at a time. What prepares a job, and the fsync of the ledger, run
+in a worker thread, while the loop does other work.
 
 Races, and the line that closes each:
 
@@ -66,14 +66,18 @@ Work: TypeAlias = Callable[[Connection, Sequence[Any]], Awaitable[Sequence[Any]]
 
 
 class WriteJob(Job[T], Generic[T]):
-    """A part of the writer's transaction: `work` is given the items of all jobs beside it that have the same work."""
+    """A part of the writer's transaction: `work` is given the items of all jobs beside it that have the same work.
 
-    __slots__ = ("item", "work")
+    `prepare` is called before the transaction, in a worker thread; if it raises, that job alone fails.
+    """
 
-    def __init__(self, work: Work, item: object) -> None:
+    __slots__ = ("item", "prepare", "work")
+
+    def __init__(self, work: Work, item: object, prepare: Callable[[], object] | None = None) -> None:
         super().__init__()
         self.work = work
         self.item = item
+        self.prepare = prepare
 
 
 _Outcome: TypeAlias = Any
@@ -123,9 +127,9 @@ class Writer:
         """
         return await self._commits.run(WriteJob(_alone, work))
 
-    async def write_together(self, work: Work, item: object) -> Any:
+    async def write_together(self, work: Work, item: object, prepare: Callable[[], object] | None = None) -> Any:
         """Return the item's outcome once it is durable. The items of jobs that wait are written by one call."""
-        return await self._commits.run(WriteJob(work, item))
+        return await self._commits.run(WriteJob(work, item, prepare))
 
     async def close(self) -> None:
         """Commit the waiting jobs, then close the connection."""
@@ -135,9 +139,13 @@ class Writer:
             await asyncio.wait_for(self._connection.close(), _CLOSE_S)
 
     async def _run_batch(self, batch: _Batch) -> Sequence[_Outcome]:
-        outcomes = await self._commit(batch, is_again=False)
+        has_work = any(job.prepare is not None for job in batch)
+        failures = await asyncio.to_thread(_prepare, batch) if has_work else {}
+        ready = [job for job in batch if job not in failures]
+        outcomes: Sequence[_Outcome] = await self._commit(ready, is_again=False) if ready else ()
         self.is_failing = any(isinstance(outcome, StorageFailed | OutcomeUnknown) for outcome in outcomes)
-        return outcomes
+        committed = iter(outcomes)
+        return [failures[job] if job in failures else next(committed) for job in batch]
 
     async def _commit(self, batch: _Batch, *, is_again: bool) -> Sequence[_Outcome]:
         try:
@@ -230,6 +238,18 @@ class Writer:
             await db.execute("ROLLBACK")
         except FAILED:  # the server rolls it back, when it finds that nobody listens
             db.terminate()
+
+
+def _prepare(batch: _Batch) -> dict[WriteJob[Any], Exception]:
+    """Prepare the jobs, and return the errors of those that failed."""
+    failures: dict[WriteJob[Any], Exception] = {}
+    for job in batch:
+        if job.prepare is not None:
+            try:
+                job.prepare()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to whoever waits for this job
+                failures[job] = error
+    return failures
 
 
 async def _alone(db: Connection, items: Sequence[Any]) -> Sequence[_Outcome]:
