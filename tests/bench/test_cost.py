@@ -11,13 +11,13 @@ from bench import child, client
 from bench.plan import Plan, in_turn
 from bench.side import Side
 
-MOST = 2.6
-"""Ours / bare aiohttp. Measured: 1.82 to 1.95 on two cores that three others shared; the rest is room for noise.
+MOST = 1.8
+"""Ours / bare aiohttp, of servers that have just started.
 
-What it holds: nobody makes a dialog half as expensive again without noticing.
+Measured: 1.33 to 1.49 at a load average of 10, and 1.85 before the upgrade took the short way. A fifth is for noise.
 """
 
-_ROUNDS, _DIALOGS = 4, 150
+_ROUNDS, _DIALOGS = 3, 150
 
 
 @pytest.fixture
