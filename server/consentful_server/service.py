@@ -9,6 +9,7 @@ from .access_log.chain import Chain
 from .access_log.commitments import Commitments
 from .access_log.log import AccessLog
 from .archive.archive import Archive
+from .archive.priority import Priority
 from .auth.access import Access, NoAuthentication
 from .auth.api_keys import ApiKeys
 from .auth.claims import rules_of
@@ -88,9 +89,11 @@ class Service:
         self.rotation = Rotation(
             store.epochs, store.leases, vault, masters, deployment, clock, timedelta(days=settings.epoch_days)
         )
+        priority = Priority()
         self.archive = Archive(
             store.dialogs,
             vault,
+            priority=priority,
             signer=self.signer,
             pseudonyms=Pseudonyms(keys.derive("pseudonyms")),
             access_log=self.access_log,
@@ -99,8 +102,10 @@ class Service:
             withdrawal_page=settings.withdrawal_page,
         )
         turn = asyncio.Lock()
-        self.pages = Pages(store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn)
-        self.streams = Streams(store.dialogs, store.exports, vault, self.access_log, turn)
+        self.pages = Pages(
+            store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn, priority=priority
+        )
+        self.streams = Streams(store.dialogs, store.exports, vault, self.access_log, turn, priority)
         self.statistics = Statistics(store.counters, clock)
         recipients = Recipients(store.access_log)
         self.manifests = Manifests(store.exports, self.access_log, recipients)

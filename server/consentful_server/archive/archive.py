@@ -22,6 +22,7 @@ from ..keys.signing import Signer
 from ..keys.vault import Vault, withdrawal_hash
 from .narrowing import narrowed
 from .opening import Opened, unwrap
+from .priority import Priority
 from .rules import on_narrow
 from .sealing import Sealer
 from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
@@ -42,6 +43,7 @@ class Archive:
         pseudonyms: Pseudonyms,
         access_log: AccessLog,
         clock: Clock,
+        priority: Priority,
         issuer: str,
         withdrawal_page: str | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Archive:
         self._signer = signer
         self._pseudonyms = pseudonyms
         self._clock = clock
+        self._priority = priority
         self._issuer = issuer
         self._withdrawal_page = withdrawal_page
 
@@ -70,7 +73,8 @@ class Archive:
         record = self._record(dialog, granted, owner, channel)
         mark = self._pseudonyms.mark(record.dialog_id, record.owner, record.customer)
         sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted.wording))
-        stored = await self._store.keep(sealer)
+        with self._priority.decision():
+            stored = await self._store.keep(sealer)
         return _proof(stored, sealer.code(stored))
 
     def proof(self, stored: StoredDialog) -> wire.Stored:

@@ -14,7 +14,7 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
      opened right after it; a process drops a master one second after the last rewrapping, at the earliest.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -238,11 +238,15 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
 
 
 class Opener:
-    """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`."""
+    """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`.
 
-    def __init__(self, vault: Vault, scope: ReadScope) -> None:
+    `give_way` is called before each dialog; see `priority`.
+    """
+
+    def __init__(self, vault: Vault, scope: ReadScope, give_way: Callable[[], None] = lambda: None) -> None:
         self._vault = vault
         self._scope = scope
+        self._give_way = give_way
         self.damaged: set[str] = set()
 
     def open(self, sealed: ListedDialog, *, texts: bool = True, heads: bool = False) -> Opened | None:
@@ -250,6 +254,7 @@ class Opener:
 
         With `heads`, the heads that came with it are compared with the sealed ones.
         """
+        self._give_way()
         try:
             opened = Opened(self._vault, sealed)
             opened.check(self._scope, texts=texts, heads=heads)

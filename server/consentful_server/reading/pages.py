@@ -35,6 +35,7 @@ import msgspec
 from ..access_log.log import AccessLog
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener, whole
+from ..archive.priority import Priority
 from ..archive.query import MAX_PAGE_BYTES, Filter, Horizon, Kind, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
 from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Roles, Summary
@@ -68,7 +69,9 @@ class Pages:
         *,
         clock: Clock,
         turn: asyncio.Lock,
+        priority: Priority,
     ) -> None:
+        self._priority = priority
         self._store = store
         self._clock = clock
         self._turn = turn
@@ -110,7 +113,7 @@ class Pages:
 
         With `q` it may hold fewer than `limit` messages, even none, and still have a next page.
         """
-        walk, opener = self._walk("messages", wanted, scope, order, cursor), Opener(self._vault, scope)
+        walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
         scanned, size, more = 0, 0, True
@@ -146,7 +149,7 @@ class Pages:
     ) -> Page[T]:
         """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
         walk = self._walk("messages", wanted, scope, "newest", cursor)
-        opener = Opener(self._vault, scope)
+        opener = self._opener(scope)
         items: list[T] = []
         seen: set[int] = set()
 
@@ -211,7 +214,7 @@ class Pages:
         cursor: str | None,
         view: Callable[[Opened], T | None],
     ) -> Page[T]:
-        walk, opener = self._walk(kind, wanted, scope, order, cursor), Opener(self._vault, scope)
+        walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope)
         is_chat = kind == "chat"
 
         selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
@@ -233,6 +236,9 @@ class Pages:
         more = last is not None
         after = self._cursor(kind, wanted, scope, order, walk.below(horizon).past(order, last), more)
         return Page(items, after, more, _damaged(opener))
+
+    def _opener(self, scope: ReadScope) -> Opener:
+        return Opener(self._vault, scope, self._priority.give_way)
 
     def _turn_of(self, wanted: Filter) -> AbstractAsyncContextManager[None]:
         """Return the turn of a text search: one block at a time is searched, or streamed; see `reading.streams`, R5."""

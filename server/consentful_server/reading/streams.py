@@ -39,6 +39,7 @@ from ..access_log.chain import Action
 from ..access_log.log import AccessLog
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener
+from ..archive.priority import Priority
 from ..archive.query import Filter, Order, Position, Selection
 from ..archive.store import DialogStore, ListedDialog, MessageRow
 from ..archive.views import KeptMessage, Roles
@@ -157,8 +158,15 @@ class Streams:
     """Runs streams over the stored data of this deployment."""
 
     def __init__(
-        self, store: DialogStore, exports: ExportStore, vault: Vault, access_log: AccessLog, turn: asyncio.Lock
+        self,
+        store: DialogStore,
+        exports: ExportStore,
+        vault: Vault,
+        access_log: AccessLog,
+        turn: asyncio.Lock,
+        priority: Priority,
     ) -> None:
+        self._priority = priority
         self._store = store
         self._exports = exports
         self._vault = vault
@@ -173,7 +181,7 @@ class Streams:
         Dialogs that cannot be opened are left out and counted. Close the generator if the reader stops early. `check`
         is awaited before each block; what it raises ends the stream.
         """
-        opener = Opener(self._vault, stream.scope)
+        opener = Opener(self._vault, stream.scope, self._priority.give_way)
         walk, place = Walk(await self._store.horizon(), after), await self._exports.place()  # (R1, R2)
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.horizon}
