@@ -6,6 +6,8 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from consentful_server.edges.websocket.socket import READER
+
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -61,11 +63,11 @@ async def fill(line: socket.socket, piece: bytes) -> bool:
 
 
 def is_stuck(registry: Any) -> bool:
-    """Whether answers of a connection of the server wait for a client that reads none.
+    """Whether a connection of the server takes nothing up any more, because its client reads no answers.
 
-    That a server takes no more does not tell: it may be busy with what it has.
+    That it takes no more does not tell, nor that answers wait: it may be busy with what it has, in turn with others.
     """
-    return any(held._edge._transport.unread > 0 for held in registry._holders)
+    return any(held._edge._transport._held_back_for & READER for held in registry._holders)
 
 
 async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:

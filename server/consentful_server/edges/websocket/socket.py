@@ -58,7 +58,7 @@ _ANSWER_FRAMES: Final = 3
 _TURN_BYTES: Final = 16 * 1024
 
 _DECISION: Final = 1
-_READER: Final = 2
+READER: Final = 2
 _OTHERS: Final = 4
 """Why frames are held back: a decision is under way, the client does not read, it is the turn of others."""
 
@@ -154,10 +154,10 @@ class Socket(asyncio.Protocol):
             self._timer.cancel()
 
     def pause_writing(self) -> None:
-        self._held_back_for |= _READER
+        self._held_back_for |= READER
 
     def resume_writing(self) -> None:
-        self._take_up_again(_READER)
+        self._take_up_again(READER)
 
     # From aiohttp's reader.
 
