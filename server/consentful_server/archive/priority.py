@@ -1,6 +1,6 @@
 """Priority: a decision goes before what is opened for readers. Both run Python, so both need the GIL.
 
-A decision takes the GIL some thirty times: on the event loop, and after each step that SQLite made for it on the
+A decision takes the GIL some thirty times: on the event loop, and after each step of the database for it on the
 writer's thread. A thread that opens dialogs keeps it until another asks for 5 ms, so a decision would take as many
 times as long. So a reader's thread calls `give_way` after each dialog that it opened:
 
