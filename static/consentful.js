@@ -23,8 +23,8 @@
  *   number>} Limits  bytes of UTF-8, and seconds
  * @typedef {{dialogId: string, messages: number, storedAt: Date, receipt: string, withdrawalCode: string}} Stored
  * @typedef {{dialogId: string, messages: number}} Discarded
- * @typedef {{dialogId: string, erasedAt: Date, status: "unreadable"|"pending"}} Withdrawn  `pending`: a copy of the
- *   dialog's key is left for a moment; ask again
+ * @typedef {{dialogId: string, erasedAt: Date, status: "unreadable"|"pending"|"complete"}} Withdrawn  `pending`: a copy of
+ *   the dialog's key is left for a moment; ask again
  * @typedef {"connecting"|"open"|"reconnecting"|"unavailable"|"stored"|"discarded"|"left"|"failed"} State
  * @typedef {object} Options
  * @property {string} customerId  the chatbot's id of the customer

@@ -18,11 +18,12 @@ class Withdrawn(msgspec.Struct, frozen=True):
     """What was erased and when; the same answer if the code is used again.
 
     `unreadable`: the server's files have no copy of the dialog's key. `pending`: one may be left for now; ask again.
+    `complete`: the master key that any earlier copy of it was wrapped with is destroyed as well.
     """
 
     dialog_id: str
     erased_at: datetime
-    status: Literal["unreadable", "pending"]
+    status: Literal["unreadable", "pending", "complete"]
 
 
 async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:

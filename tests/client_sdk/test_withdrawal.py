@@ -68,6 +68,17 @@ async def test_the_code_erases_its_dialog_and_says_the_same_again(withdraw: With
 
 
 @each_sdk
+async def test_a_code_that_is_used_again_after_its_epoch_says_that_it_is_complete(withdraw: Withdraw) -> None:
+    async with testing.serve() as service:
+        stored = await stored_at(service.url)
+        await withdraw(service.url, stored.withdrawal_code)
+        while not await service.service.rotation.turn():
+            pass
+
+        assert (await withdraw(service.url, stored.withdrawal_code))[2] == "complete"
+
+
+@each_sdk
 @pytest.mark.parametrize("manner", WITHDRAWAL_CODES)
 async def test_a_code_is_read_as_it_was_meant(withdraw: Withdraw, manner: str) -> None:
     async with testing.serve() as service:
