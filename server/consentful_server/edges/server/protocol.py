@@ -49,15 +49,14 @@ class RequestProtocol(RequestHandler):
         "_head_timer",
         "_is_handed_over",
         "_own_transport",
+        "_refusal",
         "_unread",
         "_unread_timer",
-        "refusal",
     )
 
     def __init__(self, manager: web.Server, refusal: Refusal | None, **options: Any) -> None:
         super().__init__(manager, **options)
-        self.refusal = refusal
-        """Why the upgrade that its first request asks for is refused, if that is decided already."""
+        self._refusal = refusal
         self._has_stopped_reading = False
         self._is_handed_over = False
         self._own_transport: asyncio.Transport | None = None
@@ -97,6 +96,19 @@ class RequestProtocol(RequestHandler):
     def is_upgrading(self) -> bool:
         """Whether the client asked to go on with another protocol: what follows its request are not requests."""
         return self._upgraded  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the upgrade that its first request asks for is refused: that was decided already."""
+        return self._refusal is not None
+
+    def refusal(self) -> Refusal:
+        """Return why, once. Whoever raises it keeps no reference: its traceback would lead back to this object, and to
+        all that the client has sent.
+        """
+        refusal, self._refusal = self._refusal, None
+        assert refusal is not None
+        return refusal
 
     def hand_over(self, successor: asyncio.Protocol) -> bytes:
         """Give the connection to another protocol, and return what the client has sent since its request.

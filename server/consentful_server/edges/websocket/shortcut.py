@@ -81,7 +81,7 @@ def _admit(service: Service, head: PlainHead, principal: Principal) -> Principal
         admission.knock(service, head)
         return admission.enter(service, principal)
     except Refusal as refusal:
-        return refusal
+        return refusal.with_traceback(None)  # it is raised once more, and would keep the values of these frames
 
 
 def _read(data: bytes, transport: asyncio.Transport) -> tuple[PlainHead, bytes] | None:

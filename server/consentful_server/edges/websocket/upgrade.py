@@ -51,8 +51,8 @@ async def _admit(request: web.Request, offer: SubprotocolOffer) -> Principal:
         Refusal: Why they may not: as `knock` and `enter` say, or Unauthenticated.
     """
     service, protocol = request.app[SERVICE], request.protocol
-    if isinstance(protocol, RequestProtocol) and protocol.refusal is not None:
-        raise protocol.refusal  # decided already: asking again would charge the client twice
+    if isinstance(protocol, RequestProtocol) and protocol.is_refused:
+        raise protocol.refusal()  # decided already: asking again would charge the client twice
     admission.knock(service, request)
     return admission.enter(service, await service.access.authenticate(offer.token))
 
