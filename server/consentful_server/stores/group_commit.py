@@ -4,8 +4,8 @@
     (in `_waiting`)                 (in `batch`)                   (the future has its outcome)
 
 `_waiting`, `_closing` and `_wake` belong to the event loop's thread. A batch belongs to `commit`, which may use another
-thread, until `commit` returns. There is no timer: while one batch commits, the next one gathers, so a single job never
-waits for company.
+thread, until `commit` returns. While one batch commits, the next one gathers. There is no timer: a batch waits for more
+company only while each turn of the loop brings some, so a job that comes alone waits for one turn, which is short.
 
 Races, and the line that closes each:
 
@@ -34,6 +34,11 @@ _MOST_AT_ONCE: Final = 500
 """Jobs in one transaction at most: the first of them waits until the last has run."""
 
 
+_COMPANY: Final = 32
+_GATHER_S: Final = 0.004
+"""A job waits for company for so long at most, and only while each turn of the loop brings more."""
+
+
 class Job(Generic[T]):
     """A part of a transaction, with the future of its outcome. Create it on the event loop's thread."""
 
@@ -58,6 +63,7 @@ class GroupCommit(Generic[J]):
         self._waiting: list[J] = []
         self._wake = asyncio.Event()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="consentful-group-commit")
 
     async def run(self, job: J) -> Outcome:
@@ -82,11 +88,19 @@ class GroupCommit(Generic[J]):
     async def _run(self) -> None:
         while self._waiting or not self._closing:  # (R3)
             await self._wake.wait()
+            await self._gather()
             batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
             if not self._waiting and not self._closing:  # (R1) before the commit, never after it
                 self._wake.clear()
             if batch:
                 _settle(batch, await self._outcomes_of(batch))
+
+    async def _gather(self) -> None:
+        """Return once a turn of the loop brought no other job, at once if there is company enough."""
+        until, seen = self._loop.time() + _GATHER_S, 0
+        while seen < len(self._waiting) < _COMPANY and self._loop.time() < until and not self._closing:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _outcomes_of(self, batch: Sequence[J]) -> Sequence[Outcome]:
         try:

@@ -55,6 +55,31 @@ async def test_jobs_that_arrive_while_a_batch_commits_are_one_batch(
     assert committing.batches == [1, 3]
 
 
+async def test_a_batch_waits_while_each_turn_of_the_loop_brings_company(
+    commits: GroupCommit[Job[int]], committing: Committing
+) -> None:
+    jobs: list[asyncio.Task[int]] = []
+    for _ in range(10):
+        jobs.append(asyncio.create_task(commits.run(Job())))
+        await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+    await commits.run(Job())  # alone
+
+    assert committing.batches == [10, 1]
+
+
+async def test_a_batch_with_company_enough_does_not_wait_for_more(
+    commits: GroupCommit[Job[int]], committing: Committing
+) -> None:
+    jobs = [asyncio.create_task(commits.run(Job())) for _ in range(40)]
+    for _ in range(20):
+        jobs.append(asyncio.create_task(commits.run(Job())))
+        await asyncio.sleep(0)
+    await asyncio.gather(*jobs)
+
+    assert 32 <= committing.batches[0] <= 42
+
+
 async def test_a_commit_that_raises_leaves_its_batch_unknown_and_the_next_one_runs(
     commits: GroupCommit[Job[int]], committing: Committing
 ) -> None:
