@@ -16,11 +16,10 @@ from all_routes import filled
 from consentful_server.app import ROUTES
 from consentful_server.errors import Overloaded
 from consentful_server.testing import FakeClock, Served, serve
+from front import Front, configure, front
 from kept import bearer, texts
 from needs import need
 from receipts import claims_of
-
-from .front import Front, configure, front
 
 MARKER = "contraband4711"
 
@@ -33,7 +32,7 @@ async def service() -> AsyncGenerator[Served]:
 
 @pytest.fixture
 async def nginx(service: Served, tmp_path: Path) -> AsyncGenerator[Front]:
-    async with front(tmp_path, service.url) as running:
+    async with front(tmp_path, [service.url]) as running:
         yield running
 
 
@@ -44,7 +43,7 @@ async def http(nginx: Front) -> AsyncGenerator[ClientSession]:
 
 
 def test_nginx_takes_the_file_as_it_is_shipped(tmp_path: Path) -> None:
-    main, *_ = configure(tmp_path, "http://127.0.0.1:8080")
+    main, *_ = configure(tmp_path, ["http://127.0.0.1:8080"])
 
     done = subprocess.run(
         [need("nginx"), "-t", "-p", tmp_path, "-c", main], capture_output=True, text=True, timeout=20, check=False
@@ -97,7 +96,7 @@ async def test_the_log_names_routes_and_nothing_that_was_sent(
 
 async def test_a_server_that_is_gone_is_told_and_not_quoted(tmp_path: Path) -> None:
     async with (
-        front(tmp_path, "http://127.0.0.1:9") as nginx,
+        front(tmp_path, ["http://127.0.0.1:9"]) as nginx,
         ClientSession(nginx.url, connector=TCPConnector(ssl=nginx.pair.trusted())) as http,
     ):
         async with http.get(f"/v1/dialogs/{MARKER}?{MARKER}") as response:
@@ -124,7 +123,7 @@ async def test_a_buffer_for_bodies_would_have_been_noticed(service: Served, tmp_
         return text.replace("proxy_request_buffering  off;", "")
 
     async with (
-        front(tmp_path, service.url, buffered) as nginx,
+        front(tmp_path, [service.url], buffered) as nginx,
         ClientSession(nginx.url, connector=TCPConnector(ssl=nginx.pair.trusted())) as http,
         http.post("/v1/withdrawals", json={"code": "A" * 300_000}) as response,
     ):
@@ -202,7 +201,7 @@ class Addresses(HTMLParser):
 async def test_under_a_path_links_pages_and_dialogs_stay_under_it(tmp_path: Path) -> None:
     async with (
         serve(auth="keys", base_url=BASE, trusted_proxy=("127.0.0.1",), clock=FakeClock()) as service,
-        front(tmp_path, service.url, prefixed) as nginx,
+        front(tmp_path, [service.url], prefixed) as nginx,
         ClientSession(connector=TCPConnector(ssl=nginx.pair.trusted())) as http,
     ):
         outside = nginx.url + PREFIX

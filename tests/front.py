@@ -1,4 +1,4 @@
-"""The documented nginx in front of a service: the real one, with our file, on free ports."""
+"""The documented nginx in front of one or more servers: the real one, with our file, on free ports."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from certificates import Pair, make_pair
 from logs import until_written
 from needs import need
 
-CONF = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+CONF = Path(__file__).parents[1] / "deploy" / "nginx" / "consentful.conf"
 _LISTENS = b"event method"
 """nginx tells how it waits for events as soon as its sockets listen."""
 
@@ -76,8 +76,8 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def configure(folder: Path, server: str, change: Callable[[str], str] = str) -> tuple[Path, int, int, Pair]:
-    """Write our file into the folder, with this machine's addresses in it, and one that includes it."""
+def configure(folder: Path, servers: Sequence[str], change: Callable[[str], str] = str) -> tuple[Path, int, int, Pair]:
+    """Write our file into the folder, with the servers' URLs and this machine's addresses, and one that includes it."""
     pair = make_pair(folder)
     secure, plain = free_port(), free_port()
     text = CONF.read_text("utf-8")
@@ -87,7 +87,7 @@ def configure(folder: Path, server: str, change: Callable[[str], str] = str) -> 
         (r"/etc/ssl/chat.example/fullchain.pem", str(pair.certificate), 1),
         (r"/etc/ssl/chat.example/privkey.pem", str(pair.key), 1),
         (r"/var/log/nginx", str(folder), 3),
-        (r"http://127\.0\.0\.1:8080", server, 2),
+        (r"    server 127\.0\.0\.1:8080 (.*;)\n    # server .*\n", _lines_of(servers), 2),
     ):
         text, replaced = re.subn(pattern, ours, text)
         assert replaced == times, pattern
@@ -99,11 +99,16 @@ def configure(folder: Path, server: str, change: Callable[[str], str] = str) -> 
     return main, secure, plain, pair
 
 
+def _lines_of(servers: Sequence[str]) -> str:
+    """Return a line for each server, with what stands behind the address in our file."""
+    return "".join(f"    server {server.removeprefix('http://')} \\1\n" for server in servers)
+
+
 @asynccontextmanager
-async def front(folder: Path, server: str, change: Callable[[str], str] = str) -> AsyncGenerator[Front]:
-    """Run nginx before the server. It has nowhere to spill to: what it would write to a temporary file fails."""
+async def front(folder: Path, servers: Sequence[str], change: Callable[[str], str] = str) -> AsyncGenerator[Front]:
+    """Run nginx before the servers. It has nowhere to spill to: what it would write to a temporary file fails."""
     nginx = need("nginx")
-    main, secure, plain, pair = configure(folder, server, change)
+    main, secure, plain, pair = configure(folder, servers, change)
     process = await asyncio.create_subprocess_exec(
         nginx, "-p", str(folder), "-c", str(main), stderr=asyncio.subprocess.DEVNULL, env={**os.environ}
     )
