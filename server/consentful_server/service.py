@@ -34,7 +34,8 @@ from .keys.vault import Vault
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import WithdrawalAttempts
 from .privacy import ledger
-from .privacy.ledger import Ledger
+from .privacy.ledger import Ledger, Ledgers
+from .privacy.ledger_claim import LedgerClaim
 from .privacy.repeats import Repeats
 from .privacy.replay import replay
 from .privacy.requests import PrivacyRequests
@@ -61,10 +62,12 @@ class Service:
         deployment: bytes,
         clock: Clock,
         generation: bytes,
+        claim: LedgerClaim | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.store = store
+        self.ledger_claim = claim
         self.deployment = deployment
         self.limits = settings.limits
         self.metrics = Metrics()
@@ -163,19 +166,25 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     keep_apart(settings, backend)
     erasures = Ledger(settings.keys_dir / ledger.NAME)
     store = await backend.open(clock, erasures, settings.reserve)
+    claim = LedgerClaim(erasures, store.leases) if backend.is_shared else None
     try:
         if DEPLOYMENT not in await store.facts.all():
             erasures.create()  # before the keys, which record the deployment (`ledger`, R3)
         keys, deployment = await load_keys(
             store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock
         )
-        erasures.open()
+        ledgers = Ledgers(settings.keys_dir, await store.remains.ledgers())
+        ledgers.check()
+        if claim is None:
+            erasures.open()
+        else:
+            await claim.claim()
         generation = (await store.facts.all()).get(GENERATION, b"")
-        service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock, generation)
+        service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock, generation, claim)
         if not await store.notices.all():
             await service.offer.add(default_notice())
-        await replay(
-            erasures,
+        erasures.numbered = await replay(
+            ledgers,
             archive=service.archive,
             dialogs=store.dialogs,
             exports=store.exports,
@@ -188,6 +197,8 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         await service.offer.refresh()  # the replay may have retired a notice
         yield service
         await service.flush()  # not after a failure: the store may be the reason
+        if claim is not None:
+            await claim.release()
     finally:
         await store.close()
 

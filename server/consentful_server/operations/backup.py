@@ -2,12 +2,12 @@
 
     DIR/data/20260131T120000Z.db     everything but the dialogs' keys; it opens nothing and names no customer by itself
     DIR/keys/20260131T120000Z/       the dialogs' keys, pseudonyms and receipts, the roots with their master keys, the
-                                     erasure ledger
+                                     erasure ledgers
 
 The data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that hold a
 destroyed master, so what was erased in an ended epoch opens from no combination of copies.
 
-Files are written in the order snapshot, ledger, roots, so a keys folder that has all roots is complete. A backup that
+Files are written in the order snapshot, ledgers, roots, so a keys folder that has all roots is complete. A backup that
 was interrupted lacks at least one of them, and `restore` refuses it.
 
 Races, and the line that closes each:
@@ -16,7 +16,7 @@ Races, and the line that closes each:
      in the snapshot belongs to, its master is among them.
 (R2) An epoch ends during a backup: its keys folder has a destroyed master then, so it is deleted at once, and the
      backup is made again. Folders of earlier backups are deleted only when one stands that opens.
-(R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in the ledger, which is read after
+(R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in a ledger, which is read after
      the snapshot, so a restore erases it again.
 (R4) Something is created where a restore puts a file: every file is created exclusively, and nothing is overwritten.
 """
@@ -30,7 +30,7 @@ from ..keys import roots, signing
 from ..keys.files import destroy_file, sync_folder, write_new
 from ..keys.masters import FileMasters
 from ..privacy.ledger import NAME as LEDGER
-from ..privacy.ledger import Ledger
+from ..privacy.ledger import Ledger, Ledgers, number_of
 from ..service import Service
 from ..stores.store import Backend, Contents
 
@@ -115,9 +115,9 @@ async def _ended(service: Service) -> set[int]:
 
 
 def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
-    """Restore a backup; return whether the ledger was there, so that it knows what was erased since.
+    """Restore a backup; return whether the ledgers were there, so that they know what was erased since.
 
-    Keys that exist already stay. So does their ledger, which gets the entries of the backup's that it lacks.
+    Keys that exist already stay. So do their ledgers; the first one gets the entries of the backup's that they lack.
 
     Raises:
         BadBackup: If the backup does not exist, a database or files of one exist, or the folder holds other keys;
@@ -134,30 +134,31 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
             f"{names} already exists; move it away, or name another --data-dir or --database; nothing was changed"
         )
     _check(backend.contents(data), keys, keys_dir)
-    has_ledger = (keys_dir / LEDGER).exists()
-    if roots.exist(keys_dir) and not has_ledger:
+    missing = [path.name for path in Ledgers(keys, {}).paths if not (keys_dir / path.name).exists()]
+    if roots.exist(keys_dir) and missing:
         raise BadKeys(
-            f"{keys_dir / LEDGER} is missing, so what was erased since the backup would come back; put its newest copy "
-            f"there, or, if there is none, the one in {keys}, and repeat the erasures; nothing was changed"
+            f"{keys_dir / missing[0]} is missing, so what was erased since the backup would come back; put its newest "
+            f"copy there, or, if there is none, the one in {keys}, and repeat the erasures; nothing was changed"
         )
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file, content in _roots(keys).items():
-            if not signing.is_retired(keys_dir / file):  # a replaced signing key stays destroyed
+            # A replaced signing key stays destroyed, and a ledger stays as it is, but for the entries added below.
+            if not signing.is_retired(keys_dir / file) and not (number_of(file) and not missing):
                 write_new(keys_dir / file, content)  # (R4)
         sync_folder(keys_dir)
-        _add_missing(Ledger(keys / LEDGER), Ledger(keys_dir / LEDGER))
+        _add_missing(Ledgers(keys, {}), Ledgers(keys_dir, {}), Ledger(keys_dir / LEDGER))
         backend.restore(data, keys / _KEYS)
     except OSError as error:
         raise BadBackup(
             f"cannot write {error.filename} ({error.strerror}); nothing was overwritten; mend that, and restore again"
         ) from None
-    return has_ledger
+    return not missing
 
 
-def _add_missing(copied: Ledger, ledger: Ledger) -> None:
-    """Append the entries of the backup's ledger that this one lacks, durably: it may be the older of the two."""
-    known = set(ledger)
+def _add_missing(copied: Ledgers, present: Ledgers, ledger: Ledger) -> None:
+    """Append the entries that only the backup's ledgers have, durably: the present ones may be the older."""
+    known = set(present)
     ledger.open()
     for entry in copied:
         if entry not in known:
@@ -172,14 +173,14 @@ def _check(says: Contents, keys: Path, beside: Path) -> None:
     roots.check(copied, says.facts[roots.DEPLOYMENT], roots.stated(says.facts, says.emptied, copied))
     for name, content in _roots(keys).items():
         other = beside / name
-        if name != LEDGER and other.exists() and other.read_bytes() != content:
+        if not number_of(name) and other.exists() and other.read_bytes() != content:
             raise BadBackup(f"{other} is the key of another deployment; name another --keys-dir; nothing was changed")
 
 
 def _roots(folder: Path) -> dict[str, bytes]:
-    """Return the ledger and the roots by file name, in the order in which a backup writes them.
+    """Return the ledgers and the roots by file name, in the order in which a backup writes them.
 
     The keys that `restore` cannot do without come last: a folder that has them has everything else, too.
     """
-    names = [*folder.glob(LEDGER), *folder.glob("*.jwk"), *folder.glob("*.key"), *folder.glob("*.pem")]
+    names = [*Ledgers(folder, {}).paths, *folder.glob("*.jwk"), *folder.glob("*.key"), *folder.glob("*.pem")]
     return {path.name: path.read_bytes() for path in names}

@@ -3,7 +3,7 @@
     deadlines    every second        expire live dialogs that were idle or open for too long
     retention    every second        purge expired dialogs, when an hour has passed
     rotation     every 30 s          take the next step of a rotation; at once again while there are more
-    notices, counters, reserve, words, requests, feed, keys     every 30 s
+    notices, counters, reserve, words, requests, feed, keys, ledger     every 30 s
     provider     every 30 s          fetch the identity provider's keys before they are 10 minutes old
     anchor       every hour          write the access log's head into the server's log
 
@@ -131,6 +131,8 @@ class Housekeeping:
             "feed": self._measure_feed,
             "keys": self._renew_keys,
         }
+        if service.ledger_claim is not None:
+            works["ledger"] = service.ledger_claim.renew
         if service.provider is not None:
             works["provider"] = service.provider.refresh
         return tuple(Chore(name, _REFRESH_S, work) for name, work in works.items())

@@ -1,4 +1,4 @@
-"""`consentful roots rebuild-ledger`: write into the ledger what the database knows and the ledger does not.
+"""`consentful roots rebuild-ledger`: write into a ledger what the database knows and no ledger does.
 
 For an operator who has lost the ledger, or has an older copy only. What the database does not know stays lost: the
 erasures, retractions, revocations and retirements that were made after a backup that was restored, and which consents
@@ -22,6 +22,7 @@ from ..privacy.ledger import (
     Entry,
     ErasedEntry,
     Ledger,
+    Ledgers,
     NarrowedEntry,
     NumberedEntry,
     RetiredEntry,
@@ -45,9 +46,10 @@ class Rebuilt(NamedTuple):
 
 
 async def rebuild_ledger(place: Place, clock: Clock | None = None) -> Rebuilt:
-    """Add to the ledger what only the database knows; create the ledger if it is missing. All of it is durable.
+    """Add to the first ledger what only the database knows, and no ledger; create it if it is missing, durably.
 
-    Stop the server before: a running one writes to the file that was lost.
+    Afterwards the database expects the ledgers that are there. Stop all servers before: a running one writes to the
+    file that was lost.
 
     Raises:
         BadKeys: If the keys are missing, or belong to another store, or the ledger cannot be written.
@@ -64,15 +66,18 @@ async def rebuild_ledger(place: Place, clock: Clock | None = None) -> Rebuilt:
             await load_keys(store.facts, store.epochs, place.keys_dir, store=backend.name, clock=clock)
         records.create()
         records.open()
-        return await _add_missing(store, records)
+        ledgers = Ledgers(place.keys_dir, {})
+        made = await _add_missing(store, ledgers, records)
+        await store.remains.set_ledgers(ledgers.measured())  # those that are lost for good are missed no more
+        return made
     except OSError as error:
         raise BadKeys(f"{records.path} cannot be written ({error.strerror}); mend that, and run this again") from None
     finally:
         await store.close()
 
 
-async def _add_missing(store: Store, records: Ledger) -> Rebuilt:
-    known = {_name(entry) for entry in records}
+async def _add_missing(store: Store, ledgers: Ledgers, records: Ledger) -> Rebuilt:
+    known = {_name(entry) for entry in ledgers}
     records.add(NumberedEntry(await store.dialogs.horizon()))
     retracted = _add(records, known, [RetractedEntry(it) for it in await store.remains.retractions()])
     keys = await store.credentials.all()

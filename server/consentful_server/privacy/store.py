@@ -1,6 +1,6 @@
 """Privacy requests (GDPR art. 15, 17, 20) as a store keeps them, and what erased dialogs leave in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
@@ -121,4 +121,15 @@ class RemainsStore(Protocol):
 
     async def retractions(self) -> list[Retraction]:
         """Return every retraction, the earliest first."""
+        ...
+
+    async def ledgers(self) -> dict[str, int]:
+        """Return how long each ledger was at least, in bytes by its name. A restored store knows of none.
+
+        Each transaction that adds entries records it.
+        """
+        ...
+
+    async def set_ledgers(self, lengths: Mapping[str, int]) -> None:
+        """Record these lengths instead of all others."""
         ...

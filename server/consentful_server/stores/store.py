@@ -129,6 +129,11 @@ class Backend(Protocol):
         """The folders on this machine that hold the data; empty if another machine does."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes on several machines may have it open, so that each needs a ledger of its own."""
+        ...
+
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> Store:
         """Return the store, migrated to this program's schema. Each erasure is in the ledger before it commits.
 

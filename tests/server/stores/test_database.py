@@ -14,7 +14,7 @@ from consentful_server.testing import FakeClock
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    opened = await Database.open(tmp_path / "test.db", FakeClock(), lambda: None, None)
+    opened = await Database.open(tmp_path / "test.db", FakeClock(), lambda _: None, None)
     yield opened
     await opened.close()
 

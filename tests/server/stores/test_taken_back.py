@@ -20,6 +20,8 @@ from consentful_server.testing import FakeClock
 from kinds import KINDS
 from sealed import CATALOGUE, START, VAULT, candidate
 
+NOW = to_micros(START + timedelta(days=1))
+
 
 @pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Store]:
@@ -52,7 +54,7 @@ async def test_a_dialog_is_narrowed_without_a_replay_and_opens_as_before(store: 
     assert (found.number, found.stored_at, found.wrapped) == (before.number, before.stored_at, before.wrapped)
     scope = ReadScope(identify=True)
     assert whole(VAULT, found, scope).messages == whole(VAULT, before, scope).messages
-    assert NarrowedEntry("d-1", ("research",)) in ledger(tmp_path)
+    assert NarrowedEntry("d-1", ("research",), NOW) in ledger(tmp_path)
     counted = await store.counters.dialogs(Which(), ())
     assert [(it.purposes, it.dialogs) for it in counted] == [(("research",), 1)]
 
@@ -67,6 +69,20 @@ async def test_what_is_not_narrower_changes_nothing(store: Store, tmp_path: Path
     assert not [it for it in ledger(tmp_path) if isinstance(it, NarrowedEntry)]
 
 
+async def test_the_store_knows_how_long_its_ledger_is(store: Store, tmp_path: Path) -> None:
+    await store.dialogs.keep(candidate("d-1"))
+    (path,) = tmp_path.rglob(NAME)
+    before = await store.remains.ledgers()
+    assert before == {NAME: path.stat().st_size}
+
+    await store.dialogs.erase("d-1", "withdrawn")
+
+    assert await store.remains.ledgers() == {NAME: path.stat().st_size}
+    assert path.stat().st_size > before[NAME]
+    await store.remains.set_ledgers({"erasures-2.ledger": 7})
+    assert await store.remains.ledgers() == {"erasures-2.ledger": 7}
+
+
 async def test_a_dialog_that_is_not_stored_is_not_narrowed(store: Store) -> None:
     assert not await narrow(store, "research")
 
@@ -75,7 +91,7 @@ async def test_a_replay_that_narrows_is_in_the_ledger_as_well(store: Store, tmp_
     await store.dialogs.keep(candidate("d-1"))
     await store.dialogs.keep(candidate("d-1", purposes=("improve",)))
 
-    assert NarrowedEntry("d-1", ("improve",)) in ledger(tmp_path)
+    assert NarrowedEntry("d-1", ("improve",), NOW) in ledger(tmp_path)
 
 
 async def test_a_retired_notice_is_in_the_ledger_with_the_one_shown_instead(store: Store, tmp_path: Path) -> None:

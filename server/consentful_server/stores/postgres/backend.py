@@ -20,6 +20,7 @@ from . import snapshot
 from .address import address_of
 from .connection import Connection, connect, explained, first_connection
 from .database import Database
+from .ledger_length import record
 from .migrations import migrate, version
 from .store import PostgresStore
 
@@ -40,11 +41,16 @@ class PostgresBackend:
     def folders(self) -> Sequence[Path]:
         return []
 
+    @property
+    def is_shared(self) -> bool:
+        return True
+
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> PostgresStore:
         del reserve  # the disk is another machine's
         await self._on_a_connection(self._migrate)
         with explained(self._address):
-            return PostgresStore(await Database.open(self._address, clock, ledger.sync), clock, ledger)
+            database = await Database.open(self._address, clock, lambda db: record(db, ledger))
+            return PostgresStore(database, clock, ledger)
 
     def migrate(self) -> Sequence[Step]:
         return _wait_for(self._on_a_connection(self._migrate))

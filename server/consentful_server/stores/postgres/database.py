@@ -23,7 +23,7 @@ from ...clock import Clock
 from ...errors import StorageFailed
 from .address import Address
 from .connection import FAILED, LOST, Connection, Row, name_of, options
-from .writer import Writer
+from .writer import BeforeCommit, Writer
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Database:
         self._long = asyncio.Semaphore(READERS - _FOR_LOOK_UPS)
 
     @classmethod
-    async def open(cls, address: Address, clock: Clock, before_commit: Callable[[], None]) -> "Database":
+    async def open(cls, address: Address, clock: Clock, before_commit: BeforeCommit) -> "Database":
         """Open the writer and the readers; `before_commit` is the writer's."""
         writer = await Writer.open(address, clock, before_commit)
         pool = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -222,7 +222,8 @@ class PostgresDialogs:
         await rows.narrow(db, dialog)
         await counters.count(db, [dialog], 1)
         await counters.forget(db, dialog)
-        self._ledger.add(NarrowedEntry(dialog.record.dialog_id, dialog.record.purposes))  # (R3)
+        record, now = dialog.record, to_micros(self._clock.now())
+        self._ledger.add(NarrowedEntry(record.dialog_id, record.purposes, now))  # (R3)
 
     async def _erase(
         self,

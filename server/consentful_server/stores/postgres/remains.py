@@ -1,10 +1,10 @@
 """Tombstones, retractions and the places of the feed, as rows that are brought to what the ledger says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...archive.store import Retraction, Tombstone
 from . import dialog_rows as rows
-from . import numbers
+from . import ledger_length, numbers
 from .connection import Connection
 from .database import Database
 
@@ -27,6 +27,12 @@ class PostgresRemains:
     async def retractions(self) -> list[Retraction]:
         sql = "SELECT dialog_id, owner, mark, retracted_at FROM retractions ORDER BY retracted_at"
         return [rows.retracted(row) for row in await self._database.fetch(sql)]
+
+    async def ledgers(self) -> dict[str, int]:
+        return await self._database.look_up(ledger_length.lengths)
+
+    async def set_ledgers(self, lengths: Mapping[str, int]) -> None:
+        await self._database.writer.write(lambda db: ledger_length.replace(db, lengths))
 
 
 async def _add(db: Connection, tombstones: Sequence[Tombstone], retractions: Sequence[Retraction]) -> None:

@@ -27,6 +27,7 @@ from ..sqlite.connection import sqlite3
 from ..sqlite.kinds import customer_key
 from ..sqlite.migrations import migrate as migrate_file
 from ..store import GENERATION
+from . import ledger_length
 from .address import Address
 from .connection import FAILED, Connection, Row, connect, name_of
 from .database import BEGIN_READ
@@ -169,6 +170,7 @@ async def _restore(address: Address, db: Connection, work: Path, data: Path, key
             if series in _SERIES:
                 await db.execute("UPDATE numbers SET last = $2 WHERE name = $1", series, last)
     await db.execute("DELETE FROM facts WHERE name = ANY($1::text[])", [backup.INCOMPLETE, GENERATION])
+    await ledger_length.replace(db, {})  # the ledgers beside a restored store may be those of the backup
     await db.execute("INSERT INTO facts VALUES ($1, $2)", GENERATION, os.urandom(_GENERATION_BYTES))
     await db.execute("SELECT setval(pg_get_serial_sequence('kinds', 'id'), max(id)) FROM kinds HAVING max(id) > 0")
     await db.execute("COMMIT; ANALYZE")

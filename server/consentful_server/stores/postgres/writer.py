@@ -64,6 +64,8 @@ _FORGET_AFTER_US: Final = 7 * 86_400_000_000
 Work: TypeAlias = Callable[[Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Writes what several jobs ask for, and returns an outcome for each; a `Refusal` among them has written nothing."""
 
+BeforeCommit: TypeAlias = Callable[[Connection], Awaitable[None]]
+
 
 class WriteJob(Job[T], Generic[T]):
     """A part of the writer's transaction: `work` is given the items of all jobs beside it that have the same work.
@@ -95,9 +97,7 @@ class _Doubt(Exception):  # noqa: N818
 class Writer:
     """Commits jobs in the order of their arrival; each method returns once its job is durable."""
 
-    def __init__(
-        self, address: Address, connection: Connection, clock: Clock, before_commit: Callable[[], None]
-    ) -> None:
+    def __init__(self, address: Address, connection: Connection, clock: Clock, before_commit: BeforeCommit) -> None:
         self._address = address
         self._connection = connection
         self._clock = clock
@@ -112,7 +112,7 @@ class Writer:
         self._commits = GroupCommit(self._run_batch)
 
     @classmethod
-    async def open(cls, address: Address, clock: Clock, before_commit: Callable[[], None] = lambda: None) -> "Writer":
+    async def open(cls, address: Address, clock: Clock, before_commit: BeforeCommit) -> "Writer":
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
         db = await connect(address)
         await db.execute("DELETE FROM writers WHERE at < $1", to_micros(clock.now()) - _FORGET_AFTER_US)
@@ -197,7 +197,7 @@ class Writer:
         outcomes: list[_Outcome] = []
         for work, jobs in groupby(batch, key=lambda job: job.work):
             outcomes += await work(db, [job.item for job in jobs])
-        await asyncio.to_thread(self._before_commit)  # (R2) after every job, because each adds its entry
+        await self._before_commit(db)  # (R2) after every job, because each adds its entry
         try:
             status = await db.execute("COMMIT")
         except Exception as error:

@@ -13,6 +13,7 @@ from ..store import Contents, Step
 from . import backup, leftovers
 from .connection import connect, sqlite3
 from .database import Database
+from .ledger_length import record
 from .migrations import migrate
 from .reserve import Reserve
 from .store import SQLiteStore
@@ -36,6 +37,10 @@ class SQLiteBackend:
     def folders(self) -> Sequence[Path]:
         return [self.path.parent]
 
+    @property
+    def is_shared(self) -> bool:
+        return False
+
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> SQLiteStore:
         await asyncio.to_thread(self.migrate)
         sizes = {
@@ -43,7 +48,8 @@ class SQLiteBackend:
             ledger.path.with_name(_RESERVE): min(reserve, _LEDGER_RESERVE),  # the keys may lie on another disk
         }
         room = Reserve(sizes)
-        return SQLiteStore(self.path, await Database.open(self.path, clock, ledger.sync, room), clock, ledger, room)
+        database = await Database.open(self.path, clock, lambda db: record(db, ledger), room)
+        return SQLiteStore(self.path, database, clock, ledger, room)
 
     def migrate(self) -> list[Step]:
         leftovers.check(self.path)

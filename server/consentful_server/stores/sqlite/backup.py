@@ -15,6 +15,7 @@ from typing import Final
 from ...errors import BadDatabase
 from ...keys.files import sync_folder
 from ..store import GENERATION, Contents
+from . import ledger_length
 from .connection import connect, sqlite3
 from .kinds import customer_key
 from .leftovers import unfinished
@@ -124,6 +125,7 @@ def put_together(data: Path, keys: Path, target: Path) -> None:
             if "customers" in table_names(copied):
                 _name_customers(db, copied)
             db.execute("DELETE FROM facts WHERE name = ?", (INCOMPLETE,))
+            ledger_length.replace(db, {})  # the ledgers beside a restored store may be those of the backup
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, randomblob(8))", (GENERATION,))
             db.execute("COMMIT")
         finish(fresh)

@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 from ...clock import Clock
 from .connection import SQLiteConnection, open_connection, sqlite3
 from .reserve import Reserve
-from .writer import Writer
+from .writer import BeforeCommit, Writer
 
 T = TypeVar("T")
 
@@ -45,9 +45,7 @@ class Database:
             self._idle.put_nowait(connection)
 
     @classmethod
-    async def open(
-        cls, path: Path, clock: Clock, before_commit: Callable[[], None], reserve: Reserve | None
-    ) -> "Database":
+    async def open(cls, path: Path, clock: Clock, before_commit: BeforeCommit, reserve: Reserve | None) -> "Database":
         """Open the writer and the readers; `before_commit` and `reserve` are the writer's."""
         writer = await Writer.open(path, clock, before_commit, reserve)
         return cls(writer, [await open_connection(path, read_only=True) for _ in range(READERS)])

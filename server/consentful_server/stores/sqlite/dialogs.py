@@ -232,7 +232,8 @@ class SQLiteDialogs:
         rows.narrow(db, dialog)
         counters.count(db, dialog.number, 1)
         counters.forget(db, dialog.number)
-        self._ledger.add(NarrowedEntry(dialog.record.dialog_id, dialog.record.purposes))  # (R3)
+        record, now = dialog.record, to_micros(self._clock.now())
+        self._ledger.add(NarrowedEntry(record.dialog_id, record.purposes, now))  # (R3)
 
     def _erase(
         self,

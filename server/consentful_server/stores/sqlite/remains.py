@@ -1,11 +1,12 @@
 """Tombstones, retractions and the places of the feed, as rows that are brought to what the ledger says."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...archive.store import Retraction, Tombstone
 from . import dialog_rows as rows
+from . import ledger_length
 from .database import Database
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class SQLiteRemains:
     async def retractions(self) -> list[Retraction]:
         sql = "SELECT dialog_id, owner, mark, retracted_at FROM retractions ORDER BY retracted_at"
         return await self._database.read(lambda db: [rows.retracted(row) for row in db.execute(sql)])
+
+    async def ledgers(self) -> dict[str, int]:
+        return await self._database.read(ledger_length.lengths)
+
+    async def set_ledgers(self, lengths: Mapping[str, int]) -> None:
+        await self._database.writer.write(lambda db: ledger_length.replace(db, lengths))
 
 
 def move_on(db: "sqlite3.Connection", table: str, number: int) -> None:

@@ -100,6 +100,7 @@ class KeepJob(WriteJob[T]):
         self.prepare = prepare
 
 
+BeforeCommit: TypeAlias = Callable[[sqlite3.Connection], None]
 Together: TypeAlias = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 
 
@@ -115,7 +116,7 @@ class Writer:
     """Commits jobs in the order of their arrival; each method returns once its job is durable."""
 
     def __init__(
-        self, connection: SQLiteConnection, clock: Clock, before_commit: Callable[[], None], reserve: Reserve
+        self, connection: SQLiteConnection, clock: Clock, before_commit: BeforeCommit, reserve: Reserve
     ) -> None:
         self._connection = connection
         self._before_commit = before_commit
@@ -132,7 +133,7 @@ class Writer:
 
     @classmethod
     async def open(
-        cls, path: Path, clock: Clock, before_commit: Callable[[], None] = lambda: None, reserve: Reserve | None = None
+        cls, path: Path, clock: Clock, before_commit: BeforeCommit = lambda _: None, reserve: Reserve | None = None
     ) -> "Writer":
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
         return cls(await open_connection(path), clock, before_commit, reserve or Reserve({}))
@@ -286,13 +287,13 @@ class Writer:
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
 
 
-def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: Callable[[], None]) -> list[_Outcome]:
+def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: BeforeCommit) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
     db.execute("BEGIN IMMEDIATE")  # (R1) a deferred transaction could fail with SQLITE_BUSY at its first write
     try:
         for _, jobs in groupby(batch, key=_kind):
             outcomes += _run(db, list(jobs))
-        before_commit()  # (R2) after every job, because each adds its entry; before COMMIT, or a crash forgets it
+        before_commit(db)  # (R2) after every job, because each adds its entry; before COMMIT, or a crash forgets it
     except BaseException:
         _roll_back(db)
         raise
