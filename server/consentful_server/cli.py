@@ -98,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
     except Refusal as refusal:
         ERR.print(f"[red]{refusal.code}[/red]: ", end="")
         ERR.print(refusal.detail, markup=False, highlight=False, soft_wrap=True)
-        return 2
+        return refusal.exit_status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has closed its end

@@ -36,12 +36,14 @@
         ├── BadSetting        setting       a setting is invalid
         ├── BadKeys           keys          the root keys are missing, exposed or of another database
         ├── BadDatabase       database      the schema is too new, or this SQLite version can corrupt the database
+        │   └── Unreachable   unreachable   the database cannot be reached for now
         └── BadBackup         backup        the backup does not exist, or restoring it would overwrite data
 
 No refusal carries message text, a customer id or a token. `edges/http/faults.py` maps each code to an HTTP status and a
 WebSocket close code.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -51,6 +53,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is a regular answer, not an 
     """The request was refused and had no effect."""
 
     code: ClassVar[str] = "refused"
+    exit_status: ClassVar[int] = 2
+    """Of a command that is refused. The same command will be refused again, unless something is changed."""
 
     @property
     def detail(self) -> str:
@@ -415,6 +419,13 @@ class BadDatabase(Refusal):
     """The database's schema is newer than this program, or this SQLite version can corrupt the database."""
 
     code = "database"
+
+
+class Unreachable(BadDatabase):
+    """The database does not let this program in for now; the same start may succeed later."""
+
+    code = "unreachable"
+    exit_status = os.EX_TEMPFAIL
 
 
 class BadBackup(Refusal):

@@ -2,9 +2,8 @@
 
     starting ──► serving ──SIGTERM or SIGINT──► draining ──no dialog left, grace time over or second signal──► exit
 
-With `--workers N` this process only supervises N worker processes, each of which runs the same states. The workers exit
-together: when one exits unasked, the supervisor stops the others and exits with an error, so that the service manager
-restarts the whole service.
+With `--workers N` this process only supervises N worker processes (`workers/supervisor`), each of which runs the same
+states. It drains as well when its supervisor is gone.
 """
 
 import asyncio
@@ -12,28 +11,32 @@ import contextlib
 import ctypes
 import gc
 import logging
-import multiprocessing
 import os
-import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
-from multiprocessing.connection import wait
-from typing import Final
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import chain
+from typing import Final, TypeVar
 
 import uvloop
 
 from .app import build_runner, drain
 from .auth.access import SCOPES
-from .edges.server.site import Site, check_address
+from .edges.server.site import Site, bind, check_address
 from .edges.server.tls import certificate_of
-from .errors import BadSetting
+from .errors import BadSetting, Refusal
 from .operations.folders import check_folders
 from .operations.hardening import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .stores.open import backend_of
 from .telemetry import set_up_logging
+from .workers.channel import Channel
+from .workers.supervisor import STOPPING, Supervisor, separate
+from .workers.worker import Seat, Worker
+
+T = TypeVar("T")
 
 _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BYTES: Final = 128 * 1024
@@ -42,7 +45,6 @@ _log: Final = logging.getLogger("consentful.server")
 
 _SHUTDOWN_S: Final = 5.0
 _TURN_S: Final = 0.0005
-_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 Announce = Callable[[str], None]
 
@@ -60,7 +62,7 @@ def run(settings: Settings, announce: Announce) -> int:
         uvloop.run(_serve(settings, announce))
         return 0
     uvloop.run(_prepare(settings, announce))
-    return _supervise(settings)
+    return asyncio.run(_supervise(settings))
 
 
 async def _prepare(settings: Settings, announce: Announce) -> None:
@@ -70,13 +72,16 @@ async def _prepare(settings: Settings, announce: Announce) -> None:
         await _first_key(service, announce)
 
 
-async def _serve(settings: Settings, announce: Announce) -> None:
+async def _serve(settings: Settings, announce: Announce, seat: Seat | None = None) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     keep_memory_private()
     certificate = certificate_of(settings)
-    await _check_address(settings)
+    if seat is None:
+        await _check_address(settings)
     async with open_service(settings) as service:
-        if not await service.store.hold_reserve():
+        has_reserve = await service.store.hold_reserve()
+        service.metrics.reserve.set(has_reserve)
+        if not has_reserve:
             _log.error("the disk is full: no dialog is stored until there is space for the reserve")
         _tune_interpreter()
         _return_large_buffers()
@@ -84,15 +89,36 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         await runner.setup()
         try:
             stopping = _stop_on_signal()
-            site = Site(runner, settings, certificate)
-            await _listen(site.start(), settings)
-            await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
-            _log.info("serving", extra={"url": site.name, "auth": settings.access})
-            await stopping.wait()
-            await _drain(service)
+            async with _supervised(service, seat, stopping) as is_orphan:
+                site = Site(runner, settings, certificate, seat and seat.listening)
+                await _listen(site.start(), settings)
+                await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
+                _log.info("serving", extra={"url": site.name, "auth": settings.access})
+                await stopping.wait()
+                if is_orphan():
+                    await site.stop()  # so that the next supervisor finds the port free
+                await _drain(service)
+                await runner.cleanup()  # here as well: what it ends is counted in the worker's last report
         finally:
             await runner.cleanup()
     _log.info("stopped")
+
+
+@asynccontextmanager
+async def _supervised(
+    service: Service, seat: Seat | None, stopping: asyncio.Event
+) -> AsyncGenerator[Callable[[], bool]]:
+    """Answer the supervisor meanwhile, if there is one, and stop when it is gone. Yields whether it is."""
+    if seat is None:
+        yield lambda: False
+        return
+    worker = Worker(await Channel.over(seat.channel), service.report)
+    service.page = worker.page
+    answering = asyncio.create_task(worker.answer(), name="consentful-worker")
+    answering.add_done_callback(lambda _: stopping.set())
+    yield answering.done
+    await worker.leave()
+    answering.cancel()
 
 
 async def _check_address(settings: Settings) -> None:
@@ -100,9 +126,9 @@ async def _check_address(settings: Settings) -> None:
     await _listen(check_address(settings), settings)
 
 
-async def _listen(listening: Awaitable[None], settings: Settings) -> None:
+async def _listen(listening: Awaitable[T], settings: Settings) -> T:
     try:
-        await listening
+        return await listening
     except OSError as error:
         name = "host" if isinstance(error, socket.gaierror) else "port"
         raise BadSetting(
@@ -127,7 +153,7 @@ async def _drain(service: Service) -> None:
 
 def _stop_on_signal() -> asyncio.Event:
     stopping = asyncio.Event()
-    for number in _STOPPING:
+    for number in STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
 
@@ -160,38 +186,24 @@ def _return_large_buffers() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
-def _supervise(settings: Settings) -> int:
-    """Run the workers. When one exits, stop them all, so that the service manager restarts the whole service."""
-    context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=_work, args=(settings,), name=f"consentful-{number}")
-        for number in range(settings.workers)
-    ]
-    for worker in workers:
-        worker.start()
-
-    stopping = False
-
-    def stop_all(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-        for worker in workers:
-            worker.terminate()
-
-    for number in _STOPPING:
-        signal.signal(number, stop_all)
-    wait([worker.sentinel for worker in workers])
-    # A worker that is stopped before it installs its signal handler dies of SIGTERM; it had nothing to finish.
-    expected = (0, -signal.SIGTERM) if stopping else (0,)
-    if not stopping:  # workers that drain already must get no second signal: it would end their grace time
-        stop_all()
-    for worker in workers:
-        worker.join()
-    return max((abs(worker.exitcode or 0) for worker in workers if worker.exitcode not in expected), default=0)
+async def _supervise(settings: Settings) -> int:
+    set_up_logging(settings.log_level, settings.log_format)
+    with contextlib.ExitStack() as held:
+        listening = await _bind(settings)
+        for each in chain(*listening):
+            held.callback(each.close)
+        return await Supervisor(settings, listening, _work).run()
 
 
-def _work(settings: Settings) -> None:
-    # Ctrl-C signals the whole process group. In a group of its own, a worker gets only the supervisor's signal; two
-    # signals would end its grace time.
-    os.setpgrp()
-    uvloop.run(_serve(settings, print))
+async def _bind(settings: Settings) -> list[list[socket.socket]]:
+    """Return the sockets of each worker, bound but not listening."""
+    return [await _listen(bind(settings), settings) for _ in range(settings.workers)]
+
+
+def _work(settings: Settings, seat: Seat) -> None:
+    separate()
+    try:
+        uvloop.run(_serve(settings, print, seat))
+    except Refusal as refusal:
+        _log.error("refused to start", extra={"code": refusal.code, "detail": refusal.detail})
+        sys.exit(refusal.exit_status)

@@ -1,7 +1,7 @@
 """The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -48,6 +48,7 @@ from .stores.open import backend_of
 from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
 from .telemetry import Metrics
+from .workers.reports import Report, page_of, report_of
 
 
 class Service:
@@ -71,7 +72,9 @@ class Service:
         self.deployment = deployment
         self.limits = settings.limits
         self.metrics = Metrics()
-        self.registry = Registry(settings.memory)
+        self.page: Callable[[], Awaitable[bytes]] = self._own_page
+        """Returns the metrics in the Prometheus text format: those of all workers, if there are several."""
+        self.registry = Registry(settings.memory // settings.workers)
         self.withdrawal_attempts = WithdrawalAttempts(clock)
         self.clients = Clients(settings, clock)
         self.tasks = Tasks()
@@ -139,6 +142,15 @@ class Service:
             provider = self.provider = Provider(settings.issuer, self.clock)
             return Oidc(provider, rules_of(settings), self.clock)
         return NoAuthentication() if settings.access == "none" else self.api_keys
+
+    def report(self) -> Report:
+        """Return what this process has counted until now."""
+        self.metrics.live.set(len(self.registry))
+        self.metrics.memory.set(self.registry.bytes_used)
+        return report_of(self.metrics)
+
+    async def _own_page(self) -> bytes:
+        return page_of(self.report())
 
     async def flush(self) -> None:
         """Write what is counted in memory: how dialogs ended, and when API keys were used."""

@@ -115,13 +115,13 @@ class Settings(Place):
     max_messages: int = 10_000
     """Maximum number of messages in one dialog."""
     memory: int = 1024 * 1024 * 1024
-    """Bytes of memory for all live dialogs of one process. When they are used up, new dialogs are refused for now."""
+    """Bytes of memory for all live dialogs. When they are used up, new dialogs are refused for now."""
     reserve: int = 32 * 1024 * 1024
     """Bytes of disk space reserved for erasures when the disk is full; 0 reserves none."""
     dialogs_per_client: int = 20_000
-    """Maximum number of live dialogs of one client (an address or a credential) in one process."""
+    """Maximum number of live dialogs of one client (an address or a credential)."""
     streams_per_client: int = 8
-    """Maximum number of streams (exports) of one credential at a time in one process."""
+    """Maximum number of streams (exports) of one credential at a time."""
     opens_per_second: float = 1_000
     """Average rate at which one client may open dialogs; a burst may have ten seconds' worth."""
     frames_per_second: float = 20_000
@@ -172,9 +172,10 @@ class Settings(Place):
                 "max_text_bytes",
                 f"must be at most max_dialog_bytes ({self.max_dialog_bytes}), not {self.max_text_bytes}",
             )
-        if self.memory < self.max_dialog_bytes:
+        if self.memory < self.max_dialog_bytes * self.workers:
+            each = f", for each of {self.workers} workers" if self.workers > 1 else ""
             raise BadSetting(
-                "memory", f"must be at least max_dialog_bytes ({self.max_dialog_bytes}), not {self.memory}"
+                "memory", f"must be at least max_dialog_bytes ({self.max_dialog_bytes}){each}, not {self.memory}"
             )
 
     def _check_names(self) -> None:

@@ -1,4 +1,4 @@
-"""Limits of one client in this process: opened connections, frames, bytes, live dialogs, and streams.
+"""Limits of one client: opened connections, frames, bytes, live dialogs, and streams.
 
 A client has two names, its address and its credential, each with its own limits: a leaked key cannot take more from
 many addresses, and an address cannot take more with many keys.
@@ -7,6 +7,9 @@ many addresses, and an address cannot take more with many keys.
     hold      after the upgrade      counts the dialog, until `release`, at the connection's end
     stream    while a stream runs    refused if the client has too many, or all clients together
     charge    after each read        what was received is charged even if it is too much; then the client owes it
+
+A limit is the service's. With several workers each has an equal share of it, and the kernel spreads a client's
+connections evenly over them. So a client never gets more than the limit, and one with few connections may get less.
 
 All methods run on the event loop and do not await, but between `admit` and `hold` the edge authenticates the token.
 
@@ -43,16 +46,17 @@ def by_credential(owner: str) -> str:
 
 
 class Clients:
-    """The limits of all clients of this process."""
+    """The limits of all clients: the share of this process."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock = clock
-        self._opens = _shares(settings.opens_per_second)
-        self._frames = _shares(settings.frames_per_second)
-        self._bytes = _shares(settings.bytes_per_second)
-        self._most_dialogs = settings.dialogs_per_client
+        workers = settings.workers
+        self._opens = _shares(settings.opens_per_second / workers)
+        self._frames = _shares(settings.frames_per_second / workers)
+        self._bytes = _shares(settings.bytes_per_second / workers)
+        self._most_dialogs = math.ceil(settings.dialogs_per_client / workers)
         self._dialogs = Counter[str]()
-        self._most_streams = settings.streams_per_client
+        self._most_streams = math.ceil(settings.streams_per_client / workers)
         self._streams = Counter[str]()
 
     def admit(self, client: str) -> None:

@@ -2,14 +2,9 @@
 
 import asyncio
 import dataclasses
-import json
-import os
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +17,7 @@ from kept import bearer, get
 from live import connect
 
 from .refusals import Output, refused
+from .serving import serving, start
 
 
 class TestRefusals:
@@ -49,6 +45,7 @@ class TestRefusals:
             (["--max-messages", "0"], "max_messages", "above 0"),
             (["--max-text-bytes", "2000000"], "max_text_bytes", "max_dialog_bytes"),
             (["--memory", "5"], "memory", "max_dialog_bytes"),
+            (["--memory", "1048577", "--workers", "2"], "memory", "for each of 2 workers"),
             (["--database", "mysql://x"], "database", "sqlite:///"),
             (["--keys-dir", "data/keys"], "keys_dir", "outside the data directory"),
         ],
@@ -270,42 +267,6 @@ class TestMigrate:
         assert "not an SQLite database" in refused(capsys, "migrate", "--database", "sqlite:///data/x.db")
 
 
-async def start(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "consentful_server",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | (environment or {}),
-    )
-
-
-Said = list[str]
-Serving = tuple[str, Said, asyncio.subprocess.Process]
-
-
-@asynccontextmanager
-async def serving(*arguments: str, environment: Mapping[str, str] | None = None) -> AsyncGenerator[Serving]:
-    """Run `consentful serve` on a free port: yield its address, the lines that it writes, and the process."""
-    child = await start("serve", *arguments, "--log-format", "json", environment=environment)
-    assert child.stderr is not None
-    said: Said = []
-    try:
-        async with asyncio.timeout(20):
-            while not said or "serving" not in said[-1]:
-                line = await child.stderr.readline()
-                assert line, said
-                said.append(line.decode())
-        yield json.loads(said[-1])["url"], said, child
-    finally:
-        if child.returncode is None:
-            child.terminate()
-        _, rest = await child.communicate()
-        said += rest.decode().splitlines()
-
-
 class TestServe:
     async def test_it_starts_keeps_what_is_granted_and_stops(self, somewhere: Path) -> None:
         async with serving("--port", "0") as (url, said, child), ClientSession(url) as http:
@@ -399,18 +360,5 @@ class TestServe:
                     await live.next_frame()
                     await live.grant()
                     await live.closed()
-            async with asyncio.timeout(20):
-                assert await child.wait() == 0
-
-    async def test_several_workers_share_port_and_store(self, unused_tcp_port: int) -> None:
-        async with serving("--workers", "2", "--port", str(unused_tcp_port)) as (url, _, child):
-            async with asyncio.timeout(20), ClientSession(url) as http:
-                for number in range(4):
-                    async with connect(http, "") as live:
-                        await live.open(dialog_id=f"d-{number}")
-                        await live.say("Hi")
-                        await live.grant()
-                assert len((await get(http, "/v1/messages"))["items"]) == 4
-            child.terminate()
             async with asyncio.timeout(20):
                 assert await child.wait() == 0

@@ -118,3 +118,24 @@ def test_so_many_dialogs_at_a_time_and_each_that_ends_makes_room(clients: Client
     clients.admit(ANN)
     clients.admit(HOME)
     clients.admit(BOB)
+
+
+def test_of_several_workers_each_has_an_equal_share(clock: FakeClock) -> None:
+    settings = Settings(
+        workers=2, port=8080, opens_per_second=2, frames_per_second=4, bytes_per_second=1000, dialogs_per_client=3
+    )
+    clients = Clients(settings, clock)
+
+    for _ in range(10):  # ten seconds' worth of half the rate
+        clients.admit(ANN)
+    with pytest.raises(TooOften):
+        clients.admit(ANN)
+    clients.hold(BOB)
+    clients.admit(BOB)
+    clients.hold(BOB)
+    with pytest.raises(TooOften):
+        clients.admit(BOB)
+    with pytest.raises(TooOften):
+        clients.charge((HOME,), 21, 0)
+    with pytest.raises(TooOften):
+        clients.charge((HOME,), 0, 5001)

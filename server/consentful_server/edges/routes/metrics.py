@@ -1,28 +1,30 @@
-"""`/metrics`: the metrics of this process, for Prometheus."""
+"""`/metrics`: the metrics of all workers, for Prometheus. Any of them answers."""
 
 from typing import Final
 
 from aiohttp import hdrs, web
-from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from ... import errors
 from ..http import tags
 from ..http.pipeline import SERVICE
 from ..http.route import Answer, Route
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Return the metrics of this process in the Prometheus text format."""
-    service = request.app[SERVICE]
-    service.metrics.live.set(len(service.registry))
-    service.metrics.memory.set(service.registry.bytes_used)
-    return web.Response(
-        body=generate_latest(service.metrics.registry), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST}
-    )
+    """Return the metrics of the service in the Prometheus text format."""
+    body = await request.app[SERVICE].page()
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
 
 
 ROUTES: Final = (
     Route(
-        "GET", "/metrics", metrics, answers=(Answer({"text/plain": str}),), tag=tags.PAGES, operation="pages_metrics"
+        "GET",
+        "/metrics",
+        metrics,
+        answers=(Answer({"text/plain": str}),),
+        refusals=(errors.Overloaded,),
+        tag=tags.PAGES,
+        operation="pages_metrics",
     ),
 )
