@@ -13,6 +13,7 @@ from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Para
 from . import process
 from .commands import ERR, backup, data, privacy
 from .commands.keys import keys
+from .commands.move import move
 from .commands.notices import notice
 from .commands.roots import roots
 from .errors import BadSetting, Refusal
@@ -79,6 +80,7 @@ for _command in (
     data.migrate,
     backup.backup,
     backup.restore,
+    move,
     privacy.erase,
     privacy.verify,
     privacy.purge,

@@ -20,10 +20,12 @@ Races, and the line that closes each:
 
 import logging
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Final
 
+from ..errors import OutcomeUnknown, StorageFailed
 from ..leases import Leases
 from .ledger import Ledger, name_of
 
@@ -61,5 +63,6 @@ class LedgerClaim:
             await self.claim()
 
     async def release(self) -> None:
-        """Leave the ledger to the next process that starts."""
-        await self._leases.release(self._ledger.name, self._holder)
+        """Leave the ledger to the next process that starts. Where that cannot be written, the claim ends by itself."""
+        with suppress(StorageFailed, OutcomeUnknown):
+            await self._leases.release(self._ledger.name, self._holder)

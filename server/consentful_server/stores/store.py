@@ -27,6 +27,7 @@ from ..leases import Leases
 from ..privacy.ledger import Ledger
 from ..privacy.store import RemainsStore, RequestStore, TrustedTime
 from ..statistics.store import CounterStore
+from .tables import Tables
 
 GENERATION: Final = "generation"
 """The name of the fact that each restore changes. A store that was never restored has none."""
@@ -142,6 +143,14 @@ class Backend(Protocol):
         Raises:
             BadDatabase: If the schema is newer, the file is not a store, files beside it belong to another store, or it
                 cannot be trusted with data.
+        """
+        ...
+
+    async def tables(self, *, new: bool = False) -> Tables:
+        """Return the store's tables, for a move. With `new`, the store is created if there is none.
+
+        Raises:
+            BadDatabase: If it cannot be opened, or its schema is not this program's.
         """
         ...
 

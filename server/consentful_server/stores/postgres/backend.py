@@ -16,6 +16,7 @@ from ...clock import Clock
 from ...privacy.ledger import Ledger
 from ..sqlite import backup
 from ..store import Contents, Step
+from ..tables import refuse_moved
 from . import snapshot
 from .address import address_of
 from .connection import Connection, connect, explained, first_connection
@@ -23,6 +24,7 @@ from .database import Database
 from .ledger_length import record
 from .migrations import migrate, version
 from .store import PostgresStore
+from .tables import PostgresTables
 
 T = TypeVar("T")
 
@@ -70,8 +72,16 @@ class PostgresBackend:
 
         _wait_for(self._on_a_connection(restored))
 
+    async def tables(self, *, new: bool = False) -> PostgresTables:
+        if new:
+            await self._on_a_connection(migrate)
+        return await PostgresTables.open(self._address)
+
     async def _migrate(self, db: Connection) -> Sequence[Step]:
         with explained(self._address):
+            if await version(db):
+                facts = {row[0]: row[1] for row in await db.fetch("SELECT name, value FROM facts")}
+                refuse_moved(facts, self.name)
             return await migrate(db)
 
     async def _exists(self) -> bool:

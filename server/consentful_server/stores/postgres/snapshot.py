@@ -1,7 +1,7 @@
 """Snapshots of a PostgreSQL database, in the two files that a snapshot of any store has: `stores.sqlite.backup`.
 
-So a backup can be restored into either kind of store, and a deployment moves from one to the other by a backup and a
-restore. Tables and columns have the same names in both; what differs is here:
+So a backup can be restored into either kind of store. Tables and columns have the same names in both; what differs is
+here:
 
     numbers                   the counters of AUTOINCREMENT there
     writers, reading          only here: marks and a lock of running processes

@@ -136,6 +136,7 @@ class Writer:
         await self._commits.close()
         with suppress(*FAILED):
             await self._connection.execute("DELETE FROM writers WHERE name = $1", self._name)
+        with suppress(*FAILED):  # also where that was refused
             await asyncio.wait_for(self._connection.close(), _CLOSE_S)
 
     async def _run_batch(self, batch: _Batch) -> Sequence[_Outcome]:

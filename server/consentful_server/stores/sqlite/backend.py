@@ -10,6 +10,7 @@ from ...clock import Clock
 from ...errors import BadDatabase
 from ...privacy.ledger import Ledger
 from ..store import Contents, Step
+from ..tables import refuse_moved
 from . import backup, leftovers
 from .connection import connect, sqlite3
 from .database import Database
@@ -17,6 +18,7 @@ from .ledger_length import record
 from .migrations import migrate
 from .reserve import Reserve
 from .store import SQLiteStore
+from .tables import SQLiteTables
 
 _RESERVE: Final = "reserve"
 _LEDGER_RESERVE: Final = 256 * 1024
@@ -52,11 +54,24 @@ class SQLiteBackend:
         return SQLiteStore(self.path, database, clock, ledger, room)
 
     def migrate(self) -> list[Step]:
+        return self._migrate(in_use=True)
+
+    async def tables(self, *, new: bool = False) -> SQLiteTables:
+        if new:
+            await asyncio.to_thread(self._migrate, in_use=False)
+        else:
+            leftovers.check(self.path)
+        return SQLiteTables(self.path)
+
+    def _migrate(self, *, in_use: bool) -> list[Step]:
         leftovers.check(self.path)
         self._make_folder()
         try:
             with closing(connect(self.path)) as db:
-                backup.refuse_incomplete(db, self.path)
+                facts = backup.facts_of(db)
+                backup.refuse_incomplete(facts, self.path)
+                if in_use:
+                    refuse_moved(facts, self.name)
                 return migrate(db)
         except sqlite3.OperationalError as error:
             raise BadDatabase(

@@ -8,6 +8,7 @@ that states it, and the number that an index computes of it. So a copy of the da
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -94,14 +95,19 @@ def contents(data: Path) -> Contents:
     return Contents(facts, emptied)
 
 
-def refuse_incomplete(db: "sqlite3.Connection", path: Path) -> None:
+def facts_of(db: "sqlite3.Connection") -> dict[str, bytes]:
+    """Return the facts of a database; none of a new one."""
+    is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone() is None
+    return {} if is_new else dict(db.execute("SELECT name, value FROM facts"))
+
+
+def refuse_incomplete(facts: Mapping[str, bytes], path: Path) -> None:
     """Check that the database is not the copy of a backup's data, which somebody put in place without its keys.
 
     Raises:
         BadDatabase: If it is; nothing was changed.
     """
-    is_new = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone() is None
-    if not is_new and db.execute("SELECT 1 FROM facts WHERE name = ?", (INCOMPLETE,)).fetchone():
+    if INCOMPLETE in facts:
         raise BadDatabase(
             f"{path} is the data of a backup without its keys; move it away, and run `consentful restore`; "
             "nothing was changed"

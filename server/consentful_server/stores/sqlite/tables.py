@@ -1,0 +1,156 @@
+"""The tables of an SQLite file, for a move.
+
+Threads: each call runs in a worker thread, one at a time.
+
+A fence is a trigger on each table, for each kind of change: SQLite checks it inside the statement, so it holds for
+servers that opened the file before. It does not reach `sqlite_sequence`, which no fenced statement gets to.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from ...errors import BadDatabase
+from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, NUMBERED, ROWS, Row
+from . import backup
+from .connection import connect, sqlite3
+from .migrations import migrations, version
+
+_OWN: Final = frozenset({"sqlite_sequence", "schema_migrations"})
+_CHANGES: Final = ("INSERT", "UPDATE", "DELETE")
+_LONG_WAIT_MS: Final = 60_000
+_KINDS_WITHIN: Final = (
+    "(SELECT DISTINCT kind, dialog FROM messages WHERE dialog > {} AND dialog <= {})"
+    " JOIN dialog_kinds USING (kind, dialog)"
+)
+"""`dialog_kinds` has no index by dialog. What a dialog has there follows from its messages."""
+
+
+class SQLiteTables:
+    """The `Tables` of one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, whose schema is this program's.
+
+        Raises:
+            BadDatabase: If it cannot be opened, or has another schema.
+        """
+        self.name = str(path.absolute())
+        try:
+            self._db = connect(path)
+            self._db.execute(f"PRAGMA busy_timeout = {_LONG_WAIT_MS}")  # a busy server commits all the time
+            done = version(self._db)
+        except sqlite3.DatabaseError as error:
+            raise BadDatabase(f"{path} is no database of Consentful ({error.sqlite_errorname})") from None
+        if done != (newest := migrations()[-1].number):
+            raise BadDatabase(
+                f"{path} has schema {done}, and this program moves schema {newest} alone; "
+                "run `consentful migrate` there with this version first, or install the one that wrote it"
+            )
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        return self._within("BEGIN")
+
+    def exclusively(self) -> AbstractAsyncContextManager[None]:
+        return self._within("BEGIN IMMEDIATE")
+
+    @asynccontextmanager
+    async def _within(self, begin: str) -> AsyncGenerator[None]:
+        try:
+            await asyncio.to_thread(self._db.execute, begin)
+            try:
+                yield
+            except BaseException:
+                await asyncio.to_thread(self._db.execute, "ROLLBACK")
+                raise
+            await asyncio.to_thread(self._db.execute, "COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                await asyncio.to_thread(self._db.execute, "ROLLBACK")
+            raise BadDatabase(f"{self.name} failed ({error.sqlite_errorname}); mend that, and run it again") from None
+
+    async def columns(self) -> Mapping[str, Sequence[str]]:
+        names = set(backup.table_names(self._db)) - _OWN - NOT_MOVED
+        return {name: sorted(backup.column_names(self._db, name)) for name in sorted(names)}
+
+    async def facts(self) -> dict[str, bytes]:
+        return dict(self._db.execute("SELECT name, value FROM facts"))
+
+    async def state(self, name: str, value: bytes, instead_of: bytes | None = None) -> bool:
+        if instead_of is not None:
+            sql = "UPDATE facts SET value = ? WHERE name = ? AND value = ?"
+            return self._db.execute(sql, (value, name, instead_of)).rowcount == 1
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        return True
+
+    async def unstate(self, name: str) -> None:
+        self._db.execute("DELETE FROM facts WHERE name = ?", (name,))
+
+    async def last(self) -> tuple[int, int]:
+        (entry,) = self._db.execute("SELECT coalesce(max(number), 0) FROM access_log").fetchone()
+        return dict(await self.series()).get("dialogs", 0), entry
+
+    async def series(self) -> list[tuple[str, int]]:
+        return self._db.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
+
+    async def go_on(self, series: Sequence[tuple[str, int]]) -> None:
+        self._db.execute("DELETE FROM sqlite_sequence")  # what the inserted rows have made of it
+        self._db.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", series)
+
+    async def rows(
+        self, table: str, columns: Sequence[str], within: tuple[int, int] | None = None
+    ) -> AsyncIterator[list[Row]]:
+        found = await asyncio.to_thread(self._db.execute, _selected(table, columns, within))
+        while rows := await asyncio.to_thread(found.fetchmany, AT_ONCE.get(table, ROWS)):
+            yield rows
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        sql = f"INSERT INTO {table} ({_listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        await asyncio.to_thread(self._db.executemany, sql, rows)
+
+    async def delete_dialogs(self, numbers: Sequence[int]) -> None:
+        await asyncio.to_thread(self._delete_dialogs, [(number,) for number in numbers])
+
+    def _delete_dialogs(self, numbers: Sequence[tuple[int]]) -> None:
+        kinds = "DELETE FROM dialog_kinds WHERE dialog = ?1 AND kind IN (SELECT kind FROM messages WHERE dialog = ?1)"
+        self._db.executemany(kinds, numbers)
+        for table, column in BY_DIALOG.items():
+            if table != "dialog_kinds":
+                self._db.executemany(f"DELETE FROM {table} WHERE {column} = ?", numbers)
+
+    async def clear(self, table: str, beside: Sequence[str] = ()) -> None:
+        where = f" WHERE name NOT IN ({', '.join('?' * len(beside))})" if beside else ""
+        await asyncio.to_thread(self._db.execute, f"DELETE FROM {table}{where}", tuple(beside))
+
+    async def fence(self) -> None:
+        for table in set(backup.table_names(self._db)) - {"sqlite_sequence"}:
+            for change in _CHANGES:
+                self._db.execute(
+                    f"CREATE TRIGGER IF NOT EXISTS moved_{change.lower()}_{table} BEFORE {change} ON {table}"
+                    " BEGIN SELECT raise(ABORT, 'the data were moved'); END"
+                )
+
+    async def destroy_keys(self, nothing: bytes) -> int:
+        self._db.execute(f"DROP TRIGGER IF EXISTS moved_update_{KEYS}")
+        sql = f"UPDATE {KEYS} SET wrapped = ? WHERE wrapped != ?"
+        return (await asyncio.to_thread(self._db.execute, sql, (nothing, nothing))).rowcount
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._db.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+
+def _selected(table: str, columns: Sequence[str], within: tuple[int, int] | None) -> str:
+    what = f"SELECT {_listed(columns)} FROM"
+    if within is None:
+        return f"{what} {table}"
+    if table == "dialog_kinds":
+        return f"{what} {_KINDS_WITHIN.format(*within)}"
+    number = NUMBERED[table]
+    return f"{what} {table} WHERE {number} > {within[0]} AND {number} <= {within[1]} ORDER BY {number}"
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
