@@ -55,6 +55,8 @@ CONNECT_WITHIN_S: Final = 10.0
 """How long one try may take, from the first packet to `opened`."""
 AT_LEAST_S: Final = 1.0
 """How long one try may take at least, when the time to give up is near."""
+_MOST_UNSTORED: Final = 3
+"""How often one socket's server may fail to store before another socket is tried."""
 WARN_AFTER_S: Final = 3.0
 """How long there is no server before the log tells it."""
 
@@ -91,6 +93,7 @@ class Reconnector:
         self._first = first
         self._backoff: Backoff = first
         self._has_warned = False
+        self._unstored = 0  # refusals on this socket
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
         self._refusals: deque[MessageRefused] = deque()  # that no caller has learned of
@@ -281,6 +284,7 @@ class Reconnector:
             raise
         # Only now, and without an await until the writer runs: nothing was sent on this socket but `open`.
         self._transcript.restart()
+        self._unstored = 0
         if self.opened is None:
             self._backoff = self._new_backoff()
         self.opened, self.codec = opened, connection.codec
@@ -354,6 +358,10 @@ class Reconnector:
             self._unsent.set()
         elif error.code == "storage" and error.retry:
             self._on_refusal(StorageFailed())
+            self._backoff.succeed(self._clock.monotonic())
+            self._unstored += 1
+            if self._unstored >= _MOST_UNSTORED:
+                raise Lost("the server cannot store")  # another node may: one that reaches the database
         elif error.code in _UNDECIDABLE:
             self._on_refusal(Incomplete(error.detail, error.code))
         elif end := close_codes.of_error(error):

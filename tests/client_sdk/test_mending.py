@@ -39,24 +39,45 @@ async def test_an_incomplete_dialog_is_completed_before_the_question_is_asked_ag
 async def test_a_failed_store_is_asked_again_with_backoff(opened: Opened, clock: FakeClock) -> None:
     dialog, peer = await opened()
     granting = task(dialog.grant())
-    for _ in range(3):
+    for _ in range(2):
         await peer.expect(wire.Consent)
         await peer.send(wire.Error("storage", "not stored", retry=True))
     await peer.expect(wire.Consent)
     await peer.store(0)
 
     await granting
-    assert clock.slept == [0.125, 0.25, 0.5]
+    assert clock.slept == [0.125, 0.25]
 
 
-async def test_a_store_that_stays_broken_makes_the_service_unavailable(opened: Opened) -> None:
+async def test_a_server_that_stores_nothing_is_left_for_another(server: ScriptedServer, opened: Opened) -> None:
+    """Such as a node that is cut off from its database, while others are not."""
+    dialog, peer = await opened()
+    await dialog.say("one")
+    await peer.hear(1)
+    granting = task(dialog.grant())
+    for _ in range(3):
+        await peer.expect(wire.Consent)
+        await peer.send(wire.Error("storage", "not stored", retry=True))
+
+    other = await server.accept_open()
+    await other.hear(1)
+    await other.expect(wire.Consent)
+    await other.store(1)
+
+    assert (await granting).messages == 1
+
+
+async def test_a_store_that_stays_broken_makes_the_service_unavailable(server: ScriptedServer, opened: Opened) -> None:
     dialog, peer = await opened(reconnect_for=1.0)
     granting = task(dialog.grant())
 
     async def refuse_for_ever() -> None:
+        node = peer
         while True:
-            await peer.expect(wire.Consent)
-            await peer.send(wire.Error("storage", "not stored", retry=True))
+            for _ in range(3):
+                await node.expect(wire.Consent)
+                await node.send(wire.Error("storage", "not stored", retry=True))
+            node = await server.accept_open()
 
     refusing = task(refuse_for_ever())
     with pytest.raises(consentful.Unavailable, match="cannot store"):

@@ -53,6 +53,11 @@ def writer_of(store: PostgresStore) -> Writer:
     return store._database.writer  # pyright: ignore[reportPrivateUsage]
 
 
+def db_of(store: PostgresStore) -> Connection:
+    """The connection that writes."""
+    return writer_of(store)._connection  # pyright: ignore[reportPrivateUsage]
+
+
 async def sql(folder: Path, statement: str) -> Any:
     """Run a statement past the store."""
     return await server().run(statement, (await database_of(folder)).partition("@/")[2].partition("?")[0])
@@ -295,6 +300,13 @@ class TestLostConnections:
 
         assert all(isinstance(it, StoredDialog) for it in found)
         assert await store.dialogs.still_stored(["d-1", "d-2"]) == ["d-1", "d-2"]
+
+    async def test_a_server_that_is_the_primary_no_more_is_left(self, store: PostgresStore) -> None:
+        await db_of(store).execute("SET default_transaction_read_only = on")  # as after a failover behind a proxy
+
+        await store.dialogs.keep(candidate("d-1"))
+
+        assert await store.dialogs.still_stored(["d-1"]) == ["d-1"]
 
     @pytest.mark.parametrize("is_committed", [True, False])
     async def test_a_commit_without_an_answer_is_looked_up(self, store: PostgresStore, is_committed: bool) -> None:

@@ -1,7 +1,7 @@
 """The address of a PostgreSQL database: the URL of `--database`, and its name without the password."""
 
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -40,6 +40,22 @@ def address_of(url: str) -> Address:
     where = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _PLACE], safe="/")
     name = f"{parts.scheme}://{f'{user}@' if user else ''}{hosts}{parts.path}{f'?{where}' if where else ''}"
     return Address(url, name)
+
+
+def host_by_host(url: str) -> list[str]:
+    """Return the URL once for each host that it lists, with that host alone, in order."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," in hosts:
+        return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+    given = dict(parse_qsl(parts.query))
+    listed, ports = given.get("host", "").split(","), given.get("port", "").split(",")
+    if len(listed) == 1:
+        return [url]
+    if len(ports) == 1:
+        ports *= len(listed)  # one for all
+    places = [{"host": host} | ({"port": port} if port else {}) for host, port in zip(listed, ports, strict=False)]
+    return [f"{url.partition('?')[0]}?{urlencode(given | place)}" for place in places]
 
 
 def bad_url() -> BadSetting:

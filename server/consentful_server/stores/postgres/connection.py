@@ -3,10 +3,15 @@
 Every time-out is set twice: the server ends what takes too long, and the client gives up a little later, because a
 server that cannot be reached ends nothing. A parameter of the URL replaces a setting here, such as
 `?statement_timeout=60000`.
+
+A cut network is not a slow statement, and both ends find it out from TCP: who gets no acknowledgement for `SILENT_S`
+gives the connection up. Without this a node that is cut off would hold the lock for writing, and all others would wait.
 """
 
+import os
+import socket
 import ssl
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
 from urllib.parse import parse_qsl, urlsplit
@@ -14,11 +19,17 @@ from urllib.parse import parse_qsl, urlsplit
 import asyncpg
 
 from ...errors import BadDatabase
-from .address import Address, bad_url
+from .address import Address, bad_url, host_by_host
 
 Row: TypeAlias = Sequence[Any]
 
 CONNECT_S: Final = 5.0
+"""How long one host has to let the client in."""
+
+SILENT_S: Final = 5
+"""How long the other end may acknowledge nothing, neither data nor a probe."""
+
+_PROBE_EACH_S: Final = 2
 COMMAND_S: Final = 40.0
 """How long the client waits for a command: longer than the server lets one run."""
 
@@ -28,6 +39,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "lock_timeout": "10000",  # ms; a process that cannot write for so long refuses, and the chatbot tries again
     "idle_in_transaction_session_timeout": "60000",  # ms; a process that was suspended must not hold the write lock
     "default_transaction_isolation": "read committed",  # each statement after the write lock sees what was committed
+    "tcp_user_timeout": str(SILENT_S * 1000),  # ms
+    "tcp_keepalives_idle": str(SILENT_S),
+    "tcp_keepalives_interval": str(_PROBE_EACH_S),
     "timezone": "UTC",
     "jit": "off",  # compiling takes longer than the short statements here
 }
@@ -39,14 +53,28 @@ LOST: Final = (
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,  # its server is the primary no more
 )
 """What says that a connection was lost: on another one, the same may succeed at once."""
 
-FAILED: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError)
+FAILED: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched)
 """What says that a statement failed, or a connection cannot be made. The text may quote values, so it is logged
 nowhere. Time-outs are OSErrors.
 """
 
+_NEXT_HOST: Final = (
+    OSError,
+    asyncpg.TargetServerAttributeNotMatched,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.CannotConnectNowError,
+)
+"""What says that another host may let the client in: this one is gone, starts, or has another role."""
+
+_TCP: Final[Mapping[str, int]] = {
+    "TCP_USER_TIMEOUT": SILENT_S * 1000,  # ms
+    "TCP_KEEPIDLE": SILENT_S,
+    "TCP_KEEPINTVL": _PROBE_EACH_S,
+}
 
 _OLDEST: Final = 150_000
 """PostgreSQL 15."""
@@ -69,6 +97,8 @@ class Connection(Protocol):
         self, table_name: str, *, records: Sequence[Row], columns: Sequence[str]
     ) -> str: ...
 
+    def add_log_listener(self, callback: Callable[[Any, Any], None]) -> None: ...
+
     async def close(self) -> None: ...
 
     def terminate(self) -> None: ...
@@ -83,21 +113,52 @@ def options(address: Address, **more: str) -> dict[str, Any]:
     return {"dsn": address.url, "timeout": CONNECT_S, "command_timeout": COMMAND_S, "server_settings": settings}
 
 
-async def connect(address: Address, *, is_patient: bool = False) -> Connection:
-    """Return a connection. With `is_patient`, its statements may take as long as they need.
+async def connect(address: Address, *, is_patient: bool = False, **settings: str) -> Connection:
+    """Return a connection with these settings. With `is_patient`, its statements may take as long as they need.
 
     Raises:
         BadSetting: If the URL is none that asyncpg understands.
         OSError, asyncpg.PostgresError: If the server does not let it in.
     """
-    given = options(address, statement_timeout="0", lock_timeout="60000") if is_patient else options(address)
+    patience = {"statement_timeout": "0", "lock_timeout": "60000"} if is_patient else {}
+    given = options(address, **patience, **settings)
     if is_patient:
         given["command_timeout"] = None
     try:
-        made: Any = await asyncpg.connect(**given)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return cast("Connection", made)
+        return cast("Connection", await open_connection(**given))
     except (asyncpg.exceptions.ClientConfigurationError, ValueError):
         raise bad_url() from None
+
+
+async def open_connection(dsn: str, **given: Any) -> Any:
+    """Return asyncpg's connection to the first host that lets the client in, and has the role that is asked for.
+
+    `given` are arguments of `asyncpg.connect`. It would give `timeout` to all hosts together, so that a first one that
+    is silent leaves nothing for the others (MagicStack/asyncpg#1155); here each has as long.
+    """
+    hosts = host_by_host(dsn)
+    for number, url in enumerate(hosts, 1):
+        try:
+            made = cast("Any", await asyncpg.connect(url, **given))  # pyright: ignore[reportUnknownMemberType]
+        except _NEXT_HOST:
+            if number == len(hosts):
+                raise
+        else:
+            _give_up_when_silent(made)
+            return made
+    raise AssertionError(hosts)
+
+
+def _give_up_when_silent(made: Any) -> None:
+    """Have the kernel end the connection when the server acknowledges nothing (RFC 5482; tcp(7))."""
+    found: socket.socket = made._transport.get_extra_info("socket")  # asyncpg has no public way to it
+    if found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with socket.socket(fileno=os.dup(found.fileno())) as same:  # uvloop's own takes no options
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _TCP.items():
+            if hasattr(socket, name):  # not everywhere
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def first_connection(address: Address) -> Connection:
@@ -138,7 +199,7 @@ def explained(address: Address) -> Generator[None]:
         raise BadDatabase(f"{address.name} {_remedy(error)}") from None
 
 
-def _remedy(error: BaseException) -> str:
+def _remedy(error: BaseException) -> str:  # noqa: PLR0911 - a table
     match error:
         case asyncpg.InvalidCatalogNameError():
             return "does not exist; create it with `createdb`"
@@ -146,6 +207,8 @@ def _remedy(error: BaseException) -> str:
             return "refuses this user or password; the password can be in the file ~/.pgpass"
         case asyncpg.exceptions.InsufficientPrivilegeError():
             return "does not let this user create tables; grant CREATE on its schema, or make the user its owner"
+        case asyncpg.TargetServerAttributeNotMatched():
+            return "has no host of the role that `target_session_attrs` asks for; promote a standby, or correct the URL"
         case asyncpg.exceptions.TooManyConnectionsError():
             return "has no connection left; raise max_connections, or run fewer workers"
         case ssl.SSLError():

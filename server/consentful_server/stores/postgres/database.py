@@ -22,7 +22,7 @@ import asyncpg
 from ...clock import Clock
 from ...errors import StorageFailed
 from .address import Address
-from .connection import FAILED, LOST, Connection, Row, name_of, options
+from .connection import FAILED, LOST, Connection, Row, name_of, open_connection, options
 from .writer import BeforeCommit, Writer
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Database:
         """Open the writer and the readers; `before_commit` is the writer's."""
         writer = await Writer.open(address, clock, before_commit)
         pool = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            **options(address), min_size=1, max_size=READERS, reset=_nothing
+            **options(address), min_size=1, max_size=READERS, reset=_nothing, connect=open_connection
         )
         return cls(address, writer, cast("_Pool", pool))
 

@@ -24,6 +24,12 @@ Races, and the line that closes each:
 (R2) The process crashes between the ledger's fsync and COMMIT: the next start reads the ledger and erases again.
 (R3) The connection is lost during COMMIT, and the server may still be at work on it: the look-up takes the lock first,
      which that transaction holds until it has ended. After the lock there is no doubt any more.
+(R7) What the look-up finds may be on this server alone: PostgreSQL shows a transaction that no synchronous standby has,
+     once its wait for one was cancelled, by a client that gave up or by a crash, and a failover would lose it
+     (patroni/patroni#1412). So the look-up writes as well: its own COMMIT waits for the standby, which has all that
+     was committed before, or gets no answer either.
+(R8) An operator cancels a COMMIT that waits for a standby: PostgreSQL answers that it succeeded, after a warning. With
+     one, `_transact` takes the outcome for unknown.
 (R4) The doubt outlasts the look-ups: its jobs get OutcomeUnknown, and the store is not ready. The next batch that gets
      the lock ends the doubt in the same way.
 (R5) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
@@ -58,6 +64,8 @@ LOCK: Final = "SELECT pg_advisory_xact_lock(7168457412)"
 _LOOK_AFTER_S: Final = (0.0, 0.5, 2.0, 5.0)
 """Waits before each look-up of a COMMIT without an answer: about as long as a standby takes to be promoted."""
 _CLOSE_S: Final = 2.0
+_IDLE_MS: Final = "10000"
+"""As long as the others wait for the lock; here nothing happens between two statements but the ledger's fsync."""
 _FORGET_AFTER_US: Final = 7 * 86_400_000_000
 """Age of the last mark after which a process is taken for ended: far more than the look-ups take."""
 
@@ -94,6 +102,10 @@ class _Doubt(Exception):  # noqa: N818
         self.outcomes = outcomes
 
 
+class _Alone(Exception):  # noqa: N818
+    """The primary has committed, and does not say that a standby has."""
+
+
 class Writer:
     """Commits jobs in the order of their arrival; each method returns once its job is durable."""
 
@@ -104,6 +116,7 @@ class Writer:
         self._before_commit = before_commit
         self._name = secrets.token_hex(8)
         self._batch = 0
+        self._has_warned = False
         self.in_doubt = False
         """Whether nobody knows if a COMMIT succeeded."""
         self.is_failing = False
@@ -114,9 +127,11 @@ class Writer:
     @classmethod
     async def open(cls, address: Address, clock: Clock, before_commit: BeforeCommit) -> "Writer":
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
-        db = await connect(address)
+        db = await _connect(address)
         await db.execute("DELETE FROM writers WHERE at < $1", to_micros(clock.now()) - _FORGET_AFTER_US)
-        return cls(address, db, clock, before_commit)
+        writer = cls(address, db, clock, before_commit)
+        db.add_log_listener(writer._on_message)
+        return writer
 
     async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Return the work's return value once it is durable. It raises a `Refusal` before its first write, or none.
@@ -178,7 +193,7 @@ class Writer:
     async def _begin(self) -> Connection:
         """Begin a transaction that nobody else writes in, with this batch's mark; return its connection."""
         if self._connection.is_closed():
-            self._connection = await connect(self._address)
+            self._connection = await self._connect()
         db = self._connection
         self._batch += 1
         mark = f"('{self._name}', {self._batch}, {to_micros(self._clock.now())})"
@@ -188,8 +203,11 @@ class Writer:
                 f"BEGIN; {LOCK}; INSERT INTO writers VALUES {mark}"  # (R1)
                 " ON CONFLICT (name) DO UPDATE SET batch = excluded.batch, at = excluded.at"
             )
-        except BaseException:
-            await self._roll_back(db)
+        except BaseException as error:
+            if isinstance(error, LOST):
+                db.terminate()  # also a connection that is open, to a server that is the primary no more
+            else:
+                await self._roll_back(db)
             raise
         self.in_doubt = False  # (R4) whatever it was has ended, and committed or not, all that follows sees it
         return db
@@ -199,14 +217,26 @@ class Writer:
         for work, jobs in groupby(batch, key=lambda job: job.work):
             outcomes += await work(db, [job.item for job in jobs])
         await self._before_commit(db)  # (R2) after every job, because each adds its entry
+        self._has_warned = False
         try:
             status = await db.execute("COMMIT")
+            if self._has_warned:
+                raise _Alone  # (R8)
         except Exception as error:
             db.terminate()
             raise _Doubt(outcomes) from error
         if status != "COMMIT":  # PostgreSQL answers ROLLBACK, without an error, if a statement had failed
             raise asyncpg.InternalClientError(status)
         return outcomes
+
+    async def _connect(self) -> Connection:
+        db = await _connect(self._address)
+        db.add_log_listener(self._on_message)
+        return db
+
+    def _on_message(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        """Note a warning. It is told before the statement that it is about returns."""
+        self._has_warned = self._has_warned or message.severity_en == "WARNING"
 
     async def _resolve(self, batch: _Batch, outcomes: Sequence[_Outcome]) -> Sequence[_Outcome]:
         """Return the outcomes if the batch was committed, and failures if it was not."""
@@ -223,10 +253,11 @@ class Writer:
         return [OutcomeUnknown() for _ in batch]
 
     async def _has_committed(self, batch: int) -> bool:
-        db = await connect(self._address)
+        db = await self._connect()
         try:
             await db.execute(f"BEGIN; {LOCK}")  # (R3)
-            last = await db.fetchval("SELECT batch FROM writers WHERE name = $1", self._name)
+            look = "UPDATE writers SET at = $2 WHERE name = $1 RETURNING batch"  # (R7)
+            last = await db.fetchval(look, self._name, to_micros(self._clock.now()))
             await db.execute("COMMIT")
         except BaseException:
             db.terminate()
@@ -239,6 +270,11 @@ class Writer:
             await db.execute("ROLLBACK")
         except FAILED:  # the server rolls it back, when it finds that nobody listens
             db.terminate()
+
+
+async def _connect(address: Address) -> Connection:
+    """Return a connection for writing. One that waits in a transaction for a suspended process does not wait long."""
+    return await connect(address, idle_in_transaction_session_timeout=_IDLE_MS)
 
 
 def _prepare(batch: _Batch) -> dict[WriteJob[Any], Exception]:
