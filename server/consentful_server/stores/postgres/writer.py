@@ -234,8 +234,8 @@ class Writer:
         db.add_log_listener(self._on_message)
         return db
 
-    def _on_message(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        """Note a warning. It is told before the statement that it is about returns."""
+    def _on_message(self, _connection: object, message: Any) -> None:
+        """Note a warning, an `asyncpg.PostgresLogMessage`. It comes before the statement that it is about returns."""
         self._has_warned = self._has_warned or message.severity_en == "WARNING"
 
     async def _resolve(self, batch: _Batch, outcomes: Sequence[_Outcome]) -> Sequence[_Outcome]:
