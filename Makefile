@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 LOCKED := $(PIP) install --no-deps --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: run demo test check wheel bench prove lock clean
+.PHONY: run demo test check wheel sbom bench prove lock clean
 
 # What the service needs, and nothing else.
 $(VENV)/.server: pyproject.toml requirements-server.txt
@@ -40,10 +40,15 @@ check: $(VENV)/.develop
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 	VENV=$(VENV) bash .ci/audit
+	VENV=$(VENV) bash .ci/licences
 
 # The wheel and each of its extras, in empty environments.
 wheel: $(VENV)/.develop
 	VENV=$(VENV) bash .ci/wheel
+
+# What the image holds of others, and under which licences: dist/consentful.cdx.json.
+sbom: $(VENV)/.develop
+	VENV=$(VENV) bash .ci/sbom
 
 # The peers that only the benchmarks need.
 $(VENV)/.bench: $(VENV)/.develop requirements-bench.txt

@@ -12,19 +12,20 @@ import ctypes
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import uvloop
 
 from .app import build_runner, drain
 from .auth.access import SCOPES
 from .edges.server.site import Site, bind, check_address
-from .edges.server.tls import certificate_of
+from .edges.server.tls import Certificate, certificate_of
 from .errors import BadSetting, Refusal
 from .operations.folders import check_folders
 from .operations.hardening import keep_memory_private
@@ -33,7 +34,8 @@ from .settings import Settings
 from .stores.open import backend_of
 from .telemetry import set_up_logging
 from .workers.channel import Channel
-from .workers.supervisor import STOPPING, Supervisor, separate
+from .workers.service_manager import ServiceManager
+from .workers.supervisor import STOPPING, Supervisor, reloads_on_hangup, separate
 from .workers.worker import Seat, Worker
 
 T = TypeVar("T")
@@ -58,11 +60,12 @@ def run(settings: Settings, announce: Announce) -> int:
     certificate_of(settings)
     check_folders(settings, backend_of(settings.database, settings.data_dir))
     os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
+    manager = ServiceManager.of(os.environ)
     if settings.workers == 1:
-        uvloop.run(_serve(settings, announce))
+        uvloop.run(_serve(settings, announce, manager))
         return 0
     uvloop.run(_prepare(settings, announce))
-    return asyncio.run(_supervise(settings))
+    return asyncio.run(_supervise(settings, manager))
 
 
 async def _prepare(settings: Settings, announce: Announce) -> None:
@@ -72,7 +75,7 @@ async def _prepare(settings: Settings, announce: Announce) -> None:
         await _first_key(service, announce)
 
 
-async def _serve(settings: Settings, announce: Announce, seat: Seat | None = None) -> None:
+async def _serve(settings: Settings, announce: Announce, manager: ServiceManager, seat: Seat | None = None) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     keep_memory_private()
     certificate = certificate_of(settings)
@@ -89,13 +92,17 @@ async def _serve(settings: Settings, announce: Announce, seat: Seat | None = Non
         await runner.setup()
         try:
             stopping = _stop_on_signal()
-            async with _supervised(service, seat, stopping) as is_orphan:
+            async with _watched(manager), _supervised(service, seat, stopping) as supervision:
                 site = Site(runner, settings, certificate, seat and seat.listening)
                 await _listen(site.start(), settings)
                 await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
+                _reload_on_signal(service, certificate, manager)
                 _log.info("serving", extra={"url": site.name, "auth": settings.access})
+                supervision.serves()
+                manager.ready()
                 await stopping.wait()
-                if is_orphan():
+                manager.stopping()
+                if supervision.is_gone():
                     await site.stop()  # so that the next supervisor finds the port free
                 await _drain(service)
                 await runner.cleanup()  # here as well: what it ends is counted in the worker's last report
@@ -104,21 +111,63 @@ async def _serve(settings: Settings, announce: Announce, seat: Seat | None = Non
     _log.info("stopped")
 
 
+class _Supervision(NamedTuple):
+    """What a process that serves and its supervisor, if it has one, tell each other."""
+
+    serves: Callable[[], None]
+    is_gone: Callable[[], bool]
+
+
 @asynccontextmanager
-async def _supervised(
-    service: Service, seat: Seat | None, stopping: asyncio.Event
-) -> AsyncGenerator[Callable[[], bool]]:
-    """Answer the supervisor meanwhile, if there is one, and stop when it is gone. Yields whether it is."""
+async def _supervised(service: Service, seat: Seat | None, stopping: asyncio.Event) -> AsyncGenerator[_Supervision]:
+    """Answer the supervisor meanwhile, if there is one, and stop when it is gone."""
     if seat is None:
-        yield lambda: False
+        yield _Supervision(lambda: None, lambda: False)
         return
     worker = Worker(await Channel.over(seat.channel), service.report)
     service.page = worker.page
     answering = asyncio.create_task(worker.answer(), name="consentful-worker")
     answering.add_done_callback(lambda _: stopping.set())
-    yield answering.done
+    yield _Supervision(worker.serves, answering.done)
     await worker.leave()
     answering.cancel()
+
+
+@asynccontextmanager
+async def _watched(manager: ServiceManager) -> AsyncGenerator[None]:
+    """Have the service manager's watchdog know that the event loop runs, also while it drains."""
+    watching = asyncio.create_task(manager.watch(), name="consentful-watchdog")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+def _reload_on_signal(service: Service, certificate: Certificate | None, manager: ServiceManager) -> None:
+    """At SIGHUP, reload what changes while the server runs, without waiting for the next look at it."""
+    reloading = set[asyncio.Task[None]]()
+
+    async def reload() -> None:
+        manager.reloading()
+        try:
+            if certificate is not None:
+                certificate.refresh()
+            await service.offer.refresh()
+            _log.info("reloaded")
+        except Refusal as refusal:
+            _log.error("reload failed; keeping the notices as they are", extra={"code": refusal.code})
+        finally:
+            manager.ready()
+
+    def on_signal() -> None:
+        task = asyncio.create_task(reload(), name="consentful-reload")
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    if reloads_on_hangup():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_signal)
 
 
 async def _check_address(settings: Settings) -> None:
@@ -186,13 +235,13 @@ def _return_large_buffers() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
-async def _supervise(settings: Settings) -> int:
+async def _supervise(settings: Settings, manager: ServiceManager) -> int:
     set_up_logging(settings.log_level, settings.log_format)
     with contextlib.ExitStack() as held:
         listening = await _bind(settings)
         for each in chain(*listening):
             held.callback(each.close)
-        return await Supervisor(settings, listening, _work).run()
+        return await Supervisor(settings, listening, _work, manager=manager).run()
 
 
 async def _bind(settings: Settings) -> list[list[socket.socket]]:
@@ -203,7 +252,7 @@ async def _bind(settings: Settings) -> list[list[socket.socket]]:
 def _work(settings: Settings, seat: Seat) -> None:
     separate()
     try:
-        uvloop.run(_serve(settings, print, seat))
+        uvloop.run(_serve(settings, print, ServiceManager(), seat))
     except Refusal as refusal:
         _log.error("refused to start", extra={"code": refusal.code, "detail": refusal.detail})
         sys.exit(refusal.exit_status)

@@ -150,9 +150,16 @@ def test_its_steps_build_a_service_that_writes_nothing_but_its_volumes(tmp_path:
             step(instruction.rest, there)
     assert [(path.stat().st_mode & 0o777) for path in (there["/data"], there["/keys"])] == [0o700, 0o700]
     before = snapshot(there["/opt/consentful"])
+    for path, status in ((there["/data"], 0), (there["/keys"], 0), (there["/opt/consentful"], 1), (tmp_path, 1)):
+        touched = confined(["touch", str(path / "touched")], there)
+        assert os.geteuid() != 0 or subprocess.run(touched, check=False, timeout=30).returncode == status, path
+    for path in (there["/data"], there["/keys"]):
+        (path / "touched").unlink(missing_ok=True)
 
     with started(there) as (port, said):
         assert subprocess.run(health_check(port), timeout=30, check=False).returncode == 0
+        (status,) = [each for each in Path("/proc").glob("[0-9]*/status") if served_by(each, port)]
+        assert os.geteuid() != 0 or f"Uid:\t{IMAGE.one('USER').rest.partition(':')[0]}\t" in status.read_text()
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read()
 
     assert b"<title>" in page
@@ -198,6 +205,30 @@ def step(command: str, there: dict[str, Path]) -> None:
     )
 
 
+def served_by(status: Path, port: int) -> bool:
+    """Whether a process has this port on its command line."""
+    try:
+        return status.with_name("cmdline").read_bytes().endswith(f"--port\0{port}\0".encode())
+    except OSError:  # it has ended
+        return False
+
+
+def confined(command: list[str], there: dict[str, Path]) -> list[str]:
+    """Return the command as the engine would run it with --read-only: as the image's user, the volumes alone writable.
+
+    What the image's user needs lies in folders of root's here, so it may read everything. Only root can set this up.
+    """
+    if os.geteuid() != 0:
+        return command
+    user, _, group = IMAGE.one("USER").rest.partition(":")
+    volumes = [str(there[volume]) for volume in IMAGE.one("VOLUME").words]
+    mounts = [*(f"mount --bind {volume} {volume}" for volume in volumes), "mount -o remount,bind,ro /"]
+    capabilities = [f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+    become = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs", *capabilities]
+    entering = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
+    return [*entering, f'{"; ".join(mounts)}; exec "$@"', "sh", *become, *command]
+
+
 @contextmanager
 def started(there: dict[str, Path]) -> Generator[tuple[int, Path]]:
     """Run the image's command with nothing but its environment; it must end well when it is told to."""
@@ -209,8 +240,13 @@ def started(there: dict[str, Path]) -> Generator[tuple[int, Path]]:
     environment = {name: moved.get(value, value) for name, value in IMAGE.environment.items()}
     command = [str(there["/opt/consentful"] / "bin" / IMAGE.one("ENTRYPOINT").words[0]), *IMAGE.one("CMD").words]
     with said.open("w") as log:
+        environment["PATH"] += f":{os.environ['PATH']}"  # for what confines it
         running = subprocess.Popen(
-            [*command, "--port", str(port)], env=environment, cwd=there["/data"], stderr=log, stdin=subprocess.DEVNULL
+            confined([*command, "--port", str(port)], there),
+            env=environment,
+            cwd=there["/data"],
+            stderr=log,
+            stdin=subprocess.DEVNULL,
         )
         try:
             until = time.monotonic() + 30

@@ -131,7 +131,7 @@ def version_of(name: str) -> str | None:
 
 def installing() -> list[list[str]]:
     """Return the words of every command that installs a lock: those of `make`, of the Dockerfile and of CI."""
-    written = [(ROOT / name).read_text("utf-8") for name in ("Dockerfile", ".ci/run", ".ci/wheel")]
+    written = [(ROOT / name).read_text("utf-8") for name in ("Dockerfile", ".ci/run", ".ci/sbom", ".ci/wheel")]
     lines = [
         *planned("PYTHON=python3", ".venv/.bench", ".venv/.prove"),
         *"\n".join(written).replace("\\\n", " ").splitlines(),
@@ -142,7 +142,7 @@ def installing() -> list[list[str]]:
 def test_every_lock_is_installed_by_its_hashes_and_without_resolving_anything() -> None:
     commands = installing()
 
-    assert len(commands) == 4 + 1 + 1  # make's four, the image's, the wheel's
+    assert len(commands) == 4 + 1 + 1 + 1  # make's four, the image's, the SBOM's, the wheel's
     for words in commands:
         assert {"install", "--require-hashes", "--no-deps"} <= set(words), words
 

@@ -1,6 +1,7 @@
 """What a supervisor and a worker say to each other, over a pair of sockets that nobody else has.
 
     supervisor ── Ask ──► worker       worker ── Reported ──► supervisor     the last one counts
+    worker ── Serving ──► supervisor   once
     worker ── Scrape ──► supervisor    supervisor ── Scraped ──► worker      the metrics of all workers
 
 The end of one process is the end of the channel, whichever way the process ended: the system closes its socket. A
@@ -35,6 +36,10 @@ class Reported(msgspec.Struct, frozen=True, tag=True):
     report: reports.Report
 
 
+class Serving(msgspec.Struct, frozen=True, tag=True):
+    """The worker accepts connections, and takes SIGHUP."""
+
+
 class Scrape(msgspec.Struct, frozen=True, tag=True):
     """The worker wants the metrics of all workers."""
 
@@ -48,7 +53,7 @@ class Scraped(msgspec.Struct, frozen=True, tag=True):
     body: bytes
 
 
-Message: TypeAlias = Ask | Reported | Scrape | Scraped
+Message: TypeAlias = Ask | Reported | Serving | Scrape | Scraped
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Message)

@@ -40,9 +40,10 @@ from typing import Final, NamedTuple
 
 from ..settings import Settings
 from ..telemetry import Metrics
-from .channel import Ask, Channel, Reported, Scrape, Scraped
+from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
 from .reports import Family, Report, counted, merged, page_of, report_of
 from .restarts import EX_CRASH_LOOP, EX_REFUSED, EX_TEMPFAIL, MOST_DEATHS, Restarts
+from .service_manager import ServiceManager
 from .worker import Seat
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -50,6 +51,8 @@ STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _ASK_EVERY_S: Final = 5.0
 """What a killed worker counted since it was last asked is lost."""
 _ANSWER_S: Final = 1.0
+_UNANSWERED: Final = 6
+"""A worker that did not answer so often, for half a minute, hangs; the watchdog then restarts the service."""
 _EX_FAILED: Final = 1
 
 _log: Final = logging.getLogger("consentful.server")
@@ -69,8 +72,10 @@ class Patience(NamedTuple):
 class _Worker:
     """A running process, and what it reported last."""
 
+    seat: int
     process: SpawnProcess
     channel: Channel
+    is_serving: bool = False
     report: Report = field(default_factory=list[Family])
     answered: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,7 +83,10 @@ class _Worker:
 
 
 class Supervisor:
-    """The workers of one service. `listening` are its sockets, a sequence for each worker."""
+    """The workers of one service. `listening` are its sockets, a sequence for each worker.
+
+    The service manager is told that the service is ready once each seat has had a worker that serves.
+    """
 
     def __init__(
         self,
@@ -86,11 +94,15 @@ class Supervisor:
         listening: Sequence[Sequence[socket.socket]],
         work: Work,
         patience: Patience = Patience(),  # noqa: B008 - a tuple
+        manager: ServiceManager | None = None,
     ) -> None:
         self._settings = settings
         self._listening = listening
         self._work = work
         self._patience = patience
+        self._manager = manager or ServiceManager()
+        self._starting = set(range(len(listening)))
+        """Seats that had no worker yet that serves."""
         self._context = multiprocessing.get_context("spawn")
         self._workers: set[_Worker] = set()
         self._metrics = Metrics()
@@ -107,11 +119,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.add_signal_handler(number, self._on_signal)  # (R1)
-        asking = asyncio.create_task(self._keep_asking(), name="consentful-reports")
+        if reloads_on_hangup():
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
+        beside = [asyncio.create_task(self._keep_asking()), asyncio.create_task(self._manager.watch(self._is_well))]
         await asyncio.gather(*map(self._keep, range(len(self._listening))))
-        asking.cancel()
-        with suppress(asyncio.CancelledError):
-            await asking
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         if self._kill_at is not None:
             self._kill_at.cancel()
         _log.info("stopped")
@@ -152,7 +166,7 @@ class Supervisor:
             return EX_TEMPFAIL
         finally:
             there.close()
-        worker = _Worker(process, await Channel.over(here))
+        worker = _Worker(seat, process, await Channel.over(here))
         self._workers.add(worker)
         _log.info("worker started", extra={"worker": seat, "pid": process.pid})
         if self._stopping.is_set():  # (R2) while the channel was made
@@ -175,12 +189,35 @@ class Supervisor:
                     worker.report = report
                     worker.answered = number or worker.answered
                     worker.news.set()
+                case Serving():
+                    self._note_serving(worker)
                 case Scrape(number):
                     task = asyncio.create_task(self._send_page(worker.channel, number))
                     pages.add(task)
                     task.add_done_callback(pages.discard)
                 case _:
                     raise TypeError(type(message).__name__)
+
+    def _note_serving(self, worker: _Worker) -> None:
+        worker.is_serving = True
+        was_starting = bool(self._starting)
+        self._starting.discard(worker.seat)
+        if was_starting and not self._starting and not self._stopping.is_set():
+            self._manager.ready()
+
+    def _is_well(self) -> bool:
+        """Whether every worker that serves answers."""
+        return all(self._asked - worker.answered < _UNANSWERED for worker in self._workers if worker.is_serving)
+
+    def _reload(self) -> None:
+        """Have each worker reload. One that does not serve yet has no handler, and would die of the signal."""
+        if self._stopping.is_set():
+            return
+        self._manager.reloading()
+        for worker in self._workers:
+            if worker.is_serving and worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGHUP)
+        self._manager.ready()
 
     # -- metrics
 
@@ -232,6 +269,7 @@ class Supervisor:
     def _stop(self, within_s: float) -> None:
         """Signal every worker, and kill those that have not ended after so many seconds."""
         if not self._stopping.is_set():
+            self._manager.stopping()
             _log.info("stopping", extra={"workers": len(self._workers), "within_s": within_s})
         self._stopping.set()
         for worker in self._workers:
@@ -274,6 +312,11 @@ def _start(process: SpawnProcess) -> None:
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def reloads_on_hangup() -> bool:
+    """Whether SIGHUP means to reload. From a terminal it means that the terminal is gone, and ends the process."""
+    return not os.isatty(0)
 
 
 def separate() -> None:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final, NamedTuple
 
 from ..errors import Overloaded
-from .channel import Ask, Channel, Reported, Scrape, Scraped
+from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
 from .reports import Report
 
 _PAGE_S: Final = 5.0
@@ -49,6 +49,10 @@ class Worker:
                         waiting.set_result(body)
                 case _:
                     raise TypeError(type(message).__name__)
+
+    def serves(self) -> None:
+        """Tell the supervisor that this worker accepts connections."""
+        self._channel.send(Serving())
 
     async def page(self) -> bytes:
         """Return the metrics of all workers in the Prometheus text format.
