@@ -1,8 +1,8 @@
 """Pseudonyms: what readers see instead of a customer id (GDPR art. 4(5))."""
 
-import hmac
 from typing import Final
 
+from ..mac import mac
 from .base32 import base32
 
 PREFIX: Final = "cus_"
@@ -20,8 +20,7 @@ class Pseudonyms:
 
     def of(self, customer_id: str) -> str:
         """Return `cus_` and 26 letters and digits (128 bits in base32), always the same for one customer."""
-        digest = hmac.digest(self._key, customer_id.encode(), "sha256")[:_BYTES]
-        return PREFIX + base32(digest).lower()
+        return PREFIX + base32(mac(self._key, customer_id.encode())[:_BYTES]).lower()
 
     def mark(self, dialog_id: str, owner: str, customer: str) -> bytes:
         """Return a keyed hash (32 bytes) of one customer (pseudonym) of one credential in one dialog.
@@ -30,4 +29,4 @@ class Pseudonyms:
         """
         # No text in UTF-8 begins with 0xFF, so no customer id has this digest as its pseudonym. Neither a dialog's id
         # nor a pseudonym can hold a line feed, so the parts cannot be shifted against each other.
-        return hmac.digest(self._key, b"\xff" + "\n".join((dialog_id, customer, owner)).encode(), "sha256")
+        return mac(self._key, b"\xff" + "\n".join((dialog_id, customer, owner)).encode())

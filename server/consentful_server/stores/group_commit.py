@@ -10,8 +10,8 @@ company only while each turn of the loop brings some, so a job that comes alone 
 Races, and the line that closes each:
 
 (R1) A job arrives while a batch commits: `_run` cleared the event before the commit, so `run` sets it again.
-(R2) The task that waits for a job is cancelled: `shield` lets the commit go on, because a retry may ask for the
-     outcome.
+(R2) The task that waits for a job is cancelled, and its future with it: the job stays in its batch, and the commit
+     goes on, because a retry may ask for the outcome. `_settle` leaves such a future alone.
 (R3) The store closes while jobs wait: `_run` ends only once `_waiting` is empty, and `run` refuses later jobs.
 (R4) `commit` raises, against its contract: the batch's outcome is unknown, and later batches still run. Without this
      line the task would end, and every later job would wait forever.
@@ -77,7 +77,7 @@ class GroupCommit(Generic[J]):
             raise StorageFailed
         self._waiting.append(job)
         self._wake.set()
-        return await asyncio.shield(job.future)  # (R2)
+        return await job.future  # (R2)
 
     async def close(self) -> None:
         """Commit all waiting jobs; later jobs are refused."""

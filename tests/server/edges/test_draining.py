@@ -15,7 +15,7 @@ from consentful import wire
 from consentful.wire import Closing, Consent, Error, Stored
 from consentful_server.app import drain
 from consentful_server.archive.store import Candidate, StoredDialog
-from consentful_server.edges.websocket import closing
+from consentful_server.edges.websocket import sockets
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, messages, texts
 from live import Live
@@ -179,7 +179,7 @@ class TestDeafClients:
 
     @pytest.fixture(autouse=True)
     def closing_briefly(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 0.2)
+        monkeypatch.setattr(sockets, "CLOSE_WITHIN_S", 0.2)
 
     @BRIEFLY
     async def test_a_client_that_never_reads_does_not_keep_the_server_from_stopping(

@@ -11,7 +11,7 @@ Everything runs on the event loop's thread. A connection has one protocol at a t
 Races, and the line that closes each:
 
 (R1) The server stops when a connection was accepted and has sent nothing: `close` ends it, and it counts until then.
-(R2) The client is gone, or was taken over, when the timer would run: `_leave` cancels it.
+(R2) The client is gone, or was taken over, when its time-out would pass: `_leave` calls it off.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from http import HTTPStatus
 from typing import Protocol, TypeAlias, cast
 
 from ...errors import Refusal
+from ...timeouts import Timeouts
 from ..http.problems import cut_short
-from .limits import HEAD_S
 from .protocol import RequestProtocol
 
 Take: TypeAlias = Callable[[bytes, asyncio.Transport], bool | Refusal]
@@ -32,6 +32,8 @@ class Host(Protocol):
     """The server to which newcomers come."""
 
     newcomers: "set[Newcomer]"
+    silences: Timeouts
+    """Of those that send nothing."""
 
     def has_room(self) -> bool:
         """Whether another connection is accepted."""
@@ -49,12 +51,11 @@ class Host(Protocol):
 class Newcomer(asyncio.Protocol):
     """One connection that has sent nothing yet."""
 
-    __slots__ = ("_host", "_timer", "_transport")
+    __slots__ = ("_host", "_transport")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         own = cast("asyncio.Transport", transport)
@@ -64,7 +65,7 @@ class Newcomer(asyncio.Protocol):
             return
         self._transport = own
         self._host.newcomers.add(self)
-        self._timer = asyncio.get_running_loop().call_later(HEAD_S, self.close)
+        self._host.silences.begin(self.close)
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport
@@ -92,5 +93,4 @@ class Newcomer(asyncio.Protocol):
     def _leave(self) -> None:
         self._transport = None
         self._host.newcomers.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()  # (R2)
+        self._host.silences.call_off(self.close)  # (R2)

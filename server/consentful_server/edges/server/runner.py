@@ -7,8 +7,9 @@ from typing import Final
 from aiohttp import web
 
 from ...errors import Refusal
+from ...timeouts import Timeouts
 from ..websocket.sockets import SOCKETS, Sockets
-from .limits import MAX_HEADERS
+from .limits import HEAD_S, MAX_HEADERS
 from .newcomer import Newcomer, Take
 from .protocol import RequestProtocol
 
@@ -26,6 +27,7 @@ class _Server(web.Server):
 
     _is_stopping = False
     newcomers: set[Newcomer]
+    silences: Timeouts
     sockets: Sockets
     shortcut: Take
     files: int
@@ -75,6 +77,7 @@ class Runner(web.AppRunner):
         server.__class__ = _Server  # aiohttp has no option for the server's class
         assert isinstance(server, _Server)
         server.newcomers = set()
+        server.silences = Timeouts(HEAD_S)
         server.sockets = self._sockets
         server.shortcut = self._take
         server.files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

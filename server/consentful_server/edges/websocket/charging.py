@@ -87,6 +87,7 @@ class Charging:
         self._is_open = False
         self._pings: Bucket | None = None
         self.read = 0
+        source.alarm_at = _TURN_BYTES
 
     @property
     def received(self) -> int:

@@ -16,14 +16,15 @@ Races, and the line that closes each:
 (R1) Two things close the connection, say a deadline and a stopping server: `begin` acts once, for the first.
 (R2) Both sides close at the same time: the client's close frame counts as its answer, and ours as the answer to it.
      Nothing has to be done for that: no close frame is sent twice, and `lost` follows in either case.
-(R3) The client never answers, or reads nothing, so that the close frame never leaves: the timer aborts.
-(R4) The client answers in time: `lost` cancels the timer, which would abort a connection that is gone.
+(R3) The client never answers, or reads nothing, so that the close frame never leaves: the time-out aborts.
+(R4) The client answers in time: `lost` calls it off, because it would abort a connection that is gone.
 (R5) `closed` is awaited when all is over: it returns at once.
 """
 
 import asyncio
 from typing import Final
 
+from ...timeouts import Timeouts
 from .transport import FrameTransport
 
 CLOSE_WITHIN_S: Final = 10.0
@@ -34,13 +35,15 @@ SLOW_AFTER_S: Final = 30.0
 
 
 class CloseHandshake:
-    """The closing of one connection (RFC 6455 §7.1.2)."""
+    """The closing of one connection (RFC 6455 §7.1.2). `timeouts` are of `CLOSE_WITHIN_S`."""
 
-    __slots__ = ("_is_closed", "_timer", "_transport", "_waiters", "has_begun")
+    __slots__ = ("_is_closed", "_timeouts", "_timer", "_transport", "_waiters", "has_begun")
 
-    def __init__(self, transport: FrameTransport) -> None:
+    def __init__(self, transport: FrameTransport, timeouts: Timeouts) -> None:
         self._transport = transport
+        self._timeouts = timeouts
         self._timer: asyncio.TimerHandle | None = None
+        """Of one that is to be over sooner."""
         self._waiters: asyncio.Event | None = None
         self._is_closed = False
         self.has_begun = False
@@ -51,8 +54,10 @@ class CloseHandshake:
             return  # (R1)
         self.has_begun = True
         self._transport.send_close(code, reason)
-        within_s = CLOSE_WITHIN_S if within_s is None else within_s
-        self._timer = asyncio.get_running_loop().call_later(within_s, self.abort)  # (R3)
+        if within_s is None:
+            self._timeouts.begin(self.abort)  # (R3)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(within_s, self.abort)
 
     def abort(self) -> None:
         """Drop the connection, without a close frame that is not sent already."""
@@ -62,8 +67,9 @@ class CloseHandshake:
     def lost(self) -> None:
         """Note that the connection is closed: the client has answered, or is gone."""
         self._is_closed = True
+        self._timeouts.call_off(self.abort)  # (R4)
         if self._timer is not None:
-            self._timer.cancel()  # (R4)
+            self._timer.cancel()
         if self._waiters is not None:
             self._waiters.set()
 

@@ -46,6 +46,7 @@ from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
 from ...telemetry import where
+from ...timeouts import Timeouts
 from ..http import faults
 from .acks import Acks
 from .charging import Charging
@@ -102,6 +103,7 @@ class Connection(Edge):
         codec: wire.Codec,
         principal: Principal,
         charging: Charging,
+        closings: Timeouts,
     ) -> None:
         self._service = service
         self._transport = transport
@@ -110,7 +112,7 @@ class Connection(Edge):
         self._principal = principal
         self._charging = charging
         self._acks = Acks(transport, codec)
-        self._handshake = CloseHandshake(transport)
+        self._handshake = CloseHandshake(transport, closings)
         self._slow_reader = SlowReader()
         self._heartbeat = Heartbeat(service.clock.monotonic())
         self._held = HeldDialog(service, self, principal.id)
@@ -278,13 +280,13 @@ class Connection(Edge):
         await service.access.recheck(self._principal)  # for a "yes" alone: a "no" is never refused
         with service.metrics.consent.time():
             stored = await service.archive.keep(dialog, granted, owner=self._held.owner, channel=CHANNEL)
-        self._send(stored)
+        self._send_last(stored)
         self._held.end("stored")
 
     async def _discard(self, dialog: Dialog, declined: Declined, messages: int) -> None:
         archive, owner = self._service.archive, self._held.owner
         await archive.decline(dialog.id, dialog.customer_id, owner=owner, retract=declined.retract)
-        self._send(wire.Discarded(dialog.id, messages))
+        self._send_last(wire.Discarded(dialog.id, messages))
         self._held.end("discarded")
 
     # What is answered.
@@ -333,6 +335,10 @@ class Connection(Edge):
 
     def _send(self, frame: wire.FromServer) -> None:
         self._transport.send(self._codec.encode(frame))
+
+    def _send_last(self, frame: wire.FromServer) -> None:
+        """Send the outcome, in one write with the close frame, which follows at once."""
+        self._transport.send(self._codec.encode(frame), more=True)
 
     # How it ends.
 

@@ -96,6 +96,7 @@ class Socket(asyncio.Protocol):
         "_transport",
         "_turn_ends",
         "_uncut",
+        "_unwritten",
         "alarm_at",
         "has_stopped_reading",
         "received",
@@ -113,6 +114,7 @@ class Socket(asyncio.Protocol):
         )
         self._backlog: deque[Frame] | None = None
         self._uncut = memoryview(b"")
+        self._unwritten = b""
         self._held_back_for = 0
         self._frames = 0
         self._turn_ends = TURN_FRAMES
@@ -182,12 +184,12 @@ class Socket(asyncio.Protocol):
     def unread(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, *, more: bool = False) -> None:
         self._turn_ends -= _ANSWER_FRAMES
         if self._deflate is None:
-            self._write(self._first_byte, payload)
+            self._write(self._first_byte, payload, more)
         elif not self._is_close_sent:
-            self._write(self._first_byte | _COMPRESSED, self._deflate(payload))
+            self._write(self._first_byte | _COMPRESSED, self._deflate(payload), more)
 
     def send_ping(self) -> None:
         self._write(_FINAL | WSMsgType.PING, b"")
@@ -290,8 +292,11 @@ class Socket(asyncio.Protocol):
         if not self._is_close_sent:
             self.send_close(code, "")
         self._end()
-        if self._transport is not None:
-            self._transport.close()
+        if self._transport is None:
+            return
+        is_unread = self.unread > 0
+        self._transport.close()
+        if is_unread:
             self._timer = self._loop.call_later(CLOSE_WITHIN_S, self.abort)  # (R4)
 
     def _end(self) -> None:
@@ -303,7 +308,7 @@ class Socket(asyncio.Protocol):
         if receiver is not None:
             receiver.lost(self._frames)
 
-    def _write(self, first_byte: int, payload: bytes) -> None:
+    def _write(self, first_byte: int, payload: bytes, more: bool = False) -> None:
         """Write one unmasked frame (RFC 6455 §5.2), unless the last one was written (§5.5.1)."""
         if self._is_close_sent or self._transport is None:
             return
@@ -314,7 +319,13 @@ class Socket(asyncio.Protocol):
             head = bytes((first_byte, 126)) + size.to_bytes(2, "big")
         else:
             head = bytes((first_byte, 127)) + size.to_bytes(8, "big")
-        self._transport.write(head + payload)
+        if more:
+            self._unwritten += head + payload
+        elif self._unwritten:
+            self._transport.write(self._unwritten + head + payload)
+            self._unwritten = b""
+        else:
+            self._transport.write(head + payload)
 
 
 class _Frames(WebSocketDataQueue):

@@ -5,6 +5,9 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from ...timeouts import Timeouts
+from .closing import CLOSE_WITHIN_S
+
 
 class Open(Protocol):
     """One of them."""
@@ -21,6 +24,8 @@ class Sockets:
         self._open: set[Open] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self.closings = Timeouts(CLOSE_WITHIN_S)
+        """Of clients that are to answer a close frame."""
 
     def __len__(self) -> int:
         return len(self._open)

@@ -15,8 +15,11 @@ class FrameTransport(Protocol):
         """Bytes that were sent and that the client has not read, as far as this process can tell."""
         ...
 
-    def send(self, payload: bytes) -> None:
-        """Send a data frame, text or binary as the subprotocol asks for."""
+    def send(self, payload: bytes, *, more: bool = False) -> None:
+        """Send a data frame, text or binary as the subprotocol asks for.
+
+        With `more` it waits for the next frame, which must follow in the same turn of the loop: both are one write.
+        """
         ...
 
     def send_ping(self) -> None:

@@ -43,7 +43,7 @@ class Upgraded:
         names = (address, by_credential(admitted.id)) if is_admitted else (address,)
         principal = admitted if is_admitted else _NOBODY
         charging = Charging(service, self.socket, names)
-        self._connection = Connection(service, self.socket, codec, principal, charging)
+        self._connection = Connection(service, self.socket, codec, principal, charging, sockets.closings)
         self._admitted = admitted
         self.socket.receiver = self._connection
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ...archive.store import StoredDialog
 from ...clock import from_micros
 from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
+from ..purposes import as_json
 from .connection import Connection
 from .database import Database
 from .placeholders import Placeholders, columns
@@ -89,7 +90,7 @@ def counting(dialogs: Sequence[StoredDialog], sign: int) -> list[Statement]:
     by_message: Counter[tuple[Any, ...]] = Counter()
     spoken: Counter[tuple[Any, ...]] = Counter()
     for dialog in dialogs:
-        day, bot, purposes = day_of(dialog), dialog.record.bot or "", json.dumps(dialog.record.purposes)
+        day, bot, purposes = day_of(dialog), dialog.record.bot or "", as_json(dialog.record.purposes)
         length = max(least for least in LENGTHS if least <= dialog.messages)
         label = (day, dialog.language or "", bot, purposes, length)
         by_dialog[label] += sign

@@ -13,6 +13,7 @@ import msgspec
 
 from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
+from ..purposes import as_json
 from . import counters, kinds, numbers
 from .connection import Connection, Row
 from .epochs import DESTROYED, LATEST
@@ -286,7 +287,7 @@ def _row(dialog: StoredDialog) -> Row:
         record.notice_id,
         record.notice_language,
         record.notice_sha256,
-        json.dumps(record.purposes),
+        as_json(record.purposes),
         record.given_by,
         record.decided_at,
         record.expires_at,
@@ -310,7 +311,7 @@ async def narrow(db: Connection, dialog: StoredDialog) -> None:
     record = dialog.record
     await db.execute(
         "UPDATE dialogs SET purposes = $1, given_by = $2, decided_at = $3, expires_at = $4, receipt = $5 WHERE id = $6",
-        json.dumps(record.purposes),
+        as_json(record.purposes),
         record.given_by,
         record.decided_at,
         record.expires_at,
@@ -324,7 +325,7 @@ async def narrow(db: Connection, dialog: StoredDialog) -> None:
         dialog.texts,
         dialog.number,
     )
-    await kinds.change_purposes(db, dialog.number, json.dumps(record.purposes))
+    await kinds.change_purposes(db, dialog.number, as_json(record.purposes))
 
 
 async def shred(db: Connection, number: int, nothing: bytes) -> None:

@@ -7,13 +7,13 @@ with the store. A deployment has few kinds: the purposes come from its notices, 
 A kind is deleted with its last message, so that no label outlives the dialogs that had it.
 """
 
-import json
 import zlib
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from ...archive.query import Filter
 from ...archive.store import StoredDialog
+from ..purposes import as_json
 from .connection import Connection
 from .placeholders import Placeholders, columns
 from .together import Statement
@@ -54,7 +54,7 @@ def customer_key(pseudonym: str) -> int:
 
 def of(dialog: StoredDialog) -> list[Kind]:
     """Return the kind of each message of a dialog."""
-    bot, purposes = dialog.record.bot or "", json.dumps(dialog.record.purposes)
+    bot, purposes = dialog.record.bot or "", as_json(dialog.record.purposes)
     return [Kind(bot, purposes, head.role, head.language or "") for head in dialog.heads]
 
 

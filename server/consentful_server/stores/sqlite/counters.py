@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...archive.store import StoredDialog
 from ...clock import from_micros
 from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
+from ..purposes import as_json
 from .database import Database
 from .languages import in_range
 
@@ -87,7 +88,7 @@ def add(db: "sqlite3.Connection", dialogs: Iterable[StoredDialog]) -> None:
     by_message: Counter[tuple[Any, ...]] = Counter()
     for dialog in dialogs:
         day, bot = from_micros(dialog.stored_at).date().isoformat(), dialog.record.bot or ""
-        purposes = json.dumps(dialog.record.purposes)
+        purposes = as_json(dialog.record.purposes)
         length = max(least for least in LENGTHS if least <= dialog.messages)
         counted = by_dialog[day, dialog.language or "", bot, purposes, length]
         counted[0] += 1

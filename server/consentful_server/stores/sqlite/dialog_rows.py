@@ -15,6 +15,7 @@ import msgspec
 
 from ...archive.store import ListedDialog, MessageHead, Retraction, StoredDialog, Tombstone
 from ...consent.record import Record
+from ..purposes import as_json
 from . import kinds
 from .epochs import DESTROYED, LATEST
 
@@ -201,7 +202,7 @@ def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
     db.execute(
         "UPDATE dialogs SET purposes = ?, given_by = ?, decided_at = ?, expires_at = ?, receipt = ? WHERE id = ?",
         (
-            json.dumps(record.purposes),
+            as_json(record.purposes),
             record.given_by,
             record.decided_at,
             record.expires_at,
@@ -213,7 +214,7 @@ def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:
         "UPDATE seals SET customer = ?, metadata = ?, texts = ? WHERE dialog = ?",
         (dialog.customer, dialog.metadata, dialog.texts, dialog.number),
     )
-    kinds.change_purposes(db, dialog.number, json.dumps(record.purposes))
+    kinds.change_purposes(db, dialog.number, as_json(record.purposes))
 
 
 def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:

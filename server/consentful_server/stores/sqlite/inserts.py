@@ -5,13 +5,13 @@ rows do. So each table is filled by a few statements with many rows, whose numbe
 transaction is the only one that draws them.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ...archive.store import SealedDialog, StoredDialog
+from ..purposes import as_json
 from . import kinds
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _insert_messages(db: "sqlite3.Connection", dialogs: Sequence[StoredDialog]) 
     times: defaultdict[int, list[int]] = defaultdict(list)
     for dialog in dialogs:
         number, record, customer = dialog.number, dialog.record, kinds.customer_key(dialog.record.customer)
-        kind_of = known.of(record.bot, json.dumps(record.purposes), dialog.heads)
+        kind_of = known.of(record.bot, as_json(record.purposes), dialog.heads)
         messages += [
             (number, seq, head.role, head.language, head.received_at, kind_of[head.role, head.language], customer)
             for seq, head in enumerate(dialog.heads, 1)
@@ -86,7 +86,7 @@ def _columns(dialog: StoredDialog) -> tuple[Any, ...]:
         record.notice_id,
         record.notice_language,
         record.notice_sha256,
-        json.dumps(record.purposes),
+        as_json(record.purposes),
         record.given_by,
         record.decided_at,
         record.expires_at,

@@ -10,6 +10,7 @@ class FakeTransport:
     def __init__(self, codec: wire.Codec = wire.CODECS[wire.JSON]) -> None:
         self._codec = codec
         self.sent: list[FromServer] = []
+        self._unwritten: list[FromServer] = []
         self.pings = 0
         self.pongs: list[bytes] = []
         self.closed: tuple[int, str] | None = None
@@ -26,11 +27,13 @@ class FakeTransport:
         """The codes of all errors that were sent."""
         return [frame.code for frame in self.sent if isinstance(frame, Error)]
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, *, more: bool = False) -> None:
         if self.closed is None:
             frame = self._codec.decode_server(payload)
             assert frame is not None
-            self.sent.append(frame)
+            self._unwritten.append(frame)
+            if not more:
+                self._write()
 
     def send_ping(self) -> None:
         self.pings += 1
@@ -41,6 +44,11 @@ class FakeTransport:
     def send_close(self, code: int, reason: str) -> None:
         assert self.closed is None, "a second close frame (RFC 6455 §5.5.1)"
         self.closed = code, reason
+        self._write()
+
+    def _write(self) -> None:
+        self.sent += self._unwritten
+        self._unwritten.clear()
 
     def pause_frames(self) -> None:
         self.is_paused = True

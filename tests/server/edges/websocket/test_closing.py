@@ -6,6 +6,7 @@ import pytest
 
 from consentful_server.edges.websocket.closing import CloseHandshake, SlowReader
 from consentful_server.testing import FakeClock, Served
+from consentful_server.timeouts import Timeouts
 from raw import masked, upgrade
 
 from .dialogs import advance
@@ -19,7 +20,7 @@ def transport() -> FakeTransport:
 
 @pytest.fixture
 def handshake(transport: FakeTransport) -> CloseHandshake:
-    return CloseHandshake(transport)
+    return CloseHandshake(transport, Timeouts(10))
 
 
 async def turns() -> None:

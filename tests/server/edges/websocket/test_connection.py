@@ -15,6 +15,7 @@ from consentful_server.edges.websocket.charging import Charging
 from consentful_server.edges.websocket.connection import Connection, State
 from consentful_server.errors import Forbidden, StorageFailed
 from consentful_server.testing import FakeClock, Served
+from consentful_server.timeouts import Timeouts
 from faulty_store import HeldStore, fail_once
 from kept import eventually
 
@@ -34,7 +35,12 @@ class Client:
         self.source = FakeSource()
         charging = Charging(service.service, self.source, (f"credential {owner}",))
         self.connection = Connection(
-            service.service, self.transport, JSON, Principal(owner, frozenset(["dialogs:write"])), charging
+            service.service,
+            self.transport,
+            JSON,
+            Principal(owner, frozenset(["dialogs:write"])),
+            charging,
+            Timeouts(10),
         )
 
     @property

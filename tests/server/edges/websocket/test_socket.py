@@ -30,14 +30,18 @@ class FakeWire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written = b""
+        self.writes: list[bytes] = []
         self.unread = 0
         self.is_read = True
         self.is_closed = False
         self.is_aborted = False
 
+    @property
+    def written(self) -> bytes:
+        return b"".join(self.writes)
+
     def write(self, data: Any) -> None:
-        self.written += bytes(data)
+        self.writes.append(bytes(data))
 
     def get_write_buffer_size(self) -> int:
         return self.unread
@@ -376,10 +380,19 @@ class TestEnding:
 
         assert listener.lost_after == [0]
 
+    async def test_the_outcome_and_the_close_frame_are_one_write(self, socket: Socket, wire: FakeWire) -> None:
+        socket.send(b"stored", more=True)
+        assert wire.written == b""
+
+        socket.send_close(4000, "stored")
+
+        assert wire.writes == [b"\x81\x06stored" + b"\x88\x08\x0f\xa0stored"]
+
     async def test_a_client_that_closes_and_never_reads_is_dropped(
         self, socket: Socket, wire: FakeWire, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("consentful_server.edges.websocket.socket.CLOSE_WITHIN_S", 0)
+        wire.unread = 4
 
         socket.data_received(masked(CLOSE, b""))
         assert not wire.is_aborted
