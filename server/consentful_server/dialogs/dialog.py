@@ -142,8 +142,15 @@ class Dialog:
             return 0
         if message.seq > held + 1:
             raise Gap(expected=held + 1)
-        size = _utf8_length(message.text)
-        self._check_limits(size, message.seq)
+        text = message.text
+        # Called for every message, so what would be functions is written out here.
+        size = memory = len(text)
+        if not text.isascii():
+            size = len(text.encode())
+            memory = sys.getsizeof(text) - _EMPTY_BYTES  # one emoji makes each character take four bytes (PEP 393)
+        limits = self.limits
+        if size > limits.max_text_bytes or self.size + size > limits.max_dialog_bytes or held >= limits.max_messages:
+            raise self._over_limit(size, message.seq)
         if message.sent_at is not None and not wire.is_storable(message.sent_at):
             raise BadRequest("sent_at", "a time in the years 2 to 9998")
         spelt, language = self.language, self._canonical
@@ -152,7 +159,7 @@ class Dialog:
             language = label(spelt) if self.any_language else _language("language", spelt)
         self.utterances.append(
             Utterance(
-                message.text,
+                text,
                 message.role,
                 language,
                 spelt if spelt != language else None,
@@ -161,7 +168,7 @@ class Dialog:
             )
         )
         self.size += size
-        return _memory(message.text)
+        return memory
 
     def decide(self, consent: wire.Consent, catalogue: Catalogue, shown: Wording | None = None) -> Decision:
         """Return what the customer decided. `shown` is the wording that was shown, if it is not the dialog's own.
@@ -191,14 +198,13 @@ class Dialog:
         self.size = 0
         return self._forgotten
 
-    def _check_limits(self, size: int, seq: int) -> None:
+    def _over_limit(self, size: int, seq: int) -> OverLimit:
         limits = self.limits
         if size > limits.max_text_bytes:
-            raise OverLimit("max_text_bytes", limits.max_text_bytes, seq)
+            return OverLimit("max_text_bytes", limits.max_text_bytes, seq)
         if self.size + size > limits.max_dialog_bytes:
-            raise OverLimit("max_dialog_bytes", limits.max_dialog_bytes, seq)
-        if seq > limits.max_messages:
-            raise OverLimit("max_messages", limits.max_messages, seq)
+            return OverLimit("max_dialog_bytes", limits.max_dialog_bytes, seq)
+        return OverLimit("max_messages", limits.max_messages, seq)
 
 
 def _language(field: str, tag: str | None) -> str | None:
@@ -208,12 +214,3 @@ def _language(field: str, tag: str | None) -> str | None:
     if language is None:
         raise BadRequest(field, "not a BCP 47 language tag, such as `en` or `pt-BR`")
     return language
-
-
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _memory(text: str) -> int:
-    """Return the bytes that CPython keeps for the characters: one emoji makes each of them take four (PEP 393)."""
-    return sys.getsizeof(text) - _EMPTY_BYTES

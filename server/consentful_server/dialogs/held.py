@@ -127,7 +127,8 @@ class HeldDialog:
             Overloaded: If there is no memory left; whoever called it ends the dialog.
         """
         self._environment.registry.enter(self)
-        self._count(DIALOG_BYTES)
+        self._environment.registry.take(DIALOG_BYTES)
+        self._counted = DIALOG_BYTES
 
     def prepare(self, frame: wire.Open, dialog_id: str) -> Dialog:
         """Return the dialog that the frame opens. It is held once it is claimed or registered.
@@ -163,7 +164,9 @@ class HeldDialog:
         assert dialog is not None
         added = dialog.say(message, received_at)
         if added:  # a message, not a replay of one
-            self._count(added + OVERHEAD_BYTES)
+            size = added + OVERHEAD_BYTES
+            self._environment.registry.take(size)
+            self._counted += size
             self.deadlines.reset_idle(now)
         return len(dialog.utterances)
 
@@ -251,10 +254,6 @@ class HeldDialog:
         self.dialog = dialog
         self.deadlines.open(self._environment.clock.monotonic())
         self._environment.metrics.opened.inc()
-
-    def _count(self, size: int) -> None:
-        self._environment.registry.take(size)
-        self._counted += size
 
     def _give_back(self, size: int) -> None:
         self._environment.registry.give_back(size)

@@ -25,19 +25,20 @@ from .transport import FrameTransport
 class Acks:
     """The acks of one connection."""
 
-    __slots__ = ("_codec", "_is_scheduled", "_loop", "_seq", "_transport", "is_due")
+    __slots__ = ("_codec", "_is_scheduled", "_loop", "_transport", "is_due", "seq")
 
     def __init__(self, transport: FrameTransport, codec: wire.Codec) -> None:
         self._transport = transport
         self._codec = codec
         self._loop = asyncio.get_running_loop()
-        self._seq = 0
         self._is_scheduled = False
+        self.seq = 0
+        """The last message to ack. While an ack is due, the connection raises this alone."""
         self.is_due = False
 
     def soon(self, seq: int) -> None:
         """Ack every message up to `seq`, at the end of this turn of the loop."""
-        self._seq = seq
+        self.seq = seq
         self.is_due = True
         if not self._is_scheduled:  # (R3)
             self._is_scheduled = True
@@ -47,7 +48,7 @@ class Acks:
         """Send the ack that is due, if one is."""
         if self.is_due:
             self.is_due = False
-            self._transport.send(self._codec.encode(wire.Ack(self._seq)))
+            self._transport.send(self._codec.encode(wire.Ack(self.seq)))
 
     def _run(self) -> None:
         self._is_scheduled = False

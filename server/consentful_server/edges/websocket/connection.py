@@ -151,7 +151,7 @@ class Connection(Edge):
         frame = None
         try:
             frame = self._codec.decode_client(payload)
-            handler = _HANDLERS.get((self.state, type(frame)))
+            handler = _HANDLERS[self.state].get(type(frame))
             if handler is None:
                 raise OutOfOrder(_OUT_OF_ORDER[self.state])
             handler(self, frame)
@@ -222,11 +222,14 @@ class Connection(Edge):
 
     def hold(self, message: wire.Message) -> None:
         """Hold the message; it is acked at the end of this turn of the loop."""
-        if not self._acks.is_due:
-            # What is read in one turn of the loop is received at one time: asking for each message costs a tenth of it.
-            clock = self._service.clock
-            self._read_at, self._read_at_s = clock.now(), clock.monotonic()
-        self._acks.soon(self._held.say(message, self._read_at, self._read_at_s))
+        acks = self._acks
+        if acks.is_due:
+            acks.seq = self._held.say(message, self._read_at, self._read_at_s)
+            return
+        # What is read in one turn of the loop is received at one time: asking for each message costs a tenth of it.
+        clock = self._service.clock
+        self._read_at, self._read_at_s = clock.now(), clock.monotonic()
+        acks.soon(self._held.say(message, self._read_at, self._read_at_s))
 
     def decide(self, consent: wire.Consent) -> None:
         """Carry the decision out: reading a valid one is the moment of decision, whatever comes after it."""
@@ -374,10 +377,9 @@ class Connection(Edge):
 
 Handler: TypeAlias = Callable[[Connection, Any], None]
 
-_HANDLERS: Final[Mapping[tuple[State, type[wire.FromClient]], Handler]] = {
-    (State.OPENING, wire.Open): Connection.open,
-    (State.HOLDING, wire.Message): Connection.hold,
-    (State.HOLDING, wire.Consent): Connection.decide,
+_HANDLERS: Final[Mapping[State, Mapping[type[wire.FromClient], Handler]]] = {
+    State.OPENING: {wire.Open: Connection.open},
+    State.HOLDING: {wire.Message: Connection.hold, wire.Consent: Connection.decide},
 }
 """What is not here is refused with the code `order`."""
 

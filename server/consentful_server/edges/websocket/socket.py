@@ -165,10 +165,11 @@ class Socket(asyncio.Protocol):
 
     def take_up(self, frame: Frame) -> None:
         """Hand the frame over, or hold it back."""
-        if not self._held_back_for and not self._backlog:
-            self._hand_over(frame)
-        elif self.receiver is not None and not self.has_stopped_reading:
-            self._hold_back().append(frame)  # (R2)
+        if self._held_back_for or self._backlog:
+            if self.receiver is not None and not self.has_stopped_reading:
+                self._hold_back().append(frame)  # (R2)
+            return
+        self._hand_over(frame)
 
     def fail(self, error: BaseException) -> None:
         """Close: the client broke the protocol."""
