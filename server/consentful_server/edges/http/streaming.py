@@ -21,6 +21,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from ...archive.query import LAST_SEQ, Position
 from ...auth.read_scope import ReadScope
 from ...errors import BadRequest
+from ...exports import formats
 from ...exports.formats import CONTENT_TYPES, MEDIA, Format, Shape
 from ...exports.formats.compression import Coding, Compressor, compressor
 from ...limits.clients import by_credential
@@ -50,6 +51,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     after = await _after(request, query, principal.read_scope) if isinstance(query, MessageQuery) else None
     coding = None if form in _COMPRESSED_FORMATS else coding_of(request)
     chosen: dict[str, Any] = {"bom": query.bom} | ({"roles": query.roles} if isinstance(query, MessageQuery) else {})
+    await formats.load(form)
     export = Stream(form, shape, rows, principal.read_scope, query.order, **chosen)
     response = _head(request, export, form, coding)
     if request.method == hdrs.METH_HEAD:

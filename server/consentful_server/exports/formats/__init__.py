@@ -4,8 +4,10 @@ Each stream has its own encoder. It is called off the event loop, by the thread 
 time.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -57,6 +59,12 @@ def hint() -> str:
     if len(offered()) == len(MEDIA):
         return ""
     return "Parquet and Arrow need the extra `data` on the server: pip install 'consentful[server,data]'"
+
+
+async def load(form: Format) -> None:
+    """Load what the format's encoder needs: pyarrow takes a tenth of a second, once, for which nobody should wait."""
+    if form in _COLUMNAR and has_columns():
+        await asyncio.to_thread(import_module, ".columns", __name__)
 
 
 def encoder(form: Format, shape: Shape, *, bom: bool = False) -> Encoder:

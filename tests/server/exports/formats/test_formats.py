@@ -7,6 +7,7 @@
 import csv
 import io
 import json
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from consentful_server.archive.views import Chat, ChatLine, KeptMessage
 from consentful_server.errors import NotAcceptable
+from consentful_server.exports import formats
 from consentful_server.exports.formats import Format, Shape, columns, encoder, offered
 from consentful_server.exports.formats.compression import CODINGS, Coding, compressor
 from consentful_server.exports.formats.csv import defused
@@ -225,3 +227,15 @@ def test_no_word_is_in_a_repr() -> None:
 
     assert "secret" not in f"{chat!r} {chat.messages!r}"
     assert msgspec.json.encode(chat)
+
+
+@pytest.mark.parametrize(("form", "loads"), [("parquet", True), ("arrow", True), ("csv", False), ("ndjson", False)])
+async def test_pyarrow_is_loaded_on_a_thread(monkeypatch: pytest.MonkeyPatch, form: Format, loads: bool) -> None:
+    threads: list[bool] = []
+    monkeypatch.setattr(
+        formats, "import_module", lambda *_: threads.append(threading.current_thread() is threading.main_thread())
+    )
+
+    await formats.load(form)
+
+    assert threads == ([False] if loads else [])
