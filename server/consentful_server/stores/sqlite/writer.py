@@ -70,19 +70,28 @@ _FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 
 
 class WriteJob(Job[tuple[T, bool]], Generic[T]):
-    """Work for the writer's transaction. Its outcome: the work's return value, and whether the WAL is clean.
+    """Work for the writer's transaction. Its outcome: what the work returned, and whether the WAL is clean.
 
-    `work` raises a `Refusal` before its first write, or none at all. `truncate` requests the truncation of the WAL
-    afterwards. `erases` lets the job run on the disk reserve; jobs that complete an erasure set it too.
+    `truncate` requests the truncation of the WAL afterwards. `erases` lets the job run on the disk reserve; jobs that
+    complete an erasure set it too.
     """
 
-    __slots__ = ("erases", "truncate", "work")
+    __slots__ = ("erases", "truncate")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], T], *, erases: bool, truncate: bool) -> None:
+    def __init__(self, *, erases: bool = False, truncate: bool = False) -> None:
         super().__init__()
-        self.work = work
         self.erases = erases
         self.truncate = truncate
+
+
+class SingleJob(WriteJob[T]):
+    """A job of its own. `work` raises a `Refusal` before its first write, or none at all."""
+
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, erases: bool, truncate: bool) -> None:
+        super().__init__(erases=erases, truncate=truncate)
+        self.work = work
 
 
 class KeepJob(WriteJob[T]):
@@ -94,7 +103,7 @@ class KeepJob(WriteJob[T]):
     __slots__ = ("item", "prepare", "together")
 
     def __init__(self, together: "Together", item: Any, prepare: Callable[[], object]) -> None:
-        super().__init__(lambda db: together(db, [item])[0], erases=False, truncate=False)
+        super().__init__()
         self.together = together
         self.item = item
         self.prepare = prepare
@@ -155,7 +164,7 @@ class Writer:
             StorageFailed: If it was rolled back for good.
             OutcomeUnknown: If a restart may still recover it.
         """
-        outcome, _ = await self._commits.run(WriteJob(work, erases=erases, truncate=False))
+        outcome, _ = await self._commits.run(SingleJob(work, erases=erases, truncate=False))
         return outcome
 
     async def write_together(self, together: Together, item: Any, prepare: Callable[[], object]) -> Any:
@@ -169,7 +178,7 @@ class Writer:
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return the work's return value, and whether no earlier copy of an overwritten key is left in the WAL."""
-        outcome, clean = await self._commits.run(WriteJob(work, erases=True, truncate=True))
+        outcome, clean = await self._commits.run(SingleJob(work, erases=True, truncate=True))
         return outcome, clean or await self.truncate(_TRUNCATIONS - 1)
 
     async def truncate(self, tries: int = _TRUNCATIONS) -> bool:
@@ -177,7 +186,7 @@ class Writer:
         for attempt in range(tries):
             if attempt:
                 await asyncio.sleep(_TRUNCATE_AGAIN_S)  # (R4) others commit, and readers end
-            _, clean = await self._commits.run(WriteJob(lambda _: None, erases=True, truncate=True))
+            _, clean = await self._commits.run(SingleJob(lambda _: None, erases=True, truncate=True))
             if clean:
                 return True
         return False
@@ -318,6 +327,7 @@ def _run(db: sqlite3.Connection, jobs: Sequence[WriteJob[Any]]) -> list[_Outcome
         if isinstance(first, KeepJob):
             values = first.together(db, [job.item for job in jobs if isinstance(job, KeepJob)])
             return [value if isinstance(value, Refusal) else (value, True) for value in values]
+        assert isinstance(first, SingleJob)
         return [(first.work(db), True)]
     except Refusal as refusal:
         return [refusal]
