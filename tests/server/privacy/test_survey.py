@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentful_server.archive.store import Retraction, Tombstone
+from consentful_server.archive.store import Reason, Retraction, Tombstone
 from consentful_server.consent.notices import default_notice
 from consentful_server.privacy.ledger import (
     Entry,
@@ -23,21 +23,19 @@ from consentful_server.privacy.survey import Survey, by_dialog
 IDS = st.sampled_from(["d-1", "d-2", "d-3"])
 TIMES = st.integers(0, 3)
 PURPOSES = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True).map(tuple)
+
+
+def _erased(name: str, at: int, place: int, reason: Reason) -> ErasedEntry:
+    return ErasedEntry(Tombstone(dialog_id=name, owner="shop", reason=reason, erased_at=at, number=place), place)
+
+
+def _retracted(name: str, at: int) -> RetractedEntry:
+    return RetractedEntry(Retraction(dialog_id=name, owner="shop", mark=b"m", retracted_at=at))
+
+
 ENTRIES: st.SearchStrategy[Entry] = st.one_of(
-    st.builds(
-        lambda name, at, place, reason: ErasedEntry(
-            Tombstone(dialog_id=name, owner="shop", reason=reason, erased_at=at, number=place), place
-        ),
-        IDS,
-        TIMES,
-        st.integers(0, 9),
-        st.sampled_from(["withdrawn", "requested"]),
-    ),
-    st.builds(
-        lambda name, at: RetractedEntry(Retraction(dialog_id=name, owner="shop", mark=b"m", retracted_at=at)),
-        IDS,
-        TIMES,
-    ),
+    st.builds(_erased, IDS, TIMES, st.integers(0, 9), st.sampled_from(["withdrawn", "requested"])),
+    st.builds(_retracted, IDS, TIMES),
     st.builds(RevokedEntry, st.sampled_from(["k-1", "k-2"]), TIMES),
     st.builds(NarrowedEntry, IDS, PURPOSES, TIMES),
     st.builds(RetiredEntry, st.sampled_from(["n-1", "n-2"]), TIMES, st.sampled_from([(), tuple(default_notice())])),
