@@ -26,6 +26,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None)
 _START_S: Final = 60
 USER: Final = "tester"
+GUARDED: Final = "guarded"
+"""A user who needs a password, once a test has created it."""
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "",
@@ -76,6 +78,8 @@ def server() -> PostgresServer:
          "--locale=C.UTF-8"],
         check=True, stdout=subprocess.DEVNULL, **who,
     )  # fmt: skip
+    rules = folder / "data" / "pg_hba.conf"
+    rules.write_text(f"local all {GUARDED} scram-sha-256\n" + rules.read_text())
     options = [f"-c{name}={value}" for name, value in (_SETTINGS | {"unix_socket_directories": str(folder)}).items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -64,6 +64,7 @@ def run(settings: Settings, announce: Announce) -> int:
     if settings.workers == 1:
         uvloop.run(_serve(settings, announce, manager))
         return 0
+    set_up_logging(settings.log_level, settings.log_format)
     uvloop.run(_prepare(settings, announce))
     return asyncio.run(_supervise(settings, manager))
 
@@ -236,7 +237,6 @@ def _return_large_buffers() -> None:
 
 
 async def _supervise(settings: Settings, manager: ServiceManager) -> int:
-    set_up_logging(settings.log_level, settings.log_format)
     with contextlib.ExitStack() as held:
         listening = await _bind(settings)
         for each in chain(*listening):

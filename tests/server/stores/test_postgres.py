@@ -107,7 +107,7 @@ class TestAddress:
         assert "secret" not in str(refused.value)
 
 
-GOOD = ServerFacts(150_000, False, "UTF8", "on", "on", "on")
+GOOD = ServerFacts(150_000, False, "UTF8", "on", "on", "on", "off")
 
 
 class TestServer:
@@ -120,6 +120,7 @@ class TestServer:
             ({"fsync": "off"}, "fsync = on"),
             ({"full_page_writes": "off"}, "full_page_writes = on"),
             ({"synchronous_commit": "off"}, "set it to on"),
+            ({"read_only": "on"}, "default_transaction_read_only = off"),
         ],
         ids=str,
     )

@@ -28,6 +28,9 @@ from .tables import PostgresTables
 
 T = TypeVar("T")
 
+START_S = 30.0
+"""How long a service that starts waits for a server that starts as well, or that fails over."""
+
 
 class PostgresBackend:
     """The `Backend` of one PostgreSQL database."""
@@ -49,7 +52,7 @@ class PostgresBackend:
 
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> PostgresStore:
         del reserve  # the disk is another machine's
-        await self._on_a_connection(self._migrate)
+        await self._on_a_connection(self._migrate, START_S)
         with explained(self._address):
             database = await Database.open(self._address, clock, lambda db: record(db, ledger))
             return PostgresStore(database, clock, ledger)
@@ -95,8 +98,8 @@ class PostgresBackend:
             finally:
                 await db.close()
 
-    async def _on_a_connection(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
-        db = await first_connection(self._address)
+    async def _on_a_connection(self, work: Callable[[Connection], Coroutine[Any, Any, T]], patience_s: float = 0) -> T:
+        db = await first_connection(self._address, patience_s)
         try:
             return await work(db)
         finally:

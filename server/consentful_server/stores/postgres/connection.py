@@ -8,9 +8,11 @@ A cut network is not a slow statement, and both ends find it out from TCP: who g
 gives the connection up. Without this a node that is cut off would hold the lock for writing, and all others would wait.
 """
 
+import asyncio
+import logging
 import os
 import socket
-import ssl
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
@@ -18,8 +20,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
-from ...errors import BadDatabase
+from ...errors import BadDatabase, Unreachable
 from .address import Address, bad_url, host_by_host
+from .failures import is_passing, name_of, remedy_of
 
 Row: TypeAlias = Sequence[Any]
 
@@ -32,6 +35,10 @@ SILENT_S: Final = 5
 _PROBE_EACH_S: Final = 2
 COMMAND_S: Final = 40.0
 """How long the client waits for a command: longer than the server lets one run."""
+
+_AGAIN_S: Final = 0.5
+
+_log: Final = logging.getLogger("consentful.store")
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "application_name": "consentful",
@@ -76,7 +83,7 @@ _TCP: Final[Mapping[str, int]] = {
     "TCP_KEEPINTVL": _PROBE_EACH_S,
 }
 
-_OLDEST: Final = 150_000
+OLDEST: Final = 150_000
 """PostgreSQL 15."""
 
 
@@ -161,13 +168,14 @@ def _give_up_when_silent(made: Any) -> None:
                 same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def first_connection(address: Address) -> Connection:
-    """Return a connection to a server that can be trusted with data.
+async def first_connection(address: Address, patience_s: float = 0) -> Connection:
+    """Return a connection to a server that can be trusted with data. It is waited for so long, while that may help.
 
     Raises:
-        BadDatabase: If it cannot be reached, or must not be trusted. The sentence says what to do.
+        Unreachable: If it cannot be reached for now. The sentence says what to do.
+        BadDatabase: If it does not exist, or must not be trusted. The sentence says what to do.
     """
-    db = await reach(address)
+    db = await reach(address, patience_s)
     try:
         await _check(db, address)
     except BaseException:
@@ -176,14 +184,21 @@ async def first_connection(address: Address) -> Connection:
     return db
 
 
-async def reach(address: Address) -> Connection:
+async def reach(address: Address, patience_s: float = 0) -> Connection:
     """Return a connection that is patient.
 
     Raises:
-        BadDatabase: If it cannot be made. The sentence says what to do.
+        Unreachable, BadDatabase: If it cannot be made. The sentence says what to do.
     """
-    with explained(address):
-        return await connect(address, is_patient=True)
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return await connect(address, is_patient=True)
+        except FAILED as error:
+            if not is_passing(error) or time.monotonic() >= until:
+                raise _refusal(address, error) from None
+            _log.warning(f"waiting for {address.name}, which {_what(error)}")
+        await asyncio.sleep(_AGAIN_S)
 
 
 @contextmanager
@@ -196,37 +211,23 @@ def explained(address: Address) -> Generator[None]:
     try:
         yield
     except FAILED as error:
-        raise BadDatabase(f"{address.name} {_remedy(error)}") from None
+        raise _refusal(address, error) from None
 
 
-def _remedy(error: BaseException) -> str:  # noqa: PLR0911 - a table
-    match error:
-        case asyncpg.InvalidCatalogNameError():
-            return "does not exist; create it with `createdb`"
-        case asyncpg.exceptions.InvalidAuthorizationSpecificationError():
-            return "refuses this user or password; the password can be in the file ~/.pgpass"
-        case asyncpg.exceptions.InsufficientPrivilegeError():
-            return "does not let this user create tables; grant CREATE on its schema, or make the user its owner"
-        case asyncpg.TargetServerAttributeNotMatched():
-            return "has no host of the role that `target_session_attrs` asks for; promote a standby, or correct the URL"
-        case asyncpg.exceptions.TooManyConnectionsError():
-            return "has no connection left; raise max_connections, or run fewer workers"
-        case ssl.SSLError():
-            return f"cannot be reached: the TLS handshake failed ({error.reason}); check `sslmode` and `sslrootcert`"
-        case _:
-            return f"cannot be reached ({name_of(error)}); check that the server runs and lets this host in"
+def _refusal(address: Address, error: BaseException) -> BadDatabase:
+    kind = Unreachable if is_passing(error) else BadDatabase
+    return kind(f"{address.name} {_what(error)}")
 
 
-def name_of(error: BaseException | None) -> str:
-    """Return the error's class and SQLSTATE; its text could quote a value, so it is not logged."""
-    state = getattr(error, "sqlstate", None)
-    return f"{type(error).__name__} {state}" if state else type(error).__name__
+def _what(error: BaseException) -> str:
+    return remedy_of(error) or f"cannot be used ({name_of(error)}); the server's log says why"
 
 
 async def _check(db: Connection, address: Address) -> None:
     row = await db.fetchrow(
         "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('server_encoding'),"
-        " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')"
+        " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
+        " current_setting('default_transaction_read_only')"
     )
     assert row is not None
     for what in wrong_with(ServerFacts(*row)):
@@ -242,14 +243,17 @@ class ServerFacts(NamedTuple):
     fsync: str
     full_page_writes: str
     synchronous_commit: str
+    read_only: str
 
 
 def wrong_with(server: ServerFacts) -> Iterator[str]:
     """Yield why a server must not be trusted with data, and what to do."""
-    if server.version < _OLDEST:
-        yield f"is PostgreSQL {server.version // 10_000}, and 15 or later is needed; upgrade the server"
+    if server.version < OLDEST:
+        yield f"is PostgreSQL {server.version // 10_000}, and {OLDEST // 10_000} or later is needed; upgrade the server"
     if server.is_replica:
-        yield "is a replica, which cannot be written; name the primary server"
+        yield "is a replica, which cannot be written; name the primary server in --database"
+    elif server.read_only == "on":
+        yield "is read-only for this user; set default_transaction_read_only = off"
     if server.encoding != "UTF8":
         yield f"has the encoding {server.encoding}; create the database with `createdb --encoding UTF8`"
     if server.fsync != "on":

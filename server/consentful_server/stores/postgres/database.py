@@ -22,7 +22,8 @@ import asyncpg
 from ...clock import Clock
 from ...errors import StorageFailed
 from .address import Address
-from .connection import FAILED, LOST, Connection, Row, name_of, open_connection, options
+from .connection import FAILED, LOST, Connection, Row, open_connection, options
+from .failures import told
 from .writer import BeforeCommit, Writer
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ class Database:
             except LOST:  # (R2)
                 return await self._once(work)
         except FAILED as error:
-            _log.error("read failed", extra={"error": name_of(error)})
+            _log.error("read failed", extra=told(error))
             raise StorageFailed from None
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -29,8 +29,9 @@ from ..sqlite.migrations import migrate as migrate_file
 from ..store import GENERATION
 from . import ledger_length
 from .address import Address
-from .connection import FAILED, Connection, Row, connect, name_of
+from .connection import FAILED, Connection, Row, connect
 from .database import BEGIN_READ
+from .failures import name_of
 from .migrations import apply, version
 from .writer import LOCK
 

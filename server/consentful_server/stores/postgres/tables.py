@@ -13,7 +13,8 @@ import asyncpg
 from ...errors import BadDatabase
 from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, NUMBERED, ROWS, Row
 from .address import Address
-from .connection import FAILED, Connection, first_connection, name_of
+from .connection import FAILED, Connection, first_connection
+from .failures import name_of
 from .migrations import migrations, version
 from .writer import LOCK
 

@@ -52,7 +52,8 @@ from ...clock import Clock, to_micros
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
 from ..group_commit import GroupCommit, Job
 from .address import Address
-from .connection import FAILED, LOST, Connection, connect, name_of
+from .connection import FAILED, LOST, Connection, connect
+from .failures import told
 
 T = TypeVar("T")
 
@@ -169,15 +170,15 @@ class Writer:
         except FAILED as error:  # no job is to blame, so none is tried alone
             if isinstance(error, LOST) and not is_again:  # (R6)
                 return await self._commit(batch, is_again=True)
-            _log.error("no transaction could begin", extra={"jobs": len(batch), "error": name_of(error)})
+            _log.error("no transaction could begin", extra={"jobs": len(batch)} | told(error))
             return [StorageFailed() for _ in batch]
         try:
             outcomes = await self._transact(db, batch)
         except _Doubt as doubt:
-            _log.error("commit without an answer", extra={"jobs": len(batch), "error": name_of(doubt.__cause__)})
+            _log.error("commit without an answer", extra={"jobs": len(batch)} | told(doubt.__cause__))
             return await self._resolve(batch, doubt.outcomes)
         except Exception as error:  # noqa: BLE001 - (R5) rolled back, whatever it was; a retry finds the faulty job
-            _log.warning("transaction rolled back", extra={"jobs": len(batch), "error": name_of(error)})
+            _log.warning("transaction rolled back", extra={"jobs": len(batch)} | told(error))
             await self._roll_back(db)
             if isinstance(error, LOST) and not is_again:  # (R6)
                 return await self._commit(batch, is_again=True)
@@ -246,7 +247,7 @@ class Writer:
             try:
                 was_committed = await self._has_committed(number)
             except FAILED as error:
-                _log.warning("the outcome could not be looked up", extra={"error": name_of(error)})
+                _log.warning("the outcome could not be looked up", extra=told(error))
             else:
                 return outcomes if was_committed else [StorageFailed() for _ in batch]
         self.in_doubt = True
