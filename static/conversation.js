@@ -1,10 +1,9 @@
 /** One stored dialog: its messages, its consent and its receipt. */
 
-import { count, element, facts, time } from "./element.js";
+import { count, element, facts } from "./element.js";
 import { check, receiptOf } from "./receipt.js";
+import { clock, day, time } from "./times.js";
 
-const EXACT = { dateStyle: "medium", timeStyle: "medium" };
-const DAY = { dateStyle: "full" };
 const paragraph = (text, className = "") => element("p", { className }, text);
 const code = (text) => element("code", {}, text);
 
@@ -78,8 +77,8 @@ function summary(dialog, filtered) {
     Language: language,
     Purposes: purposes.join(", "),
     Notice: `${notice.id} (${notice.language}), agreed to by ${given_by === "self" ? "the customer" : "a representative"}`,
-    Stored: time(stored_at, EXACT),
-    "Retained until": time(expires_at, EXACT),
+    Stored: time(stored_at),
+    "Retained until": time(expires_at),
   }));
   if (!metadata) return [own];
   return [own, element("h3", {}, "Metadata"), element("dl", { className: "facts", dir: "auto" }, ...facts(metadata))];
@@ -90,11 +89,11 @@ function bubbles({ messages }) {
   let previous = "";
   const lines = messages.flatMap(({ seq, role, language, text, sent_at, received_at }) => {
     const at = sent_at ?? received_at;
-    const day = new Date(at).toDateString();
-    const newDay = day === previous ? [] : [element("li", { className: "day quiet" }, time(at, DAY))];
-    previous = day;
+    const today = day(new Date(at));
+    const newDay = today === previous ? [] : [element("li", { className: "day quiet" }, time(at, day))];
+    previous = today;
     return [...newDay, element("li", { data: { role } },
-      element("p", { className: "quiet" }, [`${seq} · ${role}`, language].filter(Boolean).join(", "), " · ", time(at)),
+      element("p", { className: "quiet" }, [`${seq} · ${role}`, language].filter(Boolean).join(", "), " · ", time(at, clock)),
       element("p", { className: "words", dir: "auto", lang: language ?? "" }, text))];
   });
   return element("ol", { className: "said", ariaLabel: "Messages of the dialog" }, ...lines);

@@ -30,14 +30,6 @@ export function on(id, kind, listen) {
   });
 }
 
-const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-
-/** A time in the local time zone, with the exact time in UTC as tooltip. */
-export function time(moment, format = CLOCK) {
-  const at = new Date(moment);
-  return element("time", { dateTime: at.toISOString(), title: at.toISOString() }, at.toLocaleString([], format));
-}
-
 export function button(name, act) {
   const made = element("button", { type: "button" }, name);
   made.addEventListener("click", act);

@@ -1,15 +1,15 @@
 import { Conversation } from "./conversation.js";
 import { DOWNLOADS, download } from "./download.js";
-import { byId, count, element, on, time } from "./element.js";
+import { byId, count, element, on } from "./element.js";
 import { Plots } from "./plots.js";
 import { exact, FILTERS, local, Query } from "./query.js";
 import { recipes } from "./recipes.js";
 import { RestClient } from "./rest.js";
 import { Rows } from "./rows.js";
 import { SITE } from "./site.js";
+import { time } from "./times.js";
 
 const PAGE = 200;
-const MOMENT = { dateStyle: "short", timeStyle: "short" };
 const TIMES = ["since", "until"];
 const SUGGESTED = { language: "languages", bot: "bots", purpose: "purposes-known" };
 const REFUSED = [401, 403];
@@ -31,7 +31,7 @@ let exporting = null; // aborts the current export
 function row({ dialog_id, received_at, role, language, text, seq }) {
   const link = element("a", { href: query.url(dialog_id), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
   const made = element("tr", { data: { dialog: dialog_id } },
-    element("td", {}, time(received_at, MOMENT)),
+    element("td", {}, time(received_at)),
     element("td", {}, role),
     element("td", {}, language ?? "–"),
     element("td", { className: "text", dir: "auto", lang: language ?? "", title: text.slice(0, 1000) }, text),

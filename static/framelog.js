@@ -1,4 +1,5 @@
-import { element, time } from "./element.js";
+import { element } from "./element.js";
+import { clock, time } from "./times.js";
 
 const MOST_ROWS = 400;
 const MOST_CHARACTERS = 2000;
@@ -39,7 +40,7 @@ export class FrameLog {
     const follows = this.#pane.scrollHeight - this.#pane.scrollTop - this.#pane.clientHeight < 40;
     this.#body.append(
       element("tr", { data: { kind, type } },
-        element("td", {}, time(now)),
+        element("td", {}, time(now, clock)),
         element("td", { className: "number" }, passed),
         element("td", { className: "arrow" }, element("span", { ariaHidden: "true" }, arrow),
           element("span", { className: "hidden" }, kind)),

@@ -1,8 +1,7 @@
 /** The parts of a stored dialog, as the test page shows them. */
 
-import { button, element, facts, time } from "./element.js";
-
-const EXACT = { dateStyle: "medium", timeStyle: "medium" };
+import { button, element, facts } from "./element.js";
+import { clock, time } from "./times.js";
 
 /** What is stored beside the messages. */
 export function summary({ customer, purposes, notice, stored_at, expires_at, bot }) {
@@ -10,8 +9,8 @@ export function summary({ customer, purposes, notice, stored_at, expires_at, bot
     Customer: element("code", {}, customer),
     Purposes: purposes.join(", "),
     Notice: `${notice.id} (${notice.language})`,
-    Stored: time(stored_at, EXACT),
-    "Retained until": time(expires_at, EXACT),
+    Stored: time(stored_at),
+    "Retained until": time(expires_at),
     Bot: bot,
   }));
 }
@@ -24,7 +23,7 @@ export function messages(kept) {
       element("td", {}, role),
       element("td", {}, language ?? "–"),
       element("td", { className: "words", dir: "auto", lang: language ?? "" }, text),
-      element("td", {}, time(received_at)),
+      element("td", {}, time(received_at, clock)),
     ));
   return element("table", { id: "kept-messages" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
 }

@@ -1,0 +1,62 @@
+"""What all pages have in common: the product's name, one navigation in one order, and how a time is written."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+import consentful
+from consentful_server import testing
+
+from .looks import fits
+
+NewPage: TypeAlias = Callable[..., Awaitable[Page]]
+
+PLACES: Final = {"Test": "/", "Explorer": "/explore", "API": "/docs"}
+PAGES: Final = {"/": "Test", "/explore": "Explorer", "/docs": "API", "/docs/live": "API"}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("path", "current"), PAGES.items())
+async def test_every_page_leads_to_every_other_in_one_order(
+    new_page: NewPage, service: testing.Served, path: str, current: str, width: int
+) -> None:
+    page = await new_page(service.url, width)
+    await page.goto(service.url + path)
+
+    pages = page.get_by_role("navigation", name="Pages").get_by_role("link")
+
+    assert await pages.all_inner_texts() == list(PLACES)
+    assert [await link.evaluate("link => link.pathname") for link in await pages.all()] == list(PLACES.values())
+    await expect(page.locator("header [aria-current=page]")).to_have_text(current)
+    await expect(page.locator(".lead h1")).to_be_visible()
+    await expect(page.get_by_role("banner")).to_contain_text("Consentful")
+    assert await fits(page)
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [
+        ("Europe/Berlin", "25 Jan 2026, 10:37 UTC+1"),
+        ("Asia/Kolkata", "25 Jan 2026, 15:07 UTC+5:30"),
+        ("America/St_Johns", "25 Jan 2026, 06:07 UTC-3:30"),
+        ("UTC", "25 Jan 2026, 09:37 UTC"),
+    ],
+)
+async def test_a_time_names_its_zone_and_says_the_exact_time_in_utc(browser: Browser, zone: str, written: str) -> None:
+    clock = testing.FakeClock(datetime(2026, 1, 25, 9, 37, 5, tzinfo=UTC))
+    context = await browser.new_context(timezone_id=zone)
+    async with testing.serve(clock=clock) as service:
+        async with consentful.open_dialog(service.url, customer_id="c-1") as dialog:
+            await dialog.say("Hello")
+            await dialog.grant()
+        page = await context.new_page()
+        await page.goto(f"{service.url}/explore")
+
+        received = page.locator("#pane time").first
+
+        await expect(received).to_have_text(written)
+        await expect(received).to_have_attribute("title", "2026-01-25T09:37:05.000Z")
+    await context.close()
