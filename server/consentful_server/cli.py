@@ -12,7 +12,9 @@ from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Para
 
 from . import process
 from .commands import ERR, backup, data, privacy
+from .commands.doctor import examine
 from .commands.keys import keys
+from .commands.listing import AsJson
 from .commands.move import move
 from .commands.notices import notice
 from .commands.roots import roots
@@ -72,6 +74,24 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> in
     """Run the service. Each option can also be an environment variable or a key of `consentful.toml`."""
     _refuse_unknown_variables()
     return process.run(settings, lambda text: ERR.print(text, markup=False, soft_wrap=True))
+
+
+@app.command(config=[_environment, _File(FILE, use_commands_as_keys=False), _refuse_fractions])
+def doctor(
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
+    *,
+    backups: Path | None = None,
+    as_json: AsJson = False,
+) -> int:
+    """Examine this machine and this deployment with the settings of `serve`; a server may run meanwhile.
+
+    Exits with 1 if something keeps the service from starting, storing or erasing.
+
+    Args:
+        backups: The folder of `consentful backup`, to see how old the newest one is.
+    """
+    _refuse_unknown_variables()
+    return examine(settings, backups, as_json=as_json)
 
 
 for _command in (

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
-_SWAPS: Final = Path("/proc/swaps")
+SWAPS: Final = Path("/proc/swaps")
 
 _log: Final = logging.getLogger("consentful.server")
 
 
-def keep_memory_private(swaps: Path = _SWAPS) -> None:
+def keep_memory_private(swaps: Path = SWAPS) -> None:
     """Disable core dumps, and access to the memory by other processes of the same user; warn about swap."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         _log.warning("prctl(PR_SET_DUMPABLE) failed; run no other process as this user")
-    if _has_swap(swaps):
+    if has_swap(swaps):
         _log.warning("swap is on: message text in memory may be written to it; turn it off, or encrypt it")
 
 
-def _has_swap(swaps: Path) -> bool:
+def has_swap(swaps: Path = SWAPS) -> bool:
+    """Whether this machine may write memory to a disk."""
     try:
         return len(swaps.read_text().splitlines()) > 1  # the first line names the columns
     except OSError:

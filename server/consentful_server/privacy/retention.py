@@ -79,6 +79,10 @@ class Trust:
         self._trusted = now, self._clock.monotonic()  # small steps are adopted: NTP corrects a clock all the time
         await self._time.trust(to_micros(now))
 
+    async def would_be_given(self) -> bool:
+        """Return whether a start would trust the clock now; nothing is recorded."""
+        return await self._is_vouched_for(self._clock.now(), self._clock.monotonic())
+
     async def since(self) -> datetime | None:
         """Return when the clock was last trusted; None if it never was."""
         last = await self._time.last()

@@ -72,6 +72,14 @@ class Store(Protocol):
     @property
     def counters(self) -> CounterStore: ...
 
+    async def engine(self) -> str:
+        """Return the name and version of what keeps the data, for operators.
+
+        Raises:
+            StorageFailed: If it does not answer.
+        """
+        ...
+
     async def probe(self) -> None:
         """Return if the last write succeeded, and one did in the last 5 s; otherwise write now.
 

@@ -79,6 +79,12 @@ async def dialogs(store: Store, **how: object) -> list[str]:
     return found
 
 
+async def test_it_says_what_it_is(store: Store) -> None:
+    name, _, version = (await store.engine()).partition(" ")
+
+    assert (name in ("SQLite", "PostgreSQL"), version.partition(".")[0].isdecimal()) == (True, True)
+
+
 async def test_what_is_kept_is_found_whole(store: Store, clock: FakeClock) -> None:
     given = candidate("d-1", ("Hi", "Hello", "Bye"), bot="b-1", language="en")
 

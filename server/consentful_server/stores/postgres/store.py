@@ -48,6 +48,10 @@ class PostgresStore:
         self.trusted_time = PostgresTrustedTime(database)
         self.access_log = PostgresAccessLog(database)
 
+    async def engine(self) -> str:
+        ((version,),) = await self._database.fetch("SHOW server_version")
+        return f"PostgreSQL {version}"
+
     async def probe(self) -> None:
         writer = self._database.writer
         # In doubt even a fresh success proves nothing; the transaction ends the doubt first.

@@ -13,6 +13,7 @@ from ...errors import OutcomeUnknown, StorageFailed
 from ...privacy.ledger import Ledger
 from . import backup
 from .access_log import SQLiteAccessLog
+from .connection import sqlite3
 from .counters import SQLiteCounters
 from .credentials import SQLiteCredentials
 from .database import Database
@@ -52,6 +53,9 @@ class SQLiteStore:
         self.leases = SQLiteLeases(database, clock)
         self.trusted_time = SQLiteTrustedTime(database)
         self.access_log = SQLiteAccessLog(database)
+
+    async def engine(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
 
     async def probe(self) -> None:
         writer = self._database.writer
