@@ -436,3 +436,19 @@ async def test_the_policy_lets_nothing_in_from_elsewhere(page: Page) -> None:
     policy = (await answer.all_headers())["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+async def test_the_page_ends_with_its_panels_however_many_frames_there_are(page: Page) -> None:
+    """What is hidden in the log, for screen readers, is placed in the log, and not below the page."""
+    await open_dialog(page)
+    for number in range(30):
+        await say(page, f"message {number}")
+
+    below = await page.evaluate(
+        """() => {
+          const ends = [...document.querySelectorAll(".panel")].map((panel) => panel.getBoundingClientRect().bottom);
+          return document.documentElement.scrollHeight - scrollY - Math.max(...ends);
+        }"""
+    )
+
+    assert below < 60
