@@ -29,18 +29,22 @@ _SELECT_ENDING: Final = (
     f"SELECT {_FIELDS}, e.sealed FROM ending_values e JOIN access_log l ON l.number = e.number"
     f" WHERE e.number > $1 AND {_IS_LEFT} ORDER BY e.number LIMIT $2"
 )
-_INSERT: Final = (
-    "INSERT INTO access_log SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[],"
-    " $6::text[], $7::text[], $8::text[], $9::bytea[], $10::bigint[], $11::bytea[], $12::bytea[])"
+_HEAD: Final = (
+    "SELECT l.last, h.number, h.link, h.seal FROM (SELECT coalesce(max(number), 0) AS last FROM access_log) l"
+    " LEFT JOIN access_head h ON true"
 )
-_INSERT_ENDING: Final = (
-    "INSERT INTO ending_values SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[]) AS v"
+_APPEND: Final = (
+    # One statement, because each is a round trip, and each page that is read waits for this.
+    "WITH logged AS (INSERT INTO access_log"
+    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+    " $8::text[], $9::bytea[], $10::bigint[], $11::bytea[], $12::bytea[])),"
+    " lasting AS (INSERT INTO access_values SELECT * FROM unnest($13::bigint[], $14::bytea[])),"
+    " ending AS (INSERT INTO ending_values"
+    " SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::text[], $18::bytea[]) AS v"
     " (number, epoch, customer, sealed)"
     # Whoever looks for a customer of whom nothing is stored leaves no trace of them.
-    " WHERE customer IS NULL OR EXISTS (SELECT 1 FROM dialogs d WHERE d.customer = v.customer)"
-)
-_SET_HEAD: Final = (
-    'INSERT INTO access_head VALUES (1, $1, $2, $3) ON CONFLICT ("only")'
+    " WHERE customer IS NULL OR EXISTS (SELECT 1 FROM dialogs d WHERE d.customer = v.customer))"
+    ' INSERT INTO access_head VALUES (1, $19, $20, $21) ON CONFLICT ("only")'
     " DO UPDATE SET number = excluded.number, link = excluded.link, seal = excluded.seal"
 )
 # The row stays until its epoch ends, as in the other kind of store. Earlier versions of it end with the epoch, too.
@@ -118,15 +122,15 @@ class PostgresAccessLog:
 async def append(db: Connection, notes: Sequence[Note]) -> None:
     """Append entries to the log, inside the writer's transaction."""
     # The head's row and the last entry's number can differ only if somebody wrote to the table with SQL.
-    head, last = await _head(db), await _last(db)
+    head, last = await _head(db)
     rows: list[Row] = []
     for note in notes:
         linked, head = note.follow(head, next_number(head, last))
         last = linked.entry.number
         rows.append(_row(linked))
-    await db.execute(_INSERT, *columns(rows, 12))
-    await _insert_values(db, [(row[0], note) for row, note in zip(rows, notes, strict=True)])
-    await db.execute(_SET_HEAD, head.number, head.link, head.seal)
+    lasting, ending = _values([(row[0], note) for row, note in zip(rows, notes, strict=True)])
+    values = (*columns(rows, 12), *columns(lasting, 2), *columns(ending, 4))
+    await db.execute(_APPEND, *values, head.number, head.link, head.seal)
 
 
 async def append_if(db: Connection, note: Note | None) -> None:
@@ -150,7 +154,8 @@ async def _append_all(db: Connection, notes: Sequence[Note]) -> Sequence[None]:
     return [None] * len(notes)
 
 
-async def _insert_values(db: Connection, numbered: Sequence[tuple[int, Note]]) -> None:
+def _values(numbered: Sequence[tuple[int, Note]]) -> tuple[list[Row], list[Row]]:
+    """Return the sealed filter values as rows: those that last, and those that end with their epoch."""
     lasting: list[Row] = []
     ending: list[Row] = []
     for number, note in numbered:
@@ -159,24 +164,19 @@ async def _insert_values(db: Connection, numbered: Sequence[tuple[int, Note]]) -
                 lasting.append((number, values.sealed))
             else:
                 ending.append((number, values.epoch, values.customer, values.sealed))
-    if lasting:
-        sql = "INSERT INTO access_values SELECT * FROM unnest($1::bigint[], $2::bytea[])"
-        await db.execute(sql, *columns(lasting, 2))
-    if ending:
-        await db.execute(_INSERT_ENDING, *columns(ending, 4))
+    return lasting, ending
 
 
-async def _head(db: Connection) -> Head:
-    row = await db.fetchrow("SELECT number, link, seal FROM access_head")
-    return Head(*row) if row else Head()
-
-
-async def _last(db: Connection) -> int:
-    return await db.fetchval("SELECT coalesce(max(number), 0) FROM access_log")
+async def _head(db: Connection) -> tuple[Head, int]:
+    """Return the head, and the number of the last entry that there is."""
+    row = await db.fetchrow(_HEAD)
+    assert row is not None
+    last, *head = row
+    return (Head() if head[0] is None else Head(*head)), last
 
 
 async def _actual_head(db: Connection) -> Head:
-    return actual_head(await _head(db), await _last(db))
+    return actual_head(*await _head(db))
 
 
 def _conditions(trace: Trace, before: int | None, values: Placeholders) -> str:
