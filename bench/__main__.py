@@ -26,6 +26,7 @@ NAMES = (
     "consent",
     "ingest",
     "workers",
+    "postgres",
     "memory",
     "ack",
     "many",

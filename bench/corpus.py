@@ -23,9 +23,10 @@ def places(folder: Path) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncGenerator[Service]:
-    """Open the service over this folder, without a server."""
-    async with open_service(Settings(data_dir=folder / "data", keys_dir=folder / "keys")) as service:
+async def opened(folder: Path, database: str = "") -> AsyncGenerator[Service]:
+    """Open the service over this folder, or this database and the folder's keys, without a server."""
+    place = Settings(data_dir=folder / "data", keys_dir=folder / "keys", database=database)
+    async with open_service(place) as service:
         yield service
 
 

@@ -71,6 +71,11 @@ def server() -> PostgresServer:
     """Return the server that all tests of this process share."""
     folder = Path(tempfile.mkdtemp(prefix="consentful-postgres-", dir=fast_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return start(folder, _SETTINGS)
+
+
+def start(folder: Path, settings: Mapping[str, str]) -> PostgresServer:
+    """Return a new server in this folder, which becomes its user's."""
     who = unprivileged(folder)
     binaries = programs(folder, is_shared=bool(who))
     subprocess.run(
@@ -80,7 +85,9 @@ def server() -> PostgresServer:
     )  # fmt: skip
     rules = folder / "data" / "pg_hba.conf"
     rules.write_text(f"local all {GUARDED} scram-sha-256\n" + rules.read_text())
-    options = [f"-c{name}={value}" for name, value in (_SETTINGS | {"unix_socket_directories": str(folder)}).items()]
+    options = [
+        f"-c{name}={value}" for name, value in (dict(settings) | {"unix_socket_directories": str(folder)}).items()
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [binaries / "postgres", "-D", folder / "data", *options],

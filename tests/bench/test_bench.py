@@ -18,10 +18,11 @@ from urllib.request import urlopen
 import pytest
 
 from bench import __main__ as command
-from bench import child, client, dialogs, export, ingest
+from bench import child, client, dialogs, export, ingest, postgres
 from bench.figure import Figure, Measured
 from bench.plan import Plan
 from documented import served
+from postgres_server import PostgresServer, server
 
 Servers: TypeAlias = dict[str, child.Child]
 Figures: TypeAlias = Callable[[str], list[Figure]]
@@ -30,7 +31,7 @@ OURS, STORELESS, BARE, FRAMES = "consentful_server", "bench.peers.storeless", "b
 LIVE = ("dialogs", "at_once", "consent", "ingest", "workers")
 HELD = ("memory", "ack", "many")
 """These are measured while clients hold dialogs open, by what these clients say meanwhile."""
-LOADED = (*LIVE, *HELD, "page", "meanwhile")
+LOADED = (*LIVE, *HELD, "page", "postgres", "meanwhile")
 ALONE = ("store", "erase", "export", "filters")
 """These need no client in C."""
 
@@ -82,6 +83,10 @@ def plan(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> P
     def start_once(module: str, *arguments: str) -> AbstractContextManager[child.Child]:
         return nullcontext(servers[module]) if module in servers else start(module, *arguments)
 
+    def shared(*_: object) -> AbstractContextManager[PostgresServer]:
+        return nullcontext(server())
+
+    monkeypatch.setattr(postgres, "started", shared)
     monkeypatch.setattr(child, "ours", ours)
     monkeypatch.setattr(child, "on_folder", on_folder)
     monkeypatch.setattr(child, "start", start_once)
