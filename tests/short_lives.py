@@ -1,10 +1,12 @@
 """What the workers of a test do, in processes of their own: functions of a module, as a new process needs them."""
 
+import asyncio
 import signal
 import sys
 from pathlib import Path
 
 from consentful_server.settings import Settings
+from consentful_server.workers.channel import Channel, Serving
 from consentful_server.workers.supervisor import separate
 from consentful_server.workers.worker import Seat
 
@@ -25,6 +27,20 @@ def ignore_signals(settings: Settings, seat: Seat) -> None:
     Path(settings.data_dir, str(seat.channel.fileno())).touch()
     while True:
         signal.pause()
+
+
+def hang(_settings: Settings, seat: Seat) -> None:
+    """Serve, but answer nothing: the event loop does not run."""
+
+    async def serve() -> None:
+        channel = await Channel.over(seat.channel)
+        channel.send(Serving())
+        await channel.close()
+
+    kept = seat.channel.dup()  # the channel's end would be the worker's
+    asyncio.run(serve())
+    signal.sigwait({signal.SIGUSR1})
+    kept.close()
 
 
 def crash_once(settings: Settings, _seat: Seat) -> None:

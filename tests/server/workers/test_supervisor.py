@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import short_lives
 from consentful_server.settings import Settings
+from consentful_server.workers import supervisor as supervision
+from consentful_server.workers.service_manager import ServiceManager
 from consentful_server.workers.supervisor import Patience, Supervisor, Work
 
 PATIENT = Patience()
@@ -96,3 +99,34 @@ async def test_a_system_without_processes_is_asked_again(
     signal.raise_signal(signal.SIGTERM)
 
     assert await running == 0
+
+
+class Watching(ServiceManager):
+    """Notes what it is told, and whether all was well when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_ready = asyncio.Event()
+
+    def ready(self) -> None:
+        self.is_ready.set()
+
+    async def watch(self, is_well: Callable[[], bool] = lambda: True) -> None:
+        assert is_well()  # nobody serves yet
+        await self.is_ready.wait()
+        while is_well():  # noqa: ASYNC110 - as the watchdog asks
+            await asyncio.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+
+
+async def test_with_a_worker_that_does_not_answer_not_all_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(supervision, "_ANSWER_S", 0.01)
+    watching = Watching()
+    service = Supervisor(Settings(data_dir=tmp_path, grace=0), [()], short_lives.hang, Patience(0.1), watching)
+
+    async with asyncio.timeout(60):
+        assert await service.run() == 0  # stopped by the watchdog's signal
+    assert watching.is_ready.is_set()
