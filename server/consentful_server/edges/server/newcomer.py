@@ -20,8 +20,8 @@ from http import HTTPStatus
 from typing import Protocol, TypeAlias, cast
 
 from ...errors import Refusal
-from ...timeouts import Timeouts
 from ..http.problems import cut_short
+from ..timeouts import Timeouts
 from .protocol import RequestProtocol
 
 Take: TypeAlias = Callable[[bytes, asyncio.Transport], bool | Refusal]

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from ...errors import Refusal
-from ...timeouts import Timeouts
+from ..timeouts import Timeouts
 from ..websocket.sockets import SOCKETS, Sockets
 from .limits import HEAD_S, MAX_HEADERS
 from .newcomer import Newcomer, Take

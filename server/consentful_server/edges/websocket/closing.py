@@ -24,7 +24,7 @@ Races, and the line that closes each:
 import asyncio
 from typing import Final
 
-from ...timeouts import Timeouts
+from ..timeouts import Timeouts
 from .transport import FrameTransport
 
 CLOSE_WITHIN_S: Final = 10.0

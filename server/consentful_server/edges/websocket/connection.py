@@ -46,8 +46,8 @@ from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
 from ...telemetry import where
-from ...timeouts import Timeouts
 from ..http import faults
+from ..timeouts import Timeouts
 from .acks import Acks
 from .charging import Charging
 from .closing import CloseHandshake, SlowReader

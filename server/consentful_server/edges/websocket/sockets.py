@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from ...timeouts import Timeouts
+from ..timeouts import Timeouts
 from .closing import CLOSE_WITHIN_S
 
 

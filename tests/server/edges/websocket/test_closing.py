@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from consentful_server.edges.timeouts import Timeouts
 from consentful_server.edges.websocket.closing import CloseHandshake, SlowReader
 from consentful_server.testing import FakeClock, Served
-from consentful_server.timeouts import Timeouts
 from raw import masked, upgrade
 
 from .dialogs import advance

@@ -11,11 +11,11 @@ from consentful import wire
 from consentful.wire import Ack, Closing, Consent, Discarded, Error, Message, Open, Opened, Stored
 from consentful_server.auth.access import Principal
 from consentful_server.dialogs.registry import Holder
+from consentful_server.edges.timeouts import Timeouts
 from consentful_server.edges.websocket.charging import Charging
 from consentful_server.edges.websocket.connection import Connection, State
 from consentful_server.errors import Forbidden, StorageFailed
 from consentful_server.testing import FakeClock, Served
-from consentful_server.timeouts import Timeouts
 from faulty_store import HeldStore, fail_once
 from kept import eventually
 

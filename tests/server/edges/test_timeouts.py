@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from consentful_server.timeouts import Timeouts
+from consentful_server.edges.timeouts import Timeouts
 
 Ring = Callable[[float], None]
 
