@@ -2,6 +2,7 @@ import { button, count, element } from "./element.js";
 import { SITE } from "./site.js";
 
 const paragraph = (text) => element("p", {}, text);
+const parts = () => Promise.all([import("./receipt.js"), import("./kept_dialog.js")]); // only if a dialog is stored
 
 /** The stored data of one dialog, read over REST. */
 export class Kept {
@@ -24,7 +25,8 @@ export class Kept {
    * Request the stored dialog, and show it.
    *
    * @param {string} dialogId
-   * @param {{token?: string, withdrawalCode?: string, onErased?: () => void}} about
+   * @param {{token?: string, withdrawalCode?: string, receipt?: string, onErased?: () => void}} about  what `stored` told is
+   *   shown whatever the server answers: a token that may not read has no other way to it
    */
   async ask(dialogId, about = {}) {
     const response = await this.#request("GET", dialogId, about);
@@ -33,14 +35,14 @@ export class Kept {
     if (status === 200) await this.#showDialog(line, body, about);
     else if (status === 404) this.#show("absent", "none", line, paragraph("Nothing is stored."));
     else if (status === 410) this.#show("gone", "erased", line, paragraph("The dialog was erased and its key destroyed."));
-    else this.#fail("error", response, dialogId, about);
+    else await this.#fail("error", response, dialogId, about);
   }
 
   async #erase(dialogId, about) {
     const response = await this.#request("DELETE", dialogId, about);
     if (!response) return;
     if (response.status >= 300 || !response.status) {
-      this.#fail("not erased", response, dialogId, about);
+      await this.#fail("not erased", response, dialogId, about);
       return;
     }
     about.onErased?.();
@@ -74,8 +76,7 @@ export class Kept {
     const turn = this.#turn;
     const erase = button("Erase this dialog", () => this.#erase(dialog.dialog_id, about));
     erase.className = "no";
-    const [{ check, receiptOf }, { messages, summary, withdrawal }] =
-      await Promise.all([import("./receipt.js"), import("./kept_dialog.js")]); // loaded only if a dialog is stored
+    const [{ check, receiptOf }, { messages, summary, withdrawal }] = await parts();
     if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
     this.#show("full", count(dialog.messages.length), line, summary(dialog), messages(dialog.messages),
@@ -84,10 +85,17 @@ export class Kept {
     if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, result));
   }
 
-  #fail(chip, { line, body }, dialogId, about) {
+  async #fail(chip, { line, body }, dialogId, about) {
+    const turn = this.#turn;
     const problem = `${body?.detail ?? "the server does not respond"} (${body?.code ?? "unavailable"})`;
+    const told = [];
+    if (about.withdrawalCode) {
+      const [{ receiptOf }, { withdrawal }] = await parts();
+      told.push(withdrawal(about.withdrawalCode), receiptOf(about));
+    }
+    if (turn !== this.#turn) return;
     this.#show("error", chip, line, element("p", { className: "failure", role: "alert" }, problem),
-      button("Retry", () => this.ask(dialogId, about)));
+      button("Retry", () => this.ask(dialogId, about)), ...told);
   }
 
   #show(state, chip, ...children) {

@@ -1,4 +1,4 @@
-import { Dialog } from "./consentful.js";
+import { Dialog, Unauthorised } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { SAMPLES } from "./samples.js";
@@ -62,7 +62,13 @@ async function attempt(act) {
   } catch (error) {
     byId("failure").textContent = `${error.message} (${error.code ?? error.name})`;
     byId("failure").hidden = false;
+    if (error instanceof Unauthorised) askForToken();
   }
+}
+
+function askForToken() {
+  byId("token").closest("details").open = true;
+  byId("token").focus();
 }
 
 function onState(state, { delayMs, error }) {
@@ -139,6 +145,7 @@ async function say(text, about) {
   } catch (error) {
     sent = sent.filter((other) => other !== message);
     item.remove();
+    byId("text").value ||= text; // to be mended and sent again
     throw error;
   }
 }
@@ -146,9 +153,9 @@ async function say(text, about) {
 async function grant(about) {
   byId("state").textContent = "storing …";
   try {
-    const { dialogId, messages, withdrawalCode } = await dialog.grant(about);
+    const { dialogId, messages, withdrawalCode, receipt } = await dialog.grant(about);
     finish("stored", "stored", `${count(messages)} stored, encrypted with the dialog's own key.`);
-    await kept.ask(dialogId, { token: options.token, withdrawalCode, onErased });
+    await kept.ask(dialogId, { token: options.token, withdrawalCode, receipt, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
     throw error;

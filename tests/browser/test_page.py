@@ -281,7 +281,6 @@ async def test_tokens(new_page: NewPage) -> None:
         await page.get_by_role("button", name="Open the dialog").click()
         await expect(page.locator("#failure")).to_contain_text("a token is required")
 
-        await page.get_by_text("Dialog id, bot, token").click()
         await page.get_by_label("Token").fill("wrong")
         await page.get_by_role("button", name="Open the dialog").click()
         await expect(page.locator("#failure")).to_contain_text("(unauthenticated)")
@@ -452,3 +451,53 @@ async def test_the_page_ends_with_its_panels_however_many_frames_there_are(page:
     )
 
     assert below < 60
+
+
+async def test_a_token_that_is_demanded_can_be_typed_at_once(new_page: NewPage) -> None:
+    async with testing.serve(auth="keys") as service:
+        page = await new_page(service.url)
+        await page.goto(service.url)
+
+        await page.get_by_role("button", name="Open the dialog").click()
+
+        await expect(page.get_by_label("Token")).to_be_focused()
+        await expect(page.locator("#failure")).to_contain_text("(unauthenticated)")
+
+
+async def test_a_key_that_only_writes_gets_its_code_and_its_receipt(new_page: NewPage) -> None:
+    """They come with `stored`: whether the key may read the dialog does not matter."""
+    async with testing.serve(auth="keys") as service:
+        page = await new_page(service.url)
+        await page.goto(service.url)
+        await page.get_by_text("Dialog id, bot, token").click()
+        await page.get_by_label("Token").fill(await service.create_key("dialogs:write"))
+        await open_dialog(page)
+        await say(page, "Hello")
+
+        await page.get_by_role("button", name="Grant").click()
+
+        await expect(page.locator("#kept")).to_have_attribute("data-state", "error")
+        await expect(page.locator("#withdrawal-code")).not_to_be_empty()
+        await expect(page.locator("#receipt summary")).to_be_visible()
+
+
+async def test_a_text_that_is_refused_stays_to_be_mended(new_page: NewPage) -> None:
+    async with testing.serve(max_text_bytes=10) as service:
+        page = await new_page(service.url)
+        await page.goto(service.url)
+        await open_dialog(page)
+
+        await page.get_by_role("textbox", name="Message").fill("longer than ten bytes")
+        await page.get_by_role("button", name="Send").click()
+
+        await expect(page.locator("#failure")).to_be_visible()
+        await expect(page.get_by_role("textbox", name="Message")).to_have_value("longer than ten bytes")
+
+
+async def test_a_customer_needs_a_name(page: Page) -> None:
+    await page.get_by_label("Customer").fill("   ")
+
+    await page.get_by_role("button", name="Open the dialog").click()
+
+    assert not await page.get_by_label("Customer").evaluate("field => field.validity.valid")
+    await expect(page.locator("#dialog")).to_have_attribute("data-state", "empty")
