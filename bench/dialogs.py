@@ -1,5 +1,10 @@
-"""Whole dialogs a second, 50 at once: connect, open, ten messages each acked before the next, consent, stored, end."""
+"""Whole dialogs a second, 50 at once: connect, open, ten messages, consent, stored, end.
 
+The messages come all at once, so that an ack stands for ten, or one by one, each acked before the next: then half of
+what a dialog costs is reading, writing and acking, and bare aiohttp pays for it as well.
+"""
+
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -11,8 +16,10 @@ from .side import Side, faced
 
 _UNIT = "dialogs/s"
 _BARE = Figure("whole dialogs: ours / bare aiohttp", _UNIT, 0.85, 1.1)
-_STORAGE = Figure("whole dialogs: ours / ours without storage", _UNIT)
 _CPU = Figure("CPU of a whole dialog, all threads", "µs", 480, 340, less_is_better=True)
+_BARE_ONE = Figure("whole dialogs, messages one by one: ours / bare aiohttp", _UNIT, 0.85, 1.1)
+_CPU_ONE = Figure("CPU of a whole dialog, messages one by one", "µs", less_is_better=True)
+_STORAGE = Figure("whole dialogs, messages one by one: ours / ours without storage", _UNIT)
 _FLASK = Figure("whole dialogs: ours / Flask, gunicorn, SQLite", _UNIT, 9, 12)
 _FLASK_P99 = Figure("consent to stored: p99, 50 at once: ours / Flask", "s", 1 / 10, 1 / 20, less_is_better=True)
 _FASTAPI = Figure("whole dialogs: ours / FastAPI, aiosqlite", _UNIT, 4, 6)
@@ -24,13 +31,18 @@ _NEEDS = {"flask_design": ("flask", "gunicorn"), "fastapi_design": ("fastapi", "
 
 def measure(plan: Plan) -> list[Measured]:
     with ExitStack() as servers:
-        sides = _ours_and_bare(plan, servers) | _designs(plan, servers)
+        running = _ours_and_bare(plan, servers)
+        at_once = _talking(plan, running, window=_MESSAGES)
+        in_turn(plan.rounds, list(at_once.values()))
+        sides = _talking(plan, running, window=1) | _designs(plan, servers)
         in_turn(plan.rounds, list(sides.values()))
     ours = sides["ours"]
     rows = [
-        faced(_BARE, ours, sides["bare"]),
+        faced(_BARE, at_once["ours"], at_once["bare"]),
+        absolute(_CPU, at_once["ours"].values("cpu_us")),
+        faced(_BARE_ONE, ours, sides["bare"]),
+        absolute(_CPU_ONE, ours.values("cpu_us")),
         faced(_STORAGE, ours, sides["storeless"]),
-        absolute(_CPU, ours.values("cpu_us")),
     ]
     if flask := sides.get("flask_design"):
         rows.append(faced(_FLASK, ours, flask))
@@ -40,15 +52,19 @@ def measure(plan: Plan) -> list[Measured]:
     return rows
 
 
-def _ours_and_bare(plan: Plan, servers: ExitStack) -> dict[str, Side]:
-    options = {"sockets": plan.size(_AT_ONCE), "dialogs": plan.size(1000), "messages": _MESSAGES, "bytes": 120}
-    running = {
+def _ours_and_bare(plan: Plan, servers: ExitStack) -> dict[str, child.Child]:
+    return {
         "ours": servers.enter_context(child.ours(plan)),
         "storeless": servers.enter_context(child.ours(plan, module="bench.peers.storeless")),
         "bare": servers.enter_context(child.start("bench.peers.bare")),
     }
+
+
+def _talking(plan: Plan, running: Mapping[str, child.Child], *, window: int) -> dict[str, Side]:
+    """Return the servers under dialogs with so many messages in flight."""
+    options = {"sockets": plan.size(_AT_ONCE), "dialogs": plan.size(1000), "messages": _MESSAGES, "bytes": 120}
     return {
-        name: Side(server, partial(client.run, plan, "load", server.port, **options))
+        name: Side(server, partial(client.run, plan, "load", server.port, **options, window=window))
         for name, server in running.items()
     }
 

@@ -19,6 +19,7 @@ PICTURE: Final = "docs/images/growth.svg"
 HEADLINES: Final = (
     "whole dialogs: ours / bare aiohttp",
     "CPU of a whole dialog, all threads",
+    "whole dialogs, messages one by one: ours / bare aiohttp",
     "whole dialogs: ours / Flask, gunicorn, SQLite",
     "whole dialogs: ours / FastAPI, aiosqlite",
     "ingest, 64 in flight: ours / picows",
