@@ -178,7 +178,7 @@ class TestLoaded:
 
         rows = dialogs.measure(plan)
 
-        assert len(rows) == 3
+        assert len(rows) == 5
         assert [note for note in plan.notes if "left out" in note] == [
             "flask_design was left out: gunicorn not installed",
             "fastapi_design was left out: fastapi, uvicorn, httptools not installed",
