@@ -48,10 +48,14 @@ def export(
     return filters.run(url, token, output, ERR)
 
 
-def migrate(place: Where = Place()) -> int:
+def migrate(*, citus: bool = False, place: Where = Place()) -> int:
     """Migrate the database to this version's schema. `serve` does the same at its start.
 
     Without a database, create one, and its keys.
+
+    Args:
+        citus: Then distribute its tables over the machines of a Citus cluster, once, and print the statements. No
+            cluster has run them yet; the documentation says what speaks against it.
     """
     backend = backend_of(place.database, place.data_dir)
     keep_apart(place, backend)
@@ -62,6 +66,9 @@ def migrate(place: Where = Place()) -> int:
     for step in steps:
         OUT.print(f"{step.number:04d} {step.name}")
     OUT.print("The schema is up to date." if not steps else f"Applied {len(steps)} migrations.")
+    if citus:
+        for statement in backend.distribute():
+            OUT.print(f"{statement};", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

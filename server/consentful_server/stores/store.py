@@ -170,6 +170,15 @@ class Backend(Protocol):
         """
         ...
 
+    def distribute(self) -> Sequence[str]:
+        """Distribute the tables over several machines, once; return the statements that did it.
+
+        Raises:
+            BadSetting: If this kind of store cannot be distributed.
+            BadDatabase: If this store cannot, or is distributed already; nothing was changed.
+        """
+        ...
+
     def exists(self) -> bool:
         """Return whether the location holds a store."""
         ...

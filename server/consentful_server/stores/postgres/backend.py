@@ -17,7 +17,7 @@ from ...privacy.ledger import Ledger
 from ..sqlite import backup
 from ..store import Contents, Step
 from ..tables import refuse_moved
-from . import snapshot
+from . import distribution, snapshot
 from .address import address_of
 from .connection import Connection, connect, explained, first_connection
 from .database import Database
@@ -59,6 +59,10 @@ class PostgresBackend:
 
     def migrate(self) -> Sequence[Step]:
         return _wait_for(self._on_a_connection(self._migrate))
+
+    def distribute(self) -> Sequence[str]:
+        _wait_for(self._on_a_connection(lambda db: distribution.distribute(self._address, db)))
+        return distribution.STATEMENTS
 
     def exists(self) -> bool:
         return _wait_for(self._exists())

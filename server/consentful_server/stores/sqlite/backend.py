@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ...clock import Clock
-from ...errors import BadDatabase
+from ...errors import BadDatabase, BadSetting
 from ...privacy.ledger import Ledger
 from ..store import Contents, Step
 from ..tables import refuse_moved
@@ -79,6 +79,9 @@ class SQLiteBackend:
             ) from None
         except sqlite3.DatabaseError:
             raise BadDatabase(f"{self.path} is not an SQLite database; name another file with --database") from None
+
+    def distribute(self) -> Sequence[str]:
+        raise BadSetting("citus", "needs a PostgreSQL database with Citus; name it with --database postgresql://…")
 
     def exists(self) -> bool:
         return self.path.exists()

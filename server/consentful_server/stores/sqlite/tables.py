@@ -43,7 +43,7 @@ class SQLiteTables:
             self._db.execute(f"PRAGMA busy_timeout = {_LONG_WAIT_MS}")  # a busy server commits all the time
             done = version(self._db)
         except sqlite3.DatabaseError as error:
-            raise BadDatabase(f"{path} is no database of Consentful ({error.sqlite_errorname})") from None
+            raise BadDatabase(f"{path} is no database of Consentful ({_name_of(error)})") from None
         if done != (newest := migrations()[-1].number):
             raise BadDatabase(
                 f"{path} has schema {done}, and this program moves schema {newest} alone; "
@@ -69,7 +69,7 @@ class SQLiteTables:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 await asyncio.to_thread(self._db.execute, "ROLLBACK")
-            raise BadDatabase(f"{self.name} failed ({error.sqlite_errorname}); mend that, and run it again") from None
+            raise BadDatabase(f"{self.name} failed ({_name_of(error)}); mend that, and run it again") from None
 
     async def columns(self) -> Mapping[str, Sequence[str]]:
         names = set(backup.table_names(self._db)) - _OWN - NOT_MOVED
@@ -140,6 +140,11 @@ class SQLiteTables:
     async def close(self) -> None:
         await asyncio.to_thread(self._db.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
+
+
+def _name_of(error: sqlite3.Error) -> str:
+    """Return the error's name in SQLite; its text could quote a value. Errors of the driver have none."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 def _selected(table: str, columns: Sequence[str], within: tuple[int, int] | None) -> str:
