@@ -13,7 +13,8 @@ from typing import Final
 
 from ...errors import BadDatabase
 from .address import Address
-from .connection import FAILED, Connection, name_of
+from .connection import FAILED, Connection
+from .failures import name_of
 from .writer import LOCK
 
 _UNIQUE: Final = "dialogs_dialog_id_key"

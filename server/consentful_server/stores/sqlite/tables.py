@@ -1,6 +1,7 @@
 """The tables of an SQLite file, for a move.
 
-Threads: each call runs in a worker thread, one at a time.
+Threads: each call runs in a worker thread, one at a time. It closes its cursor there: a cursor that is collected later,
+by another thread, resets the statement that the next call has taken from the connection's cache, in the midst of it.
 
 A fence is a trigger on each table, for each kind of change: SQLite checks it inside the statement, so it holds for
 servers that opened the file before. It does not reach `sqlite_sequence`, which no fenced statement gets to.
@@ -8,7 +9,7 @@ servers that opened the file before. It does not reach `sqlite_sequence`, which 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
@@ -59,16 +60,16 @@ class SQLiteTables:
     @asynccontextmanager
     async def _within(self, begin: str) -> AsyncGenerator[None]:
         try:
-            await asyncio.to_thread(self._db.execute, begin)
+            await self._run(begin)
             try:
                 yield
             except BaseException:
-                await asyncio.to_thread(self._db.execute, "ROLLBACK")
+                await self._run("ROLLBACK")
                 raise
-            await asyncio.to_thread(self._db.execute, "COMMIT")
+            await self._run("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
-                await asyncio.to_thread(self._db.execute, "ROLLBACK")
+                await self._run("ROLLBACK")
             raise BadDatabase(f"{self.name} failed ({_name_of(error)}); mend that, and run it again") from None
 
     async def columns(self) -> Mapping[str, Sequence[str]]:
@@ -103,12 +104,18 @@ class SQLiteTables:
         self, table: str, columns: Sequence[str], within: tuple[int, int] | None = None
     ) -> AsyncIterator[list[Row]]:
         found = await asyncio.to_thread(self._db.execute, _selected(table, columns, within))
-        while rows := await asyncio.to_thread(found.fetchmany, AT_ONCE.get(table, ROWS)):
-            yield rows
+        try:
+            while rows := await asyncio.to_thread(found.fetchmany, AT_ONCE.get(table, ROWS)):
+                yield rows
+        finally:
+            found.close()
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         sql = f"INSERT INTO {table} ({_listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
-        await asyncio.to_thread(self._db.executemany, sql, rows)
+        await asyncio.to_thread(self._insert, sql, rows)
+
+    def _insert(self, sql: str, rows: Sequence[Row]) -> None:
+        self._db.executemany(sql, rows).close()
 
     async def delete_dialogs(self, numbers: Sequence[int]) -> None:
         await asyncio.to_thread(self._delete_dialogs, [(number,) for number in numbers])
@@ -122,7 +129,7 @@ class SQLiteTables:
 
     async def clear(self, table: str, beside: Sequence[str] = ()) -> None:
         where = f" WHERE name NOT IN ({', '.join('?' * len(beside))})" if beside else ""
-        await asyncio.to_thread(self._db.execute, f"DELETE FROM {table}{where}", tuple(beside))
+        await self._run(f"DELETE FROM {table}{where}", *beside)
 
     async def fence(self) -> None:
         for table in set(backup.table_names(self._db)) - {"sqlite_sequence"}:
@@ -135,11 +142,19 @@ class SQLiteTables:
     async def destroy_keys(self, nothing: bytes) -> int:
         self._db.execute(f"DROP TRIGGER IF EXISTS moved_update_{KEYS}")
         sql = f"UPDATE {KEYS} SET wrapped = ? WHERE wrapped != ?"
-        return (await asyncio.to_thread(self._db.execute, sql, (nothing, nothing))).rowcount
+        return await self._run(sql, nothing, nothing)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._db.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
+        await self._run("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
+
+    async def _run(self, sql: str, *values: object) -> int:
+        """Run a statement in a worker thread; return how many rows it changed."""
+        return await asyncio.to_thread(self._changed, sql, values)
+
+    def _changed(self, sql: str, values: Sequence[object]) -> int:
+        with closing(self._db.execute(sql, values)) as cursor:
+            return cursor.rowcount
 
 
 def _name_of(error: sqlite3.Error) -> str:
