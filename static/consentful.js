@@ -427,11 +427,14 @@ export class Dialog {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = null;
     if (!this.#socket || (this.#isOpened && this.#acked >= this.#sent && !this.#consent?.sent)) return;
-    this.#answerTimer = setTimeout(() => {
-      const dead = this.#socket;
-      this.#onClose(1006);
-      dead.close();
-    }, ANSWER_WITHIN_MS);
+    this.#answerTimer = setTimeout(() => this.#leave(), ANSWER_WITHIN_MS);
+  }
+
+  /** Give this connection up for another one. */
+  #leave() {
+    const dead = this.#socket;
+    this.#onClose(1006);
+    dead.close();
   }
 
   async #connect() {
@@ -540,9 +543,12 @@ export class Dialog {
       this.#rewind(expected);
     } else if (code === "storage" && consent && frame.retry && consent.refusals < 10) {
       consent.sent = false;
+      this.#isUncertain = this.#wasUncertain; // this server decided nothing
       consent.waits = setTimeout(() => {
         consent.waits = null;
-        this.#flush();
+        // After three refusals on another connection: it may reach a node that can store.
+        if (consent.refusals % 3 === 0 && this.#consent === consent && this.#isOpened) this.#leave();
+        else this.#flush();
       }, backoff(consent.refusals++));
     } else if (consent && !frame.seq && (code !== "frame" || this.#acked >= this.#sent)) {
       this.#reopen(new Incomplete(detail, code));

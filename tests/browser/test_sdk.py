@@ -222,6 +222,24 @@ async def test_after_a_storage_failure_the_same_consent_is_sent_again(page: Page
     assert consents[0] == consents[1] == consents[2]
 
 
+async def test_a_server_that_stores_nothing_is_left_for_another(page: Page) -> None:
+    consents = await page.evaluate(
+        """run(async ({ open, Socket }) => {
+          Socket.answer = (frame, socket) => {
+            if (frame.type !== "consent") return;
+            if (socket === Socket.made[0]) socket.hear({ type: "error", code: "storage", detail: "", retry: true });
+            else socket.store();
+          };
+          const dialog = await open();
+          await dialog.say("one");
+          await dialog.grant();
+          return Socket.made.map(({ sent }) => sent.filter(({ type }) => type === "consent").length);
+        })"""
+    )
+
+    assert consents == [3, 1]
+
+
 async def test_a_refused_consent_leaves_the_dialog_open(page: Page) -> None:
     refusal, then = await page.evaluate(
         """run(async ({ open, failure, Socket }) => {

@@ -20,6 +20,7 @@ AT_ONCE: Final = 16
 _MOST_DIALOGS: Final = 7_000
 _HESITATES: Final = 0.1
 _MOST_S: Final = 0.02
+_UNNOTICED: Final = 300
 _LINGER: Final = 8
 """So many dialogs are open for as long as a failure takes, in the middle of their conversations."""
 
@@ -61,7 +62,11 @@ class Retries(logging.Handler):
         self.reconnects = 0
         self.asked_again = 0
         self.some = asyncio.Event()
-        """Is set at the next of them."""
+        """Is set at the next of them, and cleared by who waits for one."""
+
+    @property
+    def count(self) -> int:
+        return self.reconnects + self.asked_again
 
     def __str__(self) -> str:
         return f"{self.reconnects} | {self.asked_again}"
@@ -131,9 +136,12 @@ class Chatbots:
         await self._is_calm.wait()
 
     async def until_felt(self) -> None:
-        """Return once the SDK of some chatbot has to try something again."""
+        """Return once the SDK of some chatbot had to try something again, or it seems that none ever has to."""
         self.retries.some.clear()
-        await self.retries.some.wait()
+        waits = [asyncio.ensure_future(self.retries.some.wait()), asyncio.ensure_future(self.more(_UNNOTICED))]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     def stop(self) -> None:
         """Begin no conversation any more, once there were enough."""
