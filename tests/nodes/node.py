@@ -42,6 +42,10 @@ class Node:
             )
         await until_written(self.log, b"serving", after=before)
 
+    async def until_failing(self) -> None:
+        """Return once it has logged an error from now on."""
+        await until_written(self.log, b'"level": "error"', after=self.log.stat().st_size)
+
     async def end(self, number: signal.Signals) -> int | None:
         """End it with a signal, if it runs; return its exit status."""
         if self._process is None:

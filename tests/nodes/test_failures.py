@@ -55,20 +55,24 @@ async def kill_the_database(house: House, chatbots: Chatbots) -> None:
 
 
 async def cut_a_node_off_the_database(house: House, chatbots: Chatbots) -> None:
-    room = house.nodes[1].room
-    house.network.pull(room, "back")
-    await chatbots.until_felt()
-    house.network.plug(room, "back")
+    node = house.nodes[1]
+    house.network.pull(node.room, "back")
+    await node.until_failing()
+    await chatbots.more(_SOME)
+    house.network.plug(node.room, "back")
 
 
 async def cut_a_node_off(house: House, chatbots: Chatbots) -> None:
     """A node that nobody reaches any more, while it runs on."""
-    room = house.nodes[0].room
-    house.network.pull(room, "front", "back")
-    await chatbots.until_felt()
+    node = house.nodes[0]
+    house.network.pull(node.room, "front", "back")
+    await node.until_failing()
     await chatbots.more(_SOME)
-    house.network.plug(room, "front", "back")
+    house.network.plug(node.room, "front", "back")
 
+
+_FELT: Final = (restart_the_nodes, kill_a_node, kill_the_database)
+"""Some SDK has to try something again. A node that is cut off may be back before that."""
 
 FAILURES: Final = (restart_the_nodes, kill_a_node, kill_the_database, cut_a_node_off_the_database, cut_a_node_off)
 
@@ -97,5 +101,6 @@ async def test_no_chatbot_notices_and_what_was_granted_is_stored_once(
     verdict = await running.judge(chatbots)
 
     sys.stdout.write(f"{failure.__name__} | {times} | {verdict} | {chatbots.retries}\n")
-    assert chatbots.retries.count, "nothing failed for any chatbot"
+    if failure in _FELT:
+        assert chatbots.retries.count, "nothing failed for any chatbot"
     assert verdict.is_right, verdict
