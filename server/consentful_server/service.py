@@ -31,6 +31,7 @@ from .keys.roots import DEPLOYMENT, Roots
 from .keys.rotation import Rotation
 from .keys.signing import Signer
 from .keys.vault import Vault
+from .keys.wrapping import PLAIN, Wrapping, wrapping_of
 from .limits.clients import Clients
 from .limits.withdrawal_attempts import WithdrawalAttempts
 from .privacy import ledger
@@ -63,12 +64,15 @@ class Service:
         deployment: bytes,
         clock: Clock,
         generation: bytes,
+        *,
+        wrapping: Wrapping = PLAIN,
         claim: LedgerClaim | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.store = store
         self.ledger_claim = claim
+        self.wrapping = wrapping
         self.deployment = deployment
         self.limits = settings.limits
         self.metrics = Metrics()
@@ -174,8 +178,9 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     """
     clock = clock or SystemClock()
     rules_of(settings)  # before anything is created
-    backend = backend_of(settings.database, settings.data_dir)
+    backend = backend_of(settings.database, settings.data_dir, settings.read_database)
     keep_apart(settings, backend)
+    wrapping = wrapping_of(settings.keys_command)
     erasures = Ledger(settings.keys_dir / ledger.NAME)
     store = await backend.open(clock, erasures, settings.reserve)
     claim = LedgerClaim(erasures, store.leases) if backend.is_shared else None
@@ -183,7 +188,7 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         if DEPLOYMENT not in await store.facts.all():
             erasures.create()  # before the keys, which record the deployment (`ledger`, R3)
         keys, deployment = await load_keys(
-            store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock
+            store.facts, store.epochs, settings.keys_dir, store=backend.name, clock=clock, wrapping=wrapping
         )
         ledgers = Ledgers(settings.keys_dir, await store.remains.ledgers())
         ledgers.check()
@@ -192,7 +197,8 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         else:
             await claim.claim()
         generation = (await store.facts.all()).get(GENERATION, b"")
-        service = Service(settings, store, keys, FileMasters(settings.keys_dir), deployment, clock, generation, claim)
+        masters = FileMasters(settings.keys_dir, wrapping)
+        service = Service(settings, store, keys, masters, deployment, clock, generation, wrapping=wrapping, claim=claim)
         if not await store.notices.all():
             await service.offer.add(default_notice())
         erasures.numbered = await replay(

@@ -72,12 +72,16 @@ class Place:
     """Directory of the SQLite database."""
     keys_dir: Path = Path("keys")
     """Directory of the root keys. It must be outside the data directory; back it up separately."""
+    keys_command: str = ""
+    """Program or URL of a key management service that wraps the root keys on the disk; by default nothing does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Place):
     """The server's settings. Each can be a flag, an environment variable or a key of `consentful.toml`."""
 
+    read_database: str = ""
+    """URL of a replica, from which pages, exports and statistics are read; by default all is read from `--database`."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = 8080

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..keys.wrapping import wrapping_of
 from ..operations import backup as copies
 from ..service import Service
 from ..settings import Place
@@ -39,7 +40,8 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
         folder: Contains `data` and `keys`.
         name: The backup's name, as printed by `backup`.
     """
-    knows = copies.restore(folder, name, backend_of(place.database, place.data_dir), place.keys_dir)
+    backend, wrapping = backend_of(place.database, place.data_dir), wrapping_of(place.keys_command)
+    knows = copies.restore(folder, name, backend, place.keys_dir, wrapping)
     if not knows:
         ERR.print(
             "The ledger came with the backup: what was erased, retracted, revoked, narrowed or retired since is not"

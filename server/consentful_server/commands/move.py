@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ..access_log.log import Check
+from ..keys.wrapping import wrapping_of
 from ..operations import integrity, moving
 from ..service import Service
 from ..settings import Place
@@ -21,7 +22,9 @@ from . import ERR, OUT, existing, with_service
 _LINE_EVERY_S: Final = 10.0
 
 
-def move(origin: str, target: str, /, *, finish: bool = False, keys_dir: Path = Path("keys")) -> int:
+def move(
+    origin: str, target: str, /, *, finish: bool = False, keys_dir: Path = Path("keys"), keys_command: str = ""
+) -> int:
     """Move a deployment's data from the database ORIGIN to TARGET, of the same kind or not.
 
     Without `--finish`, copy what is there now, except the dialogs' keys. The server may be running. To go on after an
@@ -36,15 +39,19 @@ def move(origin: str, target: str, /, *, finish: bool = False, keys_dir: Path = 
         target: URL of a database that is new or empty, or of the unfinished copy.
         finish: Complete the move.
         keys_dir: Directory of the root keys; it stays the same.
+        keys_command: Program or URL of the key management service that wraps the root keys, if one does.
     """
-    at_origin, at_target = (Place(database=url, keys_dir=keys_dir) for url in (origin, target))
+    at_origin, at_target = (
+        Place(database=url, keys_dir=keys_dir, keys_command=keys_command) for url in (origin, target)
+    )
     source, copy = existing(at_origin), backend_of(target, at_target.data_dir)
+    wrapping = wrapping_of(keys_command)
     with shown(ERR) as tell:
         if not finish:
-            asyncio.run(moving.copy(source, copy, keys_dir, tell))
+            asyncio.run(moving.copy(source, copy, keys_dir, tell, wrapping))
             _say(f"Copied. {source.name} is still in use. To complete the move, add --finish.")
             return 0
-        finished = asyncio.run(moving.finish(source, copy, keys_dir, tell))
+        finished = asyncio.run(moving.finish(source, copy, keys_dir, tell, wrapping))
         if finished is not None:
             _say(f"{sum(finished.rows.values()):,} rows in {len(finished.rows)} tables are the same in both.")
             _say(f"{copy.name} is in use: start the server with it.")

@@ -11,6 +11,7 @@ from ..keys.rotation import RotationStatus
 from ..keys.signing import Jwk
 from ..keys.store import Epoch
 from ..operations.rebuilding import rebuild_ledger as rebuild
+from ..operations.wrapping import wrap_roots
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
@@ -56,16 +57,30 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
         signing: Replace the signing key instead. Receipts of the old key can still be verified.
     """
     if signing:
-        with_service(place, _replace_signing_key)
+        if not with_service(place, _replace_signing_key):
+            ERR.print("Not done: another process changes keys now. Run this command again when it has finished.")
+            return 1
         OUT.print("Created a new signing key. Running servers use it within a minute.")
         OUT.print("Destroyed the old private key. Its public key stays published, to verify earlier receipts.")
         return 0
     if with_service(place, lambda service: service.rotation.turn()):
         OUT.print("Destroyed the old master key. Erasures of its epoch are complete.")
         return 0
-    ERR.print("Not finished: a running read still needs earlier copies of keys, or a dialog key cannot be rewrapped.")
+    ERR.print("Not finished: a running read still needs earlier copies of keys, another process changes keys now,")
+    ERR.print("or a dialog key cannot be rewrapped.")
     ERR.print("A running server retries; without one, run this command again.")
     return 1
+
+
+@roots.command
+def wrap(*, place: Where = Place()) -> int:
+    """Have the key management service of --keys-command wrap the root keys. Stop all servers before.
+
+    Start them with the same --keys-command. Copies of the keys that were made before still hold them unwrapped.
+    """
+    done = wrap_roots(place)
+    OUT.print(f"Wrapped {len(done)} keys{': ' if done else ''}{', '.join(done)}.", markup=False, soft_wrap=True)
+    return 0
 
 
 @roots.command
@@ -81,5 +96,11 @@ def rebuild_ledger(*, place: Where = Place()) -> int:
     return 0
 
 
-async def _replace_signing_key(service: Service) -> None:
-    await replace_signing_key(service.store.facts, service.settings.keys_dir, service.deployment, service.signer)
+async def _replace_signing_key(service: Service) -> bool:
+    async def work() -> bool:
+        await replace_signing_key(
+            service.store.facts, service.settings.keys_dir, service.deployment, service.signer, service.wrapping
+        )
+        return True
+
+    return bool(await service.rotation.alone(work))

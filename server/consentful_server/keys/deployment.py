@@ -18,10 +18,11 @@ from . import roots, signing
 from .roots import Roots
 from .signing import Signer
 from .store import EpochStore, FactStore
+from .wrapping import PLAIN, Wrapping
 
 
 async def load_keys(
-    facts: FactStore, epochs: EpochStore, folder: Path, *, store: str, clock: Clock
+    facts: FactStore, epochs: EpochStore, folder: Path, *, store: str, clock: Clock, wrapping: Wrapping = PLAIN
 ) -> tuple[Roots, bytes]:
     """Return the root keys and the deployment's id; create both if the store is new.
 
@@ -32,8 +33,8 @@ async def load_keys(
     """
     known = await facts.all()
     if roots.DEPLOYMENT not in known:
-        await asyncio.to_thread(roots.create, folder)
-        known = await _record(facts, folder)
+        await asyncio.to_thread(roots.create, folder, wrapping)
+        known = await _record(facts, folder, wrapping)
     elif not roots.exist(folder):
         raise BadKeys(
             f"{store} was written with keys that are not in {folder}; "
@@ -41,28 +42,30 @@ async def load_keys(
         )
     await epochs.begin(roots.FIRST_EPOCH, to_micros(clock.now()), {})  # no effect after the first start
     begun = await epochs.all()
-    keys = roots.load(folder)
+    keys = await asyncio.to_thread(roots.load, folder, wrapping)
     emptied = {epoch.number for epoch in begun if epoch.emptied_at is not None}
     # Masters of emptied epochs may be destroyed, or be about to be: a crash can fall between the two steps.
     roots.check(keys, known[roots.DEPLOYMENT], roots.stated(known, emptied, keys))
     return keys.of({epoch.number for epoch in begun}), known[roots.DEPLOYMENT]
 
 
-async def replace_signing_key(facts: FactStore, folder: Path, deployment: bytes, signer: Signer) -> None:
+async def replace_signing_key(
+    facts: FactStore, folder: Path, deployment: bytes, signer: Signer, wrapping: Wrapping = PLAIN
+) -> None:
     """Sign with a new key from now on, and destroy the private half of the present one.
 
     Earlier signatures still verify: the public half is kept. A crash at any step leaves a key that signs.
     """
-    keys = await asyncio.to_thread(signing.replace, folder)
+    keys = await asyncio.to_thread(signing.replace, folder, wrapping)
     value = roots.check_value(keys.key.private_bytes_raw(), deployment)
     await facts.state({roots.CHECK + keys.name: value})  # before the old key is destroyed, or nothing vouches for it
     await asyncio.to_thread(signing.retire, folder)
     signer.renew(keys)
 
 
-async def _record(facts: FactStore, folder: Path) -> dict[str, bytes]:
+async def _record(facts: FactStore, folder: Path, wrapping: Wrapping) -> dict[str, bytes]:
     """Record the deployment's id and the check values of its keys; return the facts, perhaps another process's."""
     deployment = roots.new_deployment()
-    checks = roots.load(folder).checks(deployment)
+    checks = (await asyncio.to_thread(roots.load, folder, wrapping)).checks(deployment)
     await facts.state({roots.DEPLOYMENT: deployment} | {roots.CHECK + name: value for name, value in checks.items()})
     return await facts.all()

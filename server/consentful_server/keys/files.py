@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadKeys
+from .wrapping import PLAIN, Wrapping
 
 SECRET_BYTES: Final = 32
 _BLOCK_BYTES: Final = 1024 * 1024
@@ -64,18 +65,49 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_secret(path: Path) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Let a file have another content, durably: readers see the earlier one or this one. The earlier one is destroyed.
+
+    If this is cut off, the earlier content may remain beside it under another name; see `destroy_leftovers`.
+    """
+    kept = path.with_name(f".{path.name}.replaced")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_new(fresh, content)
+    os.link(path, kept)
+    sync_folder(path.parent)
+    os.replace(fresh, path)
+    sync_folder(path.parent)
+    destroy_file(kept)
+
+
+def destroy_leftovers(folder: Path) -> None:
+    """Destroy what a crash left of key files under other names."""
+    for path in leftovers(folder):
+        key = folder / path.name[1:].rpartition(".")[0]
+        if key.exists() and path.samefile(key):  # a second name of what is in use must not be overwritten
+            path.unlink()
+        else:
+            destroy_file(path)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return the files that a crash left of key files under other names."""
+    return [*folder.glob(".*.key.*"), *folder.glob(".*.pem.*")]
+
+
+def write_secret(path: Path, wrapping: Wrapping = PLAIN) -> None:
     """Create a key of `SECRET_BYTES` random bytes in base64; an existing one stays."""
-    write_new(path, base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
+    if not path.exists():  # a key management service is asked for what is written alone
+        write_new(path, wrapping.wrap(path.stem, base64.b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n"))
 
 
-def read_secret(path: Path) -> bytes:
+def read_secret(path: Path, wrapping: Wrapping = PLAIN) -> bytes:
     """Return the 32 bytes of a key file.
 
     Raises:
-        BadKeys: If it is missing, malformed, or readable by others than its owner.
+        BadKeys: If it is missing, malformed, or readable by others than its owner, or cannot be unwrapped.
     """
-    content = read_private(path)
+    content = wrapping.unwrap(path.stem, read_private(path))
     try:
         secret = base64.b64decode(content.strip(), validate=True)
     except ValueError:
@@ -83,6 +115,15 @@ def read_secret(path: Path) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise BadKeys(f"{path} is not a key of {SECRET_BYTES} bytes in base64; restore it from the keys backup")
     return secret
+
+
+def is_destroyed(path: Path) -> bool:
+    """Return whether `destroy_file` has overwritten or removed the file. Another machine may still see its name."""
+    try:
+        content = path.read_bytes()
+        return bool(content) and not any(content)
+    except OSError:  # on a network file system also ESTALE: removed while it was open
+        return True
 
 
 def read_private(path: Path) -> bytes:

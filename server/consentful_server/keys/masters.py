@@ -1,19 +1,16 @@
 """The master keys, under which the dialogs' keys are wrapped; one for each epoch. Here they are files.
 
-Another holder (a key management service, a hardware module) creates, returns and destroys 32 bytes for each epoch:
-implement `Masters`, and pass it in `service.open_service`.
+A key management service can wrap the files (`wrapping`). One that holds the master keys itself
+implements `Masters`, and is passed in `service.open_service`.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-from ..errors import BadKeys
-from .files import destroy_file, read_secret, sync_folder, write_secret
-from .roots import wrapping_name
-
-_NAME: Final = re.compile(r"wrapping-(\d+)\.key")
+from . import roots
+from .files import destroy_file, sync_folder, write_secret
+from .wrapping import PLAIN, Wrapping
 
 
 class Masters(Protocol):
@@ -39,27 +36,20 @@ class Masters(Protocol):
 class FileMasters:
     """Master keys as files, beside the other root keys."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wrapping: Wrapping = PLAIN) -> None:
         self._folder = folder
+        self._wrapping = wrapping
 
     def all(self) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        for path in sorted(self._folder.iterdir()):
-            if match := _NAME.fullmatch(path.name):
-                try:
-                    found[int(match[1])] = read_secret(path)
-                except BadKeys:
-                    # Another process may have ended the epoch meanwhile, and overwritten and removed its master.
-                    if path.exists():
-                        raise
-        return found
+        return roots.masters(self._folder, self._wrapping)
 
     def make(self, epoch: int) -> None:
-        write_secret(self._path(epoch))
+        write_secret(self._path(epoch), self._wrapping)
         sync_folder(self._folder)
 
     def destroy(self, epoch: int) -> None:
+        self._wrapping.forget(self._path(epoch).stem)
         destroy_file(self._path(epoch))
 
     def _path(self, epoch: int) -> Path:
-        return self._folder / f"{wrapping_name(epoch)}.key"
+        return self._folder / f"{roots.wrapping_name(epoch)}.key"

@@ -10,6 +10,7 @@ keys is refused before anything is written.
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -19,10 +20,12 @@ import msgspec
 
 from ..errors import BadKeys
 from . import signing
-from .files import read_secret, sync_folder, write_secret
+from .files import is_destroyed, read_secret, sync_folder, write_secret
 from .signing import SigningKeys
+from .wrapping import PLAIN, Wrapping
 
 _DEPLOYMENT_BYTES: Final = 16
+_MASTER: Final = re.compile(r"wrapping-(\d+)\.key")
 FIRST_EPOCH: Final = 1
 DEPLOYMENT: Final = "deployment"
 """The name of the fact that identifies the deployment."""
@@ -64,7 +67,7 @@ def new_deployment() -> bytes:
     return secrets.token_bytes(_DEPLOYMENT_BYTES)
 
 
-def create(folder: Path) -> None:
+def create(folder: Path, wrapping: Wrapping = PLAIN) -> None:
     """Create the missing roots, durably and readable by their owner only.
 
     Raises:
@@ -73,8 +76,8 @@ def create(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (wrapping_name(FIRST_EPOCH) + ".key", "index.key", "cursor.key"):
-            write_secret(folder / name)
-        signing.create(folder)
+            write_secret(folder / name, wrapping)
+        signing.create(folder, wrapping)
         sync_folder(folder)
     except OSError as error:
         raise BadKeys(f"{folder} cannot be written ({error.strerror}); name another --keys-dir") from None
@@ -85,21 +88,43 @@ def exist(folder: Path) -> bool:
     return folder.is_dir() and any(_key_files(folder))
 
 
-def load(folder: Path) -> Roots:
+def load(folder: Path, wrapping: Wrapping = PLAIN) -> Roots:
     """Return the roots.
 
     Raises:
-        BadKeys: If one is missing, malformed, or readable by others than its owner.
+        BadKeys: If one is missing, malformed, or readable by others than its owner, or cannot be unwrapped.
     """
-    wrapping = {int(path.stem.rpartition("-")[2]): read_secret(path) for path in sorted(folder.glob("wrapping-*.key"))}
-    if not wrapping:
+    found = masters(folder, wrapping)
+    if not found:
         raise BadKeys(f"{folder} has no wrapping-*.key; restore the keys of this database from the keys backup")
     return Roots(
-        wrapping,
-        read_secret(folder / "index.key"),
-        read_secret(folder / "cursor.key"),
-        signing.load(folder),
+        found,
+        read_secret(folder / "index.key", wrapping),
+        read_secret(folder / "cursor.key", wrapping),
+        signing.load(folder, wrapping),
     )
+
+
+def masters(folder: Path, wrapping: Wrapping = PLAIN) -> dict[int, bytes]:
+    """Return the master keys by epoch; without one that another process destroys meanwhile.
+
+    Raises:
+        BadKeys: If one is malformed, or readable by others than its owner, or cannot be unwrapped.
+    """
+    found: dict[int, bytes] = {}
+    for epoch, path in sorted(epochs(folder).items()):
+        try:
+            found[epoch] = read_secret(path, wrapping)
+        except BadKeys:
+            if not is_destroyed(path):
+                raise
+    return found
+
+
+def epochs(folder: Path) -> dict[int, Path]:
+    """Return the files of the master keys by epoch."""
+    matches = [(_MASTER.fullmatch(path.name), path) for path in folder.iterdir()]
+    return {int(match[1]): path for match, path in matches if match}
 
 
 def stated(facts: Mapping[str, bytes], emptied: Iterable[int], roots: Roots) -> dict[str, bytes]:

@@ -20,8 +20,8 @@ the threads of the store (see `vault`).
 
 Races, and the line that closes each:
 
-(R1) Several processes are due at the same time: one takes the lease. `turn`, the operator's command, does not ask for
-     it, so two may still work at once; R2, R3 and R7 make that harmless.
+(R1) Several processes are due at the same time, or one is and an operator rotates: who takes the lease works alone. It
+     expires while a process hangs, so two may still work at once; R2, R3 and R7 make that harmless.
 (R2) Two processes begin the same epoch: both compute the same number, `make` creates one file, both read that file, and
      the store keeps the first row.
 (R3) A key is erased or rewrapped between reading and rewrapping it: the store replaces only the bytes that were read.
@@ -38,8 +38,9 @@ import asyncio
 import logging
 import math
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from ..clock import Clock, to_micros
 from ..leases import Leases
@@ -47,6 +48,8 @@ from .masters import Masters
 from .roots import wrapping_check
 from .store import Epoch, EpochStore, Rewrapped, WrappedKey
 from .vault import Unopenable, Vault
+
+T = TypeVar("T")
 
 _AT_ONCE: Final = 2_000
 """Keys that one step rewraps: about 20 ms of the writer's time, once a second."""
@@ -105,15 +108,30 @@ class Rotation:
         if len(living) == 1:
             await self.begin()
             return True
-        return await self._go_on(living)
+        went_on = await self._go_on(living)
+        if len(await self._living()) == 1:
+            await self._leases.release(_LEASE, self._holder)
+        return went_on
 
     async def turn(self) -> bool:
         """End the present epoch now, with all steps; return False if a reader holds it up, so that a later `tick` must
-        finish.
+        finish, or if another process changes keys now.
         """
+        return bool(await self.alone(self._turn))
+
+    async def alone(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do what changes keys, and return its result; None, without doing it, if another process changes keys now."""
+        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
+            return None
+        try:
+            return await work()
+        finally:
+            await self._leases.release(_LEASE, self._holder)
+
+    async def _turn(self) -> bool:
         await self.begin()
         while len(living := await self._living()) > 1:
-            if not await self._go_on(living):
+            if not (await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH) and await self._go_on(living)):
                 return False
         return True
 

@@ -33,6 +33,7 @@ from joserfc.jwk import KeySet, OKPKey
 from ..errors import BadKeys
 from . import jws
 from .files import destroy_file, read_private, sync_folder, write_new
+from .wrapping import PLAIN, Wrapping
 
 _FIRST: Final = "signing"
 _NAME: Final = re.compile(r"signing(?:-(\d+))?")
@@ -87,13 +88,13 @@ class Signer:
         return jws.verified(token, self._published, _EDDSA)
 
 
-def create(folder: Path) -> None:
+def create(folder: Path, wrapping: Wrapping = PLAIN) -> None:
     """Create the first key, unless one exists."""
     if not any(_numbered(folder, "pem")):
-        _make(folder, 1)
+        _make(folder, 1, wrapping)
 
 
-def load(folder: Path) -> SigningKeys:
+def load(folder: Path, wrapping: Wrapping = PLAIN) -> SigningKeys:
     """Return the keys.
 
     Raises:
@@ -101,20 +102,22 @@ def load(folder: Path) -> SigningKeys:
     """
     number, path = max(_numbered(folder, "pem"), default=(1, folder / f"{_FIRST}.pem"))
     before = sorted(_numbered(folder, "jwk"), reverse=True)
-    return SigningKeys(number, _private(path), tuple(_retired(path) for other, path in before if other < number))
+    return SigningKeys(
+        number, _private(path, wrapping), tuple(_retired(path) for other, path in before if other < number)
+    )
 
 
-def replace(folder: Path) -> SigningKeys:
+def replace(folder: Path, wrapping: Wrapping = PLAIN) -> SigningKeys:
     """Create the next key, and keep the public half of the present one; its private half stays until `retire`.
 
     Raises:
         BadKeys: As `load` does.
     """
-    now = load(folder)
+    now = load(folder, wrapping)
     write_new((folder / now.name).with_suffix(".jwk"), msgspec.json.encode(_public(now.key.public_key())) + b"\n")
-    _make(folder, now.number + 1)
+    _make(folder, now.number + 1, wrapping)
     sync_folder(folder)
-    return load(folder)
+    return load(folder, wrapping)
 
 
 def retire(folder: Path) -> None:
@@ -145,16 +148,17 @@ def _name(number: int) -> str:
     return _FIRST if number == 1 else f"{_FIRST}-{number:04d}"
 
 
-def _make(folder: Path, number: int) -> None:
+def _make(folder: Path, number: int, wrapping: Wrapping) -> None:
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_new(folder / f"{_name(number)}.pem", pem)
+    write_new(folder / f"{_name(number)}.pem", wrapping.wrap(_name(number), pem))
 
 
-def _private(path: Path) -> Ed25519PrivateKey:
+def _private(path: Path, wrapping: Wrapping) -> Ed25519PrivateKey:
+    pem = wrapping.unwrap(path.stem, read_private(path))
     try:
-        key = serialization.load_pem_private_key(read_private(path), password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PrivateKey):

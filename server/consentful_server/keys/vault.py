@@ -34,6 +34,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ..errors import BadKeys, StorageFailed
 from ..mac import mac
 from .base32 import base32
 
@@ -179,9 +180,15 @@ class Vault:
     def _master(self, epoch: int) -> AESGCM | None:
         """Return the master of an epoch; None if it does not exist."""
         known = self._masters
-        if epoch > self._epoch and epoch not in known and epoch in (masters := self._look()):  # (R1)
+        if epoch > self._epoch and epoch not in known and epoch in (masters := self._masters_now()):  # (R1)
             known[epoch] = AESGCM(masters[epoch])  # (R2)
         return known.get(epoch)
+
+    def _masters_now(self) -> Mapping[int, bytes]:
+        try:
+            return self._look()
+        except BadKeys:  # a key management service that does not respond: what is asked for may succeed later
+            raise StorageFailed from None
 
     def _bound(self, field: str, dialog_id: str, record: bytes) -> bytes:
         return _encode([VERSION, self._deployment, field, dialog_id, record])

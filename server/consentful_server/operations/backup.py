@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 from ..errors import BadBackup, BadKeys
 from ..keys import roots, signing
 from ..keys.files import destroy_file, sync_folder, write_new
-from ..keys.masters import FileMasters
+from ..keys.wrapping import PLAIN, Wrapping
 from ..privacy.ledger import NAME as LEDGER
 from ..privacy.ledger import Ledger, Ledgers, number_of
 from ..service import Service
@@ -59,7 +59,7 @@ async def back_up(service: Service, folder: Path, at: datetime) -> Made:
         raise BadBackup(f"{data} or {keys} already exists; nothing was changed")
     for _ in range(_ATTEMPTS):
         await _copy(service, data, keys)
-        if not FileMasters(keys).all().keys() & await _ended(service):  # (R2)
+        if not roots.epochs(keys).keys() & await _ended(service):  # (R2)
             return Made(name, await prune(service, folder))
         _delete(keys)
         data.unlink()
@@ -96,7 +96,7 @@ async def _write_copy(service: Service, data: Path, keys: Path) -> None:
 async def prune(service: Service, folder: Path) -> list[str]:
     """Delete the keys folders that hold a destroyed master; return their names."""
     ended = await _ended(service)
-    old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & set(FileMasters(keys).all())]
+    old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & roots.epochs(keys).keys()]
     for keys in old:
         _delete(keys)
     return [keys.name for keys in old]
@@ -114,7 +114,7 @@ async def _ended(service: Service) -> set[int]:
     return {epoch.number for epoch in await service.store.epochs.all() if epoch.destroyed_at is not None}
 
 
-def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
+def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping: Wrapping = PLAIN) -> bool:
     """Restore a backup; return whether the ledgers were there, so that they know what was erased since.
 
     Keys that exist already stay. So do their ledgers; the first one gets the entries of the backup's that they lack.
@@ -133,7 +133,7 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path) -> bool:
         raise BadBackup(
             f"{names} already exists; move it away, or name another --data-dir or --database; nothing was changed"
         )
-    _check(backend.contents(data), keys, keys_dir)
+    _check(backend.contents(data), keys, keys_dir, wrapping)
     missing = [path.name for path in Ledgers(keys, {}).paths if not (keys_dir / path.name).exists()]
     if roots.exist(keys_dir) and missing:
         raise BadKeys(
@@ -167,9 +167,9 @@ def _add_missing(copied: Ledgers, present: Ledgers, ledger: Ledger) -> None:
     ledger.close()
 
 
-def _check(says: Contents, keys: Path, beside: Path) -> None:
+def _check(says: Contents, keys: Path, beside: Path, wrapping: Wrapping) -> None:
     """Check that the keys match the data, and the keys that exist in the target folder, before anything is written."""
-    copied = roots.load(keys)
+    copied = roots.load(keys, wrapping)
     roots.check(copied, says.facts[roots.DEPLOYMENT], roots.stated(says.facts, says.emptied, copied))
     for name, content in _roots(keys).items():
         other = beside / name

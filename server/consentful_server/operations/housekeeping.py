@@ -182,7 +182,7 @@ class Housekeeping:
         """Load keys that another process has replaced, and publish the state of the rotation."""
         service = self._service
         await service.rotation.renew()
-        service.signer.renew(await asyncio.to_thread(signing.load, service.settings.keys_dir))
+        service.signer.renew(await asyncio.to_thread(signing.load, service.settings.keys_dir, service.wrapping))
         status = await service.rotation.status()
         service.metrics.epoch.set(status.age.total_seconds())
         service.metrics.rewrapping.set(status.left)

@@ -13,6 +13,7 @@ The origin's keys go last, and only if every dialog opened: until then it is the
 in the target leaves nothing that opens in the origin.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..errors import BadDatabase
 from ..keys import roots
 from ..keys.roots import DEPLOYMENT
 from ..keys.vault import SHREDDED
+from ..keys.wrapping import PLAIN, Wrapping
 from ..privacy.ledger import Ledgers
 from ..service import keep_apart
 from ..settings import Place
@@ -29,19 +31,21 @@ from ..stores.store import Backend
 from ..stores.tables import MOVING, Tables
 
 
-async def copy(origin: Backend, target: Backend, keys_dir: Path, tell: Tell) -> None:
+async def copy(origin: Backend, target: Backend, keys_dir: Path, tell: Tell, wrapping: Wrapping = PLAIN) -> None:
     """Copy what the origin holds now, or the rest of it. A server may run on the origin.
 
     Raises:
         BadDatabase: If there is nothing to move, or it must not be moved there; the origin stays as it is.
         BadKeys: If the keys folder is not the origin's.
     """
-    async with _opened(origin, target, keys_dir, tell) as move:
+    async with _opened(origin, target, keys_dir, tell, wrapping) as move:
         await move.begin()
         await move.copy()
 
 
-async def finish(origin: Backend, target: Backend, keys_dir: Path, tell: Tell) -> Finished | None:
+async def finish(
+    origin: Backend, target: Backend, keys_dir: Path, tell: Tell, wrapping: Wrapping = PLAIN
+) -> Finished | None:
     """Complete the copy and put it in use instead of the origin; return what was compared.
 
     None if an earlier call has done so.
@@ -50,7 +54,7 @@ async def finish(origin: Backend, target: Backend, keys_dir: Path, tell: Tell) -
         BadDatabase: If the two differ, or as for `copy`; the origin stays in use.
         BadKeys: If the keys folder is not the origin's.
     """
-    async with _opened(origin, target, keys_dir, tell) as move:
+    async with _opened(origin, target, keys_dir, tell, wrapping) as move:
         if await move.is_over():
             return None
         await move.begin()
@@ -72,11 +76,13 @@ async def close_origin(origin: Backend) -> int:
 
 
 @asynccontextmanager
-async def _opened(origin: Backend, target: Backend, keys_dir: Path, tell: Tell) -> AsyncGenerator[Move]:
+async def _opened(
+    origin: Backend, target: Backend, keys_dir: Path, tell: Tell, wrapping: Wrapping = PLAIN
+) -> AsyncGenerator[Move]:
     keep_apart(Place(keys_dir=keys_dir), target)
     mine = await origin.tables()
     try:
-        await _check_keys(mine, keys_dir)
+        await _check_keys(mine, keys_dir, wrapping)
         copied = await target.tables(new=True)
         try:
             if mine.name == copied.name:
@@ -88,7 +94,7 @@ async def _opened(origin: Backend, target: Backend, keys_dir: Path, tell: Tell) 
         await mine.close()
 
 
-async def _check_keys(tables: Tables, keys_dir: Path) -> None:
+async def _check_keys(tables: Tables, keys_dir: Path, wrapping: Wrapping) -> None:
     """Check that the target can be opened with these keys, before anything is copied."""
     async with tables.transaction():
         facts = await tables.facts()
@@ -97,6 +103,6 @@ async def _check_keys(tables: Tables, keys_dir: Path) -> None:
         raise BadDatabase(f"{tables.name} is itself an unfinished copy; move from the original")
     if DEPLOYMENT not in facts:
         raise BadDatabase(f"{tables.name} holds no data yet; there is nothing to move")
-    keys = roots.load(keys_dir)
+    keys = await asyncio.to_thread(roots.load, keys_dir, wrapping)
     roots.check(keys, facts[DEPLOYMENT], roots.stated(facts, [number for number, at in epochs if at is not None], keys))
     Ledgers(keys_dir, {}).check()

@@ -17,6 +17,7 @@ from ..consent.notices import on_offer
 from ..errors import BadDatabase, BadKeys
 from ..keys.deployment import load_keys
 from ..keys.roots import DEPLOYMENT
+from ..keys.wrapping import wrapping_of
 from ..privacy import ledger
 from ..privacy.ledger import (
     Entry,
@@ -63,7 +64,10 @@ async def rebuild_ledger(place: Place, clock: Clock | None = None) -> Rebuilt:
     store = await backend.open(clock, records)
     try:
         if DEPLOYMENT in await store.facts.all():
-            await load_keys(store.facts, store.epochs, place.keys_dir, store=backend.name, clock=clock)
+            wrapping = wrapping_of(place.keys_command)
+            await load_keys(
+                store.facts, store.epochs, place.keys_dir, store=backend.name, clock=clock, wrapping=wrapping
+            )
         records.create()
         records.open()
         ledgers = Ledgers(place.keys_dir, {})

@@ -28,6 +28,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "database": ("mysql://x", "sqlite://x", "sqlite:///", "x.db"),
     "data_dir": ("/dev/null", "/dev/null/data", "/proc/data"),
     "keys_dir": ("data/keys", "data", "/dev/null", "/dev/null/keys", "/proc/keys"),
+    "keys_command": ("http://kms.example/keys", "cat 'unclosed", "/nope/kms", " "),
+    "read_database": ("postgresql://replica.example/x", "x.db"),
     "host": ("", " ", "http://127.0.0.1", "no-such-host.invalid", "127.0.0.1 ", "192.0.2.1"),
     "port": ("-1", "65536", "x", "1e400", "nan"),
     "auth": ("open", "", "NONE "),
@@ -71,8 +73,18 @@ BAD: dict[str, tuple[str, ...]] = {
 """Values that each setting refuses."""
 
 
-NOT_QUOTED = {"database", "issuer", "audience", "scope_claim", "scope_map", "tls_cert", "tls_key"}
-"""A database's URL may carry a password; the others are refused for what is missing beside them."""
+NOT_QUOTED = {
+    "database",
+    "issuer",
+    "audience",
+    "scope_claim",
+    "scope_map",
+    "tls_cert",
+    "tls_key",
+    "keys_command",
+    "read_database",
+}
+"""A database's URL may carry a password, and a command too; the others are refused for what is missing beside them."""
 
 
 def spellings(value: str) -> set[str]:

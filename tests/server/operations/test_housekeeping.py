@@ -146,18 +146,18 @@ async def test_readyz_tells_which_chore_keeps_failing_and_is_ready_again(
 async def test_a_master_that_another_process_destroys_while_the_folder_is_read_is_passed_over(
     service: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from consentful_server.keys import files, masters
+    from consentful_server.keys import files, roots
 
     holder = FileMasters(service.folder / "keys")
     holder.make(2)
     read = files.read_secret
 
-    def destroyed_first(path: Any) -> bytes:
+    def destroyed_first(path: Any, *more: Any) -> bytes:
         if path.name == "wrapping-0001.key":
             holder.destroy(1)
-        return read(path)
+        return read(path, *more)
 
-    monkeypatch.setattr(masters, "read_secret", destroyed_first)
+    monkeypatch.setattr(roots, "read_secret", destroyed_first)
 
     assert set(holder.all()) == {2}
 

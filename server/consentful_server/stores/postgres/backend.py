@@ -35,8 +35,9 @@ START_S = 30.0
 class PostgresBackend:
     """The `Backend` of one PostgreSQL database."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, read_url: str = "") -> None:
         self._address = address_of(url)
+        self._replica = address_of(read_url) if read_url else None
 
     @property
     def name(self) -> str:
@@ -54,7 +55,7 @@ class PostgresBackend:
         del reserve  # the disk is another machine's
         await self._on_a_connection(self._migrate, START_S)
         with explained(self._address):
-            database = await Database.open(self._address, clock, lambda db: record(db, ledger))
+            database = await Database.open(self._address, clock, lambda db: record(db, ledger), self._replica)
             return PostgresStore(database, clock, ledger)
 
     def migrate(self) -> Sequence[Step]:

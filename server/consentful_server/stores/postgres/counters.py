@@ -58,7 +58,7 @@ class PostgresCounters:
 
     async def outcomes(self, which: Which) -> list[Outcomes]:
         values = Placeholders()
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_stale(
             "SELECT day, nullif(bot, ''), granted, declined, dropped FROM outcome_counts"
             f" WHERE {_conditions(which, values)} ORDER BY day, bot",
             *values,
@@ -71,7 +71,7 @@ class PostgresCounters:
 
     async def _counted(self, table: str, dialogs: str, which: Which, by: Sequence[Dimension]) -> list[Counted]:
         values, names = Placeholders(), ", ".join([*by, "purposes"])
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_stale(
             f"SELECT {names}, {dialogs}, sum(messages)::bigint FROM {table} WHERE {_conditions(which, values)}"
             f" GROUP BY {names} ORDER BY {names}",
             *values,

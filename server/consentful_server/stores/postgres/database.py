@@ -14,16 +14,18 @@ Threads: statements run on the event loop. What decrypts runs in a worker thread
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 
 from ...clock import Clock
 from ...errors import StorageFailed
+from ...keys.roots import DEPLOYMENT
 from .address import Address
 from .connection import FAILED, LOST, Connection, Row, open_connection, options
 from .failures import told
+from .pool import Pool, leave_as_it_is
+from .replica import Replica
 from .writer import BeforeCommit, Writer
 
 T = TypeVar("T")
@@ -41,37 +43,32 @@ _BE_ALONE: Final = f"BEGIN; SET LOCAL lock_timeout = {_PATIENCE_MS}; LOCK TABLE 
 _log: Final = logging.getLogger("consentful.store")
 
 
-class _Pool(Protocol):
-    """The part of an asyncpg pool that is used here, with types."""
-
-    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]: ...
-
-    async def close(self) -> None: ...
-
-    def terminate(self) -> None: ...
-
-
 class Database:
     """Runs each piece of work on a suitable connection."""
 
-    def __init__(self, address: Address, writer: Writer, pool: _Pool) -> None:
+    def __init__(self, address: Address, writer: Writer, pool: Pool, replica: Replica | None = None) -> None:
         self.address = address
         self.writer = writer
         self._pool = pool
+        self._replica = replica
         self._long = asyncio.Semaphore(READERS - _FOR_LOOK_UPS)
 
     @classmethod
-    async def open(cls, address: Address, clock: Clock, before_commit: BeforeCommit) -> "Database":
+    async def open(
+        cls, address: Address, clock: Clock, before_commit: BeforeCommit, replica: Address | None = None
+    ) -> "Database":
         """Open the writer and the readers; `before_commit` is the writer's."""
         writer = await Writer.open(address, clock, before_commit)
         pool = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            **options(address), min_size=1, max_size=READERS, reset=_nothing, connect=open_connection
+            **options(address), min_size=1, max_size=READERS, reset=leave_as_it_is, connect=open_connection
         )
-        return cls(address, writer, cast("_Pool", pool))
+        return cls(address, writer, cast("Pool", pool), None if replica is None else await Replica.open(replica, clock))
 
     async def close(self) -> None:
         """Commit the waiting jobs, finish the reads, and close every connection."""
         await self.writer.close()
+        if self._replica is not None:
+            self._replica.close()
         try:
             await asyncio.wait_for(self._pool.close(), _CLOSE_S)
         except TimeoutError:
@@ -89,6 +86,22 @@ class Database:
     async def look_up(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Return what `work` returns, as `read` does. It reads a few rows, and does not wait for long reads."""
         return await self._reliably(lambda db: _in_snapshot(db, work))
+
+    async def read_replica(self, work: Callable[[Connection], Awaitable[T]], horizon: int | None = None) -> T | None:
+        """Return what `work` reads at the replica, which has all below the horizon; None if the primary must be asked.
+
+        What it returns is a moment old: see `replica` for what that means.
+        """
+        if self._replica is None:
+            return None
+        if self._replica.deployment is None:
+            self._replica.deployment = await self.fetchval("SELECT value FROM facts WHERE name = $1", DEPLOYMENT)
+        return await self._replica.read(work, horizon)
+
+    async def fetch_stale(self, sql: str, *values: Any) -> list[Row]:
+        """Return the rows of one statement, from the replica if there is one."""
+        rows = await self.read_replica(lambda db: db.fetch(sql, *values))
+        return await self.fetch(sql, *values) if rows is None else rows
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         """Return the rows of one statement, which needs no transaction."""
@@ -140,7 +153,3 @@ async def _is_alone(db: Connection) -> bool:
         if not db.is_closed():
             await db.execute("ROLLBACK")
     return True
-
-
-async def _nothing(_connection: object) -> None:
-    """Leave a connection as it is when a read gives it back: nothing here changes its settings."""

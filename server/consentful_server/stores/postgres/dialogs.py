@@ -19,6 +19,7 @@ Races, and the line that closes each:
      never goes back, so no later dialog gets a number below it.
 (R6) The database was put back to an earlier state: numbers continue above all that the ledger says may have been given
      out.
+(R7) A page was read at a replica, and one of its dialogs was erased or narrowed since: the primary is asked afterwards.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ import msgspec
 
 from ...access_log.store import Note
 from ...archive import rules
-from ...archive.query import MAX_PAGE_BYTES, Horizon, Selection
+from ...archive.query import Horizon, Selection
 from ...archive.store import (
     Candidate,
     CustomerDialog,
@@ -48,10 +49,11 @@ from ...clock import Clock, to_micros
 from ...errors import Refusal, StorageFailed
 from ...keys.vault import SHREDDED
 from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
-from . import access_log, counters, numbers, pages
+from . import access_log, counters, listing, numbers
 from . import dialog_rows as rows
 from .connection import Connection
 from .database import Database
+from .listing import Page
 from .purposes import purposes_of
 
 T = TypeVar("T")
@@ -123,35 +125,43 @@ class PostgresDialogs:
         return await self._database.fetchval("SELECT count(*) FROM dialogs WHERE expires_at <= $1", at)
 
     async def horizon(self) -> Horizon:
-        return await self._database.look_up(_horizon)
+        return await self._database.look_up(listing.horizon_of)
 
     async def list_messages(self, selection: Selection, opener: MessagesOpener[T]) -> tuple[T, Horizon]:
-        async def page(db: Connection) -> tuple[T, Horizon]:
-            horizon = await _horizon(db) if selection.horizon is None else selection.horizon
-            found = await pages.messages(db, _one_more(selection, horizon))
-            shown = found[: selection.limit]
-            named = list(dict.fromkeys(row.dialog for row in shown))
-            # Opened in the transaction that read the keys: see `archive.opening`, R1.
-            listed, end = await rows.by_numbers(db, named, texts=True, most_bytes=MAX_PAGE_BYTES)
-            if end is not None:
-                shown = shown[: next(place for place, row in enumerate(shown) if row.dialog == end)]
-            return await asyncio.to_thread(opener, shown, listed, len(shown) < len(found)), horizon
+        def opened(page: Page) -> T:
+            return opener(page.rows, page.dialogs, page.has_more)
 
-        return await self._database.read(page)  # (R4) its transaction ends with this page
+        return await self._listed(selection.horizon, lambda db: listing.messages(db, selection), opened)
 
     async def list_dialogs(
         self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
     ) -> tuple[T, Horizon]:
-        async def page(db: Connection) -> tuple[T, Horizon]:
-            horizon = await _horizon(db) if selection.horizon is None else selection.horizon
-            found = await pages.dialogs(db, _one_more(selection, horizon))
-            shown = found[: selection.limit]
-            by_number, end = await rows.by_numbers(db, shown, texts=texts, most_bytes=MAX_PAGE_BYTES)
-            listed, more = list(by_number.values()), end is not None or len(shown) < len(found)
-            listed = await rows.with_heads(db, listed) if texts else listed
-            return await asyncio.to_thread(opener, listed, more), horizon
+        def opened(page: Page) -> T:
+            return opener(list(page.dialogs.values()), page.has_more)
 
-        return await self._database.read(page)  # (R4) its transaction ends with this page
+        return await self._listed(selection.horizon, lambda db: listing.dialogs(db, selection, texts=texts), opened)
+
+    async def _listed(
+        self, horizon: Horizon | None, select: Callable[[Connection], Awaitable[Page]], opener: Callable[[Page], T]
+    ) -> tuple[T, Horizon]:
+        """Return what the opener makes of a page: one of the replica's that the primary confirms, or the primary's."""
+
+        async def opened(db: Connection, page: Page) -> tuple[T, Horizon]:
+            # Opened in the transaction that read the keys: see `archive.opening`, R1.
+            return await asyncio.to_thread(opener, page), page.horizon
+
+        async def confirmed(db: Connection, page: Page) -> tuple[T, Horizon] | None:
+            found = await listing.confirmed(db, page)  # (R7)
+            return None if found is None else await opened(db, found)
+
+        async def fresh(db: Connection) -> tuple[T, Horizon]:
+            return await opened(db, await select(db))
+
+        if (page := await self._database.read_replica(select, horizon)) is not None:
+            result = await self._database.read(lambda db: confirmed(db, page))
+            if result is not None:
+                return result
+        return await self._database.read(fresh)  # (R4) its transaction ends with this page
 
     async def _erasing(self, work: Callable[[Connection], Awaitable[Tombstone | None]]) -> ErasureOutcome | None:
         tombstone = await self._database.writer.write(work)
@@ -286,16 +296,6 @@ def _sealed(candidate: Candidate, epoch: int, now: int) -> SealedDialog | Except
         return refusal
     except Exception:  # noqa: BLE001 - whatever it is, it is this dialog's, and its neighbours are stored
         return StorageFailed()
-
-
-async def _horizon(db: Connection) -> Horizon:
-    # (R5) Not the last number that is stored: if that dialog was erased, it would lie before the place of a reader.
-    return Horizon(await db.fetchval(numbers.LAST, "dialogs"))
-
-
-def _one_more(selection: Selection, horizon: Horizon) -> Selection:
-    """Return the selection below the horizon, with a row more: if that exists, there is a next page."""
-    return msgspec.structs.replace(selection, horizon=horizon, limit=selection.limit + 1)
 
 
 async def _load(db: Connection, dialog_id: str) -> StoredDialog | Tombstone | None:
