@@ -122,8 +122,8 @@ def masters(folder: Path, wrapping: Wrapping = PLAIN) -> dict[int, bytes]:
 
 
 def epochs(folder: Path) -> dict[int, Path]:
-    """Return the files of the master keys by epoch."""
-    matches = [(_MASTER.fullmatch(path.name), path) for path in folder.iterdir()]
+    """Return the files of the master keys by epoch; none of a folder that does not exist."""
+    matches = [(_MASTER.fullmatch(path.name), path) for path in folder.glob("wrapping-*.key")]
     return {int(match[1]): path for match, path in matches if match}
 
 

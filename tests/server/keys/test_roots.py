@@ -86,3 +86,8 @@ def test_check_values_tell_nothing_about_the_keys(tmp_path: Path) -> None:
     assert not any(secret in value for secret in secrets for value in made.checks(b"d").values())
     assert made.checks(b"d") != made.checks(b"another deployment")
     assert "index" not in repr(made)
+
+
+def test_a_folder_that_does_not_exist_is_refused_as_one_without_keys(tmp_path: Path) -> None:
+    with pytest.raises(BadKeys, match=r"has no wrapping-\*\.key"):
+        roots.load(tmp_path / "nowhere")
