@@ -18,6 +18,8 @@ from consentful_server.commands.client.demo import Scene, choose_scenes, corpus
 
 AT_ONCE: Final = 16
 _MOST_DIALOGS: Final = 7_000
+_ROUNDS: Final = 3
+"""How often the conversations are held again, under new ids, if a failure takes that long."""
 _HESITATES: Final = 0.1
 _MOST_S: Final = 0.02
 _UNNOTICED: Final = 300
@@ -86,7 +88,11 @@ class Chatbots:
     def __init__(self, url: str, token: str, trusted: ssl.SSLContext, *, dialogs: int, seed: int) -> None:
         """`dialogs` are how many conversations they hold at least, before they may stop."""
         dice = random.Random(seed)
-        scenes = choose_scenes(_conversations(), _MOST_DIALOGS, seed)
+        scenes = (
+            scene
+            for round_ in range(_ROUNDS)
+            for scene in choose_scenes(_conversations(), _MOST_DIALOGS, seed + round_)
+        )
         self.chats: list[Chat] = []
         """Those that have begun."""
         self.retries = Retries()
