@@ -12,6 +12,7 @@ from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Para
 
 from . import process
 from .commands import ERR, backup, data, privacy
+from .commands.capacity import capacity
 from .commands.doctor import examine
 from .commands.keys import keys
 from .commands.listing import AsJson
@@ -101,6 +102,7 @@ for _command in (
     backup.backup,
     backup.restore,
     move,
+    capacity,
     privacy.erase,
     privacy.verify,
     privacy.purge,
