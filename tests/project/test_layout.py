@@ -17,6 +17,7 @@ DATABASE_WORDS = re.compile(
 MAY_NAME_DATABASES = {
     Path("settings.py"): "the help of --database shows what URLs look like",
     Path("stores/open.py"): "it chooses the store by the URL",
+    Path("operations/capacity.py"): "each costs something else",
     Path("errors.py"): "the tree tells which refusal is a database's",
 }
 

@@ -29,7 +29,7 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
         assert "May we keep this conversation" in said
         assert "2 messages stored; withdrawal code: " in said
 
-        _, one_curl, more = blocks(README, "console")
+        _, one_curl, more, several = blocks(README, "console")
         page = json.loads(shell(one_curl.replace(ADDRESS, url), tmp_path))
         (shown,) = blocks(README, "json")
         assert set(page) == set(json.loads(shown))
@@ -43,6 +43,9 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
         assert len(json.loads(shell(dialogs.replace(ADDRESS, url), tmp_path))["items"]) == 1
         assert "unreadable" in shell(erase, tmp_path)  # data and keys lie in the folder, as after `make run`
         assert json.loads(shell(dialogs.replace(ADDRESS, url), tmp_path))["items"] == []
+
+        *_, capacity = several.strip().splitlines()
+        assert "first bottleneck" in shell(capacity, tmp_path)
 
 
 def test_the_readme_makes_a_key_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def capacity(
     disk: Annotated[float, _Positive] = _NODE.disk,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate what a load needs with SQLite and with PostgreSQL, by costs measured on one machine.
+    """Estimate what a load needs with each kind of database, by costs measured on one machine.
 
     Args:
         dialogs_per_day: Dialogs that are opened on a day.
