@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from consentful_server.archive.query import Filter, Horizon, Selection
@@ -301,6 +302,19 @@ class TestLostConnections:
 
         assert all(isinstance(it, StoredDialog) for it in found)
         assert await store.dialogs.still_stored(["d-1", "d-2"]) == ["d-1", "d-2"]
+
+    async def test_a_connection_out_of_step_is_not_used_again(self, store: PostgresStore) -> None:
+        """asyncpg says so of one that is told of the server's end between two questions."""
+        used: list[int] = []
+
+        async def ask(db: Connection) -> None:
+            used.append(await db.fetchval("SELECT pg_backend_pid()"))
+            if len(used) == 1:
+                raise asyncpg.InternalClientError("another operation is in progress")
+
+        await store._database._reliably(ask)  # pyright: ignore[reportPrivateUsage]
+
+        assert used[0] != used[1]
 
     async def test_a_server_that_is_the_primary_no_more_is_left(self, store: PostgresStore) -> None:
         await db_of(store).execute("SET default_transaction_read_only = on")  # as after a failover behind a proxy

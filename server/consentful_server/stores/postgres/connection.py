@@ -56,6 +56,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
 LOST: Final = (
     ConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the server said last, while it went away, was no answer to what was asked
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
@@ -64,7 +65,13 @@ LOST: Final = (
 )
 """What says that a connection was lost: on another one, the same may succeed at once."""
 
-FAILED: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched)
+FAILED: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
 """What says that a statement failed, or a connection cannot be made. The text may quote values, so it is logged
 nowhere. Time-outs are OSErrors.
 """

@@ -132,7 +132,11 @@ class Database:
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._pool.acquire(timeout=None) as db:
-            return await work(db)
+            try:
+                return await work(db)
+            except asyncpg.InternalClientError:
+                db.terminate()  # the pool would lend it again, and it would never answer
+                raise
 
 
 async def _in_snapshot(db: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
