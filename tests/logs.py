@@ -18,13 +18,22 @@ _PATIENCE_S: Final = 60.0
 def shipped(form: Literal["console", "json"]) -> Generator[logging.Formatter]:
     """Set logging up as the server does, at the lowest level, but for its handler; yield that one's formatter."""
     root = logging.getLogger()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in _SET_UP}
-    set_up_logging("debug", form)
-    formatter = root.handlers[0].formatter
-    assert formatter is not None
-    root.handlers[:] = handlers
-    try:
+    handlers = root.handlers[:]
+    with as_it_was():
+        set_up_logging("debug", form)
+        formatter = root.handlers[0].formatter
+        assert formatter is not None
+        root.handlers[:] = handlers
         yield formatter
+
+
+@contextmanager
+def as_it_was() -> Generator[None]:
+    """Set logging up after the block as it was before: commands set it up for their own process."""
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in _SET_UP}
+    try:
+        yield
     finally:
         root.handlers[:] = handlers
         for name, level in levels.items():

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSServerHandshakeError
 from consentful import wire
 from consentful.wire import Error, Message, Open
 from consentful_server.edges.http import bodies
-from consentful_server.edges.server import newcomer, protocol, runner
+from consentful_server.edges.server import protocol, runner
 from consentful_server.testing import FakeClock, Served, serve
 from kept import eventually, keep
 from live import Live, connect
@@ -57,7 +57,7 @@ async def dial(service: Served) -> AsyncGenerator[Dial]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what takes seconds take moments."""
-    for module in (newcomer, protocol):
+    for module in (runner, protocol):
         monkeypatch.setattr(module, "HEAD_S", 0.2)
     monkeypatch.setattr(protocol, "UNREAD_S", 0.2)
     monkeypatch.setattr(bodies, "BODY_S", 0.2)

@@ -20,9 +20,9 @@ StoreName: TypeAlias = Literal["sqlite", "postgresql"]
 
 _DAY_S: Final = 86_400
 
-_DIALOG_CPU_S: Final = 600e-6
+_DIALOG_CPU_S: Final = 700e-6
 """Processor time of a dialog without its messages: connection, notice, consent, sealing, storage."""
-_MESSAGE_CPU_S: Final = 35e-6
+_MESSAGE_CPU_S: Final = 40e-6
 """Of each message that is acked before the next one comes."""
 _BUSY: Final = 0.5
 """How much of a core is used at the peak: beyond that, queues form."""
@@ -32,7 +32,7 @@ _DISK_BYTES: Final[dict[StoreName, tuple[int, int]]] = {"sqlite": (2_500, 155), 
 _TEXT_ON_DISK: Final = 1.1
 """Texts are sealed, which does not compress them, and pages are not full."""
 
-_STORED_A_SECOND: Final[dict[StoreName, float]] = {"sqlite": 1_000, "postgresql": 500}
+_STORED_A_SECOND: Final[dict[StoreName, float]] = {"sqlite": 900, "postgresql": 500}
 """Dialogs that one database stores: there is one writer at a time, with one fsync for a batch."""
 _CONNECTIONS: Final = 10
 """Of each process to PostgreSQL, at most."""

@@ -5,7 +5,7 @@ import os
 import re
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from consentful_server.operations.findings import good
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.requests import SQLiteRequests
 from consentful_server.testing import FakeClock
+from logs import as_it_was
 
 from .refusals import Output
 
@@ -54,13 +55,15 @@ def have_space(patch: Patch, free: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _well(monkeypatch: Patch) -> None:
+def _well(monkeypatch: Patch) -> Generator[None]:
     """Whatever this machine is like, it is well."""
     monkeypatch.setattr(machine, "has_swap", lambda: False)
     have_files(monkeypatch, 65_536)
     have_space(monkeypatch, 10**12 // 2)
     monkeypatch.setattr(machine, "clock", lambda: good("clock", "synchronised"))
     monkeypatch.setattr(machine, "_SLOW_S", 600)
+    with as_it_was():
+        yield
 
 
 @pytest.mark.usefixtures("database")
