@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from consentful_server.telemetry import set_up_logging
+from consentful_server.telemetry.logs import set_up_logging
 
 _SET_UP = (None, "asyncio", "aiohttp", "aiosqlite")
 _PATIENCE_S: Final = 60.0

@@ -32,7 +32,7 @@ from .operations.hardening import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .stores.open import backend_of
-from .telemetry import set_up_logging
+from .telemetry.logs import set_up_logging
 from .workers.channel import Channel
 from .workers.service_manager import ServiceManager
 from .workers.supervisor import STOPPING, Supervisor, reloads_on_hangup, separate

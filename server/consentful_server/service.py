@@ -48,7 +48,7 @@ from .statistics.statistics import Statistics
 from .stores.open import backend_of
 from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
-from .telemetry import Metrics
+from .telemetry.metrics import Metrics
 from .workers.reports import Report, page_of, report_of
 
 

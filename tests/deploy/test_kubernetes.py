@@ -16,7 +16,7 @@ from consentful_server import cli, process
 from consentful_server.app import ROUTES
 from consentful_server.edges.routes import health, metrics
 from consentful_server.settings import Settings
-from consentful_server.telemetry import Metrics
+from consentful_server.telemetry.metrics import Metrics
 from needs import need
 from project.dockerfile import read
 

@@ -19,7 +19,7 @@ from consentful_server.errors import Refusal
 from consentful_server.exports.formats import MEDIA
 from consentful_server.exports.formats.fields import FIELDS
 from consentful_server.settings import Settings
-from consentful_server.telemetry import Metrics
+from consentful_server.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"

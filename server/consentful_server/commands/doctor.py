@@ -19,7 +19,7 @@ from ..operations.machine import examine_machine
 from ..settings import Settings
 from ..stores.open import backend_of
 from ..stores.store import Backend
-from ..telemetry import set_up_logging
+from ..telemetry.logs import set_up_logging
 from . import OUT
 from .listing import show, show_json
 

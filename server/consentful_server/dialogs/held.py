@@ -30,7 +30,7 @@ from consentful import wire
 
 from ..clock import Clock
 from ..consent.notices import Catalogue, Wording
-from ..telemetry import Metrics
+from ..telemetry.metrics import Metrics
 from .deadlines import Deadlines, Expire, Warn
 from .dialog import OVERHEAD_BYTES, Decision, Dialog
 from .registry import DIALOG_BYTES, Registry

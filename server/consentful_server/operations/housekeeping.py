@@ -34,7 +34,7 @@ from ..errors import ChoresFailing
 from ..keys import signing
 from ..privacy.retention import Retention
 from ..service import Service
-from ..telemetry import where
+from ..telemetry.logs import where
 
 PATIENCE_S: Final = 300.0
 """How long a chore may fail before the server is not ready; a restart of what it depends on takes less."""

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ..errors import OutcomeUnknown, StorageFailed
-from ..telemetry import where
+from ..telemetry.logs import where
 
 T = TypeVar("T")
 J = TypeVar("J", bound="Job[Any]")

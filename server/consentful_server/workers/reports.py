@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from ..telemetry import Across, Metrics
+from ..telemetry.metrics import Across, Metrics
 
 _Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 """The name of a sample, and its labels."""

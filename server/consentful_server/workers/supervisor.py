@@ -39,7 +39,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Final, NamedTuple
 
 from ..settings import Settings
-from ..telemetry import Metrics
+from ..telemetry.metrics import Metrics
 from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
 from .reports import Family, Report, counted, merged, page_of, report_of
 from .restarts import EX_CRASH_LOOP, EX_REFUSED, EX_TEMPFAIL, MOST_DEATHS, Restarts

@@ -16,7 +16,7 @@ from consentful_server.dialogs.dialog import OVERHEAD_BYTES, Declined, Granted
 from consentful_server.dialogs.held import ClosingReason, Edge, HeldDialog
 from consentful_server.dialogs.registry import DIALOG_BYTES, Registry
 from consentful_server.errors import BadRequest, Conflict, Empty, Gap, Incomplete, Overloaded, Refusal
-from consentful_server.telemetry import Metrics
+from consentful_server.telemetry.metrics import Metrics
 from consentful_server.testing import FakeClock
 from kept import eventually
 

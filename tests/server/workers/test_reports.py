@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from consentful_server.telemetry import Metrics
+from consentful_server.telemetry.metrics import Metrics
 from consentful_server.workers.reports import Report, counted, merged, page_of, report_of
 from needs import need
 

@@ -26,7 +26,7 @@ from ...auth.access import Principal
 from ...errors import Refusal
 from ...service import Service
 from ...settings import is_loopback
-from ...telemetry import where
+from ...telemetry.logs import where
 from . import cors
 from .authorization import bearer
 from .foreign import refuse_foreign, without_port

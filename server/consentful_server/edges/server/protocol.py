@@ -30,7 +30,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from ...errors import Refusal
-from ...telemetry import where
+from ...telemetry.logs import where
 from ..http.problems import as_problem, broken, cut_short
 from .limits import HEAD_BYTES, HEAD_S
 

@@ -45,7 +45,7 @@ from ...dialogs.dialog import Declined, Dialog, Granted
 from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
-from ...telemetry import where
+from ...telemetry.logs import where
 from ..http import faults
 from ..timeouts import Timeouts
 from .acks import Acks

@@ -35,7 +35,7 @@ from aiohttp import WSCloseCode, WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue  # the reader in C takes no other
 from aiohttp.http import WebSocketError, WebSocketReader
 
-from ...telemetry import where
+from ...telemetry.logs import where
 from .charging import CHARGED_FRAMES
 from .closing import CLOSE_WITHIN_S
 from .deflate import Deflate
