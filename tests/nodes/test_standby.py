@@ -1,7 +1,7 @@
 """A COMMIT that waits for a synchronous standby, and what must not be told before the standby has it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,9 +36,11 @@ async def store(servers: tuple[DatabaseServer, DatabaseServer], tmp_path: Path) 
     await opened.close()
 
 
-async def until_a_commit_waits(primary: DatabaseServer) -> None:
-    while not await primary.ask(f"SELECT count(*) {_WAITS}"):
+async def until_a_commit_waits(primary: DatabaseServer, beside: int = 0) -> int:
+    """Return the process that waits for the standby, once there is one beside this one."""
+    while not (waiting := await primary.ask(f"SELECT pid {_WAITS} AND pid != {beside}")):
         pass
+    return waiting
 
 
 async def crash(primary: DatabaseServer) -> None:
@@ -52,23 +54,27 @@ async def cancel(primary: DatabaseServer) -> None:
     assert await primary.ask(f"SELECT bool_and(pg_cancel_backend(pid)) {_WAITS}")
 
 
-@pytest.mark.parametrize("interrupt", [crash, cancel])
+@pytest.mark.parametrize("interrupts", [[crash], [cancel], [cancel, cancel], [crash, cancel]])
 async def test_nothing_is_stored_before_the_standby_has_it(
-    servers: tuple[DatabaseServer, DatabaseServer], store: Store, interrupt: Callable[[DatabaseServer], Awaitable[None]]
+    servers: tuple[DatabaseServer, DatabaseServer],
+    store: Store,
+    interrupts: Sequence[Callable[[DatabaseServer], Awaitable[None]]],
 ) -> None:
+    """What the look-up of the outcome commits may be interrupted, too."""
     primary, standby = servers
     await standby.killed()
     keeping = asyncio.ensure_future(store.dialogs.keep(candidate("d-1")))
     async with asyncio.timeout(_PATIENCE_S):
-        await until_a_commit_waits(primary)
-        await interrupt(primary)
-        while not await primary.ask("SELECT count(*) FROM dialogs"):
-            pass  # from now on everybody sees the dialog, and no standby has it
-        looking = asyncio.ensure_future(until_a_commit_waits(primary))
-        await asyncio.wait({keeping, looking}, return_when=asyncio.FIRST_COMPLETED)
-        assert not keeping.done()
+        waiting = await until_a_commit_waits(primary)
+        for interrupt in interrupts:
+            await interrupt(primary)
+            while not await primary.ask("SELECT count(*) FROM dialogs"):
+                pass  # from now on everybody sees the dialog, and no standby has it
+            looking = asyncio.ensure_future(until_a_commit_waits(primary, beside=waiting))
+            await asyncio.wait({keeping, looking}, return_when=asyncio.FIRST_COMPLETED)
+            assert not keeping.done()
+            waiting = await looking
 
         await standby.start()
 
         assert isinstance(await keeping, StoredDialog)
-        await looking

@@ -24,17 +24,17 @@ Races, and the line that closes each:
 (R2) The process crashes between the ledger's fsync and COMMIT: the next start reads the ledger and erases again.
 (R3) The connection is lost during COMMIT, and the server may still be at work on it: the look-up takes the lock first,
      which that transaction holds until it has ended. After the lock there is no doubt any more.
-(R7) What the look-up finds may be on this server alone: PostgreSQL shows a transaction that no synchronous standby has,
+(R4) An operator cancels a COMMIT that waits for a standby: PostgreSQL answers that it succeeded, after a warning. With
+     one, `_confirm` takes the outcome for unknown.
+(R5) What the look-up finds may be on this server alone: PostgreSQL shows a transaction that no synchronous standby has,
      once its wait for one was cancelled, by a client that gave up or by a crash, and a failover would lose it
      (patroni/patroni#1412). So the look-up writes as well: its own COMMIT waits for the standby, which has all that
-     was committed before, or gets no answer either.
-(R8) An operator cancels a COMMIT that waits for a standby: PostgreSQL answers that it succeeded, after a warning. With
-     one, `_transact` takes the outcome for unknown.
-(R4) The doubt outlasts the look-ups: its jobs get OutcomeUnknown, and the store is not ready. The next batch that gets
+     was committed before. If that gets no answer, or is cancelled too (R4), the look-up has found out nothing.
+(R6) The doubt outlasts the look-ups: its jobs get OutcomeUnknown, and the store is not ready. The next batch that gets
      the lock ends the doubt in the same way.
-(R5) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
+(R7) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
      anew.
-(R6) The connection was lost while nothing was written: the first batch afterwards fails before its COMMIT, and is run
+(R8) The connection was lost while nothing was written: the first batch afterwards fails before its COMMIT, and is run
      again on a new connection.
 """
 
@@ -168,7 +168,7 @@ class Writer:
         try:
             db = await self._begin()
         except FAILED as error:  # no job is to blame, so none is tried alone
-            if isinstance(error, LOST) and not is_again:  # (R6)
+            if isinstance(error, LOST) and not is_again:  # (R8)
                 return await self._commit(batch, is_again=True)
             _log.error("no transaction could begin", extra={"jobs": len(batch)} | told(error))
             return [StorageFailed() for _ in batch]
@@ -177,10 +177,10 @@ class Writer:
         except _Doubt as doubt:
             _log.error("commit without an answer", extra={"jobs": len(batch)} | told(doubt.__cause__))
             return await self._resolve(batch, doubt.outcomes)
-        except Exception as error:  # noqa: BLE001 - (R5) rolled back, whatever it was; a retry finds the faulty job
+        except Exception as error:  # noqa: BLE001 - (R7) rolled back, whatever it was; a retry finds the faulty job
             _log.warning("transaction rolled back", extra={"jobs": len(batch)} | told(error))
             await self._roll_back(db)
-            if isinstance(error, LOST) and not is_again:  # (R6)
+            if isinstance(error, LOST) and not is_again:  # (R8)
                 return await self._commit(batch, is_again=True)
             return await self._one_by_one(batch)
         self.last_success = self._clock.monotonic()
@@ -210,7 +210,7 @@ class Writer:
             else:
                 await self._roll_back(db)
             raise
-        self.in_doubt = False  # (R4) whatever it was has ended, and committed or not, all that follows sees it
+        self.in_doubt = False  # (R6) whatever it was has ended, and committed or not, all that follows sees it
         return db
 
     async def _transact(self, db: Connection, batch: _Batch) -> Sequence[_Outcome]:
@@ -218,17 +218,26 @@ class Writer:
         for work, jobs in groupby(batch, key=lambda job: job.work):
             outcomes += await work(db, [job.item for job in jobs])
         await self._before_commit(db)  # (R2) after every job, because each adds its entry
-        self._has_warned = False
         try:
-            status = await db.execute("COMMIT")
-            if self._has_warned:
-                raise _Alone  # (R8)
+            status = await self._confirm(db)
         except Exception as error:
             db.terminate()
             raise _Doubt(outcomes) from error
         if status != "COMMIT":  # PostgreSQL answers ROLLBACK, without an error, if a statement had failed
             raise asyncpg.InternalClientError(status)
         return outcomes
+
+    async def _confirm(self, db: Connection) -> str:
+        """Commit, and return PostgreSQL's answer once all have it who must.
+
+        Raises:
+            _Alone: If this server has committed, and a standby that must have it may not.
+        """
+        self._has_warned = False
+        status = await db.execute("COMMIT")
+        if self._has_warned:
+            raise _Alone  # (R4)
+        return status
 
     async def _connect(self) -> Connection:
         db = await _connect(self._address)
@@ -246,7 +255,7 @@ class Writer:
             await asyncio.sleep(wait)
             try:
                 was_committed = await self._has_committed(number)
-            except FAILED as error:
+            except (*FAILED, _Alone) as error:
                 _log.warning("the outcome could not be looked up", extra=told(error))
             else:
                 return outcomes if was_committed else [StorageFailed() for _ in batch]
@@ -257,9 +266,9 @@ class Writer:
         db = await self._connect()
         try:
             await db.execute(f"BEGIN; {LOCK}")  # (R3)
-            look = "UPDATE writers SET at = $2 WHERE name = $1 RETURNING batch"  # (R7)
+            look = "UPDATE writers SET at = $2 WHERE name = $1 RETURNING batch"  # (R5)
             last = await db.fetchval(look, self._name, to_micros(self._clock.now()))
-            await db.execute("COMMIT")
+            await self._confirm(db)
         except BaseException:
             db.terminate()
             raise
