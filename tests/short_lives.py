@@ -3,12 +3,14 @@
 import asyncio
 import signal
 import sys
+from itertools import count
 from pathlib import Path
 
 from consentful_server.settings import Settings
-from consentful_server.workers.channel import Channel, Serving
+from consentful_server.workers.channel import Channel
+from consentful_server.workers.reports import Report
 from consentful_server.workers.supervisor import separate
-from consentful_server.workers.worker import Seat
+from consentful_server.workers.worker import Seat, Worker
 
 
 def crash(_settings: Settings, _seat: Seat) -> None:
@@ -29,18 +31,41 @@ def ignore_signals(settings: Settings, seat: Seat) -> None:
         signal.pause()
 
 
-def hang(_settings: Settings, seat: Seat) -> None:
-    """Serve, but answer nothing: the event loop does not run."""
+def hang_once(settings: Settings, seat: Seat) -> None:
+    """Serve; stop at the first question of the first time, and answer all questions of the second time."""
+    first = Path(settings.data_dir, "first")
+    is_second = first.exists()
+    first.touch()
+
+    def report() -> Report:
+        if is_second:
+            Path(settings.data_dir, "answered").touch()
+        else:
+            signal.raise_signal(signal.SIGSTOP)
+        return []
 
     async def serve() -> None:
-        channel = await Channel.over(seat.channel)
-        channel.send(Serving())
-        await channel.close()
+        worker = Worker(await Channel.over(seat.channel), report)
+        worker.serves()
+        await worker.answer()
 
-    kept = seat.channel.dup()  # the channel's end would be the worker's
     asyncio.run(serve())
-    signal.sigwait({signal.SIGUSR1})
-    kept.close()
+
+
+def answer_late(settings: Settings, seat: Seat) -> None:
+    """Serve, and answer each question after it was given up."""
+    answers = count()
+
+    def report() -> Report:
+        Path(settings.data_dir, f"{next(answers)}").touch()
+        return []
+
+    async def serve() -> None:
+        worker = Worker(await Channel.over(seat.channel), report)
+        worker.serves()
+        await worker.answer()
+
+    asyncio.run(serve())
 
 
 def crash_once(settings: Settings, _seat: Seat) -> None:

@@ -209,9 +209,11 @@ def _stop_on_signal() -> asyncio.Event:
 
 
 async def _first_key(service: Service, announce: Announce) -> None:
-    """With `--auth keys` and no key in the database, create one; otherwise no request could authenticate."""
-    if service.settings.access == "keys" and not await service.store.credentials.all():
-        key = await service.api_keys.create("first", SCOPES)
+    """With `--auth keys` and no key in the database, create one; otherwise no request could authenticate.
+
+    Of several servers that start at the same time, one creates and prints it.
+    """
+    if service.settings.access == "keys" and (key := await service.api_keys.create_first("first", SCOPES)):
         announce(f"Created the first API key. It has every scope and is shown only once:\n{key}")
 
 

@@ -102,6 +102,30 @@ class ApiKeys:
         by: Actor = SERVICE,
     ) -> str:
         """Create a key and return it. It cannot be shown again."""
+        key, credential = self._make(name, scopes, purposes, expires_at)
+        await self._store.add(credential, self._access_log.note(by, "key.created", subject=credential.id))
+        return key
+
+    async def create_first(self, name: str, scopes: Sequence[Scope]) -> str | None:
+        """Create a key and return it if there was never one; of several processes, one does. Otherwise return None."""
+        key, credential = self._make(name, scopes)
+        note = self._access_log.note(SERVICE, "key.created", subject=credential.id)
+        return key if await self._store.add_first(credential, note) else None
+
+    async def revoke(self, key_id: str, *, by: Actor) -> bool:
+        """Revoke a key by its id, durably; return False if it does not exist."""
+        was_known = await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
+        self._known.pop(key_id, None)  # in this process it takes effect at once
+        return was_known
+
+    def _make(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        purposes: Sequence[str] | None = None,
+        expires_at: int | None = None,
+    ) -> tuple[str, Credential]:
+        """Return a new key, and its row."""
         key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(32)
         credential = Credential(
             id=key_id,
@@ -112,14 +136,7 @@ class ApiKeys:
             created_at=to_micros(self._clock.now()),
             expires_at=expires_at,
         )
-        await self._store.add(credential, self._access_log.note(by, "key.created", subject=key_id))
-        return f"{_PREFIX}_{key_id}_{secret}"
-
-    async def revoke(self, key_id: str, *, by: Actor) -> bool:
-        """Revoke a key by its id, durably; return False if it does not exist."""
-        was_known = await self._store.revoke(key_id, self._access_log.note(by, "key.revoked", subject=key_id))
-        self._known.pop(key_id, None)  # in this process it takes effect at once
-        return was_known
+        return f"{_PREFIX}_{key_id}_{secret}", credential
 
     def _principal(self, key_id: str, secret: str, credential: Credential | None) -> Principal | None:
         """Return whom the key names, and note its use; None if it is not valid."""

@@ -34,6 +34,13 @@ class CredentialStore(Protocol):
 
     async def add(self, credential: Credential, note: Note | None = None) -> None: ...
 
+    async def add_first(self, credential: Credential, note: Note | None = None) -> bool:
+        """Add the key if there was never one, not even a revoked one; return whether it was added.
+
+        Of several processes that call this at the same time, one adds its key.
+        """
+        ...
+
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         """Revoke the key; return False if it does not exist. Revoking it again changes nothing."""
         ...

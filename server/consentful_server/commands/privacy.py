@@ -26,7 +26,7 @@ from .listing import show
 def erase(*, customer: str | None = None, dialog: str | None = None, place: Where = Place()) -> int:
     """Erase a customer's dialogs, or one dialog, and print a signed report of the verification.
 
-    The server may be running.
+    The server may be running. The report alone is on the standard output: `consentful erase … > report.jws`.
 
     Args:
         customer: The customer's id in the chatbot. All dialogs of this customer are erased.
@@ -52,8 +52,8 @@ def erase(*, customer: str | None = None, dialog: str | None = None, place: Wher
         ERR.print("Nothing was erased: no dialog of this customer is stored. Check the id, and --data-dir.")
         ERR.print(f"The search is recorded as request {done.id}.", highlight=False, soft_wrap=True)
         return 1
-    show(OUT, tuple(row), [row], title="Erased")
-    OUT.print("Signed report:", done.report, markup=False, soft_wrap=True)
+    show(ERR, tuple(row), [row], title="Erased")
+    OUT.print(done.report, markup=False, soft_wrap=True)
     return 1 if done.status == "pending" else 0
 
 

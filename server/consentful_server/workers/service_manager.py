@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Final
 
 _log: Final = logging.getLogger("consentful.server")
@@ -46,14 +46,13 @@ class ServiceManager:
         """Tell that the service drains, and exits afterwards."""
         self._send("STOPPING=1", "STATUS=draining")
 
-    async def watch(self, is_well: Callable[[], bool] = lambda: True) -> None:
-        """Tell twice in each period of the watchdog that the event loop runs and all is well, until it is cancelled.
+    async def watch(self) -> None:
+        """Tell twice in each period of the watchdog that the event loop runs, until it is cancelled.
 
         Returns at once if there is no watchdog.
         """
         while self._watchdog_s:
-            if is_well():
-                self._send("WATCHDOG=1")
+            self._send("WATCHDOG=1")
             await asyncio.sleep(self._watchdog_s / 2)
 
     def _send(self, *lines: str) -> None:

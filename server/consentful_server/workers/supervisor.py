@@ -1,7 +1,7 @@
 """Keeps N workers running, each in a process of its own, until a signal stops all of them.
 
     a seat:        RUNNING ──its process ended──► WAITING ──pause over──► RUNNING          (`restarts`)
-                                                     └── a crash loop, or a refusal ──► the service stops
+                       └── it hangs: killed            └── a crash loop, or a refusal ──► the service stops
     the service:   KEEPING ──SIGTERM, SIGINT, crash loop──► DRAINING ──every process ended──► exit
                                                                └── second signal: less patience; then SIGKILL
 
@@ -23,6 +23,8 @@ Races, and the line that closes each:
 (R5) The supervisor is killed: the system closes its ends of the channels, and each worker drains and exits.
 (R6) Ctrl-C signals the whole process group: a worker has a group of its own, and gets the supervisor's signal alone.
      Two signals would end its grace time.
+(R7) The supervisor itself was stopped, and all workers look silent when it goes on: silence is counted in rounds of
+     questions that it asked, not in seconds, and a round ends after it could read the answers.
 """
 
 import asyncio
@@ -52,7 +54,7 @@ _ASK_EVERY_S: Final = 5.0
 """What a killed worker counted since it was last asked is lost."""
 _ANSWER_S: Final = 1.0
 _UNANSWERED: Final = 6
-"""A worker that did not answer so often, for half a minute, hangs; the watchdog then restarts the service."""
+"""A worker that serves and was silent in so many rounds in a row, for half a minute, hangs, and is replaced."""
 _EX_FAILED: Final = 1
 
 _log: Final = logging.getLogger("consentful.server")
@@ -78,6 +80,11 @@ class _Worker:
     is_serving: bool = False
     report: Report = field(default_factory=list[Family])
     answered: int = 0
+    """The number of the last question that it answered."""
+    judged: int = 0
+    """`answered`, when the last round ended."""
+    silent: int = 0
+    """How many rounds in a row ended without an answer to any question."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Is set at each report, and when the process has ended."""
 
@@ -121,7 +128,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_signal)  # (R1)
         if reloads_on_hangup():
             loop.add_signal_handler(signal.SIGHUP, self._reload)
-        beside = [asyncio.create_task(self._keep_asking()), asyncio.create_task(self._manager.watch(self._is_well))]
+        beside = [asyncio.create_task(self._keep_asking()), asyncio.create_task(self._manager.watch())]
         await asyncio.gather(*map(self._keep, range(len(self._listening))))
         for task in beside:
             task.cancel()
@@ -205,9 +212,17 @@ class Supervisor:
         if was_starting and not self._starting and not self._stopping.is_set():
             self._manager.ready()
 
-    def _is_well(self) -> bool:
-        """Whether every worker that serves answers."""
-        return all(self._asked - worker.answered < _UNANSWERED for worker in self._workers if worker.is_serving)
+    def _judge_silence(self) -> None:
+        """Kill every worker that hangs; its seat then replaces it. At the end of the service, `_kill_at` does that."""
+        for worker in self._workers:
+            has_answered = worker.answered > worker.judged or not worker.is_serving
+            worker.judged, worker.silent = worker.answered, 0 if has_answered else worker.silent + 1
+            if worker.silent == _UNANSWERED and not self._stopping.is_set():
+                _log.error(
+                    "worker killed: its event loop does not answer",
+                    extra={"worker": worker.seat, "pid": worker.process.pid},
+                )
+                worker.process.kill()
 
     def _reload(self) -> None:
         """Have each worker reload. One that does not serve yet has no handler, and would die of the signal."""
@@ -245,6 +260,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(_ASK_EVERY_S)
             await self._ask()
+            self._judge_silence()  # (R7)
 
     # -- the end
 

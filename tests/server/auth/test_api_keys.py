@@ -45,6 +45,9 @@ class Counting:
     async def add(self, credential: Credential, note: Note | None = None) -> None:
         self.added.append(credential)
 
+    async def add_first(self, credential: Credential, note: Note | None = None) -> bool:
+        raise NotImplementedError
+
     async def find(self, key_id: str) -> Credential | None:
         self.asked[key_id] += 1
         return next((it for it in self.added if it.id == key_id), None)

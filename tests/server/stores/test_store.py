@@ -489,6 +489,21 @@ async def test_a_notice_is_added_once_never_changed_and_kept_when_it_is_retired(
     assert [wording.retired_at for wording in await store.notices.all()] == [added + 60_000_000]
 
 
+def _key(key_id: str) -> Credential:
+    return Credential(id=key_id, name="first", hash=b"#" * 32, scopes=("privacy",), purposes=None, created_at=1)
+
+
+async def test_the_first_credential_is_added_once(store: Store) -> None:
+    first, other = _key("k-1"), _key("k-2")
+
+    added = await asyncio.gather(store.credentials.add_first(first), store.credentials.add_first(other))
+
+    assert sorted(added) == [False, True]
+    assert len(await store.credentials.all()) == 1
+    await store.credentials.revoke((await store.credentials.all())[0].id)
+    assert not await store.credentials.add_first(other)
+
+
 async def test_credentials_are_kept_and_revoked(store: Store, clock: FakeClock) -> None:
     credential = Credential(
         id="k-1", name="shop", hash=b"h", scopes=("data:read",), purposes=("research",), created_at=5, expires_at=9

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 import short_lives
 from consentful_server.settings import Settings
 from consentful_server.workers import supervisor as supervision
-from consentful_server.workers.service_manager import ServiceManager
 from consentful_server.workers.supervisor import Patience, Supervisor, Work
 
 PATIENT = Patience()
@@ -101,32 +99,34 @@ async def test_a_system_without_processes_is_asked_again(
     assert await running == 0
 
 
-class Watching(ServiceManager):
-    """Notes what it is told, and whether all was well when it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_ready = asyncio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    async def watch(self, is_well: Callable[[], bool] = lambda: True) -> None:
-        assert is_well()  # nobody serves yet
-        await self.is_ready.wait()
-        while is_well():  # noqa: ASYNC110 - as the watchdog asks
-            await asyncio.sleep(0.01)
-        signal.raise_signal(signal.SIGTERM)
-
-
-async def test_with_a_worker_that_does_not_answer_not_all_is_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_worker_that_hangs_is_killed_and_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.01)
-    monkeypatch.setattr(supervision, "_ANSWER_S", 0.01)
-    watching = Watching()
-    service = Supervisor(Settings(data_dir=tmp_path, grace=0), [()], short_lives.hang, Patience(0.1), watching)
+    monkeypatch.setattr(supervision, "_ANSWER_S", 0.05)
+    running = asyncio.create_task(supervisor(tmp_path, short_lives.hang_once).run())
+    await files(tmp_path, 2)
 
-    async with asyncio.timeout(60):
-        assert await service.run() == 0  # stopped by the watchdog's signal
-    assert watching.is_ready.is_set()
+    signal.raise_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(30):
+        assert await running == 0
+    (killed,) = said(caplog, "its event loop does not answer")
+    (ended,) = said(caplog, "worker ended")
+    assert killed.__dict__["worker"] == ended.__dict__["worker"] == 0
+    assert (ended.__dict__["signal"], ended.__dict__["replaced_in_s"]) == ("SIGKILL", 0)
+
+
+async def test_a_worker_that_answers_late_does_not_hang(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervision, "_ANSWER_S", 0)
+    running = asyncio.create_task(supervisor(tmp_path, short_lives.answer_late).run())
+    await files(tmp_path, 20)
+
+    signal.raise_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(30):
+        assert await running == 0
+    assert not said(caplog, "worker ended")

@@ -35,6 +35,9 @@ class PostgresCredentials:
     async def add(self, credential: Credential, note: Note | None = None) -> None:
         await self._database.writer.write(lambda db: _add(db, credential, note))
 
+    async def add_first(self, credential: Credential, note: Note | None = None) -> bool:
+        return await self._database.writer.write(lambda db: _add_first(db, credential, note))
+
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         now = to_micros(self._clock.now())
         return await self._database.writer.write(lambda db: _revoke(db, self._ledger, key_id, now, note))
@@ -67,6 +70,13 @@ async def _revoke(db: Connection, ledger: Ledger, key_id: str, at: int, note: No
         return await db.fetchval("SELECT EXISTS (SELECT 1 FROM credentials WHERE id = $1)", key_id)
     ledger.add(RevokedEntry(key_id, at))  # durable before COMMIT: a copy of the database must not revive the key
     await access_log.append_if(db, note)
+    return True
+
+
+async def _add_first(db: Connection, credential: Credential, note: Note | None) -> bool:
+    if await db.fetchval("SELECT EXISTS (SELECT 1 FROM credentials)"):  # the writer's lock is held: nobody adds another
+        return False
+    await _add(db, credential, note)
     return True
 
 

@@ -36,6 +36,9 @@ class SQLiteCredentials:
     async def add(self, credential: Credential, note: Note | None = None) -> None:
         await self._database.writer.write(lambda db: _add(db, credential, note))
 
+    async def add_first(self, credential: Credential, note: Note | None = None) -> bool:
+        return await self._database.writer.write(lambda db: _add_first(db, credential, note))
+
     async def revoke(self, key_id: str, note: Note | None = None) -> bool:
         now = to_micros(self._clock.now())
         return await self._database.writer.write(lambda db: _revoke(db, self._ledger, key_id, now, note), erases=True)
@@ -75,6 +78,13 @@ def _revoke(db: "sqlite3.Connection", ledger: Ledger, key_id: str, at: int, note
     ledger.add(RevokedEntry(key_id, at))  # durable before COMMIT: a copy of the database must not revive the key
     if note is not None:
         access_log.append(db, note)
+    return True
+
+
+def _add_first(db: "sqlite3.Connection", credential: Credential, note: Note | None) -> bool:
+    if db.execute("SELECT 1 FROM credentials LIMIT 1").fetchone():
+        return False
+    _add(db, credential, note)
     return True
 
 
