@@ -35,6 +35,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "60",
     "log_statement": "all",  # what a nosy operator would see is searched for words
     "logging_collector": "off",
+    "shared_preload_libraries": "pg_stat_statements",  # another place where words could be
     "max_wal_size": "256MB",
 }
 """What is durable stays durable: a server that is not would be refused."""

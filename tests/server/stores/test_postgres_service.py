@@ -32,6 +32,12 @@ async def status(http: ClientSession, request: str) -> str:
         return (await response.json())["status"]
 
 
+async def statements(running: PostgresServer) -> str:
+    """Return every statement that the server has counted, as its extension shows them to operators."""
+    await running.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    return await running.run("SELECT string_agg(query, ';') FROM pg_stat_statements")
+
+
 async def files_with(running: PostgresServer, *needles: str) -> set[str]:
     """Return which of these are anywhere in the server's folder: tables, write-ahead log, its own log."""
     await running.run("CHECKPOINT")
@@ -79,9 +85,13 @@ async def test_no_word_and_no_customer_is_in_the_servers_files(tmp_path: Path, c
             async with http.post("/v1/messages/search", json=body) as response:
                 assert len((await response.json())["items"]) == 1
 
-        found = await files_with(server(), WORDS, "Zinnober-Marzipan", CUSTOMER, NOTE, "d-visible-by-its-id")
+        needles = [WORDS, "Zinnober-Marzipan", CUSTOMER, NOTE, "d-visible-by-its-id"]
+        found = await files_with(server(), *needles)
+        counted = await statements(server())
 
     assert found == {"d-visible-by-its-id"}  # this one shows that the search finds what is there
+    assert "INSERT INTO seals" in counted  # and so does this one
+    assert not [needle for needle in needles if needle in counted]
 
 
 async def test_a_backup_of_it_is_restored_into_a_new_database_and_proves_itself(tmp_path: Path) -> None:
