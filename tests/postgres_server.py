@@ -116,6 +116,11 @@ async def database_of(folder: Path) -> str:
     return started.url(name)
 
 
+def named_in(url: str) -> str:
+    """Return the name of the database with such a URL."""
+    return url.partition("@/")[2].partition("?")[0]
+
+
 def _wait_for(pg_isready: Path, folder: Path) -> None:
     """Return once the server accepts connections."""
     for _ in range(_START_S * 10):

@@ -22,7 +22,7 @@ from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.open import backend_of
 from consentful_server.testing import FakeClock
-from postgres_server import database_of, server
+from postgres_server import database_of, named_in, server
 from sealed import CATALOGUE, spoken
 
 SECOND = "erasures-2.ledger"
@@ -53,9 +53,7 @@ def erased(path: Path) -> set[str]:
 
 async def older_copy(settings: Settings, folder: Path) -> Settings:
     """Return the settings of a copy of the database as it is now; nobody may be connected to it."""
-    source, target = (
-        url.partition("@/")[2].partition("?")[0] for url in (settings.database, await database_of(folder))
-    )
+    source, target = (named_in(url) for url in (settings.database, await database_of(folder)))
     await server().run(f"DROP DATABASE {target}")
     await server().run(f"CREATE DATABASE {target} TEMPLATE {source}")
     return replace(settings, database=server().url(target))

@@ -1,20 +1,24 @@
 """Reading on from where the last read ended: nothing skipped, nothing twice, nothing that was erased."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, TypeVar
 
+import pytest
 from aiohttp import ClientSession
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from consentful_server.consent.notices import Wording
 from consentful_server.testing import Served, serve
 from kept import get, keep
+from postgres_server import database_of, named_in, server
 
 T = TypeVar("T")
 
@@ -45,10 +49,13 @@ class Walker:
     kind: Literal["messages", "dialogs"]
     purpose: str | None
     cursor: str | None = None
+    pages: int = 0
     seen: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
-    async def read(self, http: ClientSession, limit: int) -> tuple[list[tuple[str, int]], bool]:
-        """Return what one page shows, and whether there is more."""
+    async def read(self, doors: Sequence[ClientSession], limit: int) -> tuple[list[tuple[str, int]], bool]:
+        """Return what one page shows, and whether there is more. Each page is another node's, in turn."""
+        http = doors[self.pages % len(doors)]
+        self.pages += 1
         asked = {"purpose": self.purpose, "cursor": self.cursor}
         given = {name: value for name, value in asked.items() if value is not None}
         page = await get(http, f"/v1/{self.kind}", order="stored", limit=limit, **given)
@@ -59,7 +66,10 @@ class Walker:
 
 
 class Reading(RuleBasedStateMachine):
-    """Writers, erasers, customers who narrow their consent, and readers, against a dictionary."""
+    """Writers, erasers, customers who narrow their consent, and readers, against a dictionary.
+
+    On several nodes, those who write at once are at all of them, and a cursor goes on at another one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,8 +78,8 @@ class Reading(RuleBasedStateMachine):
         self.kept: dict[str, Kept] = {}
         self.erased: set[str] = set()
         self.walkers = [Walker(kind, purpose) for kind in ("messages", "dialogs") for purpose in (None, "improve")]
-        self.served: Served
-        self.http: ClientSession
+        self.nodes: list[Served] = []
+        self.doors: list[ClientSession] = []
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -77,12 +87,16 @@ class Reading(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         async def starting() -> None:
-            self.served = await self.stack.enter_async_context(serve())
-            self.http = await self.stack.enter_async_context(ClientSession(self.served.url))
-            await self.served.service.offer.add([WORDING])
-            await self.served.service.offer.refresh()
+            await self.open()
+            self.doors = [await self.stack.enter_async_context(ClientSession(node.url)) for node in self.nodes]
+            await self.nodes[0].service.offer.add([WORDING])
+            for node in self.nodes:
+                await node.service.offer.refresh()
 
         self.run(starting())
+
+    async def open(self) -> None:
+        self.nodes = [await self.stack.enter_async_context(serve())]
 
     @rule(numbers=st.sets(NUMBERS, min_size=1, max_size=4), messages=st.integers(1, 3), limit=st.integers(1, 3))
     def write_at_once(self, numbers: set[int], messages: int, limit: int) -> None:
@@ -91,7 +105,7 @@ class Reading(RuleBasedStateMachine):
         known = set(self.kept) | set(fresh)
 
         async def writing() -> None:
-            pages = [asyncio.create_task(walker.read(self.http, limit)) for walker in self.walkers]
+            pages = [asyncio.create_task(walker.read(self.doors, limit)) for walker in self.walkers]
             await asyncio.gather(*pages, *(self.say(name, messages) for name in fresh))
             assert {name for page in pages for name, _ in page.result()[0]} <= known
 
@@ -114,8 +128,8 @@ class Reading(RuleBasedStateMachine):
             return
 
         async def erasing() -> None:
-            pages = (walker.read(self.http, limit) for walker in self.walkers)
-            await asyncio.gather(self.served.service.archive.erase(name, "requested"), *pages)
+            pages = (walker.read(self.doors, limit) for walker in self.walkers)
+            await asyncio.gather(self.node(name).service.archive.erase(name, "requested"), *pages)
 
         self.run(erasing())
         del self.kept[name]
@@ -140,7 +154,7 @@ class Reading(RuleBasedStateMachine):
         assert len(walker.seen) == len(set(walker.seen)), "twice"
 
     def teardown(self) -> None:
-        if hasattr(self, "http"):
+        if self.doors:
             for number in range(len(self.walkers)):
                 self.read_to_the_end(number, 2)
         self.run(self.stack.aclose())
@@ -148,7 +162,7 @@ class Reading(RuleBasedStateMachine):
 
     def look(self, walker: Walker, limit: int) -> bool:
         """Read a page while nothing changes; return whether there is more."""
-        shown, more = self.run(walker.read(self.http, limit))
+        shown, more = self.run(walker.read(self.doors, limit))
         assert len(shown) <= limit
         for name, _ in shown:
             assert name in self.kept, "erased, or never granted"
@@ -156,10 +170,33 @@ class Reading(RuleBasedStateMachine):
         return more
 
     async def say(self, name: str, messages: int, purposes: list[str] | None = None) -> None:
-        await keep(self.served.service, name, ["Hi"] * messages, purposes=purposes)
+        await keep(self.node(name).service, name, ["Hi"] * messages, purposes=purposes)
+
+    def node(self, name: str) -> Served:
+        """Return the node that the chatbot of this dialog speaks with."""
+        return self.nodes[int(name.partition("-")[2]) % len(self.nodes)]
 
 
-Reading.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+class ReadingFromTwoNodes(Reading):
+    """Two nodes on one PostgreSQL database."""
+
+    async def open(self) -> None:
+        folder = Path(self.stack.enter_context(TemporaryDirectory()))
+        url = await database_of(folder)
+        self.stack.push_async_callback(server().run, f"DROP DATABASE {named_in(url)}")
+        for node in ("one", "two"):
+            serving = serve(folder=folder / node, database=url, keys_dir=folder / "keys")
+            self.nodes.append(await self.stack.enter_async_context(serving))
+
+
+@pytest.mark.parametrize(
+    ("reading", "examples"),
+    [(Reading, 15), (ReadingFromTwoNodes, 5), pytest.param(ReadingFromTwoNodes, 150, marks=pytest.mark.prove)],
 )
-TestACursorSkipsNothing = Reading.TestCase
+def test_a_cursor_skips_nothing(reading: type[Reading], examples: int) -> None:
+    run_state_machine_as_test(
+        reading,
+        settings=settings(
+            max_examples=examples, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )

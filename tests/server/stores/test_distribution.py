@@ -3,7 +3,6 @@
 The stand-ins refuse what Citus refuses of a table: a primary key or a unique index without the distribution column.
 """
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from consentful_server.errors import BadSetting
 from consentful_server.stores.open import backend_of
 from consentful_server.stores.postgres.distribution import STATEMENTS
 from kinds import KINDS
-from postgres_server import database_of, server
+from postgres_server import database_of, named_in, server
 from sealed import candidate
 
 STAND_INS = """
@@ -33,16 +32,10 @@ CREATE FUNCTION create_reference_table(named REGCLASS) RETURNS void LANGUAGE sql
 """
 
 
-def name_of(url: str) -> str:
-    found = re.search(r"@/(\w+)", url)
-    assert found is not None
-    return found[1]
-
-
 async def prepared(folder: Path) -> str:
     """Return the URL of a database with the stand-ins."""
     url = await database_of(folder)
-    db = await server().connect(name_of(url))
+    db = await server().connect(named_in(url))
     try:
         await db.execute(STAND_INS)
     finally:
@@ -56,7 +49,7 @@ async def test_a_dialogs_rows_are_colocated_and_what_joins_them_is_everywhere(tm
     assert backend_of(url, tmp_path).distribute() == STATEMENTS
 
     sql = "SELECT string_agg(concat_ws(' ', name, by, beside), ', ' ORDER BY beside NULLS FIRST, name) FROM distributed"
-    assert await server().run(sql, name_of(url)) == (
+    assert await server().run(sql, named_in(url)) == (
         "dialogs id, epochs, kinds, tombstones, dialog_keys dialog dialogs, dialog_kinds dialog dialogs,"
         " messages dialog dialogs, seals dialog dialogs"
     )
@@ -81,7 +74,7 @@ async def test_each_dialog_is_still_stored_once_without_the_constraint(tmp_path:
         await store.close()
 
     assert first.number == again.number
-    assert await server().run("SELECT count(*) FROM dialogs", name_of(url)) == 1
+    assert await server().run("SELECT count(*) FROM dialogs", named_in(url)) == 1
 
 
 async def test_a_constraint_that_citus_refuses_changes_nothing(
@@ -94,7 +87,7 @@ async def test_a_constraint_that_citus_refuses_changes_nothing(
 
     assert _refused(capsys, url).endswith("cannot be distributed (RaiseError P0001); nothing was changed")
 
-    assert await server().run("SELECT count(*) FROM distributed", name_of(url)) == 0
+    assert await server().run("SELECT count(*) FROM distributed", named_in(url)) == 0
 
 
 async def test_one_line_says_why_a_database_cannot_be_distributed(

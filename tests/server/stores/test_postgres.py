@@ -23,7 +23,7 @@ from consentful_server.stores.postgres.store import PostgresStore
 from consentful_server.stores.postgres.writer import Writer
 from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.testing import FakeClock
-from postgres_server import database_of, server
+from postgres_server import database_of, named_in, server
 from sealed import START, candidate, opened_ledger
 
 
@@ -61,7 +61,7 @@ def db_of(store: PostgresStore) -> Connection:
 
 async def sql(folder: Path, statement: str) -> Any:
     """Run a statement past the store."""
-    return await server().run(statement, (await database_of(folder)).partition("@/")[2].partition("?")[0])
+    return await server().run(statement, named_in(await database_of(folder)))
 
 
 def everything(horizon: Horizon | None = None, since: Horizon | None = None) -> Selection:
@@ -213,7 +213,7 @@ class TestManyWriters:
         self, store: PostgresStore, tmp_path: Path, clock: FakeClock
     ) -> None:
         hurried = await open_store(tmp_path, clock, "&lock_timeout=50")
-        db = await server().connect((await database_of(tmp_path)).partition("@/")[2].partition("?")[0])
+        db = await server().connect(named_in(await database_of(tmp_path)))
         await db.execute(f"BEGIN; {writing.LOCK}")
 
         with pytest.raises(StorageFailed):
@@ -502,7 +502,7 @@ async def backend(kind: str, folder: Path, *, is_new: bool = False) -> Any:
         return SQLiteBackend(folder / "d.db")
     url = await database_of(folder)
     if is_new:
-        name = url.partition("@/")[2].partition("?")[0]
+        name = named_in(url)
         await server().run(f"DROP DATABASE {name}")
         await server().run(f"CREATE DATABASE {name}")
     return backend_of(url, folder)

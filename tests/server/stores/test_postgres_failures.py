@@ -24,7 +24,7 @@ from consentful_server.stores.open import backend_of
 from consentful_server.stores.postgres import backend, connection, failures
 from consentful_server.stores.postgres.failures import is_passing, remedy_of, told
 from needs import need
-from postgres_server import GUARDED, database_of, server
+from postgres_server import GUARDED, database_of, named_in, server
 from sealed import CATALOGUE, spoken
 
 DISK = 24 * 1024 * 1024
@@ -42,7 +42,7 @@ async def url(tmp_path: Path, user: str = "", role: str = "", more: str = "") ->
     """Return the URL of a database of the test's own, for a user that is made with these options."""
     made = await database_of(tmp_path)
     if user:
-        name = made.partition("@/")[2].partition("?")[0]
+        name = named_in(made)
         await server().run(f"DROP ROLE IF EXISTS {user}")
         await server().run(f"CREATE ROLE {user} {role}")
         made = server().url(name, user)

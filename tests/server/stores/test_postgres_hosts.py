@@ -12,7 +12,7 @@ import pytest
 from consentful_server.errors import BadDatabase
 from consentful_server.stores.postgres import connection
 from consentful_server.stores.postgres.address import address_of, host_by_host
-from postgres_server import USER, database_of, server
+from postgres_server import USER, database_of, named_in, server
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ async def test_a_silent_host_leaves_time_for_the_next(
     silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_S", 0.5)
-    name = (await database_of(tmp_path)).partition("@/")[2].partition("?")[0]
+    name = named_in(await database_of(tmp_path))
     host, port = silent.split(":")
     url = f"postgresql://{USER}@/{name}?host={host},{server().folder}&port={port},5432"
 

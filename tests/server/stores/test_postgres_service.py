@@ -11,7 +11,7 @@ from consentful_server.archive.store import Tombstone
 from consentful_server.operations import backup
 from consentful_server.stores.open import backend_of
 from consentful_server.testing import FakeClock, serve
-from postgres_server import PostgresServer, database_of, server
+from postgres_server import PostgresServer, database_of, named_in, server
 
 WORDS = "Zinnober-Marzipan ist mein Geheimnis"
 CUSTOMER = "Adelheid Quastenflosser"
@@ -102,7 +102,7 @@ async def test_a_backup_of_it_is_restored_into_a_new_database_and_proves_itself(
         made = await backup.back_up(served.service, copies, clock.now())
 
     url = await database_of(there)
-    name = url.partition("@/")[2].partition("?")[0]
+    name = named_in(url)
     for statement in ("DROP", "CREATE"):
         await server().run(f"{statement} DATABASE {name}")
     backup.restore(copies, made.name, backend_of(url, there / "data"), there / "keys")
