@@ -16,8 +16,10 @@ from .commands.capacity import capacity
 from .commands.doctor import examine
 from .commands.keys import keys
 from .commands.listing import AsJson
+from .commands.log import log
 from .commands.move import move
 from .commands.notices import notice
+from .commands.requests import request
 from .commands.roots import roots
 from .errors import BadSetting, Refusal
 from .settings import Settings
@@ -109,6 +111,8 @@ for _command in (
     privacy.processing_record,
     keys,
     notice,
+    request,
+    log,
     roots,
 ):
     app.command(_command)

@@ -13,6 +13,7 @@ from ..access_log.views import LogEntry, Recipient, SeenDialog
 from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
 from ..dialogs.pushed import Decided
+from ..edges.http import disclosing
 from ..edges.http.erasure import Erased
 from ..edges.http.list_query import Search
 from ..edges.http.paging import Paged
@@ -98,7 +99,7 @@ _CHAT: Final = Chat(
     stored_at=_STORED_AT,
     messages=[ChatLine("user", _ASKED), ChatLine("assistant", _ANSWERED)],
 )
-_OUTCOME: Final = privacy_requests.RequestOutcome(
+_OUTCOME: Final = disclosing.RequestOutcome(
     id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",
     kind="erasure",
     status="unreadable",
@@ -107,6 +108,7 @@ _OUTCOME: Final = privacy_requests.RequestOutcome(
     dialogs=1,
     messages=2,
     report=_RECEIPT,
+    requested_by="officer",
 )
 
 _SHOWN: Final = Wording(
@@ -186,8 +188,9 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     withdrawals.Withdrawal: withdrawals.Withdrawal(_CODE),
     withdraw.Code: withdraw.Code(_CODE),
     privacy_requests.Asked: privacy_requests.Asked("erasure", _CUSTOMER_ID),
-    privacy_requests.RequestOutcome: _OUTCOME,
-    privacy_requests.Disclosed: privacy_requests.Disclosed(
+    disclosing.RequestOutcome: _OUTCOME,
+    disclosing.RequestPage: disclosing.RequestPage([msgspec.structs.replace(_OUTCOME, report=None)], None),
+    disclosing.Disclosed: disclosing.Disclosed(
         customer_id=_CUSTOMER_ID,
         recipients=[Recipient(who="science", first_at=_STORED_AT, last_at=_STORED_AT, dialogs=1)],
         dialogs=[_DIALOG],

@@ -59,7 +59,7 @@ from ..leases import Leases
 from ..reading.pages import Pages
 from .disclosure import Disclosed
 from .repeats import Repeat
-from .store import Disclosure, PrivacyRequest, RequestStore, Status
+from .store import Disclosure, PrivacyRequest, RequestPlace, RequestStore, RequestsWanted, Status
 
 _LONGEST: Final = timedelta(minutes=5)
 """Many times what a request takes: the lease of a process that died ends then."""
@@ -206,6 +206,19 @@ class PrivacyRequests:
             raise NotFound
         await self._access_log.write(by, "request.read", subject=request_id)
         return request
+
+    async def page(
+        self, wanted: RequestsWanted, after: RequestPlace | None, limit: int, *, by: Actor, scope: ReadScope
+    ) -> tuple[list[PrivacyRequest], RequestPlace | None]:
+        """Return up to `limit` requests, and the place of the next page; None at the end.
+
+        Those that concern purposes outside of the scope are left out, so a page may be short although more follow.
+        """
+        found = await self._store.page(wanted, after, limit)
+        shown = [request for request in found if scope.includes(request.purposes)]
+        await self._access_log.write(by, "request.read", rows=len(shown))
+        following = RequestPlace(found[-1].due_at, found[-1].id) if len(found) == limit else None
+        return shown, following
 
     async def retry(self) -> list[PrivacyRequest]:
         """Read the store back for every pending request (GDPR art. 12(3)); return those that still are, the first due

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ..clock import from_micros
 Status: TypeAlias = Literal["pending", "unreadable", "complete", "incomplete"]
 """Of an erasure: `pending`, `unreadable`, `complete`. Of a disclosure: `incomplete`, `complete`."""
 Disclosure: TypeAlias = Literal["access", "portability"]
+Kind: TypeAlias = Literal["access", "portability", "erasure"]
 
 
 class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +25,7 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    kind: Disclosure | Literal["erasure"]
+    kind: Kind
     status: Status
     requested_by: str
     received_at: int
@@ -47,6 +48,28 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
         return from_micros(self.due_at)
 
 
+RequestOrder: TypeAlias = Literal["newest", "due"]
+
+
+class RequestsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which requests a list shows; all conditions hold. `due_before` is in microseconds since the epoch.
+
+    `newest`: by id, which is by time of receipt, newest first; `due`: the first due first.
+    """
+
+    status: Status | None = None
+    kind: Kind | None = None
+    due_before: int | None = None
+    order: RequestOrder = "newest"
+
+
+class RequestPlace(NamedTuple):
+    """The place of a request in either order."""
+
+    due_at: int
+    id: str
+
+
 class TrustedTime(Protocol):
     """The last time at which the server trusted its clock (`retention`). It is in no copy of the store."""
 
@@ -67,6 +90,10 @@ class RequestStore(Protocol):
         ...
 
     async def find(self, request_id: str) -> PrivacyRequest | None: ...
+
+    async def page(self, wanted: RequestsWanted, after: RequestPlace | None, limit: int) -> list[PrivacyRequest]:
+        """Return up to `limit` requests after a place, in the order that is wanted, without their reports."""
+        ...
 
     async def erased_for(self, request_id: str) -> list[str]:
         """Return the ids of the dialogs that were erased for a request."""

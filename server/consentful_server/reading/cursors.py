@@ -92,6 +92,22 @@ class Cursors:
         self._check(at[_NUMBER_BYTES:])
         return int.from_bytes(at[:_NUMBER_BYTES], "big")
 
+    def mark_key(self, kind: str, query: Any, at: int, key: str) -> str:
+        """Return a cursor for a list that is sorted by a number and a key, such as that of privacy requests."""
+        place = _encode((at, key, self._generation))
+        return self._sealed(place, [kind, query, place])
+
+    def marked_key(self, cursor: str, kind: str, query: Any) -> tuple[int, str]:
+        """Return the number and the key that `mark_key` wrote for this query.
+
+        Raises:
+            BadRequest: If the cursor is malformed, or was written for another query.
+            Restored: If it was written before the store was restored.
+        """
+        at, key, generation = _decode_key(self._opened(cursor, lambda place: [kind, query, place]))
+        self._check(generation)
+        return at, key
+
     def _check(self, generation: bytes) -> None:
         if generation != self._generation:
             raise Restored
@@ -118,6 +134,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 _decode_place: Final = msgspec.msgpack.Decoder(_Place).decode
+_decode_key: Final = msgspec.msgpack.Decoder(tuple[int, str, bytes]).decode
 
 
 def _bad_cursor() -> BadRequest:

@@ -76,7 +76,16 @@ def roots_list(found: Any) -> None:
     assert (found["keys_to_rewrap"], found["incomplete_erasures"]) == (0, 0)
 
 
-@pytest.mark.parametrize("check", [keys_list, notice_list, roots_list])
+def request_list(found: Any) -> None:
+    assert found == []
+
+
+def log_list(found: Any) -> None:
+    assert set(found) == {"items", "head"}
+    assert found["items"][-1]["action"] == "notice.added"
+
+
+@pytest.mark.parametrize("check", [keys_list, notice_list, request_list, log_list, roots_list])
 def test_every_list_is_there_as_json(capsys: Output, check: Callable[[Any], None]) -> None:
     cli.run(["keys", "create", "--name", "shop", "--scope", "data:read"])
     capsys.readouterr()
@@ -89,7 +98,7 @@ def test_every_list_is_there_as_json(capsys: Output, check: Callable[[Any], None
 def test_every_command_named_list_has_the_flag() -> None:
     lists = [group for group in cli.app if not group.startswith("-") and "list" in set(cli.app[group])]
 
-    assert lists == ["keys", "notice", "roots"], "a new list gets a case above"
+    assert lists == ["keys", "notice", "request", "log", "roots"], "a new list gets a case above"
 
 
 def test_a_path_that_is_found_is_never_broken_over_two_lines(

@@ -49,6 +49,7 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/exports/{export_id}"): {"data:read"},
     ("GET", "/v1/erasures"): {"data:read"},
     ("POST", "/v1/privacy-requests"): {"privacy"},
+    ("GET", "/v1/privacy-requests"): {"privacy"},
     ("GET", "/v1/privacy-requests/{request_id}"): {"privacy"},
     ("GET", "/v1/access-log"): {"privacy"},
     ("POST", "/v1/access-log/search"): {"privacy"},

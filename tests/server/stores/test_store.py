@@ -24,7 +24,7 @@ from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
-from consentful_server.privacy.store import PrivacyRequest
+from consentful_server.privacy.store import PrivacyRequest, RequestPlace, RequestsWanted
 from consentful_server.statistics.store import Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
@@ -772,3 +772,52 @@ async def test_a_request_knows_which_dialogs_were_erased_for_it(store: Store) ->
 
     assert await store.requests.erased_for("r-1") == ["d-1", "d-2"]
     assert await store.requests.erased_for("r-9") == []
+
+
+def _request(name: str, **fields: Any) -> PrivacyRequest:
+    given: dict[str, Any] = {
+        "id": name,
+        "kind": "erasure",
+        "status": "complete",
+        "requested_by": "officer",
+        "received_at": 1,
+        "due_at": 10,
+        "dialogs": 1,
+        "messages": 2,
+    }
+    return PrivacyRequest(**given | fields)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, ["r-4", "r-3", "r-2", "r-1"]),
+        ({"order": "due"}, ["r-2", "r-3", "r-4", "r-1"]),
+        ({"status": "pending"}, ["r-3", "r-1"]),
+        ({"status": "pending", "order": "due"}, ["r-3", "r-1"]),
+        ({"kind": "access"}, ["r-4"]),
+        ({"due_before": 20}, ["r-3", "r-2"]),
+        ({"kind": "access", "status": "pending"}, []),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 3, 10])
+async def test_requests_are_listed_in_pages_by_id_or_by_due_date_without_reports(
+    store: Store, wanted: dict[str, Any], expected: list[str], limit: int
+) -> None:
+    for request in (
+        _request("r-1", status="pending", due_at=30),
+        _request("r-2", due_at=10),
+        _request("r-3", status="pending", due_at=10, report="long"),
+        _request("r-4", kind="access", status="incomplete", due_at=20, purposes=("research",), damaged=("d-1",)),
+    ):
+        await store.requests.add(request)
+
+    found: list[PrivacyRequest] = []
+    after: RequestPlace | None = None
+    while page := await store.requests.page(RequestsWanted(**wanted), after, limit):
+        assert len(page) <= limit
+        found += page
+        after = RequestPlace(page[-1].due_at, page[-1].id)
+
+    assert [request.id for request in found] == expected
+    assert [request.report for request in found] == [None] * len(found)

@@ -3,7 +3,7 @@
 from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import hdrs, web
@@ -12,74 +12,44 @@ from msgspec import Meta
 from consentful import wire
 
 from ... import errors
-from ...access_log.views import Recipient
-from ...archive.views import KeptDialog, ShownNotice
+from ...clock import to_micros
 from ...errors import BadRequest
 from ...privacy import disclosure
 from ...privacy.repeats import Repeat
-from ...privacy.store import PrivacyRequest
-from ..http import bodies, parameters, tags
+from ...privacy.store import Kind, RequestOrder, RequestPlace, RequestsWanted, Status
+from ..http import bodies, list_query, paging, parameters, tags
+from ..http.disclosing import Disclosed, RequestOutcome, RequestPage, document, outcome_of
 from ..http.headers import IDEMPOTENCY_KEY
 from ..http.pipeline import PRINCIPAL, SERVICE, json
 from ..http.route import Answer, Route
 
 _LONGEST_KEY: Final = 255
+_LIST: Final = "privacy requests"
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A customer's request: its kind, and the customer's id."""
 
-    kind: Literal["access", "portability", "erasure"]
+    kind: Kind
     customer_id: wire.CustomerId
 
     def __repr__(self) -> str:
         return f"Asked(kind={self.kind!r})"
 
 
-class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of a request.
+class RequestListing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The filters and paging parameters of the list of requests."""
 
-    `status` of an erasure is `pending`, `unreadable` or `complete`, as in `Erased`; the server retries what is pending.
-    `report` is a compact JWS with the result of the verification; `/.well-known/jwks.json` has its key.
-
-    An access or portability request is `complete` once all of the answer was sent, and `incomplete` before that, or if
-    the connection was lost, or if the answer had to leave out the `damaged` dialogs: restore these from a backup, then
-    ask again. `dialogs` and `messages` count what was erased or sent.
-
-    With `purposes`, the request was made with a key that is bound to them, and concerns only dialogs granted for one of
-    them; without, all dialogs of the customer.
-    """
-
-    id: str
-    kind: str
-    status: str
-    received_at: datetime
-    due_at: datetime
-    dialogs: int
-    messages: int
-    report: str | None = None
-    purposes: tuple[str, ...] | None = None
-    damaged: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-
-
-class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
-    """All stored data of one customer, machine-readable (GDPR art. 15, 20).
-
-    `recipients` are the credentials that read some of it. Each dialog has its purposes and its retention time;
-    `notices` have the wordings that the customer agreed to, with the customer's rights and where to complain. `request`
-    comes last, and says whether the answer is complete.
-    """
-
-    customer_id: str
-    source: str = "the customer's own conversations with the chatbot"
-    automated_decisions: str = "none are made here"
-    recipients: list[Recipient]
-    dialogs: list[KeptDialog]
-    notices: list[wire.Notice]
-    request: RequestOutcome
-
-    def __repr__(self) -> str:
-        return f"Disclosed({self.request.id!r}, dialogs={len(self.dialogs)})"
+    status: Annotated[Status, Meta(description="the request's status")] | None = None
+    kind: Annotated[Kind, Meta(description="what was asked for")] | None = None
+    due_before: (
+        Annotated[datetime, Meta(tz=True, description="due before this time; RFC 3339 with an offset")] | None
+    ) = None
+    order: Annotated[
+        RequestOrder, Meta(description="`newest`: by time of receipt, newest first; `due`: the first due first")
+    ] = "newest"
+    limit: list_query.Limit = list_query.DEFAULT_LIMIT
+    cursor: list_query.Cursor | None = None
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
@@ -91,28 +61,31 @@ async def ask(request: web.Request) -> web.StreamResponse:
         answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope, repeat=repeat)
         return await _disclose(request, asked.customer_id, answer)
     done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat=repeat)
-    return json(_outcome(done), status=201, headers={hdrs.LOCATION: _location(request, done.id)})
+    return json(outcome_of(done), status=201, headers={hdrs.LOCATION: _location(request, done.id)})
+
+
+async def requests(request: web.Request) -> web.StreamResponse:
+    """List privacy requests with their outcomes, but without the reports of erasures.
+
+    With a key that is bound to purposes, the list shows requests that concern those purposes alone; a page may then be
+    shorter than `limit`, even empty, while `next` is set.
+    """
+    query = parameters.convert(parameters.of_url(request), RequestListing)
+    service, scope = request.app[SERVICE], request[PRINCIPAL].read_scope
+    due_before = None if query.due_before is None else to_micros(query.due_before)
+    wanted = RequestsWanted(status=query.status, kind=query.kind, due_before=due_before, order=query.order)
+    bound = (msgspec.to_builtins(wanted), scope.purposes)
+    after = None if query.cursor is None else RequestPlace(*service.cursors.marked_key(query.cursor, _LIST, bound))
+    found, following = await service.privacy_requests.page(wanted, after, query.limit, by=scope.by, scope=scope)
+    cursor = None if following is None else service.cursors.mark_key(_LIST, bound, *following)
+    headers = {} if cursor is None else paging.next_link(request, cursor=cursor)
+    return json(RequestPage([outcome_of(it) for it in found], cursor), headers=headers)
 
 
 async def outcome(request: web.Request) -> web.StreamResponse:
     """Return the outcome of a request."""
     privacy, scope = request.app[SERVICE].privacy_requests, request[PRINCIPAL].read_scope
-    return json(_outcome(await privacy.request(request.match_info["request_id"], by=scope.by, scope=scope)))
-
-
-def _outcome(done: PrivacyRequest) -> RequestOutcome:
-    return RequestOutcome(
-        done.id,
-        done.kind,
-        done.status,
-        done.received,
-        done.due,
-        done.dialogs,
-        done.messages,
-        done.report,
-        done.purposes,
-        done.damaged or msgspec.UNSET,
-    )
+    return json(outcome_of(await privacy.request(request.match_info["request_id"], by=scope.by, scope=scope)))
 
 
 def _location(request: web.Request, request_id: str) -> str:
@@ -133,7 +106,7 @@ def _repeat(request: web.Request, asked: Asked) -> Repeat | None:
 
 async def _disclose(request: web.Request, customer_id: str, answer: disclosure.Disclosed) -> web.StreamResponse:
     """Stream one customer's data as one JSON document, one dialog at a time, in constant memory."""
-    service, shown = request.app[SERVICE], set[ShownNotice]()
+    service = request.app[SERVICE]
     response = web.StreamResponse(
         status=201,
         headers={
@@ -142,46 +115,15 @@ async def _disclose(request: web.Request, customer_id: str, answer: disclosure.D
             hdrs.LOCATION: _location(request, answer.request.id),
         },
     )
-    async with aclosing(answer.dialogs(partial(service.access.recheck, request[PRINCIPAL]))) as dialogs:
+    check = partial(service.access.recheck, request[PRINCIPAL])
+    async with aclosing(document(service.privacy_requests, customer_id, answer, check)) as parts:
         await response.prepare(request)
         with suppress(ConnectionError):  # the client disconnected: the request stays on record as incomplete
-            await response.write(_head(customer_id, answer))
-            separator = b""
-            async for dialog in dialogs:
-                await response.write(separator + msgspec.json.encode(dialog))
-                separator = b","
-                shown.add(dialog.notice)
-            await response.write(_tail(await service.privacy_requests.notices(shown), answer))
+            async for part in parts:
+                await response.write(part)
             await response.write_eof()
             await answer.finish()
     return response
-
-
-def _head(customer_id: str, answer: disclosure.Disclosed) -> bytes:
-    """Return the document up to the opening bracket of `dialogs`."""
-    return _document(customer_id, answer, []).partition(_AFTER_DIALOGS)[0]
-
-
-def _tail(notices: list[wire.Notice], answer: disclosure.Disclosed) -> bytes:
-    """Return the document from the closing bracket of `dialogs` on."""
-    return _AFTER_DIALOGS + _document("", answer, notices).partition(_AFTER_DIALOGS)[2]
-
-
-_AFTER_DIALOGS: Final = b'],"notices":'
-"""Cannot occur before it does: inside of a string the quotes would be escaped."""
-
-
-def _document(customer_id: str, answer: disclosure.Disclosed, notices: list[wire.Notice]) -> bytes:
-    """Return the document without its dialogs."""
-    return msgspec.json.encode(
-        Disclosed(
-            customer_id=customer_id,
-            recipients=answer.recipients,
-            dialogs=[],
-            notices=notices,
-            request=_outcome(answer.outcome),
-        )
-    )
 
 
 _KEY: Final = Annotated[
@@ -209,6 +151,17 @@ ROUTES: Final = (
         refusals=(errors.KeyReused, errors.KeyInUse, errors.StorageFailed, errors.OutcomeUnknown),
         tag=tags.PRIVACY,
         operation="officer_ask",
+    ),
+    Route(
+        "GET",
+        "/v1/privacy-requests",
+        requests,
+        scopes=("privacy",),
+        query=RequestListing,
+        answers=(Answer({bodies.JSON: RequestPage}, headers=(hdrs.LINK,)),),
+        refusals=(errors.Restored, errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.PRIVACY,
+        operation="officer_list",
     ),
     Route(
         "GET",

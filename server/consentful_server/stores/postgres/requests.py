@@ -7,20 +7,21 @@ from typing import Any, Final
 import msgspec
 
 from ...access_log.store import Note
-from ...privacy.store import PrivacyRequest, Status
+from ...privacy.store import PrivacyRequest, RequestPlace, RequestsWanted, Status
 from . import access_log
 from .connection import Connection, Row
 from .database import Database
 from .epochs import DESTROYED, LATEST
-from .placeholders import columns
+from .placeholders import Placeholders, columns
 
 # Pending as well: keys and rows are gone with the erasure's own transaction, and only their earlier versions are left.
 _HAS_ENDED: Final = f"kind = 'erasure' AND status IN ('pending', 'unreadable') AND epoch <= {DESTROYED}"
 """The epoch of the erasure has ended: it is complete from then on, even before its new report is signed."""
 
-_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace(
-    "status", f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END", 1
-)
+_STATUS: Final = f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END"
+_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace("status", _STATUS, 1)
+_LISTED: Final = _COLUMNS.replace(" report,", " NULL,", 1)
+"""A report names every dialog: a list of many requests is read without them."""
 _SELECT: Final = f"SELECT {_COLUMNS} FROM privacy_requests"
 
 
@@ -35,6 +36,13 @@ class PostgresRequests:
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._one("id = $1", request_id)
+
+    async def page(self, wanted: RequestsWanted, after: RequestPlace | None, limit: int) -> list[PrivacyRequest]:
+        values = Placeholders()
+        where = _conditions(wanted, after, values)
+        order = 'due_at, id COLLATE "C"' if wanted.order == "due" else 'id COLLATE "C" DESC'
+        sql = f"SELECT {_LISTED} FROM privacy_requests WHERE {where} ORDER BY {order} LIMIT {values.add(limit)}"
+        return [_from_row(row) for row in await self._database.fetch(sql, *values)]
 
     async def erased_for(self, request_id: str) -> list[str]:
         sql = "SELECT dialog_id FROM privacy_request_dialogs WHERE request = $1 ORDER BY dialog_id"
@@ -84,6 +92,21 @@ async def _add(db: Connection, request: PrivacyRequest, erased: Sequence[str], n
     sql = "INSERT INTO privacy_request_dialogs SELECT * FROM unnest($1::text[], $2::text[])"
     await db.execute(sql, *columns(rows, 2))
     await access_log.append_if(db, note)
+
+
+def _conditions(wanted: RequestsWanted, after: RequestPlace | None, values: Placeholders) -> str:
+    given = ["true"]
+    if wanted.status is not None:
+        given.append(f"{_STATUS} = {values.add(wanted.status)}")
+    if wanted.kind is not None:
+        given.append(f"kind = {values.add(wanted.kind)}")
+    if wanted.due_before is not None:
+        given.append(f"due_at < {values.add(wanted.due_before)}")
+    if after is not None and wanted.order == "due":
+        given.append(f'(due_at, id COLLATE "C") > ({values.add(after.due_at)}, {values.add(after.id)})')
+    elif after is not None:
+        given.append(f'id COLLATE "C" < {values.add(after.id)}')
+    return " AND ".join(given)
 
 
 def _from_row(row: Row) -> PrivacyRequest:

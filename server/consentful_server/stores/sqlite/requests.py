@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...access_log.store import Note
-from ...privacy.store import PrivacyRequest, Status
+from ...privacy.store import PrivacyRequest, RequestPlace, RequestsWanted, Status
 from . import access_log
 from .database import Database
 from .epochs import DESTROYED, LATEST
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 _HAS_ENDED: Final = f"kind = 'erasure' AND status = 'unreadable' AND epoch <= {DESTROYED}"
 """The epoch of the erasure has ended: it is complete from then on, even before its new report is signed."""
 
-_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace(
-    "status", f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END", 1
-)
+_STATUS: Final = f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END"
+_COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace("status", _STATUS, 1)
+_LISTED: Final = _COLUMNS.replace(" report,", " NULL,", 1)
+"""A report names every dialog: a list of many requests is read without them."""
 
 
 class SQLiteRequests:
@@ -35,6 +36,12 @@ class SQLiteRequests:
 
     async def find(self, request_id: str) -> PrivacyRequest | None:
         return await self._database.look_up(lambda db: _one(db, "id = ?", (request_id,)))
+
+    async def page(self, wanted: RequestsWanted, after: RequestPlace | None, limit: int) -> list[PrivacyRequest]:
+        where, values = _conditions(wanted, after)
+        order = "due_at, id" if wanted.order == "due" else "id DESC"
+        sql = f"SELECT {_LISTED} FROM privacy_requests WHERE {where} ORDER BY {order} LIMIT ?"
+        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql, [*values, limit])])
 
     async def erased_for(self, request_id: str) -> list[str]:
         sql = "SELECT dialog_id FROM privacy_request_dialogs WHERE request = ? ORDER BY dialog_id"
@@ -88,6 +95,19 @@ def _add(db: "sqlite3.Connection", request: PrivacyRequest, erased: Sequence[str
 def _one(db: "sqlite3.Connection", where: str, values: Sequence[Any]) -> PrivacyRequest | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM privacy_requests WHERE {where}", values).fetchone()
     return _from_row(row) if row else None
+
+
+def _conditions(wanted: RequestsWanted, after: RequestPlace | None) -> tuple[str, list[Any]]:
+    given: list[tuple[str, tuple[Any, ...]]] = []
+    if wanted.status is not None:
+        given.append((f"{_STATUS} = ?", (wanted.status,)))
+    if wanted.kind is not None:
+        given.append(("kind = ?", (wanted.kind,)))
+    if wanted.due_before is not None:
+        given.append(("due_at < ?", (wanted.due_before,)))
+    if after is not None:
+        given.append(("(due_at, id) > (?, ?)", after) if wanted.order == "due" else ("id < ?", (after.id,)))
+    return " AND ".join(sql for sql, _ in given) or "1", [value for _, values in given for value in values]
 
 
 def _from_row(row: Sequence[Any]) -> PrivacyRequest:
