@@ -12,6 +12,7 @@ from ..errors import BadSetting
 from ..service import Service, open_service
 from ..settings import Place, Settings
 from ..stores.open import backend_of
+from ..stores.steps import refuse_pending
 from ..stores.store import Backend
 
 T = TypeVar("T")
@@ -29,8 +30,10 @@ def with_service(place: Place, work: Callable[[Service], Awaitable[T]]) -> T:
 
     Raises:
         BadSetting: If there is no database. A command that created one would succeed on nothing.
+        BadDatabase: If its schema is an earlier release's, which may be serving from it.
     """
-    existing(place)
+    backend = existing(place)
+    refuse_pending(backend.pending(), backend.name)
 
     async def within() -> T:
         settings = place if isinstance(place, Settings) else Settings(**dataclasses.asdict(place))

@@ -42,6 +42,7 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
     """
     backend, wrapping = backend_of(place.database, place.data_dir), wrapping_of(place.keys_command)
     knows = copies.restore(folder, name, backend, place.keys_dir, wrapping)
+    backend.migrate()  # a backup of an earlier release
     if not knows:
         ERR.print(
             "The ledger came with the backup: what was erased, retracted, revoked, narrowed or retired since is not"

@@ -48,17 +48,23 @@ def export(
     return filters.run(url, token, output, ERR)
 
 
-def migrate(*, citus: bool = False, place: Where = Place()) -> int:
-    """Migrate the database to this version's schema. `serve` does the same at its start.
+def migrate(*, dry_run: bool = False, citus: bool = False, place: Where = Place()) -> int:
+    """Migrate the database to this version's schema. `serve` does the same at its start; other commands do not.
 
-    Without a database, create one, and its keys.
+    Without a database, create one, and its keys. Earlier versions cannot open the database afterwards: to go back,
+    restore a backup that the earlier version made.
 
     Args:
+        dry_run: Only print the steps that are pending. Nothing is changed.
         citus: Then distribute its tables over the machines of a Citus cluster, once, and print the statements. No
             cluster has run them yet; the documentation says what speaks against it.
     """
     backend = backend_of(place.database, place.data_dir)
     keep_apart(place, backend)
+    if dry_run:
+        for step in backend.pending():
+            OUT.print(f"{step.number:04d} {step.name}")
+        return 0
     is_new = not backend.exists()
     steps = backend.migrate()
     if is_new:

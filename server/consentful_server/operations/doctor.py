@@ -1,5 +1,6 @@
 """What of a deployment is not as it should be: its store, keys, due dates, identity provider and backups."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,10 @@ async def examine_deployment(settings: Settings, backend: Backend, clock: Clock)
         yield warning("database", f"none at {backend.name}", advice)
         return
     try:
+        if steps := await asyncio.to_thread(backend.pending):
+            found = f"schema {steps[0].number - 1}; this program needs {steps[-1].number}, and `serve` migrates it"
+            yield warning("database", found, "back it up with the version that runs now, before you start this one")
+            return
         async with open_service(settings, clock) as service:
             async for finding in _examine(service):
                 yield finding

@@ -12,7 +12,7 @@ Another kind of store implements `Backend` and `Store`, and gets a line in `stor
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ from ..leases import Leases
 from ..privacy.ledger import Ledger
 from ..privacy.store import RemainsStore, RequestStore, TrustedTime
 from ..statistics.store import CounterStore
+from .steps import Step
 from .tables import Tables
 
 GENERATION: Final = "generation"
@@ -111,13 +112,6 @@ class Store(Protocol):
         ...
 
 
-class Step(NamedTuple):
-    """One migration of the schema."""
-
-    number: int
-    name: str
-
-
 class Contents(msgspec.Struct, frozen=True):
     """What a snapshot's data state about its keys: the facts, and the epochs whose masters may be destroyed."""
 
@@ -159,6 +153,14 @@ class Backend(Protocol):
 
         Raises:
             BadDatabase: If it cannot be opened, or its schema is not this program's.
+        """
+        ...
+
+    def pending(self) -> Sequence[Step]:
+        """Return the steps that `migrate` would apply; none if there is no store yet. Nothing is changed.
+
+        Raises:
+            BadDatabase: As `open` does.
         """
         ...
 

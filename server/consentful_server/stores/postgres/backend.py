@@ -15,14 +15,15 @@ import asyncpg
 from ...clock import Clock
 from ...privacy.ledger import Ledger
 from ..sqlite import backup
-from ..store import Contents, Step
+from ..steps import Step, log_applied
+from ..store import Contents
 from ..tables import refuse_moved
 from . import distribution, snapshot
 from .address import address_of
 from .connection import Connection, connect, explained, first_connection
 from .database import Database
 from .ledger_length import record
-from .migrations import migrate, version
+from .migrations import migrate, pending, version
 from .store import PostgresStore
 from .tables import PostgresTables
 
@@ -53,10 +54,13 @@ class PostgresBackend:
 
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> PostgresStore:
         del reserve  # the disk is another machine's
-        await self._on_a_connection(self._migrate, START_S)
+        log_applied(await self._on_a_connection(self._migrate, START_S))
         with explained(self._address):
             database = await Database.open(self._address, clock, lambda db: record(db, ledger), self._replica)
             return PostgresStore(database, clock, ledger)
+
+    def pending(self) -> Sequence[Step]:
+        return _wait_for(self._pending()) if self.exists() else []
 
     def migrate(self) -> Sequence[Step]:
         return _wait_for(self._on_a_connection(self._migrate))
@@ -84,6 +88,10 @@ class PostgresBackend:
         if new:
             await self._on_a_connection(migrate)
         return await PostgresTables.open(self._address)
+
+    async def _pending(self) -> Sequence[Step]:
+        steps = await self._on_a_connection(pending)
+        return [Step(step.number, step.name) for step in steps]
 
     async def _migrate(self, db: Connection) -> Sequence[Step]:
         with explained(self._address):

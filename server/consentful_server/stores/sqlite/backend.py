@@ -1,21 +1,22 @@
 """An SQLite database by its path: opened, migrated, or restored from a snapshot."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from ...clock import Clock
 from ...errors import BadDatabase, BadSetting
 from ...privacy.ledger import Ledger
-from ..store import Contents, Step
+from ..steps import Step, log_applied
+from ..store import Contents
 from ..tables import refuse_moved
 from . import backup, leftovers
 from .connection import connect, sqlite3
 from .database import Database
 from .ledger_length import record
-from .migrations import migrate
+from .migrations import migrate, pending
 from .reserve import Reserve
 from .store import SQLiteStore
 from .tables import SQLiteTables
@@ -44,7 +45,7 @@ class SQLiteBackend:
         return False
 
     async def open(self, clock: Clock, ledger: Ledger, reserve: int = 0) -> SQLiteStore:
-        await asyncio.to_thread(self.migrate)
+        log_applied(await asyncio.to_thread(self.migrate))
         sizes = {
             self.path.with_name(_RESERVE): reserve,
             ledger.path.with_name(_RESERVE): min(reserve, _LEDGER_RESERVE),  # the keys may lie on another disk
@@ -52,6 +53,13 @@ class SQLiteBackend:
         room = Reserve(sizes)
         database = await Database.open(self.path, clock, lambda db: record(db, ledger), room)
         return SQLiteStore(self.path, database, clock, ledger, room)
+
+    def pending(self) -> list[Step]:
+        if not self.exists():
+            return []
+        leftovers.check(self.path)
+        with self._connected(in_use=True) as db:
+            return [Step(step.number, step.name) for step in pending(db)]
 
     def migrate(self) -> list[Step]:
         return self._migrate(in_use=True)
@@ -66,13 +74,19 @@ class SQLiteBackend:
     def _migrate(self, *, in_use: bool) -> list[Step]:
         leftovers.check(self.path)
         self._make_folder()
+        with self._connected(in_use=in_use) as db:
+            return migrate(db)
+
+    @contextmanager
+    def _connected(self, *, in_use: bool) -> Generator["sqlite3.Connection"]:
+        """Open the file, and check that it is a store: with `in_use`, one that was not moved."""
         try:
             with closing(connect(self.path)) as db:
                 facts = backup.facts_of(db)
                 backup.refuse_incomplete(facts, self.path)
                 if in_use:
                     refuse_moved(facts, self.name)
-                return migrate(db)
+                yield db
         except sqlite3.OperationalError as error:
             raise BadDatabase(
                 f"{self.path} cannot be opened ({error}); check that its folder exists and is writable"

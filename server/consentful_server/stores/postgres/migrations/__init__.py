@@ -3,8 +3,7 @@
 from importlib import resources
 from typing import NamedTuple
 
-from ....errors import BadDatabase
-from ...store import Step
+from ...steps import Step, refuse_newer
 from ..connection import Connection
 from ..writer import LOCK
 
@@ -48,13 +47,18 @@ async def apply(db: Connection) -> list[Step]:
     Raises:
         BadDatabase: If the schema is newer than this program.
     """
+    return [await _apply(db, step) for step in await pending(db)]
+
+
+async def pending(db: Connection) -> list[Migration]:
+    """Return the steps that are not applied yet.
+
+    Raises:
+        BadDatabase: If the schema is newer than this program.
+    """
     steps, done = migrations(), await version(db)
-    if done > steps[-1].number:
-        raise BadDatabase(
-            f"the database has schema {done}, but this program supports {steps[-1].number}; "
-            "install the version of consentful that wrote it, or a later one"
-        )
-    return [await _apply(db, step) for step in steps if step.number > done]
+    refuse_newer(done, steps[-1].number)
+    return [step for step in steps if step.number > done]
 
 
 async def version(db: Connection) -> int:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import NamedTuple
 
-from ....errors import BadDatabase
-from ...store import Step
+from ...steps import Step, refuse_newer
 from ..connection import sqlite3
 from ..kinds import customer_key
 
@@ -39,21 +38,27 @@ def migrate(db: sqlite3.Connection) -> list[Step]:
     # Step 11 reads the ids of erased dialogs from the signed reports of earlier versions.
     db.create_function("jws_claims", 1, _claims, deterministic=True)
     db.create_function("customer_key", 1, customer_key, deterministic=True)  # for step 15
-    steps = migrations()
-    done = version(db)
-    if done > steps[-1].number:
-        raise BadDatabase(
-            f"the database has schema {done}, but this program supports {steps[-1].number}; "
-            "install the version of consentful that wrote it, or a later one"
-        )
-    pending = [step for step in steps if step.number > done]
-    for step in pending:
+    steps = pending(db)
+    for step in steps:
         _apply(db, step)
-    return [Step(step.number, step.name) for step in pending]
+    return [Step(step.number, step.name) for step in steps]
+
+
+def pending(db: sqlite3.Connection) -> list[Migration]:
+    """Return the steps that are not applied yet.
+
+    Raises:
+        BadDatabase: If the schema is newer than this program.
+    """
+    steps, done = migrations(), version(db)
+    refuse_newer(done, steps[-1].number)
+    return [step for step in steps if step.number > done]
 
 
 def version(db: sqlite3.Connection) -> int:
     """Return the number of the last step that was applied; 0 before the first."""
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").fetchone() is None:
+        return 0
     return db.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()[0]
 
 
