@@ -1,5 +1,7 @@
 /** The REST reference: Swagger UI over /openapi.json. It stores no token, and sends requests to this server only. */
 
+import { SITE } from "./site.js";
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function applyScheme() {
@@ -10,7 +12,7 @@ dark.addEventListener("change", applyScheme);
 applyScheme();
 
 window.SwaggerUIBundle({
-  url: new URL("../openapi.json", import.meta.url).href,
+  url: `${SITE}/openapi.json`,
   dom_id: "#reference",
   deepLinking: true, // each operation has its own URL
   docExpansion: "list",

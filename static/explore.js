@@ -17,7 +17,7 @@ const REFUSED = [401, 403];
 const rest = new RestClient();
 const rows = new Rows(byId("pane"), row, more);
 const conversation = new Conversation(byId("dialog"), rest);
-const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url());
+const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url(), go);
 
 let query = new Query();
 let shown = ""; // the id of the open dialog

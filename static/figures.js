@@ -5,35 +5,38 @@ const OUTCOMES = ["granted", "declined", "dropped"];
 const UNKNOWN = "unknown";
 
 /**
- * Labels in drawing order, and series with one number per label. `link` returns the filters of a label; `rate`, if
- * present, has a share from 0 to 1 per label.
+ * What a chart draws; `link` returns the filters of a label.
  *
- * @typedef {{labels: string[], series: Record<string, number[]>, rate?: (number|null)[], link?: (label: string) => object}} Counts
+ * @typedef {import("./chart.js").Data & {link?: (label: string) => object}} Counts
  */
 export const FIGURES = [
   {
     name: "Dialogs per day",
     head: "Day",
     path: (query) => query.counted("day"),
-    read: ({ items }) => counts(sorted(items, ({ day }) => day), "day", ["dialogs"], ofDay),
+    read: ({ items }) => daily(items, ["dialogs"]),
   },
   {
     name: "Messages by language",
     head: "Language",
     path: (query) => query.counted("language"),
-    read: ({ items }) => counts(sorted(items, ({ messages }) => -messages), "language", ["messages"], ofLanguage),
+    read: ({ items }) => ({
+      ...counts(sorted(items, ({ messages }) => -messages), "language", ["messages"], ofLanguage), form: "across", x: "Messages",
+    }),
   },
   {
     name: "Dialogs by length",
     head: "Messages",
     path: (query) => query.counted("length"),
-    read: ({ items }) => counts(sorted(items, ({ length }) => parseInt(length, 10)), "length", ["dialogs"]),
+    read: ({ items }) => ({
+      ...counts(sorted(items, ({ length }) => parseInt(length, 10)), "length", ["dialogs"]), x: "Messages in the dialog", y: "Dialogs",
+    }),
   },
   {
     name: "Outcomes and consent rate",
     head: "Day",
     path: (query) => query.outcomes,
-    read: ({ items }) => outcomes(sorted(byDay(items), ({ day }) => day)),
+    read: ({ items }) => outcomes(daily(byDay(items), OUTCOMES)),
   },
 ];
 
@@ -53,10 +56,23 @@ function byDay(items) {
   return [...days.values()];
 }
 
+/** Counts by day, with a label for each day from the first to the last. The current day is not over. */
+function daily(items, names) {
+  const byDay = new Map(items.map((item) => [item.day, item]));
+  const ends = sorted(items, ({ day }) => day);
+  const days = [];
+  for (let at = Date.parse(ends[0]?.day); at <= Date.parse(ends.at(-1)?.day); at += DAY_MS) days.push(new Date(at).toISOString().slice(0, 10));
+  const full = days.map((day) => ({ ...Object.fromEntries(names.map((name) => [name, 0])), ...byDay.get(day), day }));
+  const today = new Date().toISOString().slice(0, 10);
+  const tick = (day) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }).format(Date.parse(day));
+  return { ...counts(full, "day", names, ofDay), partial: days.map((day) => day >= today), tick, x: "Day (UTC)", y: "Dialogs" };
+}
+
 /** The rate counts customers who decided; dialogs without a decision are excluded. */
 function outcomes(days) {
-  const rate = days.map(({ granted, declined }) => (granted + declined ? granted / (granted + declined) : null));
-  return { ...counts(days, "day", OUTCOMES, ofDay), rate };
+  const { granted, declined } = days.series;
+  const rate = granted.map((yes, i) => (yes + declined[i] ? yes / (yes + declined[i]) : null));
+  return { ...days, rate };
 }
 
 const sorted = (items, by) => items.toSorted((one, other) => (by(one) < by(other) ? -1 : 1));

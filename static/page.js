@@ -2,6 +2,7 @@ import { Dialog, Unauthorised } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { SAMPLES } from "./samples.js";
+import { SITE } from "./site.js";
 
 const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
 const PARTS = ["opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
@@ -106,7 +107,7 @@ async function open(about) {
     isStopped = false;
     if (!kept) await load();
     if (isStopped) return become("empty", "not open");
-    opening = new Dialog(new URL("..", import.meta.url), { ...about, WebSocket: Socket, onFrame, onState });
+    opening = new Dialog(SITE, { ...about, WebSocket: Socket, onFrame, onState });
     await opening.opened;
   } catch (error) {
     become("empty", "not open");

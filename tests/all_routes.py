@@ -27,5 +27,6 @@ def every_request(value: str) -> Iterator[tuple[str, str]]:
             yield other, path
     yield "GET", f"/nowhere/{value}"
     yield "GET", "/static/page.css"
+    yield "GET", "/static/0/page.css"
     yield "GET", "/v1/messages?format=ndjson"
     yield "GET", f"/v1/messages?limit={value}"

@@ -12,6 +12,8 @@ from aiohttp import web
 from .dialogs.waiting_room import WaitingRoom
 from .documents import asyncapi, openapi
 from .documents.schemas import Auth
+from .edges.http.assets import ASSETS, Asset, Assets
+from .edges.http.bodies import JSON
 from .edges.http.pipeline import SERVICE, add_routes, answer, protect
 from .edges.http.route import Route
 from .edges.routes import (
@@ -72,6 +74,7 @@ def build_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[SOCKETS] = Sockets()
     app[room.ROOM] = WaitingRoom(service)
+    app[ASSETS] = Assets(service.settings.static)
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access, service.settings.base_url)
     app[health.HOUSEKEEPING] = Housekeeping(service)
     app.on_response_prepare.append(protect)
@@ -83,7 +86,7 @@ def build_app(service: Service) -> web.Application:
 @cache
 def _documents(auth: Auth, base_url: str) -> docs.Documents:
     rest, live = openapi.describe(ROUTES, auth=auth, base_url=base_url), asyncapi.describe(auth=auth, base_url=base_url)
-    return docs.Documents(msgspec.json.encode(rest), msgspec.json.encode(live))
+    return docs.Documents(*(Asset(msgspec.json.encode(each), f"{JSON}; charset=utf-8") for each in (rest, live)))
 
 
 def build_runner(service: Service, *, shutdown_timeout: float) -> Runner:

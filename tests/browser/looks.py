@@ -1,6 +1,10 @@
 """What every page has to look like, as a test can see it."""
 
-from typing import Any
+# A session of the browser's protocol tells no types.
+# pyright: reportUnknownMemberType=false
+
+from importlib import resources
+from typing import Any, Final, NamedTuple
 
 from playwright.async_api import Page
 
@@ -33,3 +37,47 @@ async def fits(page: Page) -> bool:
     """Return whether nothing has to be scrolled sideways."""
     layout: dict[str, Any] = await page.evaluate("({whole: document.documentElement.scrollWidth, seen: innerWidth})")
     return layout["whole"] <= layout["seen"]
+
+
+_AXE: Final = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong, with the elements."""
+    await page.evaluate(_AXE)
+    found: list[dict[str, Any]] = (await page.evaluate("axe.run({ resultTypes: ['violations'] })"))["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+class Line(NamedTuple):
+    """A connection, as Chromium emulates it."""
+
+    bits_per_second: float
+    latency_ms: int
+
+
+SLOW: Final = Line(1.6e6, 150)
+"""A phone where reception is poor; what Lighthouse calls slow 4G."""
+
+
+async def emulate(page: Page, line: Line) -> None:
+    """Slow the page down to a line, without a cache."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Network.enable")
+    await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    speed = line.bits_per_second / 8
+    conditions = {"offline": False, "latency": line.latency_ms, "downloadThroughput": speed, "uploadThroughput": speed}
+    await session.send("Network.emulateNetworkConditions", conditions)
+
+
+async def first_paint_ms(page: Page) -> float:
+    """Return when the page showed its first text or picture, after it was asked for."""
+    return await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+
+
+async def bytes_sent(page: Page) -> int:
+    """Return the size of the page and of what it loaded, as it was transferred."""
+    return await page.evaluate(
+        """["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+          .reduce((sum, { transferSize }) => sum + transferSize, 0)"""
+    )

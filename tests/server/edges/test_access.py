@@ -29,9 +29,9 @@ OPEN = {
     "/docs/{name}": "documentation",
     "/docs/live": "documentation",
     "/": "the test page",
-    "/static/{name}": "the test page",
+    "/static/{name}": "the files of pages",
+    "/static/{version}/{name}": "the files of pages",
     "/explore": "the explorer, whose data are not",
-    "/explore/{name}": "the explorer's library",
     "/withdraw": "the code is the key",
     "/v1/dialogs/live": "it looks at the token itself; see test_upgrade.py",
 }

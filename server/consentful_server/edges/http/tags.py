@@ -19,7 +19,7 @@ ACCESS_LOG: Final = Tag("Access log", "Who read, erased or changed what, and whe
 WITHDRAWAL_PAGE: Final = Tag("Withdrawal page", "Withdrawal without a login or JavaScript (GDPR art. 7(3)).")
 ORIGINAL: Final = Tag("Original contract", "The HTTP contract for chatbots without WebSockets.")
 LIVE: Final = Tag("Live dialog", "The WebSocket of a dialog; `/asyncapi.json` describes its frames.")
-EXPLORER: Final = Tag("Explorer", "The web page that shows the stored data, and its plotting library.")
+EXPLORER: Final = Tag("Explorer", "The web page that shows the stored data.")
 DOCUMENTS: Final = Tag("Documents", "The API descriptions, for programs and for people.")
 PAGES: Final = Tag("Pages and operations", "The bundled pages, health checks and metrics.")
 

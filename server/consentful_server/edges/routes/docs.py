@@ -1,18 +1,19 @@
 """The API documentation: the OpenAPI and AsyncAPI documents, and the pages that show them."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from swagger_ui_bundle import swagger_ui_path
 
 from ...errors import NotFound
 from ..http import tags
+from ..http.assets import Asset, Assets, send
 from ..http.bodies import JSON
-from ..http.pipeline import SERVICE
 from ..http.route import Answer, Route
-from .pages import file_of
+from .pages import page
 
 _VIEWER: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
 """The files of Swagger UI that the page needs. The rest of the package is not served."""
@@ -21,8 +22,8 @@ _VIEWER: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
 class Documents(msgspec.Struct, frozen=True):
     """Both documents, encoded as JSON."""
 
-    openapi: bytes
-    asyncapi: bytes
+    openapi: Asset
+    asyncapi: Asset
 
 
 DOCUMENTS: Final = web.AppKey[Callable[[], Documents]]("documents")
@@ -31,34 +32,36 @@ DOCUMENTS: Final = web.AppKey[Callable[[], Documents]]("documents")
 
 async def openapi(request: web.Request) -> web.StreamResponse:
     """Return the OpenAPI 3.1 document of the REST API."""
-    return _document(request.app[DOCUMENTS]().openapi)
+    return send(request, request.app[DOCUMENTS]().openapi)
 
 
 async def asyncapi(request: web.Request) -> web.StreamResponse:
     """Return the AsyncAPI 3.0 document of the live dialog."""
-    return _document(request.app[DOCUMENTS]().asyncapi)
+    return send(request, request.app[DOCUMENTS]().asyncapi)
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
     """Return the REST API reference, a page that can also send requests."""
-    return file_of(request.app[SERVICE].settings.static, "docs.html")
+    return page(request, "docs.html")
 
 
 async def live(request: web.Request) -> web.StreamResponse:
     """Return the live dialog reference, a page of its frames, errors and close codes."""
-    return file_of(request.app[SERVICE].settings.static, "protocol.html")
+    return page(request, "protocol.html")
 
 
 async def viewer(request: web.Request) -> web.StreamResponse:
     """Return a file of Swagger UI, from the installed package."""
     name = request.match_info["name"]
-    if name not in _VIEWER:
+    asset = _viewer_files().find(name) if name in _VIEWER else None
+    if asset is None:
         raise NotFound
-    return file_of(swagger_ui_path, name)
+    return send(request, asset)
 
 
-def _document(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type=JSON, charset="utf-8", headers={hdrs.CACHE_CONTROL: "no-cache"})
+@cache
+def _viewer_files() -> Assets:
+    return Assets(swagger_ui_path)
 
 
 _ANY_JSON: Final = (Answer({JSON: dict[str, Any]}),)

@@ -1,54 +1,50 @@
 """The bundled web pages: `/` and `/static`."""
 
-from pathlib import Path
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from ... import errors
 from ...errors import NotFound
 from ..http import tags
-from ..http.pipeline import SERVICE
+from ..http.assets import ASSETS, MEDIA, Asset, send, send_version
 from ..http.route import Answer, Route
-
-_TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
 
 
 async def index(request: web.Request) -> web.StreamResponse:
     """Return the test page."""
-    return file_of(request.app[SERVICE].settings.static, "index.html")
+    return page(request, "index.html")
 
 
 async def static(request: web.Request) -> web.StreamResponse:
     """Return one file of the static directory."""
-    return file_of(request.app[SERVICE].settings.static, request.match_info["name"])
+    return send(request, _asset(request, request.match_info["name"]))
 
 
-def file_of(folder: Path, name: str) -> web.StreamResponse:
-    """Return one file of a folder, if its type is one that the pages use.
+async def versioned(request: web.Request) -> web.StreamResponse:
+    """Return one file of the static directory. Clients may keep it: with another content it has another URL."""
+    is_current = request.match_info["version"] == request.app[ASSETS].version
+    return send_version(request, _asset(request, request.match_info["name"]), is_current=is_current)
+
+
+def page(request: web.Request, name: str) -> web.StreamResponse:
+    """Return one page of the static directory."""
+    return send(request, _asset(request, name))
+
+
+def _asset(request: web.Request, name: str) -> Asset:
+    """Return one file of the static directory.
 
     Raises:
-        NotFound: If the file does not exist, is not directly in the folder, or has another type.
+        NotFound: If the folder has no such file when the server starts, or the file is of another type.
     """
-    path = folder / name
-    content_type = _TYPES.get(path.suffix)
-    if content_type is None or path.parent != folder or not _is_file(path):
+    asset = request.app[ASSETS].find(name)
+    if asset is None:
         raise NotFound
-    return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-cache"})
+    return asset
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the name is longer than the file system allows
-        return False
-
+_FILE: Final = (Answer(dict.fromkeys(MEDIA, bytes)),)
 
 ROUTES: Final = (
     Route("GET", "/", index, answers=(Answer({"text/html": str}),), tag=tags.PAGES, operation="pages_index"),
@@ -56,9 +52,18 @@ ROUTES: Final = (
         "GET",
         "/static/{name}",
         static,
-        answers=(Answer({kind.partition(";")[0]: bytes for kind in _TYPES.values()}),),
+        answers=_FILE,
         refusals=(errors.NotFound,),
         tag=tags.PAGES,
         operation="pages_static",
+    ),
+    Route(
+        "GET",
+        "/static/{version}/{name}",
+        versioned,
+        answers=_FILE,
+        refusals=(errors.NotFound,),
+        tag=tags.PAGES,
+        operation="pages_versioned",
     ),
 )

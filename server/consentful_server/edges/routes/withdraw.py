@@ -15,6 +15,7 @@ from ...archive.store import ErasureOutcome
 from ...errors import BadRequest, NotFound, TooOften
 from ..http import tags
 from ..http.addresses import client_address
+from ..http.assets import ASSETS
 from ..http.bodies import CODE_BYTES, FORM, form_of
 from ..http.pipeline import SERVICE, by_customer
 from ..http.protection import CONTENT_SECURITY_POLICY
@@ -100,7 +101,7 @@ def _page(
     is_done: bool = False,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:
-    template = Template((request.app[SERVICE].settings.static / _PAGE).read_text("utf-8"))
+    template = Template(request.app[ASSETS].page(_PAGE))
     return web.Response(
         status=status,
         text=template.substitute(outcome=outcome, hidden=" hidden" if is_done else ""),

@@ -1,7 +1,8 @@
-"""Content codings of streams (RFC 9110 §8.4): zstd (RFC 8878) and gzip, block by block."""
+"""Content codings of responses (RFC 9110 §8.4): zstd (RFC 8878) and gzip, streams block by block."""
 
 import sys
 import zlib
+from collections.abc import Mapping
 from typing import Final, Literal, Protocol, TypeAlias
 
 if sys.version_info >= (3, 14):
@@ -16,6 +17,8 @@ CODINGS: Final[tuple[Coding, ...]] = ("zstd", "gzip")
 # wbits of zlib: 16 for the gzip header, 15 for the largest window.
 _GZIP: Final = 31
 _GZIP_LEVEL: Final = 5
+_BEST: Final[Mapping[Coding, int]] = {"zstd": 19, "gzip": 9}
+"""The levels for what is compressed once and sent often."""
 
 
 class Compressor(Protocol):
@@ -24,6 +27,13 @@ class Compressor(Protocol):
     def compress(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
+
+
+def compressed(data: bytes, coding: Coding) -> bytes:
+    """Return data that is sent often, as small as its coding makes it; 100 kB take some 20 ms."""
+    if coding == "zstd":
+        return zstd.compress(data, _BEST[coding])
+    return zlib.compress(data, _BEST[coding], _GZIP)
 
 
 def compressor(coding: Coding) -> Compressor:
