@@ -281,12 +281,12 @@ class Settings(Place):
                 "trusted_proxy", f"must be addresses or networks, such as 127.0.0.1 or 10.0.0.0/8; {error}"
             ) from None
 
-    @property
+    @cached_property
     def is_loopback(self) -> bool:
         """Whether the server listens on a loopback address, so that only this machine can reach it."""
         return is_loopback(self.host)
 
-    @property
+    @cached_property
     def access(self) -> Literal["none", "keys", "oidc"]:
         """`auth`, or the default for this host."""
         return self.auth or ("none" if self.is_loopback else "keys")

@@ -44,13 +44,11 @@ def is_foreign(head: Head, settings: Settings) -> bool:
     Programs send no Origin (RFC 6455 §10.2). A form of our own sends `null`, because of our `Referrer-Policy` (Fetch
     standard, "serializing a request origin"); then `Sec-Fetch-Site` says whose it is, which no page can set.
     """
-    if head.headers.getall(hdrs.ORIGIN, []) == ["null"] and head.headers.get("Sec-Fetch-Site") == "same-origin":
+    origins = head.headers.getall(hdrs.ORIGIN, None)
+    if not origins or (origins == ["null"] and head.headers.get("Sec-Fetch-Site") == "same-origin"):
         return False
     own = _own(head, settings)
-    return any(
-        origin not in settings.allow_origin and read_origin(origin) not in own
-        for origin in head.headers.getall(hdrs.ORIGIN, [])
-    )
+    return any(origin not in settings.allow_origin and read_origin(origin) not in own for origin in origins)
 
 
 def _own(head: Head, settings: Settings) -> set[Origin]:
