@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from consentful_server.testing import Served, serve
-from front import front
+from front import Front, front
 from raw import exchange
 
 HIDDEN: Final = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -110,6 +110,14 @@ def was_asked_for_metrics(service: Served) -> bool:
     return any(sample.labels["route"] == "/metrics" for sample in samples)
 
 
+async def health_of(nginx: Front) -> bytes:
+    """Return the answer of /healthz. An impatient front can hang up before a busy machine has sent the question."""
+    for _ in range(20):
+        if answer := await nginx.exchange(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"):
+            return answer
+    return b""
+
+
 def impatient(text: str) -> str:
     """Let the front wait for what never comes no longer than a test can."""
     return re.sub(r"(client_\w+_timeout|keepalive_timeout) +\d+s;", r"\1 100ms;", text)
@@ -140,8 +148,7 @@ async def test_nothing_is_smuggled_past_the_front(
             answer = await nginx.exchange(sent)
             assert b"consentful_dialogs_live" not in answer, name
             assert not was_asked_for_metrics(service), name
-            health = await nginx.exchange(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            assert health.endswith(b'{"status":"ok"}'), name
+            assert (await health_of(nginx)).endswith(b'{"status":"ok"}'), name
 
 
 @pytest.mark.parametrize("sent", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())

@@ -163,8 +163,9 @@ def nobody(somewhere: Path) -> Generator[None]:
     somewhere.chmod(0o555)
     user = os.geteuid()
     if user == 0:
-        for path in (somewhere.parent, somewhere.parent.parent):
-            path.chmod(0o755)
+        for path in somewhere.parents:
+            if not path.stat().st_mode & 0o001:
+                path.chmod(0o755)
         os.seteuid(65534)
     yield
     if user == 0:
