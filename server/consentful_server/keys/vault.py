@@ -113,12 +113,20 @@ class Vault:
         self._deployment = deployment
         self._random = random
         self._look = look
+        self._epoch = 0
         self.renew(masters)
 
     def renew(self, masters: Mapping[int, bytes]) -> None:
-        """Use exactly these masters from now on."""
+        """Use exactly these masters from now on.
+
+        Raises:
+            BadKeys: If the latest epoch's is not among them: the folder is gone, not the epoch. Those in use stay.
+        """
+        latest = max(masters, default=0)
+        if latest < self._epoch:
+            raise BadKeys(f"the master key of epoch {self._epoch} is missing from --keys-dir; put it back")
         self._masters = {epoch: AESGCM(master) for epoch, master in masters.items()}
-        self._epoch = max(masters)  # (R3)
+        self._epoch = latest  # (R3)
 
     def new_key(self) -> DialogKey:
         """Return a new random key for a dialog."""

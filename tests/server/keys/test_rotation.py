@@ -219,6 +219,20 @@ async def test_another_process_meets_no_key_that_it_cannot_read_and_keeps_none_t
         assert epoch_of(found.wrapped) == 2
 
 
+async def test_a_keys_folder_that_is_gone_for_a_while_takes_no_master_away(place: Settings) -> None:
+    """Such as a network file system that is away: what was loaded at the start goes on."""
+    async with open_service(place) as service:
+        await keep(service, "d-1")
+        gone = place.keys_dir.rename(place.keys_dir.with_name("gone"))
+        with pytest.raises(BadKeys, match="epoch 1 is missing from --keys-dir; put it back"):
+            await service.rotation.renew()
+        await keep(service, "d-2")
+        assert await reads(service, "d-1", "d-2")
+
+        gone.rename(place.keys_dir)
+        await service.rotation.renew()
+
+
 async def test_of_many_processes_one_rotates(place: Settings) -> None:
     clock = FakeClock()
     async with open_service(place, clock) as one, open_service(place, clock) as other:
