@@ -532,6 +532,8 @@ export class Dialog {
     this.#lastError = frame;
     if (code === "gap") {
       if (expected - 1 !== this.#rewoundTo || this.#acked !== this.#rewoundTo) this.#rewind(expected - 1);
+    } else if (code === "conflict" && frame.seq) {
+      this.#leave(); // this server holds another text of a message; a new connection's holds none
     } else if (!ANSWERS.includes(code)) {
       return; // a close code follows
     } else if (consent?.frame.granted === false && code !== "storage") {

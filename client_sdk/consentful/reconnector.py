@@ -353,6 +353,8 @@ class Reconnector:
         if error.code == "gap" and error.expected is not None:
             self._transcript.fill_gap(error.expected)
             self._unsent.set()
+        elif error.code == "conflict" and error.seq is not None:
+            raise Lost("the server holds another text of a message")  # a new socket's server holds none
         elif error.code == "incomplete" and error.expected is not None:
             self._transcript.complete(error.expected)
             self._unsent.set()

@@ -149,11 +149,20 @@ class StorageFailed(Refusal):
 
 
 class Conflict(Refusal):
-    """The id belongs to another dialog, or to another customer's."""
+    """The id belongs to another dialog, or to another customer's.
+
+    With `seq` it is about that message: its number is held with another text, which stays, and the dialog is open.
+    """
 
     code = "conflict"
 
+    def __init__(self, seq: int | None = None) -> None:
+        super().__init__(seq)
+        self.seq = seq
+
     def __str__(self) -> str:
+        if self.seq is not None:
+            return "this seq is held with another text; number messages 1, 2, 3 …, or reconnect and replay the dialog"
         return "another dialog uses this dialog id; use a new id"
 
 

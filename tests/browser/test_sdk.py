@@ -182,6 +182,24 @@ async def test_a_gap_is_filled_from_the_number_that_is_expected(page: Page) -> N
     assert seqs[-3:] == [2, 3, 4]
 
 
+async def test_a_server_that_holds_another_text_gets_the_dialog_anew(page: Page) -> None:
+    connections = await page.evaluate(
+        """run(async ({ open, Socket }) => {
+          Socket.answer = (frame, socket) => {
+            const isFirst = Socket.made.length === 1;
+            if (frame.seq === 2 && isFirst) socket.hear({ type: "error", code: "conflict", detail: "", seq: 1 });
+            if (frame.type === "consent") socket.store();
+          };
+          const dialog = await open();
+          for (const text of ["one", "two"]) await dialog.say(text);
+          await dialog.grant();
+          return Socket.made.map(({ sent }) => sent.filter(({ seq }) => seq).map(({ seq, text }) => [seq, text]));
+        })"""
+    )
+
+    assert connections == [[[1, "one"], [2, "two"]]] * 2
+
+
 async def test_an_incomplete_dialog_is_completed_and_the_consent_sent_again(page: Page) -> None:
     sent = await page.evaluate(
         """run(async ({ open, Socket }) => {

@@ -20,6 +20,21 @@ async def test_a_gap_is_filled(opened: Opened) -> None:
     assert [message.seq for message in await peer.hear(2)] == [2, 3]
 
 
+async def test_a_server_that_holds_another_text_is_left_and_gets_the_dialog_anew(
+    server: ScriptedServer, opened: Opened
+) -> None:
+    dialog, peer = await opened()
+    for text in ("one", "two"):
+        await dialog.say(text)
+    await peer.hear(2)
+
+    await peer.send(wire.Error("conflict", "another text", seq=1))
+
+    await peer.until_left()
+    again = await server.accept_open()
+    assert [(message.seq, message.text) for message in await again.hear(2)] == [(1, "one"), (2, "two")]
+
+
 async def test_an_incomplete_dialog_is_completed_before_the_question_is_asked_again(opened: Opened) -> None:
     dialog, peer = await opened()
     for text in ("one", "two", "three"):

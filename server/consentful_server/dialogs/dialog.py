@@ -15,7 +15,7 @@ from consentful import wire
 
 from ..consent.language import canonical, label
 from ..consent.notices import Catalogue, Wording
-from ..errors import BadRequest, Empty, Gap, Incomplete, OutOfOrder, OverLimit
+from ..errors import BadRequest, Conflict, Empty, Gap, Incomplete, OutOfOrder, OverLimit
 
 OVERHEAD_BYTES: Final = 300
 """What one held message costs in memory beside its text, measured on CPython 3.11."""
@@ -131,6 +131,7 @@ class Dialog:
 
         Raises:
             Gap: If a message before this one is missing.
+            Conflict: If its number is held with another text: an ack would say that this one is held.
             OverLimit: If it would break a limit; its number may be used again.
             OutOfOrder: If the dialog was declined.
             BadRequest: If the language is not a BCP 47 tag, or `sent_at` is not a time in UTC.
@@ -139,6 +140,8 @@ class Dialog:
             raise OutOfOrder("the dialog was declined; send that `consent` again")
         held = len(self.utterances)
         if message.seq <= held:
+            if self.utterances[message.seq - 1].text != message.text:
+                raise Conflict(message.seq)
             return 0
         if message.seq > held + 1:
             raise Gap(expected=held + 1)

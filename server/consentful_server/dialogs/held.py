@@ -157,7 +157,7 @@ class HeldDialog:
         """Hold the message, and return how many are held; it is an open dialog's.
 
         Raises:
-            Gap, OverLimit, OutOfOrder, BadRequest: As `Dialog.say` does; nothing is held.
+            Gap, Conflict, OverLimit, OutOfOrder, BadRequest: As `Dialog.say` does; nothing is held.
             Overloaded: If there is no memory left; whoever called it ends the dialog.
         """
         dialog = self.dialog

@@ -15,6 +15,7 @@ from consentful_server.consent.notices import Catalogue, Wording
 from consentful_server.dialogs.dialog import OVERHEAD_BYTES, Declined, Dialog, Granted
 from consentful_server.errors import (
     BadRequest,
+    Conflict,
     Empty,
     Gap,
     Incomplete,
@@ -56,6 +57,7 @@ def holding(*texts: str) -> Dialog:
 
 REFUSED: dict[str, tuple[Callable[[Dialog], object], type[Refusal]]] = {
     "a gap": (lambda it: it.say(Message(4, "x"), NOW), Gap),
+    "another text of a message": (lambda it: it.say(Message(1, "x"), NOW), Conflict),
     "a text over the limit": (lambda it: it.say(Message(3, "123456789"), NOW), OverLimit),
     "a text over the limit in bytes": (lambda it: it.say(Message(3, "äöüßé"), NOW), OverLimit),
     "a language that is none": (lambda it: it.say(Message(3, "x", language="notalanguage"), NOW), BadRequest),
@@ -213,6 +215,8 @@ class Chatbot(RuleBasedStateMachine):
             added = self.dialog.say(Message(seq, text), NOW)
         except Gap:
             assert seq > len(self.model) + 1
+        except Conflict:
+            assert text != self.model[seq - 1]
         except OverLimit:
             size = sum(len(said.encode()) for said in self.model)
             assert len(text.encode()) > 8 or size + len(text.encode()) > 20 or seq > 4
@@ -220,6 +224,7 @@ class Chatbot(RuleBasedStateMachine):
             assert bool(added) == (seq == len(self.model) + 1)
             if added:
                 self.model.append(text)
+            assert self.model[seq - 1] == text
 
     @rule(last_seq=st.integers(0, 6))
     def grant(self, last_seq: int) -> None:

@@ -43,7 +43,7 @@ from consentful.identifiers import new_id
 from ...auth.access import Principal
 from ...dialogs.dialog import Declined, Dialog, Granted
 from ...dialogs.held import ClosingReason, Edge, HeldDialog
-from ...errors import BadRequest, OutOfOrder, Overloaded, Refusal, TooOften
+from ...errors import BadRequest, Conflict, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
 from ...telemetry.logs import where
 from ..http import faults
@@ -160,7 +160,11 @@ class Connection(Edge):
         except (BadRequest, OutOfOrder) as refusal:
             self._refuse_frame(faults.to_wire(refusal, _seq_of(frame)))
         except Refusal as refusal:
-            self._refuse(refusal, _seq_of(frame))
+            seq = _seq_of(frame)
+            if isinstance(refusal, Conflict) and refusal.seq is not None:
+                self._refuse_frame(faults.to_wire(refusal, seq))  # about one message: the dialog goes on without it
+            else:
+                self._refuse(refusal, seq)
         except Exception as error:  # noqa: BLE001 - an internal error: the client replays, perhaps to another node
             self._fail(error)
 
@@ -308,7 +312,7 @@ class Connection(Edge):
             self._held.end(refusal.code)
 
     def _refuse_frame(self, error: wire.Error) -> None:
-        """Tell the client that the frame is malformed or out of order, and close after 20 of them."""
+        """Tell the client that the frame is malformed, out of order or contradicts another; close after 20 of these."""
         self._service.metrics.refused.labels(error.code).inc()
         self._acks.flush()  # (R7)
         self._send(error)

@@ -35,11 +35,39 @@ async def test_a_replayed_message_is_acked_and_ignored(live: Live, http: ClientS
     await live.say("first")
     await live.say("second")
 
-    await live.send(Message(1, "another first"))
+    await live.send(Message(1, "first"))
 
     assert await live.receive(Ack) == Ack(2)
     await live.grant()
     assert await texts(http) == ["second", "first"]
+
+
+async def test_another_text_under_a_number_that_is_held_is_a_conflict_and_changes_nothing(
+    live: Live, http: ClientSession
+) -> None:
+    await live.open()
+    await live.say("first")
+    await live.say("second")
+
+    await live.send(Message(1, "another first"))
+
+    error = await live.receive(Error)
+    assert (error.code, error.seq, error.retry) == ("conflict", 1, None)
+    assert "another first" not in error.detail
+    await live.say("third")
+    await live.grant()
+    assert await texts(http) == ["third", "second", "first"]
+
+
+async def test_a_client_that_keeps_contradicting_itself_is_closed(live: Live) -> None:
+    await live.open()
+    await live.say("first")
+
+    for _ in range(20):
+        await live.send(Message(1, "another first"))
+
+    assert [(await live.receive(Error)).code for _ in range(20)] == ["conflict"] * 20
+    assert await live.closed() == 4500
 
 
 async def test_a_gap_is_told_and_the_dialog_goes_on(live: Live) -> None:
