@@ -92,7 +92,7 @@ def _documents(auth: Auth, base_url: str) -> docs.Documents:
 def build_runner(service: Service, *, shutdown_timeout: float) -> Runner:
     """Return what runs the application of the service, and takes plain upgrades without it."""
     app = build_app(service)
-    return Runner(app, Shortcut(service, app[SOCKETS]).take, shutdown_timeout=shutdown_timeout)
+    return Runner(app, Shortcut(service, app[SOCKETS]).take, service.metrics, shutdown_timeout=shutdown_timeout)
 
 
 async def drain(service: Service) -> None:

@@ -46,7 +46,40 @@ WebSocket close code.
 import os
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Limit: TypeAlias = Literal[
+    "max_text_bytes",
+    "max_dialog_bytes",
+    "max_messages",
+    "memory",
+    "dialogs_per_client",
+    "streams_per_client",
+    "opens_per_second",
+    "frames_per_second",
+    "bytes_per_second",
+    "streams",
+    "pings",
+    "withdrawals",
+]
+"""What a request ran into: the name of a setting, or of a fixed limit."""
+
+Denial: TypeAlias = Literal[
+    "missing",
+    "malformed",
+    "unknown",
+    "revoked",
+    "expired",
+    "signature",
+    "key",
+    "claim",
+    "scope",
+    "purposes",
+    "origin",
+    "host",
+    "provider",
+]
+"""Why a caller was denied access: for operators, who must be able to tell an attack from a wrong setting."""
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is a regular answer, not an internal error
@@ -55,6 +88,10 @@ class Refusal(Exception):  # noqa: N818 - a refusal is a regular answer, not an 
     code: ClassVar[str] = "refused"
     exit_status: ClassVar[int] = 2
     """Of a command that is refused. The same command will be refused again, unless something is changed."""
+    limit: Limit | None = None
+    """The limit that was hit, if one was."""
+    denial: Denial | None = None
+    """Why access was denied, if it was."""
 
     @property
     def detail(self) -> str:
@@ -86,7 +123,7 @@ class OverLimit(Refusal):
 
     code = "limit"
 
-    def __init__(self, limit: str, most: int, expected: int) -> None:
+    def __init__(self, limit: Limit, most: int, expected: int) -> None:
         super().__init__(limit, most, expected)
         self.limit = limit
         self.most = most
@@ -194,9 +231,10 @@ class Overloaded(Refusal):
 
     code = "overloaded"
 
-    def __init__(self, retry_after_s: int = 5) -> None:
+    def __init__(self, retry_after_s: int = 5, *, limit: Limit | None = None) -> None:
         super().__init__(retry_after_s)
         self.retry_after_s = retry_after_s
+        self.limit = limit
 
     def __str__(self) -> str:
         return f"the server is at capacity or shutting down; retry in {self.retry_after_s} s"
@@ -215,6 +253,7 @@ class ProviderDown(Overloaded):
     """The identity provider's keys cannot be fetched, so no token can be verified."""
 
     code = "provider"
+    denial = "provider"
 
     def __str__(self) -> str:
         return f"tokens cannot be verified, the identity provider does not respond; retry in {self.retry_after_s} s"
@@ -242,11 +281,11 @@ class Unauthenticated(Refusal):
         self,
         remedy: str = "send a valid token as `Authorization: Bearer …`; `consentful keys create` creates one",
         *,
-        had_token: bool = True,
+        denial: Denial = "unknown",
     ) -> None:
         super().__init__(remedy)
         self.remedy = remedy
-        self.had_token = had_token
+        self.denial = denial
 
     def __str__(self) -> str:
         return self.remedy
@@ -256,6 +295,7 @@ class TokenExpired(Refusal):
     """The token of a live dialog expired, or was revoked, before the customer granted consent. Nothing was stored."""
 
     code = "token_expired"
+    denial = "expired"
 
     def __str__(self) -> str:
         return "the token has expired and nothing was stored; reconnect with a new token and replay the dialog"
@@ -266,11 +306,12 @@ class Forbidden(Refusal):
 
     code = "forbidden"
 
-    def __init__(self, needed: str, *, scope: str | None = None) -> None:
+    def __init__(self, needed: str, *, scope: str | None = None, denial: Denial = "scope") -> None:
         super().__init__(needed)
         self.needed = needed
         self.scope = scope
         """A scope with which the token would be accepted; None if no scope helps."""
+        self.denial = denial
 
     def __str__(self) -> str:
         return f"access denied; this requires {self.needed}"

@@ -1,9 +1,11 @@
 """The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
 
 from .access_log.chain import Chain
 from .access_log.commitments import Commitments
@@ -65,6 +67,7 @@ class Service:
         clock: Clock,
         generation: bytes,
         *,
+        folders: Sequence[Path] = (),
         wrapping: Wrapping = PLAIN,
         claim: LedgerClaim | None = None,
     ) -> None:
@@ -75,6 +78,8 @@ class Service:
         self.wrapping = wrapping
         self.deployment = deployment
         self.limits = settings.limits
+        self.folders = {"keys": settings.keys_dir} | ({"data": folders[0]} if folders else {})
+        """The folders of this machine that the service writes into."""
         self.metrics = Metrics()
         self.page: Callable[[], Awaitable[bytes]] = self._own_page
         """Returns the metrics in the Prometheus text format: those of all workers, if there are several."""
@@ -83,6 +88,7 @@ class Service:
         self.clients = Clients(settings, clock)
         self.tasks = Tasks()
         self.is_draining = False
+        self._observe()
         self.signer = Signer(keys.signing)
         self.cursors = Cursors(keys.cursor, generation)
         vault = Vault(deployment, keys.wrapping, look=masters.all)
@@ -110,6 +116,7 @@ class Service:
             clock=clock,
             issuer=settings.receipt_issuer,
             withdrawal_page=settings.withdrawal_page,
+            on_replay=self.metrics.replays.inc,
         )
         turn = asyncio.Lock()
         self.pages = Pages(
@@ -147,10 +154,21 @@ class Service:
             return Oidc(provider, rules_of(settings), self.clock)
         return NoAuthentication() if settings.access == "none" else self.api_keys
 
+    def _observe(self) -> None:
+        """Have the metrics show what the parts hold, at the moment when they are read."""
+        metrics = self.metrics
+        metrics.build.labels(version("consentful")).set(1)
+        metrics.started.set(self.clock.now().timestamp())
+        metrics.memory_limit.set(self.registry.limit)
+        metrics.live.set_function(lambda: len(self.registry))
+        metrics.memory.set_function(lambda: self.registry.bytes_used)
+        metrics.streams.set_function(lambda: self.clients.streams)
+        metrics.draining.set_function(lambda: self.is_draining)
+        metrics.queue.set_function(lambda: self.store.waiting)
+        self.store.measure(metrics.committed)
+
     def report(self) -> Report:
         """Return what this process has counted until now."""
-        self.metrics.live.set(len(self.registry))
-        self.metrics.memory.set(self.registry.bytes_used)
         return report_of(self.metrics)
 
     async def _own_page(self) -> bytes:
@@ -198,7 +216,18 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
             await claim.claim()
         generation = (await store.facts.all()).get(GENERATION, b"")
         masters = FileMasters(settings.keys_dir, wrapping)
-        service = Service(settings, store, keys, masters, deployment, clock, generation, wrapping=wrapping, claim=claim)
+        service = Service(
+            settings,
+            store,
+            keys,
+            masters,
+            deployment,
+            clock,
+            generation,
+            folders=backend.folders,
+            wrapping=wrapping,
+            claim=claim,
+        )
         if not await store.notices.all():
             await service.offer.add(default_notice())
         erasures.numbered = await replay(

@@ -46,7 +46,9 @@ class Archive:
         priority: Priority,
         issuer: str,
         withdrawal_page: str | None = None,
+        on_replay: Callable[[], object] = lambda: None,
     ) -> None:
+        """`on_replay` is called whenever a granted dialog is stored already."""
         self._store = store
         self._access_log = access_log
         self._vault = vault
@@ -56,6 +58,7 @@ class Archive:
         self._priority = priority
         self._issuer = issuer
         self._withdrawal_page = withdrawal_page
+        self._on_replay = on_replay
 
     def pseudonym(self, customer_id: str) -> str:
         """Return the customer's pseudonym."""
@@ -75,6 +78,8 @@ class Archive:
         sealer = Sealer(self._vault, dialog, record, mark, self._signing(granted.wording))
         with self._priority.decision():
             stored = await self._store.keep(sealer)
+        if sealer.was_stored:
+            self._on_replay()
         return _proof(stored, sealer.code(stored))
 
     def proof(self, stored: StoredDialog) -> wire.Stored:

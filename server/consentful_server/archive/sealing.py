@@ -50,6 +50,8 @@ class Sealer:
         self._content = b""
         self._code = ""
         self._sealed: SealedDialog | None = None
+        self.was_stored = False
+        """Whether the dialog turned out to be stored already."""
 
     @property
     def sealed(self) -> SealedDialog:
@@ -82,6 +84,7 @@ class Sealer:
         key = unwrap(self._vault, stored)
         is_same = hmac.compare_digest(key.digest(self._content), stored.content)  # (R1)
         record = rules.on_repeat(self._record, stored.record, is_same=is_same)
+        self.was_stored = True
         if record is None:
             return stored
         Opened(self._vault, stored).check_heads()  # sealed again, an altered column would pass for the true one

@@ -292,6 +292,10 @@ class DialogStore(Protocol):
         """Return the ids of up to `limit` dialogs that expired by `at` (microseconds), the earliest first."""
         ...
 
+    async def first_expiry(self) -> int | None:
+        """Return when the first of the stored dialogs expires or expired (microseconds); None if none is stored."""
+        ...
+
     async def count_expired(self, at: int) -> int:
         """Return how many stored dialogs expired by `at` (microseconds)."""
         ...

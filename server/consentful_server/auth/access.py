@@ -46,7 +46,7 @@ class Principal(msgspec.Struct, frozen=True):
             Forbidden: If it is. `reason` says what the resource tells, and what to use instead.
         """
         if self.purposes is not None:
-            raise Forbidden(f"a credential that is not bound to purposes, because {reason}")
+            raise Forbidden(f"a credential that is not bound to purposes, because {reason}", denial="purposes")
 
     @property
     def read_scope(self) -> ReadScope:

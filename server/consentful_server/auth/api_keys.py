@@ -28,7 +28,7 @@ from typing import Final
 from ..access_log.chain import SERVICE, Actor
 from ..access_log.log import AccessLog
 from ..clock import Clock, to_micros
-from ..errors import TokenExpired, Unauthenticated
+from ..errors import Denial, TokenExpired, Unauthenticated
 from .access import Principal, Scope
 from .store import Credential, CredentialStore
 
@@ -63,9 +63,10 @@ class ApiKeys:
 
     async def authenticate(self, token: str | None) -> Principal:
         key_id, secret = _parts(token)
-        principal = self._principal(key_id, secret, await self._look_up(key_id))
+        credential = await self._look_up(key_id)
+        principal = self._principal(key_id, secret, credential)
         if principal is None:
-            raise Unauthenticated
+            raise Unauthenticated(denial=self._denial(key_id, secret, credential))
         return principal
 
     def recall(self, token: str | None) -> Principal | None:
@@ -140,13 +141,21 @@ class ApiKeys:
 
     def _principal(self, key_id: str, secret: str, credential: Credential | None) -> Principal | None:
         """Return whom the key names, and note its use; None if it is not valid."""
-        expected = credential.hash if credential else _NO_HASH
-        if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
-            return None
-        if not self._is_valid(credential):
+        if not self._is_right(key_id, secret, credential) or credential is None or not self._is_valid(credential):
             return None
         self._used[key_id] = to_micros(self._clock.now())
         return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
+
+    def _is_right(self, key_id: str, secret: str, credential: Credential | None) -> bool:
+        expected = credential.hash if credential else _NO_HASH
+        return hmac.compare_digest(self._hash(key_id, secret), expected)
+
+    def _denial(self, key_id: str, secret: str, credential: Credential | None) -> Denial:
+        """Return why a key is refused. Of a wrong secret it does not tell whether its id exists."""
+        is_right = self._is_right(key_id, secret, credential)  # also of an unknown id, so that either takes as long
+        if credential is None or not is_right:
+            return "unknown"
+        return "expired" if credential.revoked_at is None else "revoked"
 
     def _recall(self, key_id: str) -> tuple[bool, Credential | None]:
         """Return whether the key was looked up a moment ago, and what was found."""
@@ -186,11 +195,11 @@ def _parts(token: str | None) -> tuple[str, str]:
         Unauthenticated: If the token is none.
     """
     if token is None:
-        raise Unauthenticated(had_token=False)
+        raise Unauthenticated(denial="missing")
     if not token.isascii():  # aiohttp decodes stray bytes to surrogates, which cannot be encoded
-        raise Unauthenticated
+        raise Unauthenticated(denial="malformed")
     prefix, _, rest = token.partition("_")
     key_id, _, secret = rest.partition("_")
     if prefix != _PREFIX or not _ID.fullmatch(key_id) or not secret:  # (R4)
-        raise Unauthenticated
+        raise Unauthenticated(denial="malformed")
     return key_id, secret

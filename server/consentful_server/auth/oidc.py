@@ -23,7 +23,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
 from ..clock import Clock, to_micros
-from ..errors import TokenExpired, Unauthenticated
+from ..errors import Denial, TokenExpired, Unauthenticated
 from ..keys import jws
 from .access import Principal
 from .claims import BadClaim, Rules, has_ended, same_issuer, shown
@@ -41,8 +41,9 @@ _log: Final = logging.getLogger("consentful.auth")
 class _BadToken(Exception):  # noqa: N818 - named for what it says of the token
     """A token failed a check before its claims were read. The reason and the details may be logged."""
 
-    def __init__(self, reason: str, **details: str) -> None:
-        super().__init__(reason)
+    def __init__(self, denial: Denial, reason: str, **details: str) -> None:
+        super().__init__(denial, reason)
+        self.denial: Denial = denial
         self.reason = reason
         self.details = details
 
@@ -63,14 +64,17 @@ class Oidc:
 
     async def authenticate(self, token: str | None) -> Principal:
         if token is None:
-            raise Unauthenticated(self._remedy, had_token=False)
+            raise Unauthenticated(self._remedy, denial="missing")
+        denial: Denial
         try:
             return self._rules.principal(await self._verified(token), self._now)
         except BadClaim as bad:
             self._tell(f"claim {bad.claim}", bad.details)
+            denial = "expired" if bad.claim == "exp" else "claim"
         except _BadToken as bad:
             self._tell(bad.reason, bad.details)
-        raise Unauthenticated(self._remedy)
+            denial = bad.denial
+        raise Unauthenticated(self._remedy, denial=denial)
 
     def recall(self, token: str | None) -> Principal | None:
         if token is None:
@@ -99,7 +103,7 @@ class Oidc:
         header = _header(token)
         key = await self._provider.key(header.get("kid"), header["alg"])
         if key is None:
-            raise _BadToken("signing key unknown", **self._other_issuer(token))
+            raise _BadToken("key", "signing key unknown", **self._other_issuer(token))
         return _claims(token, key)
 
     def _other_issuer(self, token: str) -> dict[str, str]:
@@ -138,13 +142,13 @@ def _header(token: str) -> Mapping[str, Any]:
     """
     # The size first: decoding a header costs time in proportion to it.
     if len(token) > _LONGEST_TOKEN or not token.isascii():
-        raise _BadToken("no JWT")
+        raise _BadToken("malformed", "no JWT")
     try:
         header = jws.header(token, _ASYMMETRIC)
     except JoseError:
-        raise _BadToken("no JWT with an asymmetric algorithm") from None
+        raise _BadToken("malformed", "no JWT with an asymmetric algorithm") from None
     if not _NAMES_A_KEY.isdisjoint(header):
-        raise _BadToken("its header names a key")
+        raise _BadToken("malformed", "its header names a key")
     return header
 
 
@@ -157,4 +161,4 @@ def _claims(token: str, key: Key) -> dict[str, Any]:
     try:
         return jws.verified(token, key, _ASYMMETRIC)
     except JoseError:
-        raise _BadToken("signature") from None
+        raise _BadToken("signature", "signature") from None

@@ -168,6 +168,8 @@ class HeldDialog:
             self._environment.registry.take(size)
             self._counted += size
             self.deadlines.reset_idle(now)
+        else:
+            self._environment.metrics.repeated.inc()
         return len(dialog.utterances)
 
     def decide(self, consent: wire.Consent, shown: Wording | None = None) -> Decision:

@@ -85,6 +85,11 @@ class Registry:
         return len(self._holders)
 
     @property
+    def limit(self) -> int:
+        """Memory that all dialogs may take, in bytes."""
+        return self._limit
+
+    @property
     def bytes_used(self) -> int:
         return self._used
 
@@ -95,7 +100,7 @@ class Registry:
             Overloaded: If it does not.
         """
         if self._used + DIALOG_BYTES > self._limit:
-            raise Overloaded
+            raise Overloaded(limit="memory")
 
     def take(self, size: int) -> None:
         """Count memory, in bytes, that is in use from now on.
@@ -104,7 +109,7 @@ class Registry:
             Overloaded: If it exceeds the limit; nothing is counted.
         """
         if self._used + size > self._limit:
-            raise Overloaded
+            raise Overloaded(limit="memory")
         self._used += size
 
     def give_back(self, size: int) -> None:

@@ -27,6 +27,7 @@ from ..consent.notices import Wording
 from ..errors import BadRequest, Conflict, Erased, Incomplete, Lost, NotFound, OutOfOrder, Overloaded, Refusal
 from ..service import Service
 from . import pushed
+from .deciding import carrying_out
 from .dialog import Dialog, Granted
 from .held import Edge, HeldDialog
 from .losses import Loss, Losses
@@ -205,15 +206,17 @@ class WaitingRoom:
         if granted:
             self._check_whole(decided, held.owner, details.messages)
         consent = wire.Consent(granted, decided.messages, notice=details.notice, purposes=details.purposes)
+        metrics, messages = self._service.metrics, decided.messages
         try:
             decision = held.decide(consent, None if details.language is None else self._shown(details.language))
-            if isinstance(decision, Granted):
-                stored = await self._service.archive.keep(dialog, decision, owner=held.owner, channel=CHANNEL)
-                decided = pushed.granted(stored)
-                held.end("stored")
-            else:
-                held.end("discarded")
-                self._remember(held.owner, decided)
+            with carrying_out(metrics, granted=granted, messages=messages, channel=CHANNEL):
+                if isinstance(decision, Granted):
+                    stored = await self._service.archive.keep(dialog, decision, owner=held.owner, channel=CHANNEL)
+                    decided = pushed.granted(stored)
+                    held.end("stored")
+                else:
+                    held.end("discarded")
+                    self._remember(held.owner, decided)
             self._losses.forget(held.owner, dialog_id)
         finally:
             held.settle()
@@ -234,6 +237,7 @@ class WaitingRoom:
         if isinstance(found, StoredDialog) and found.record.owner == who.id:
             if granted:
                 _check_same(found, details)
+                self._service.metrics.replays.inc()
                 return pushed.granted(self._service.archive.proof(found))
             await self._service.archive.erase(dialog_id, "withdrawn", owner=who.id, by=who.actor)
             return Decided(dialog_id, False, found.messages)

@@ -46,7 +46,7 @@ from ..clock import Clock, to_micros
 from ..leases import Leases
 from .masters import Masters
 from .roots import wrapping_check
-from .store import Epoch, EpochStore, Rewrapped, WrappedKey
+from .store import Epoch, EpochStore, Rewrapped, Unended, WrappedKey
 from .vault import Unopenable, Vault
 
 T = TypeVar("T")
@@ -64,12 +64,15 @@ _log: Final = logging.getLogger("consentful.rotation")
 
 
 class RotationStatus(NamedTuple):
-    """The latest epoch, its age, the keys wrapped under earlier epochs, and the erasures that are not complete."""
+    """The latest epoch, its age, the keys wrapped under earlier epochs, and the erasures that are not complete: how
+    many, and the age of the oldest.
+    """
 
     epoch: int
     age: timedelta
     left: int
     incomplete: int
+    incomplete_age: timedelta
 
 
 class Rotation:
@@ -94,14 +97,15 @@ class Rotation:
         self._length = length
         self._holder = secrets.token_hex(8)
         self._passed = 0
-        self._counted = 0, 0
+        self._left = 0
+        self._unended = Unended(0, None)
         self._count_from = -math.inf
 
     async def tick(self) -> bool:
         """Take the next step if one is due; return whether one was taken."""
         living = await self._living()
         # A clock that was set back makes the age negative: the rotation waits, and nothing is lost.
-        if len(living) == 1 and self._age(living[0]) < self._length:
+        if len(living) == 1 and self._age(living[0].begun_at) < self._length:
             return False
         if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
             return False
@@ -158,7 +162,9 @@ class Rotation:
         latest = living[-1]
         if self._clock.monotonic() >= self._count_from:
             await self._count(latest.number, has_earlier=len(living) > 1)
-        return RotationStatus(latest.number, self._age(latest), *self._counted)
+        number, since = self._unended
+        waiting = timedelta(0) if since is None else max(timedelta(0), self._age(since))
+        return RotationStatus(latest.number, self._age(latest.begun_at), self._left, number, waiting)
 
     async def _count(self, epoch: int, *, has_earlier: bool) -> None:
         """Count the keys left and the incomplete erasures, and not again before 100 times as long has passed.
@@ -167,7 +173,8 @@ class Rotation:
         """
         start = self._clock.monotonic()
         # Counting the keys scans all of them, so it is left out when no earlier epoch is left.
-        self._counted = await self._store.left(epoch) if has_earlier else 0, await self._store.incomplete()
+        self._left = await self._store.left(epoch) if has_earlier else 0
+        self._unended = await self._store.incomplete()
         end = self._clock.monotonic()
         self._count_from = end + _COUNTING_SHARE * (end - start)
 
@@ -199,5 +206,5 @@ class Rotation:
             _log.error("key cannot be rewrapped; restore or erase the dialog", extra={"dialog": key.dialog_id})
             return None
 
-    def _age(self, epoch: Epoch) -> timedelta:
-        return (to_micros(self._clock.now()) - epoch.begun_at) * _MICROSECOND
+    def _age(self, since: int) -> timedelta:
+        return (to_micros(self._clock.now()) - since) * _MICROSECOND

@@ -38,6 +38,13 @@ class Rewrapped(NamedTuple):
     after: bytes
 
 
+class Unended(NamedTuple):
+    """Erasures whose epoch has not ended: how many, and when the first of them was made (microseconds)."""
+
+    number: int
+    since: int | None
+
+
 class EpochStore(Protocol):
     """The store's epochs."""
 
@@ -71,8 +78,8 @@ class EpochStore(Protocol):
         """Record that the masters of earlier epochs are destroyed: their erasures are complete."""
         ...
 
-    async def incomplete(self) -> int:
-        """Return how many erased dialogs could be opened with an earlier copy of their key and an existing master."""
+    async def incomplete(self) -> Unended:
+        """Return the erased dialogs that an earlier copy of their key and an existing master could open."""
         ...
 
 

@@ -66,12 +66,12 @@ class Clients:
             TooOften: If it opened too many, owes for what it sent, or holds too many dialogs.
         """
         now = self._clock.monotonic()
-        # A client that owes does not use up an open.
-        wait_s = self._owed(client, now) or self._opens.take(client, now)
+        self._charge((client,), 0, 0, now)  # first: a client that owes does not use up an open
+        wait_s = self._opens.take(client, now)
         if wait_s:
-            raise TooOften(math.ceil(wait_s))
+            raise TooOften(math.ceil(wait_s), limit="opens_per_second")
         if self._dialogs[client] >= self._most_dialogs:  # (R1)
-            raise TooOften
+            raise TooOften(limit="dialogs_per_client")
 
     def hold(self, *names: str) -> None:
         """Count a dialog for these names."""
@@ -95,9 +95,9 @@ class Clients:
             Overloaded: If all clients together have.
         """
         if self._streams[client] >= self._most_streams:
-            raise TooOften
+            raise TooOften(limit="streams_per_client")
         if self.streams >= MOST_STREAMS:
-            raise Overloaded
+            raise Overloaded(limit="streams")
         self._streams.update([client])
         try:
             yield
@@ -110,15 +110,16 @@ class Clients:
         Raises:
             TooOften: If that is more than they had left; the client must wait until the debt is paid back.
         """
-        now = self._clock.monotonic()
-        wait_s = 0.0
-        for name in names:
-            wait_s = max(wait_s, self._frames.charge(name, now, frames), self._bytes.charge(name, now, size))
-        if wait_s:
-            raise TooOften(math.ceil(wait_s))
+        self._charge(names, frames, size, self._clock.monotonic())
 
-    def _owed(self, client: str, now: float) -> float:
-        return max(self._frames.charge(client, now, 0), self._bytes.charge(client, now, 0))
+    def _charge(self, names: tuple[str, ...], frames: int, size: int, now: float) -> None:
+        frames_s = bytes_s = 0.0
+        for name in names:
+            frames_s = max(frames_s, self._frames.charge(name, now, frames))
+            bytes_s = max(bytes_s, self._bytes.charge(name, now, size))
+        if frames_s or bytes_s:
+            limit = "frames_per_second" if frames_s >= bytes_s else "bytes_per_second"
+            raise TooOften(math.ceil(max(frames_s, bytes_s)), limit=limit)
 
 
 def _release(counter: Counter[str], names: Sequence[str]) -> None:

@@ -32,4 +32,4 @@ class WithdrawalAttempts:
         # The address first: one that is refused takes nothing from the limit for all.
         wait_s = self._each.take(client_of(address), now) or self._all.take(now)
         if wait_s:
-            raise TooOften(math.ceil(wait_s))
+            raise TooOften(math.ceil(wait_s), limit="withdrawals")

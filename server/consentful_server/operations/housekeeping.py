@@ -4,6 +4,7 @@
     retention    every second        purge expired dialogs, when an hour has passed
     rotation     every 30 s          take the next step of a rotation; at once again while there are more
     notices, counters, reserve, words, requests, feed, keys, ledger     every 30 s
+    disks, lag, readiness                                               every 30 s, for the metrics alone
     provider     every 30 s          fetch the identity provider's keys before they are 10 minutes old
     anchor       every hour          write the access log's head into the server's log
 
@@ -26,7 +27,7 @@ others are idempotent. Everything here runs on the event loop.
 
 import asyncio
 import logging
-import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -35,6 +36,8 @@ from ..keys import signing
 from ..privacy.retention import Retention
 from ..service import Service
 from ..telemetry.logs import where
+from .measures import measure_disks, measure_retention, show_pending
+from .readiness import Readiness
 
 PATIENCE_S: Final = 300.0
 """How long a chore may fail before the server is not ready; a restart of what it depends on takes less."""
@@ -67,6 +70,7 @@ class Housekeeping:
         store = service.store
         self._retention = Retention(service.archive, store.dialogs, store.leases, store.trusted_time, service.clock)
         self._failing_since: dict[str, float] = {}
+        self.readiness = Readiness(service, self.check)
         self.chores: tuple[Chore, ...] = (
             Chore("retention", 0, self._purge, _PURGE_WITHIN_S),
             Chore("rotation", _REFRESH_S, service.rotation.tick),
@@ -130,6 +134,9 @@ class Housekeeping:
             "requests": self._retry_requests,
             "feed": self._measure_feed,
             "keys": self._renew_keys,
+            "disks": lambda: measure_disks(service),
+            "lag": lambda: measure_retention(service),
+            "readiness": self.readiness.look,
         }
         if service.ledger_claim is not None:
             works["ledger"] = service.ledger_claim.renew
@@ -140,7 +147,9 @@ class Housekeeping:
     async def _expire(self) -> None:
         """Expire live dialogs. One task does it for all: a timer for each read would cost a third of the throughput."""
         while True:
+            began = time.perf_counter()
             await asyncio.sleep(_TICK_S)
+            self._service.metrics.lag.observe(max(0.0, time.perf_counter() - began - _TICK_S))
             try:
                 for _ in self._service.registry.tick_in_turns(self._service.clock.monotonic()):
                     await asyncio.sleep(0)
@@ -167,10 +176,8 @@ class Housekeeping:
 
     async def _retry_requests(self) -> None:
         """Retry pending privacy requests (GDPR art. 12(3)), and publish when the first is due."""
-        metrics, now = self._service.metrics, self._service.clock.now()
         pending = await self._service.privacy_requests.retry()
-        metrics.pending.set(len(pending))
-        metrics.due.set(min(((request.due - now).total_seconds() for request in pending), default=math.inf))
+        show_pending(self._service.metrics, pending, self._service.clock.now())
 
     async def _measure_feed(self) -> None:
         metrics, now = self._service.metrics, self._service.clock.now()
@@ -187,3 +194,4 @@ class Housekeeping:
         service.metrics.epoch.set(status.age.total_seconds())
         service.metrics.rewrapping.set(status.left)
         service.metrics.incomplete.set(status.incomplete)
+        service.metrics.incomplete_age.set(status.incomplete_age.total_seconds())

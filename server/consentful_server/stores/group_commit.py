@@ -19,6 +19,7 @@ Races, and the line that closes each:
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -55,16 +56,26 @@ Commit: TypeAlias = Callable[[Sequence[J]], Awaitable[Sequence[Outcome]]]
 """Commits jobs in one transaction and returns an outcome for each, in order. It does not raise; a job fails alone."""
 
 
+Meter: TypeAlias = Callable[[int, float], object]
+"""Is told of each commit: how many jobs it had, and how many seconds it took."""
+
+
 class GroupCommit(Generic[J]):
     """Passes jobs to `commit` in the order of their arrival."""
 
     def __init__(self, commit: Commit[J]) -> None:
+        self.meter: Meter | None = None
         self._commit = commit
         self._waiting: list[J] = []
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="consentful-group-commit")
+
+    @property
+    def waiting(self) -> int:
+        """Number of jobs that wait for the next commit."""
+        return len(self._waiting)
 
     async def run(self, job: J) -> Outcome:
         """Return the job's outcome once its transaction has ended.
@@ -103,6 +114,7 @@ class GroupCommit(Generic[J]):
             await asyncio.sleep(0)
 
     async def _outcomes_of(self, batch: Sequence[J]) -> Sequence[Outcome]:
+        began = time.perf_counter()
         try:
             return await self._commit(batch)
         except Exception as error:  # noqa: BLE001 - (R4) whatever it was, nobody knows how much was committed
@@ -110,6 +122,9 @@ class GroupCommit(Generic[J]):
                 "group commit failed; the outcome of its jobs is unknown", extra={"jobs": len(batch)} | where(error)
             )
             return [OutcomeUnknown() for _ in batch]
+        finally:
+            if self.meter is not None:
+                self.meter(len(batch), time.perf_counter() - began)
 
 
 def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[Outcome]) -> None:

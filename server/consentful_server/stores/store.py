@@ -27,6 +27,7 @@ from ..leases import Leases
 from ..privacy.ledger import Ledger
 from ..privacy.store import RemainsStore, RequestStore, TrustedTime
 from ..statistics.store import CounterStore
+from .group_commit import Meter
 from .steps import Step
 from .tables import Tables
 
@@ -79,6 +80,15 @@ class Store(Protocol):
         Raises:
             StorageFailed: If it does not answer.
         """
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Number of writes that wait for the next commit."""
+        ...
+
+    def measure(self, meter: Meter) -> None:
+        """Tell the meter of each commit from now on."""
         ...
 
     async def probe(self) -> None:

@@ -18,7 +18,10 @@ from consentful_server.service import open_service
 from consentful_server.settings import Settings
 from consentful_server.testing import FakeClock, Served
 
-CHORES = ("retention", "rotation", "notices", "counters", "reserve", "words", "requests", "feed", "keys", "anchor")
+CHORES = (
+    *("retention", "rotation", "notices", "counters", "reserve", "words", "requests", "feed", "keys"),
+    *("disks", "lag", "readiness", "anchor"),
+)
 MARKER = "find the marker"
 
 

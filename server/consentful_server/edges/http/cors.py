@@ -39,7 +39,8 @@ def refuse_foreign(head: Head, settings: Settings) -> None:
     """
     if is_foreign(head, settings):
         raise Forbidden(
-            "an allowed origin; add the page's origin to --allow-origin, or set --base-url to this server's address"
+            "an allowed origin; add the page's origin to --allow-origin, or set --base-url to this server's address",
+            denial="origin",
         )
 
 

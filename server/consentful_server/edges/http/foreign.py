@@ -29,7 +29,8 @@ def refuse_foreign(request: web.Request, settings: Settings) -> None:
         return
     if request.method not in _SAFE and (_is_sent_elsewhere(request, settings) or is_foreign(request, settings)):
         raise Forbidden(
-            "a page of this server, because `--auth none` checks no token; add the page's origin to --allow-origin"
+            "a page of this server, because `--auth none` checks no token; add the page's origin to --allow-origin",
+            denial="origin",
         )
     refuse_other_hosts(request, settings)
 
@@ -41,7 +42,9 @@ def refuse_other_hosts(head: Head, settings: Settings) -> None:
         Forbidden: If it was sent to another host.
     """
     if settings.access == "none" and not is_loopback(without_port(head.host.lower())):
-        raise Forbidden("a loopback address in the Host header, because `--auth none` serves this machine only")
+        raise Forbidden(
+            "a loopback address in the Host header, because `--auth none` serves this machine only", denial="host"
+        )
 
 
 def without_port(host: str) -> str:

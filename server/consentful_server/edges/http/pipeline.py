@@ -42,6 +42,8 @@ _REQUEST_ID: Final = web.RequestKey("request id", str)
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 _log: Final = logging.getLogger("consentful.http")
 
 
@@ -123,6 +125,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         refuse_foreign(request, request.app[SERVICE].settings)
         response = cors.preflight(request, request.app[SERVICE].settings) or await handler(request)
     except Refusal as refusal:
+        request.app[SERVICE].metrics.refuse(refusal)
         response = problem(refusal)
     except web.HTTPException as error:
         response = as_problem(error)
@@ -134,7 +137,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.writer.output_size and not response.prepared and request.transport is not None:
         # The handler failed after it had sent part of a response. Sending more could make that part look complete.
         request.transport.close()
-    request.app[SERVICE].metrics.requests.labels(request.method, route_of(request), response.status).observe(
+    request.app[SERVICE].metrics.requests.labels(_method_of(request), route_of(request), response.status).observe(
         time.perf_counter() - began
     )
     return response
@@ -155,6 +158,11 @@ def route_of(request: web.Request) -> str:
     """Return the route's pattern. Paths contain ids, which must not be in logs and metrics."""
     resource = request.match_info.route.resource
     return (resource.canonical.rstrip("/") or "/") if resource else "unmatched"
+
+
+def _method_of(request: web.Request) -> str:
+    """Return the method, or `other`: a client may send any word as a method."""
+    return request.method if request.method in _METHODS else "other"
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:

@@ -57,7 +57,7 @@ def problem(refusal: Refusal) -> web.Response:
 def _challenge(refusal: Refusal) -> str | None:
     """Return how to authenticate (RFC 6750 §3); None where another token would not help."""
     match refusal:
-        case Unauthenticated(had_token=False):
+        case Unauthenticated(denial="missing"):
             return _CHALLENGE  # §3.1: no error code for a request without a token
         case Unauthenticated() | TokenExpired():
             return f'{_CHALLENGE}, error="invalid_token"'

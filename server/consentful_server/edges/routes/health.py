@@ -6,11 +6,12 @@ import msgspec
 from aiohttp import web
 
 from ... import errors
-from ...errors import Overloaded
+from ...errors import Refusal
 from ...operations.housekeeping import Housekeeping
 from ..http import tags
 from ..http.bodies import JSON
-from ..http.pipeline import SERVICE, json
+from ..http.pipeline import json
+from ..http.problems import problem
 from ..http.route import Answer, Route
 
 HOUSEKEEPING: Final = web.AppKey("housekeeping", Housekeeping)
@@ -30,12 +31,11 @@ async def healthz(_request: web.Request) -> web.StreamResponse:
 
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Report whether the process accepts new dialogs: it is not shutting down, and the store can write."""
-    service = request.app[SERVICE]
-    if service.is_draining:
-        raise Overloaded
     housekeeping = request.app[HOUSEKEEPING]
-    housekeeping.check()
-    await service.store.probe()
+    try:
+        await housekeeping.readiness.check()
+    except Refusal as refusal:
+        return problem(refusal)  # not raised: the metrics count refusals of clients, not of probes
     return json(Health("ready", "running" if housekeeping.purges else "halted"))
 
 

@@ -43,6 +43,10 @@ class Host(Protocol):
         """See `Take`."""
         ...
 
+    def turned_away(self, status: HTTPStatus) -> None:
+        """Count a connection that was refused before there was a request."""
+        ...
+
     def request_protocol(self, refusal: Refusal | None) -> RequestProtocol:
         """Return a protocol for HTTP, whose first request is refused if there is a refusal."""
         ...
@@ -60,6 +64,7 @@ class Newcomer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         own = cast("asyncio.Transport", transport)
         if not self._host.has_room():
+            self._host.turned_away(HTTPStatus.SERVICE_UNAVAILABLE)
             own.write(cut_short(HTTPStatus.SERVICE_UNAVAILABLE))
             own.close()
             return

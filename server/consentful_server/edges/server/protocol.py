@@ -23,8 +23,9 @@ Races, and the line that closes each:
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -40,6 +41,9 @@ UNREAD_S: Final = 30.0
 """How long a response may wait for a client that reads none of it."""
 
 
+TurnedAway: TypeAlias = Callable[[HTTPStatus], None]
+
+
 class RequestProtocol(RequestHandler):
     """One connection, from its first byte to its last."""
 
@@ -50,12 +54,15 @@ class RequestProtocol(RequestHandler):
         "_is_handed_over",
         "_own_transport",
         "_refusal",
+        "_turned_away",
         "_unread",
         "_unread_timer",
     )
 
-    def __init__(self, manager: web.Server, refusal: Refusal | None, **options: Any) -> None:
+    def __init__(self, manager: web.Server, refusal: Refusal | None, turned_away: TurnedAway, **options: Any) -> None:
+        """`refusal` is that of its first request; `turned_away` is told what is refused before there is a request."""
         super().__init__(manager, **options)
+        self._turned_away = turned_away
         self._refusal = refusal
         self._has_stopped_reading = False
         self._is_handed_over = False
@@ -181,6 +188,8 @@ class RequestProtocol(RequestHandler):
         _log.log(logging.ERROR if is_internal else logging.DEBUG, "request failed", extra=where(exc) if exc else {})
         if request.writer.output_size > 0:
             raise ConnectionError("a response was begun already")
+        if not is_internal:
+            self._turned_away(HTTPStatus(status))
         response = broken(status)
         response.force_close()
         return response
@@ -204,6 +213,7 @@ class RequestProtocol(RequestHandler):
         has_begun = self._head_bytes > 0
         self._stop_head_timer()
         if self.transport is not None and has_begun:
+            self._turned_away(status)
             self.transport.write(cut_short(status))
         self.force_close()
 

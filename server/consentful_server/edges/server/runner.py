@@ -2,11 +2,13 @@
 
 import asyncio
 import resource
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from ...errors import Refusal
+from ...telemetry.metrics import Metrics
 from ..timeouts import Timeouts
 from ..websocket.sockets import SOCKETS, Sockets
 from .limits import HEAD_S, MAX_HEADERS
@@ -31,20 +33,33 @@ class _Server(web.Server):
     sockets: Sockets
     shortcut: Take
     files: int
+    metrics: Metrics
 
     def __call__(self) -> Newcomer:  # pyright: ignore[reportIncompatibleMethodOverride] - becomes a RequestHandler
         return Newcomer(self)
 
     def has_room(self) -> bool:
         """Return whether another connection is accepted: not while stopping, nor with a reserved file descriptor."""
-        held = len(self._connections) + len(self.sockets) + len(self.newcomers)
-        return not self._is_stopping and held < self.files - _RESERVED_FILES
+        return not self._is_stopping and self.held < self.most
+
+    @property
+    def held(self) -> int:
+        """Number of open connections."""
+        return len(self._connections) + len(self.sockets) + len(self.newcomers)
+
+    @property
+    def most(self) -> int:
+        """Number of connections that are accepted at most."""
+        return max(0, self.files - _RESERVED_FILES)
+
+    def turned_away(self, status: HTTPStatus) -> None:
+        self.metrics.turned_away.labels(status.value).inc()
 
     def take(self, data: bytes, transport: asyncio.Transport) -> bool | Refusal:
         return self.shortcut(data, transport)
 
     def request_protocol(self, refusal: Refusal | None) -> RequestProtocol:
-        return RequestProtocol(self, refusal, loop=self._loop, **self._kwargs)
+        return RequestProtocol(self, refusal, self.turned_away, loop=self._loop, **self._kwargs)
 
     def pre_shutdown(self) -> None:
         self._is_stopping = True
@@ -60,7 +75,7 @@ class _Server(web.Server):
 class Runner(web.AppRunner):
     """Runs the application on sockets. `take` is asked first about each connection."""
 
-    def __init__(self, app: web.Application, take: Take, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, take: Take, metrics: Metrics, *, shutdown_timeout: float) -> None:
         super().__init__(
             app,
             access_log=None,
@@ -71,6 +86,7 @@ class Runner(web.AppRunner):
         )
         self._take = take
         self._sockets = app[SOCKETS]
+        self.metrics = metrics
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -81,4 +97,7 @@ class Runner(web.AppRunner):
         server.sockets = self._sockets
         server.shortcut = self._take
         server.files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        server.metrics = self.metrics
+        self.metrics.connections.set_function(lambda: server.held)
+        self.metrics.connections_limit.set(server.most)
         return server

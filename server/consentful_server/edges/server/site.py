@@ -21,7 +21,7 @@ _TLS_SHUTDOWN_S: Final = 5.0
 class Site(web.BaseSite):
     """Listens once it is started."""
 
-    __slots__ = ("_certificate", "_given", "_servers", "_settings", "_watching")
+    __slots__ = ("_certificate", "_given", "_metrics", "_servers", "_settings", "_watching")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Site(web.BaseSite):
         """`given` are sockets that are bound to the address already, by `bind`."""
         super().__init__(runner, ssl_context=certificate and certificate.context, backlog=_BACKLOG)
         self._settings = settings
+        self._metrics = runner.metrics
         self._certificate = certificate
         self._given = given
         self._servers: list[asyncio.Server] = []
@@ -55,6 +56,7 @@ class Site(web.BaseSite):
                 self._servers.append(await self._server_on(sock=each))
         self._server = self._servers[0]  # the one that aiohttp closes, and asks for the address
         if self._certificate is not None:
+            self._metrics.certificate.set_function(self._expiry)
             self._watching = asyncio.create_task(self._certificate.watch(), name="consentful-certificate")
 
     async def stop(self) -> None:
@@ -64,6 +66,10 @@ class Site(web.BaseSite):
         for server in self._servers[1:]:
             server.close()
         await super().stop()
+
+    def _expiry(self) -> float:
+        assert self._certificate is not None
+        return self._certificate.expires.timestamp()
 
     async def _server_on(self, **where: Any) -> asyncio.Server:
         server = self._runner.server

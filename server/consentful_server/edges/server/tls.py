@@ -34,7 +34,7 @@ class Certificate:
         self._key = key
         self.context = _context()
         self._seen = self._stamps()
-        self._load()
+        self.expires = self._load()
 
     async def watch(self) -> None:
         """Check the files every second, until it is cancelled."""
@@ -49,11 +49,11 @@ class Certificate:
             return
         self._seen = stamps
         try:
-            self._load()
+            self.expires = self._load()
         except BadSetting as refusal:
             _log.error("reload failed; keeping the current certificate", extra={"why": refusal.detail})
 
-    def _load(self) -> None:
+    def _load(self) -> datetime:
         expires = self._check()
         # A context that fails half way holds half a pair, so an unused one is tried first.
         for context in (_context(), self.context):
@@ -62,6 +62,7 @@ class Certificate:
             except (OSError, ssl.SSLError) as error:
                 raise BadSetting("tls_cert", f"a certificate that OpenSSL accepts ({error.strerror})") from None
         _log.info("certificate loaded", extra={"expires": expires.isoformat()})
+        return expires
 
     def _check(self) -> datetime:
         """Check each file by itself, and return the certificate's expiry: OpenSSL would not say which file is wrong."""

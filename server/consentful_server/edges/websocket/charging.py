@@ -136,7 +136,7 @@ class Charging:
             self._pings = Bucket(_PINGS)
         wait_s = self._pings.take(self._clock.monotonic())
         if wait_s:
-            raise TooOften(max(1, round(wait_s)))
+            raise TooOften(max(1, round(wait_s)), limit="pings")
 
     def close(self, frames: int) -> None:
         """Charge for what is left, which the client then owes, and give the memory back. Called once."""

@@ -41,6 +41,7 @@ from consentful import wire
 from consentful.identifiers import new_id
 
 from ...auth.access import Principal
+from ...dialogs.deciding import carrying_out
 from ...dialogs.dialog import Declined, Dialog, Granted
 from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, Conflict, OutOfOrder, Overloaded, Refusal, TooOften
@@ -283,16 +284,17 @@ class Connection(Edge):
         self._opened(dialog)
 
     async def _keep(self, dialog: Dialog, granted: Granted) -> None:
-        service = self._service
-        await service.access.recheck(self._principal)  # for a "yes" alone: a "no" is never refused
-        with service.metrics.consent.time():
+        service, messages = self._service, len(dialog.utterances)
+        with carrying_out(service.metrics, granted=True, messages=messages, channel=CHANNEL):
+            await service.access.recheck(self._principal)  # for a "yes" alone: a "no" is never refused
             stored = await service.archive.keep(dialog, granted, owner=self._held.owner, channel=CHANNEL)
         self._send_last(stored)
         self._held.end("stored")
 
     async def _discard(self, dialog: Dialog, declined: Declined, messages: int) -> None:
         archive, owner = self._service.archive, self._held.owner
-        await archive.decline(dialog.id, dialog.customer_id, owner=owner, retract=declined.retract)
+        with carrying_out(self._service.metrics, granted=False, messages=messages, channel=CHANNEL):
+            await archive.decline(dialog.id, dialog.customer_id, owner=owner, retract=declined.retract)
         self._send_last(wire.Discarded(dialog.id, messages))
         self._held.end("discarded")
 
@@ -305,7 +307,7 @@ class Connection(Edge):
 
     def _refuse(self, refusal: Refusal, seq: int | None = None) -> None:
         """Tell the client, and close if the dialog cannot go on."""
-        self._service.metrics.refused.labels(refusal.code).inc()
+        self._service.metrics.refuse(refusal)
         self._acks.flush()  # (R7)
         self._send(faults.to_wire(refusal, seq))
         if faults.fault_of(refusal).close is not None:
@@ -353,7 +355,7 @@ class Connection(Edge):
         """Drop the dialog, and tell a client that sends too much when to come back; nothing more of it is read."""
         if self.state in (State.DECIDING, State.CLOSING):
             return  # (R4)
-        self._service.metrics.refused.labels(refusal.code).inc()
+        self._service.metrics.refuse(refusal)
         self._charging.stop()
         self._send(faults.to_wire(refusal))
         self._handshake.begin(faults.CLOSED_OVERLOADED, refusal.code, within_s=_CUT_OFF_WITHIN_S)

@@ -121,6 +121,9 @@ class PostgresDialogs:
         sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2"
         return [row[0] for row in await self._database.fetch(sql, at, limit)]
 
+    async def first_expiry(self) -> int | None:
+        return await self._database.fetchval("SELECT min(expires_at) FROM dialogs")
+
     async def count_expired(self, at: int) -> int:
         return await self._database.fetchval("SELECT count(*) FROM dialogs WHERE expires_at <= $1", at)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ...keys.store import Epoch, Rewrapped, WrappedKey
+from ...keys.store import Epoch, Rewrapped, Unended, WrappedKey
 from . import access_log
 from . import facts as fact_rows
 from .connection import Connection
@@ -70,8 +70,10 @@ class PostgresEpochs:
 
         await self._database.writer.write(work)
 
-    async def incomplete(self) -> int:
-        return await self._database.fetchval(f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}")
+    async def incomplete(self) -> Unended:
+        sql = f"SELECT count(*), min(erased_at) FROM tombstones WHERE epoch > {DESTROYED}"
+        ((number, since),) = await self._database.fetch(sql)
+        return Unended(number, since)
 
 
 def _prefix(epoch: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 
 from ...clock import Clock, to_micros
 from ...privacy.ledger import Ledger
+from ..group_commit import Meter
 from . import snapshot
 from .access_log import PostgresAccessLog
 from .connection import Connection
@@ -51,6 +52,13 @@ class PostgresStore:
     async def engine(self) -> str:
         ((version,),) = await self._database.fetch("SHOW server_version")
         return f"PostgreSQL {version}"
+
+    @property
+    def waiting(self) -> int:
+        return self._database.writer.commits.waiting
+
+    def measure(self, meter: Meter) -> None:
+        self._database.writer.commits.meter = meter
 
     async def probe(self) -> None:
         writer = self._database.writer

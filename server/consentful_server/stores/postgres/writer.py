@@ -123,7 +123,7 @@ class Writer:
         self.is_failing = False
         """Whether the last batch failed in part."""
         self.last_success = clock.monotonic()
-        self._commits = GroupCommit(self._run_batch)
+        self.commits = GroupCommit(self._run_batch)
 
     @classmethod
     async def open(cls, address: Address, clock: Clock, before_commit: BeforeCommit) -> "Writer":
@@ -141,15 +141,15 @@ class Writer:
             StorageFailed: If it was rolled back for good.
             OutcomeUnknown: If it may have been committed.
         """
-        return await self._commits.run(WriteJob(_alone, work))
+        return await self.commits.run(WriteJob(_alone, work))
 
     async def write_together(self, work: Work, item: object, prepare: Callable[[], object] | None = None) -> Any:
         """Return the item's outcome once it is durable. The items of jobs that wait are written by one call."""
-        return await self._commits.run(WriteJob(work, item, prepare))
+        return await self.commits.run(WriteJob(work, item, prepare))
 
     async def close(self) -> None:
         """Commit the waiting jobs, then close the connection."""
-        await self._commits.close()
+        await self.commits.close()
         with suppress(*FAILED):
             await self._connection.execute("DELETE FROM writers WHERE name = $1", self._name)
         with suppress(*FAILED):  # also where that was refused

@@ -136,6 +136,10 @@ class SQLiteDialogs:
         sql = "SELECT dialog_id FROM dialogs WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
         return await self._database.read(lambda db: [row[0] for row in db.execute(sql, (at, limit))])
 
+    async def first_expiry(self) -> int | None:
+        sql = "SELECT min(expires_at) FROM dialogs"
+        return await self._database.look_up(lambda db: db.execute(sql).fetchone()[0])
+
     async def count_expired(self, at: int) -> int:
         sql = "SELECT count(*) FROM dialogs WHERE expires_at <= ?"
         return await self._database.read(lambda db: db.execute(sql, (at,)).fetchone()[0])

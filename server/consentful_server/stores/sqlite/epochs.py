@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ...keys.store import Epoch, Rewrapped, WrappedKey
+from ...keys.store import Epoch, Rewrapped, Unended, WrappedKey
 from . import access_log
 from .database import Database
 
@@ -71,9 +71,9 @@ class SQLiteEpochs:
 
         await self._database.writer.write(work, erases=True)
 
-    async def incomplete(self) -> int:
-        sql = f"SELECT count(*) FROM tombstones WHERE epoch > {DESTROYED}"
-        return await self._database.read(lambda db: db.execute(sql).fetchone()[0])
+    async def incomplete(self) -> Unended:
+        sql = f"SELECT count(*), min(erased_at) FROM tombstones WHERE epoch > {DESTROYED}"
+        return await self._database.read(lambda db: Unended(*db.execute(sql).fetchone()))
 
 
 def current(db: "sqlite3.Connection") -> int:

@@ -11,6 +11,7 @@ from typing import Final
 from ...clock import Clock, to_micros
 from ...errors import OutcomeUnknown, StorageFailed
 from ...privacy.ledger import Ledger
+from ..group_commit import Meter
 from . import backup
 from .access_log import SQLiteAccessLog
 from .connection import sqlite3
@@ -56,6 +57,13 @@ class SQLiteStore:
 
     async def engine(self) -> str:
         return f"SQLite {sqlite3.sqlite_version}"
+
+    @property
+    def waiting(self) -> int:
+        return self._database.writer.commits.waiting
+
+    def measure(self, meter: Meter) -> None:
+        self._database.writer.commits.meter = meter
 
     async def probe(self) -> None:
         writer = self._database.writer

@@ -138,7 +138,7 @@ class Writer:
         self.is_full = False
         """Whether a write failed because the disk is full, and there is no room yet."""
         self.last_success = clock.monotonic()
-        self._commits = GroupCommit(self._run_on_thread)
+        self.commits = GroupCommit(self._run_on_thread)
 
     @classmethod
     async def open(
@@ -164,7 +164,7 @@ class Writer:
             StorageFailed: If it was rolled back for good.
             OutcomeUnknown: If a restart may still recover it.
         """
-        outcome, _ = await self._commits.run(SingleJob(work, erases=erases, truncate=False))
+        outcome, _ = await self.commits.run(SingleJob(work, erases=erases, truncate=False))
         return outcome
 
     async def write_together(self, together: Together, item: Any, prepare: Callable[[], object]) -> Any:
@@ -173,12 +173,12 @@ class Writer:
         Raises:
             StorageFailed, OutcomeUnknown: As `write` does.
         """
-        outcome, _ = await self._commits.run(KeepJob(together, item, prepare))
+        outcome, _ = await self.commits.run(KeepJob(together, item, prepare))
         return outcome
 
     async def erase(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
         """Return the work's return value, and whether no earlier copy of an overwritten key is left in the WAL."""
-        outcome, clean = await self._commits.run(SingleJob(work, erases=True, truncate=True))
+        outcome, clean = await self.commits.run(SingleJob(work, erases=True, truncate=True))
         return outcome, clean or await self.truncate(_TRUNCATIONS - 1)
 
     async def truncate(self, tries: int = _TRUNCATIONS) -> bool:
@@ -186,14 +186,14 @@ class Writer:
         for attempt in range(tries):
             if attempt:
                 await asyncio.sleep(_TRUNCATE_AGAIN_S)  # (R4) others commit, and readers end
-            _, clean = await self._commits.run(SingleJob(lambda _: None, erases=True, truncate=True))
+            _, clean = await self.commits.run(SingleJob(lambda _: None, erases=True, truncate=True))
             if clean:
                 return True
         return False
 
     async def close(self) -> None:
         """Commit the waiting jobs, then close the connection."""
-        await self._commits.close()
+        await self.commits.close()
         await self._connection.close()
 
     async def _run_on_thread(self, batch: _Batch) -> list[_Outcome]:

@@ -19,6 +19,7 @@ from consentful_server.edges.server.runner import Runner
 from consentful_server.edges.websocket import handshake
 from consentful_server.edges.websocket.socket import Socket
 from consentful_server.edges.websocket.sockets import SOCKETS, Sockets
+from consentful_server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*autobahntestsuite:pytest.PytestUnraisableExceptionWarning")
 """The suite leaves its own files to the garbage collector."""
@@ -87,7 +88,7 @@ async def echoing(*, compress: bool) -> AsyncGenerator[str]:
     app[COMPRESS] = compress
     app[SOCKETS] = Sockets()
     app.router.add_get("/", echo)
-    runner = Runner(app, lambda _data, _transport: False, shutdown_timeout=1.0)
+    runner = Runner(app, lambda _data, _transport: False, Metrics(), shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"127.0.0.1:{runner.addresses[0][1]}"
