@@ -1,15 +1,18 @@
 """How much one page reads: by bytes and by time, whatever is stored. What is left out is on the next page."""
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
 from consentful_server.reading import pages
+from consentful_server.stores.postgres import listing
 from consentful_server.stores.sqlite import dialogs
 from consentful_server.testing import FakeClock, Served, serve
 from kept import get, keep
+from postgres_server import database_of
 
 _ROOM = 40_000
 _TEXT = "x" * 10_000
@@ -21,12 +24,15 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-async def service(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Served]:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def service(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncGenerator[Served]:
     """A server with seven dialogs of three texts each, of which one dialog fits into a page, and two do not."""
-    monkeypatch.setattr(dialogs, "MAX_PAGE_BYTES", _ROOM)
-    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", _ROOM)
-    async with serve(clock=clock) as served:
+    for module in (dialogs, listing, pages):
+        monkeypatch.setattr(module, "MAX_PAGE_BYTES", _ROOM)
+    database = "" if request.param == "sqlite" else await database_of(tmp_path)
+    async with serve(clock=clock, database=database) as served:
         for number in range(_DIALOGS):
             await keep(served.service, f"d-{number}", [f"{seq} {_TEXT}" for seq in range(_EACH)])
             clock.advance(1)
@@ -64,9 +70,19 @@ async def test_a_dialog_longer_than_a_page_is_read_once(service: Served, http: C
     """Each page opens all texts of its dialogs: a page for each message would take a square of time."""
     await keep(service.service, "long", [f"{seq} {2 * _TEXT}" for seq in range(_EACH)])
 
-    first, *_ = await walk(http, "/v1/messages", limit=1000)
+    first, *others = await walk(http, "/v1/messages", limit=1000)
 
     assert [(item["dialog_id"], item["seq"]) for item in first] == [("long", seq) for seq in range(_EACH, 0, -1)]
+    assert {item["dialog_id"] for page in others for item in page} == {f"d-{number}" for number in range(_DIALOGS)}
+
+
+async def test_a_chat_longer_than_a_page_hides_none_behind_it(service: Served, http: ClientSession) -> None:
+    await keep(service.service, "long", [f"{seq} {2 * _TEXT}" for seq in range(_EACH)])
+
+    found = await walk(http, "/v1/messages", limit=1000, shape="chat")
+
+    shown = [item["dialog_id"] for page in found for item in page]
+    assert shown == ["long", *(f"d-{number}" for number in range(_DIALOGS)[::-1])]
 
 
 async def test_a_page_of_chats_has_fewer_dialogs_and_the_next_goes_on(http: ClientSession) -> None:

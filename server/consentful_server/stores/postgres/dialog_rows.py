@@ -21,30 +21,18 @@ from .placeholders import columns
 from .purposes import purposes_of
 from .together import run_together
 
-_RECORD: Final = (
+RECORD: Final = (
     "d.dialog_id, d.customer, d.owner, d.bot, d.channel, d.notice, d.notice_language, d.notice_sha256, d.purposes,"
     " d.given_by, d.decided_at, d.expires_at"
 )
-_LISTED: Final = (
+LISTED: Final = (
     "d.id, d.stored_at, d.language, d.messages, d.opened_at, d.received_at, k.wrapped, {texts}, s.customer, s.metadata"
 )
+"""Of `dialogs` (d), `dialog_keys` (k) and `seals` (s)."""
 _JOIN: Final = " JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
 _SELECT_STORED: Final = (
-    f"SELECT {_RECORD}, {_LISTED.format(texts='s.texts')}, d.receipt, d.withdrawal_hash, d.content"
+    f"SELECT {RECORD}, {LISTED.format(texts='s.texts')}, d.receipt, d.withdrawal_hash, d.content"
     f" FROM dialogs d{_JOIN} WHERE d.dialog_id = $1"
-)
-_WANTED: Final = "unnest($1::bigint[]) WITH ORDINALITY AS n (id, place)"
-_WITHOUT: Final = _LISTED.format(texts="''::bytea")
-_SELECT_WITHOUT: Final = (
-    f"SELECT {_RECORD}, {_WITHOUT} FROM {_WANTED} JOIN dialogs d ON d.id = n.id{_JOIN} ORDER BY n.place"
-)
-# The driver returns all rows at once, so that texts that are too many must not be among them. They are stored
-# uncompressed (EXTERNAL): their length is known without reading them.
-_SELECT_WITH_TEXTS: Final = (
-    f"SELECT {_RECORD}, {_LISTED.format(texts='s.texts')} FROM (SELECT n.id, n.place, coalesce(sum(octet_length("
-    "l.texts)) OVER (ORDER BY n.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
-    f" FROM {_WANTED} JOIN seals l ON l.dialog = n.id) n JOIN dialogs d ON d.id = n.id{_JOIN}"
-    " WHERE n.before <= $2 ORDER BY n.place"
 )
 _SELECT_TOMBSTONE: Final = (
     "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
@@ -89,10 +77,11 @@ _COUNT_LEFT_OF_ERASED: Final = (
 
 def _stored(row: Row) -> StoredDialog:
     *common, receipt, withdrawal_hash, content = row
-    return StoredDialog(**_fields(common), receipt=receipt, withdrawal_hash=withdrawal_hash, content=content)
+    return StoredDialog(**fields(common), receipt=receipt, withdrawal_hash=withdrawal_hash, content=content)
 
 
-def _fields(row: Row) -> dict[str, Any]:
+def fields(row: Row) -> dict[str, Any]:
+    """Return the columns `RECORD` and `LISTED` by the names that a dialog has for them."""
     (
         *first,
         purposes,
@@ -133,25 +122,6 @@ async def find(db: Connection, dialog_id: str) -> StoredDialog | None:
         return None
     (found,) = await with_heads(db, [_stored(row)])
     return found
-
-
-async def by_numbers(
-    db: Connection, numbered: Sequence[int], *, texts: bool, most_bytes: int
-) -> tuple[dict[int, ListedDialog], int | None]:
-    """Return the stored dialogs with these internal numbers, by number and in their order. One that was erased is
-    absent. Without `texts` these are empty.
-
-    The second is None, or the number of the dialog before which it ended: its sealed texts, and those of the dialogs
-    before it, are more than `most_bytes`. The first dialog is always there.
-    """
-    found: dict[int, ListedDialog] = {}
-    rows = await (db.fetch(_SELECT_WITH_TEXTS, numbered, most_bytes) if texts else db.fetch(_SELECT_WITHOUT, numbered))
-    for dialog in (ListedDialog(**_fields(row)) for row in rows):
-        most_bytes -= len(dialog.texts)
-        if most_bytes < 0 and found:
-            return found, dialog.number
-        found[dialog.number] = dialog
-    return found, None
 
 
 D = TypeVar("D", bound=ListedDialog)

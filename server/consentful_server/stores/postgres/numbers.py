@@ -12,7 +12,7 @@ from .connection import Connection
 
 Series: TypeAlias = Literal["dialogs", "erasures"]
 
-LAST: Final = "SELECT last FROM numbers WHERE name = $1"
+LAST_DIALOG: Final = "SELECT last FROM numbers WHERE name = 'dialogs'"
 _DRAW: Final = "UPDATE numbers SET last = greatest(last, $3) + $2 WHERE name = $1 RETURNING last"
 
 

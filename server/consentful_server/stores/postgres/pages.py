@@ -15,36 +15,24 @@ A merge takes a page of each kind that matches, from an index in the order of th
 ones. OFFSET serves the original contract alone.
 """
 
+from typing import Final
+
 from ...archive.query import Selection
-from ...archive.store import MessageRow
 from ...clock import to_micros
-from . import kinds
+from . import kinds, numbers
 from .connection import Connection
 from .placeholders import Placeholders
 
-_COLUMNS = "m.dialog, m.seq, m.role, m.language, m.received_at"
-_NEWEST = "m.received_at DESC, m.dialog DESC, m.seq DESC"
-_STORED = "m.dialog, m.seq"
+_COLUMNS: Final = "m.dialog, m.seq, m.role, m.language, m.received_at"
+_NEWEST: Final = "m.received_at DESC, m.dialog DESC, m.seq DESC"
+_STORED: Final = "m.dialog, m.seq"
 
 
-async def messages(db: Connection, selection: Selection) -> list[MessageRow]:
-    """Return one page of message rows, at most `limit`, in the order of the selection."""
-    page = await _page(db, selection)
-    if page.kinds == []:
-        return []
-    return [MessageRow(*row) for row in await db.fetch(message_sql(page), *page.values)]
+class Query:
+    """A selection, prepared: the kinds that match (None: all), the range of dialogs, the values of the statement.
 
-
-async def dialogs(db: Connection, selection: Selection) -> list[int]:
-    """Return the numbers of one page of dialogs, at most `limit`, in the order of the selection."""
-    page = await _page(db, selection)
-    if page.kinds == []:
-        return []
-    return [row[0] for row in await db.fetch(dialog_sql(page), *page.values)]
-
-
-class _Page:
-    """A selection, prepared: the kinds that match (None: all), the range of dialogs, the values of the statement."""
+    If the selection has no horizon, the statement reads it.
+    """
 
     def __init__(self, selection: Selection, kinds_found: list[int] | None, least: int, greatest: int | None) -> None:
         self.selection = selection
@@ -52,15 +40,22 @@ class _Page:
         self.kinds = kinds_found
         self.is_newest = selection.order == "newest"
         self.least = least if selection.since is None else max(least, selection.since + 1)
-        horizon = selection.horizon or 0
-        self.greatest = horizon if greatest is None else min(horizon, greatest)
+        self.greatest = greatest
         self.values = Placeholders()
+
+    def horizon(self) -> str:
+        """Return the horizon as an expression."""
+        horizon = self.selection.horizon
+        return f"({numbers.LAST_DIALOG})" if horizon is None else f"{self.values.add(horizon)}::bigint"
 
     def range(self, number: str) -> list[str]:
         """Return the conditions on a dialog's number: below the horizon and, in commit order, beyond the start."""
+        last = self.horizon()
+        if self.greatest is not None:
+            last = f"least({last}, {self.values.add(self.greatest)}::bigint)"
         if self.is_newest:
-            return [f"{number} <= {self.values.add(self.greatest)}"]
-        return [f"{number} BETWEEN {self.values.add(self.least)} AND {self.values.add(self.greatest)}"]
+            return [f"{number} <= {last}"]
+        return [f"{number} BETWEEN {self.values.add(self.least)} AND {last}"]
 
     def times(self, received_at: str) -> list[str]:
         """Return the conditions on the time of receipt."""
@@ -95,21 +90,26 @@ class _Page:
         return [] if self.wanted.customer is None else [f"d.customer = {self.values.add(self.wanted.customer)}"]
 
     def limit(self) -> str:
-        return f"LIMIT {self.values.add(self.selection.limit)} OFFSET {self.values.add(self.selection.offset)}"
+        """Return the limit as a number: for one that it does not know, PostgreSQL expects a tenth of the table."""
+        offset = f" OFFSET {self.values.add(self.selection.offset)}" if self.selection.offset else ""
+        return f"LIMIT {self.selection.limit}{offset}"
 
     def limit_of_a_kind(self) -> str:
         """Return the limit of each part of a merge: the page may be all of one kind."""
-        return f"LIMIT {self.values.add(self.selection.limit + self.selection.offset)}"
+        if self.selection.offset:
+            return f"LIMIT {self.values.add(self.selection.limit + self.selection.offset)}"
+        return f"LIMIT {self.selection.limit}"
 
 
-async def _page(db: Connection, selection: Selection) -> _Page:
+async def prepared(db: Connection, selection: Selection) -> Query:
+    """Return the query of a page."""
     found = await kinds.matching(db, selection.filter, selection.purposes)
     since, until = (None if it is None else to_micros(it) for it in (selection.filter.since, selection.filter.until))
     bounds = (0, None) if selection.order == "newest" else await kinds.between(db, since, until)
-    return _Page(selection, found, *bounds)
+    return Query(selection, found, *bounds)
 
 
-def message_sql(page: _Page) -> str:
+def message_sql(page: Query) -> str:
     """Return the statement that selects a page of messages."""
     order = _NEWEST if page.is_newest else _STORED
     if page.wanted.dialog_id is not None or page.wanted.customer is not None:
@@ -126,8 +126,8 @@ def message_sql(page: _Page) -> str:
     return f"SELECT {_COLUMNS} FROM messages m WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
 
 
-def dialog_sql(page: _Page) -> str:
-    """Return the statement that selects the numbers of a page of dialogs."""
+def dialog_sql(page: Query) -> str:
+    """Return the statement that selects a page of dialogs: their numbers, and their times of receipt."""
     wanted = page.wanted
     if page.kinds is not None and wanted.customer is None and wanted.dialog_id is None:
         return _merged_dialogs(page)
@@ -139,10 +139,11 @@ def dialog_sql(page: _Page) -> str:
         some = f"{page.values.add(page.kinds)}::bigint[]"
         where.append(f"EXISTS (SELECT 1 FROM dialog_kinds o WHERE o.dialog = d.id AND o.kind = ANY({some}))")
     order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
-    return f"SELECT d.id FROM dialogs d WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
+    condition = " AND ".join(where)
+    return f"SELECT d.id AS dialog, d.received_at FROM dialogs d WHERE {condition} ORDER BY {order} {page.limit()}"
 
 
-def _merged_messages(page: _Page, order: str) -> str:
+def _merged_messages(page: Query, order: str) -> str:
     where = [*page.range("n.dialog"), *page.times("n.received_at"), *page.messages_after("n")]
     return (
         f"SELECT {_COLUMNS} FROM unnest({page.values.add(page.kinds)}::bigint[]) AS k (kind) CROSS JOIN LATERAL"
@@ -151,7 +152,7 @@ def _merged_messages(page: _Page, order: str) -> str:
     )
 
 
-def _merged_dialogs(page: _Page) -> str:
+def _merged_dialogs(page: Query) -> str:
     where = [*page.range("n.dialog"), *page.times("n.received_at"), *page.dialogs_after("n.received_at", "n.dialog")]
     order = "n.received_at DESC, n.dialog DESC" if page.is_newest else "n.dialog"
     return (
