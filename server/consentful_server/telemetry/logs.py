@@ -2,9 +2,13 @@
 
 import logging
 import sys
-from typing import Literal
+from contextvars import ContextVar
+from typing import Final, Literal
 
 import structlog
+
+REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
+"""The id of the request that is being served: each log line that it causes has it as `request`."""
 
 
 def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
@@ -17,6 +21,7 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        with_request,
         without_words,
         on_one_line,
     ]
@@ -37,6 +42,14 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
     root.setLevel(level.upper())
     for name in ("asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+
+
+def with_request(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Name the request that is being served, if there is one."""
+    request = REQUEST.get()
+    if request is not None:
+        event["request"] = request
+    return event
 
 
 def without_words(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -18,7 +18,7 @@ from raw import CLOSE, UPGRADE, exchange, masked, upgrade
 
 SHORT, AIOHTTPS = "/v1/dialogs/live", "/v1/dialogs/live?"
 
-VARIES = re.compile(rb"\r\n(?:Date|Request-Id|Server): [^\r]*|\"(?:dialog_id|instance|request)\":\"[^\"]*\"")
+VARIES = re.compile(rb"\r\n(?:Date|Request-Id|Server): [^\r]*|\"(?:dialog_id|instance|request|request_id)\":\"[^\"]*\"")
 """What differs between any two answers."""
 
 BODIES = {("Content-Length", "5"): b"12345", ("Transfer-Encoding", "chunked"): b"0\r\n\r\n"}

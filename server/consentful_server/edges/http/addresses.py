@@ -4,19 +4,13 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from ...settings import Network, Settings
 from .head import Head
-from .pipeline import SERVICE
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SEPARATOR: Final = ","
-
-
-def client_address(request: web.Request) -> str | None:
-    """Return the client's address; see `address_of`."""
-    return address_of(request, request.app[SERVICE].settings)
 
 
 def address_of(head: Head, settings: Settings) -> str | None:
@@ -26,6 +20,12 @@ def address_of(head: Head, settings: Settings) -> str | None:
         return head.remote
     header = _SEPARATOR.join(head.headers.getall(hdrs.X_FORWARDED_FOR, []))
     return past_proxies(head.remote, header.split(_SEPARATOR), trusted)
+
+
+def is_from_proxy(head: Head, settings: Settings) -> bool:
+    """Return whether the request comes from a proxy of `--trusted-proxy`."""
+    peer = _parsed(head.remote)
+    return peer is not None and any(peer in network for network in settings.trusted_networks)
 
 
 def past_proxies(peer: str | None, forwarded: Iterable[str], trusted: Iterable[Network]) -> str | None:

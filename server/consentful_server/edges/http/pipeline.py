@@ -19,20 +19,20 @@ from typing import Any, Final
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
-from consentful.identifiers import new_id
-
 from ...access_log.chain import CUSTOMER, Actor
 from ...auth.access import Principal
 from ...errors import Refusal
 from ...service import Service
 from ...settings import is_loopback
-from ...telemetry.logs import where
+from ...telemetry.logs import REQUEST, where
 from . import cors
+from .addresses import address_of
 from .authorization import bearer
 from .foreign import refuse_foreign, without_port
 from .headers import REQUEST_ID
 from .problems import HTTP_PROBLEMS, INTERNAL, as_problem, problem, problem_document, respond
 from .protection import PROTECTION
+from .request_ids import request_id_of
 from .route import Handler, Route
 
 SERVICE: Final = web.AppKey("service", Service)
@@ -106,10 +106,15 @@ def _guarded(route: Route) -> Handler:
 
 
 def id_of(request: web.Request) -> str:
-    """Return the request's id, created at the first call. The access log and the `Request-Id` header carry it."""
+    """Return the request's id, determined at the first call; see `request_ids`."""
     if _REQUEST_ID not in request:
-        request[_REQUEST_ID] = new_id()
+        request[_REQUEST_ID] = request_id_of(request, request.app[SERVICE].settings)
     return request[_REQUEST_ID]
+
+
+def client_address(request: web.Request) -> str | None:
+    """Return the client's address; see `address_of`."""
+    return address_of(request, request.app[SERVICE].settings)
 
 
 def by_customer(request: web.Request) -> Actor:
@@ -120,20 +125,21 @@ def by_customer(request: web.Request) -> Actor:
 @web.middleware
 async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions of the handler into problem documents."""
-    began = time.perf_counter()
+    began, request_id = time.perf_counter(), id_of(request)
+    REQUEST.set(request_id)
     try:
         refuse_foreign(request, request.app[SERVICE].settings)
         response = cors.preflight(request, request.app[SERVICE].settings) or await handler(request)
     except Refusal as refusal:
         request.app[SERVICE].metrics.refuse(refusal)
-        response = problem(refusal)
+        response = problem(refusal, request_id)
     except web.HTTPException as error:
-        response = as_problem(error)
+        response = as_problem(error, request_id)
     except (ConnectionError, TimeoutError):
         raise  # the client has disconnected: there is no one to send a response to
     except Exception as error:  # noqa: BLE001 - an internal error must not reach the client as a traceback
-        _log.error("request failed", extra={"route": route_of(request), "request": id_of(request)} | where(error))
-        response = respond(problem_document(500, *INTERNAL))
+        _log.error("request failed", extra={"route": route_of(request)} | where(error))
+        response = respond(problem_document(500, *INTERNAL, request_id=request_id))
     if request.writer.output_size and not response.prepared and request.transport is not None:
         # The handler failed after it had sent part of a response. Sending more could make that part look complete.
         request.transport.close()
@@ -145,8 +151,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """Add the request id, the security headers and the CORS headers to a response, before its head is sent."""
-    if _REQUEST_ID in request:
-        response.headers[REQUEST_ID] = request[_REQUEST_ID]
+    response.headers[REQUEST_ID] = id_of(request)
     for name, value in PROTECTION.items():
         response.headers.setdefault(name, value)
     if request.secure and not is_loopback(without_port(request.host.lower())):
@@ -168,7 +173,7 @@ def _method_of(request: web.Request) -> str:
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Answer `Expect: 100-continue` (RFC 9110 §10.1.1). Refuse other expectations, without quoting them."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        return respond(problem_document(417, *HTTP_PROBLEMS[417]))
+        return respond(problem_document(417, *HTTP_PROBLEMS[417], request_id=id_of(request)))
     if request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

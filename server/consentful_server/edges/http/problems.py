@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from aiohttp import hdrs, web
@@ -16,9 +16,13 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 PROBLEM: Final = "application/problem+json"
 
+_Optional: TypeAlias = str | msgspec.UnsetType
+
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A problem document (RFC 9457). `code` is stable; `detail` says what to do next; `parameter` names the bad one."""
+    """A problem document (RFC 9457). `code` is stable; `detail` says what to do next; `parameter` names the bad one.
+    `request_id` is the response's `Request-Id`, which the server's log lines name as `request`.
+    """
 
     type: str = "about:blank"
     title: str
@@ -26,6 +30,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     detail: str
     parameter: str | msgspec.UnsetType = msgspec.UNSET
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 HTTP_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
@@ -44,14 +49,14 @@ _CHALLENGE: Final = 'Bearer realm="consentful"'
 INTERNAL: Final = ("internal", "internal server error; retry, or look for the Request-Id in the server's log")
 
 
-def problem(refusal: Refusal) -> web.Response:
+def problem(refusal: Refusal, request_id: str) -> web.Response:
     """Return the refusal as a problem document (RFC 9457)."""
     headers: dict[str, str] = {}
     if isinstance(refusal, Overloaded | KeyInUse):
         headers[hdrs.RETRY_AFTER] = str(refusal.retry_after_s)
     if (challenge := _challenge(refusal)) is not None:
         headers[hdrs.WWW_AUTHENTICATE] = challenge
-    return respond(problem_of(refusal), headers)
+    return respond(problem_of(refusal, request_id), headers)
 
 
 def _challenge(refusal: Refusal) -> str | None:
@@ -67,26 +72,32 @@ def _challenge(refusal: Refusal) -> str | None:
             return None
 
 
-def problem_of(refusal: Refusal) -> Problem:
+def problem_of(refusal: Refusal, request_id: _Optional = msgspec.UNSET) -> Problem:
     """Return a refusal's problem document."""
     parameter = str(refusal.parameter) if isinstance(refusal, BadRequest) else msgspec.UNSET
-    return problem_document(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter)
+    return problem_document(faults.fault_of(refusal).status, refusal.code, refusal.detail, parameter, request_id)
 
 
 def problem_document(
-    status: int, code: str, detail: str, parameter: str | msgspec.UnsetType = msgspec.UNSET
+    status: int,
+    code: str,
+    detail: str,
+    parameter: _Optional = msgspec.UNSET,
+    request_id: _Optional = msgspec.UNSET,
 ) -> Problem:
     """Return a problem document with the standard title of the status."""
-    return Problem(title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter)
+    return Problem(
+        title=_title(status), status=int(status), code=code, detail=detail, parameter=parameter, request_id=request_id
+    )
 
 
-def as_problem(error: web.HTTPException) -> web.Response:
+def as_problem(error: web.HTTPException, request_id: _Optional = msgspec.UNSET) -> web.Response:
     """Return the problem document of an error that aiohttp raised, without its text, which quotes the request."""
     if error.status < 400:
         raise error
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     code, detail = HTTP_PROBLEMS.get(error.status, ("bad_request", "the request is malformed; see /docs"))
-    return respond(problem_document(error.status, code, detail), allow)
+    return respond(problem_document(error.status, code, detail, request_id=request_id), allow)
 
 
 def respond(document: Problem, headers: Mapping[str, str] = _NO_HEADERS) -> web.Response:

@@ -10,7 +10,7 @@ from ...errors import Refusal
 from ...operations.housekeeping import Housekeeping
 from ..http import tags
 from ..http.bodies import JSON
-from ..http.pipeline import json
+from ..http.pipeline import id_of, json
 from ..http.problems import problem
 from ..http.route import Answer, Route
 
@@ -35,7 +35,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     try:
         await housekeeping.readiness.check()
     except Refusal as refusal:
-        return problem(refusal)  # not raised: the metrics count refusals of clients, not of probes
+        return problem(refusal, id_of(request))  # not raised: the metrics count refusals of clients, not of probes
     return json(Health("ready", "running" if housekeeping.purges else "halted"))
 
 

@@ -14,10 +14,9 @@ from ... import errors
 from ...archive.store import ErasureOutcome
 from ...errors import BadRequest, NotFound, TooOften
 from ..http import tags
-from ..http.addresses import client_address
 from ..http.assets import ASSETS
 from ..http.bodies import CODE_BYTES, FORM, form_of
-from ..http.pipeline import SERVICE, by_customer
+from ..http.pipeline import SERVICE, by_customer, client_address
 from ..http.protection import CONTENT_SECURITY_POLICY
 from ..http.route import Answer, Route
 

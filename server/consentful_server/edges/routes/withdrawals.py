@@ -10,10 +10,9 @@ from consentful import withdrawal_code
 
 from ... import errors
 from ..http import bodies, parameters, pipeline, tags
-from ..http.addresses import client_address
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
-from ..http.pipeline import SERVICE
+from ..http.pipeline import SERVICE, client_address
 from ..http.route import Route
 
 

@@ -46,7 +46,7 @@ from ...dialogs.dialog import Declined, Dialog, Granted
 from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, Conflict, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
-from ...telemetry.logs import where
+from ...telemetry.logs import REQUEST, where
 from ..http import faults
 from ..timeouts import Timeouts
 from .acks import Acks
@@ -91,6 +91,7 @@ class Connection(Edge):
         "_principal",
         "_read_at",
         "_read_at_s",
+        "_request_id",
         "_service",
         "_slow_reader",
         "_transport",
@@ -105,12 +106,15 @@ class Connection(Edge):
         principal: Principal,
         charging: Charging,
         closings: Timeouts,
+        request_id: str,
     ) -> None:
+        """`request_id` is that of the upgrade."""
         self._service = service
         self._transport = transport
         self._codec = codec
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
         self._principal = principal
+        self._request_id = request_id
         self._charging = charging
         self._acks = Acks(transport, codec)
         self._handshake = CloseHandshake(transport, closings)
@@ -257,6 +261,7 @@ class Connection(Edge):
         self._service.tasks.start(self._carry_out(work, *args))
 
     async def _carry_out(self, work: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
+        REQUEST.set(self._request_id)  # of this task
         try:
             await work(*args)
         except Refusal as refusal:
@@ -368,7 +373,7 @@ class Connection(Edge):
             self._held.end("slow")
 
     def _fail(self, error: Exception) -> None:
-        _log.error("connection failed", extra=where(error))
+        _log.error("connection failed", extra={"request": self._request_id} | where(error))
         self._drop(faults.CLOSED_FAULT, "internal")
 
     def _drop(self, code: int, reason: str) -> None:

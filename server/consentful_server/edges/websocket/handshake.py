@@ -13,6 +13,7 @@ from aiohttp.http import WS_KEY, ws_ext_gen, ws_ext_parse
 from multidict import CIMultiDictProxy
 
 from ...errors import BadRequest
+from ..http.headers import REQUEST_ID
 from ..http.protection import PROTECTION
 from .deflate import Deflate
 
@@ -35,7 +36,7 @@ class Handshake(NamedTuple):
     deflate: Deflate | None
 
 
-def accept(headers: CIMultiDictProxy[str], subprotocol: str | None, *, compress: bool) -> Handshake:
+def accept(headers: CIMultiDictProxy[str], subprotocol: str | None, *, compress: bool, request_id: str) -> Handshake:
     """Accept the client's handshake.
 
     Raises:
@@ -54,6 +55,7 @@ def accept(headers: CIMultiDictProxy[str], subprotocol: str | None, *, compress:
         "Connection: Upgrade",
         f"{hdrs.SEC_WEBSOCKET_ACCEPT}: {_accept_of(headers.get(hdrs.SEC_WEBSOCKET_KEY, ''))}",
     ]
+    lines.append(f"{REQUEST_ID}: {request_id}")
     if subprotocol is not None:
         lines.append(f"{hdrs.SEC_WEBSOCKET_PROTOCOL}: {subprotocol}")
     offered = headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS) if compress else None

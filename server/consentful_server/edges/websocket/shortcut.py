@@ -26,6 +26,7 @@ from ...errors import Refusal
 from ...service import Service
 from ..http.foreign import refuse_other_hosts
 from ..http.head import PlainHead
+from ..http.request_ids import request_id_of
 from ..server.limits import HEAD_BYTES, MAX_HEADERS
 from . import admission, handshake
 from .admission import SubprotocolOffer
@@ -57,7 +58,9 @@ class Shortcut:
         service = self._service
         try:
             offer = SubprotocolOffer(head)
-            answer = handshake.accept(head.headers, offer.subprotocol, compress=service.settings.compress)
+            request_id = request_id_of(head, service.settings)
+            compress = service.settings.compress
+            answer = handshake.accept(head.headers, offer.subprotocol, compress=compress, request_id=request_id)
             refuse_other_hosts(head, service.settings)
         except Refusal:
             return False
@@ -67,7 +70,7 @@ class Shortcut:
         admitted = _admit(service, head, principal)
         if isinstance(admitted, Refusal) and not offer.has_token:
             return admitted
-        upgraded = Upgraded(service, self._sockets, head, offer, answer.deflate, admitted)
+        upgraded = Upgraded(service, self._sockets, head, offer, answer.deflate, admitted, request_id)
         transport.write(answer.head)
         transport.set_protocol(upgraded.socket)
         upgraded.socket.connection_made(transport)

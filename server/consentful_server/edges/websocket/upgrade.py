@@ -11,7 +11,7 @@ from consentful import wire
 from ...auth.access import Principal
 from ...errors import BadRequest, Forbidden, Overloaded, Refusal, TooOften, Unauthenticated
 from ..http import tags
-from ..http.pipeline import SERVICE
+from ..http.pipeline import SERVICE, id_of
 from ..http.route import Answer, Route
 from ..server.protocol import RequestProtocol
 from . import admission, handshake
@@ -36,9 +36,10 @@ async def live(request: web.Request) -> web.StreamResponse:
         admitted = refusal
     if not isinstance(protocol, RequestProtocol) or not protocol.is_upgrading:
         raise BadRequest(hdrs.CONNECTION, "connect as a WebSocket client does, with `Connection: Upgrade`")
-    answer = handshake.accept(request.headers, offer.subprotocol, compress=service.settings.compress)
+    compress, request_id = service.settings.compress, id_of(request)
+    answer = handshake.accept(request.headers, offer.subprotocol, compress=compress, request_id=request_id)
     if protocol.transport is not None:  # else it is lost already
-        upgraded = Upgraded(service, request.app[SOCKETS], request, offer, answer.deflate, admitted)
+        upgraded = Upgraded(service, request.app[SOCKETS], request, offer, answer.deflate, admitted, request_id)
         protocol.transport.write(answer.head)
         upgraded.begin(protocol.hand_over(upgraded.socket))
     return web.Response(status=HTTPStatus.SWITCHING_PROTOCOLS)  # nothing of it is sent: the head was

@@ -33,6 +33,7 @@ class Upgraded:
         offer: SubprotocolOffer,
         deflate: Deflate | None,
         admitted: Principal | Refusal,
+        request_id: str,
     ) -> None:
         codec = wire.CODECS[offer.subprotocol or wire.JSON]
         self.socket = Socket(
@@ -43,7 +44,7 @@ class Upgraded:
         names = (address, by_credential(admitted.id)) if is_admitted else (address,)
         principal = admitted if is_admitted else _NOBODY
         charging = Charging(service, self.socket, names)
-        self._connection = Connection(service, self.socket, codec, principal, charging, sockets.closings)
+        self._connection = Connection(service, self.socket, codec, principal, charging, sockets.closings, request_id)
         self._admitted = admitted
         self.socket.receiver = self._connection
 

@@ -63,7 +63,7 @@ class Echo:
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    head, deflate = handshake.accept(request.headers, None, compress=request.app[COMPRESS])
+    head, deflate = handshake.accept(request.headers, None, compress=request.app[COMPRESS], request_id="r-1")
     socket = EitherKind(request.app[SOCKETS], is_binary=False, deflate=deflate, max_message_bytes=LARGEST + 1)
     socket.receiver = Echo(socket)
     protocol = request.protocol

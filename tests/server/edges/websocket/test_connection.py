@@ -41,6 +41,7 @@ class Client:
             Principal(owner, frozenset(["dialogs:write"])),
             charging,
             Timeouts(10),
+            "r-1",
         )
 
     @property

@@ -12,7 +12,7 @@ MARKER = "contraband-4711"
 
 def answered(subprotocol: str | None = None, *, compress: bool = False, **headers: str) -> Handshake:
     given = UPGRADE | {name.replace("_", "-"): value for name, value in headers.items()}
-    return accept(CIMultiDictProxy(CIMultiDict(given)), subprotocol, compress=compress)
+    return accept(CIMultiDictProxy(CIMultiDict(given)), subprotocol, compress=compress, request_id="r-1")
 
 
 def test_the_answer_proves_that_the_key_was_read() -> None:

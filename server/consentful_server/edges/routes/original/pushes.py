@@ -14,9 +14,8 @@ from ....dialogs.waiting_room import WaitingRoom
 from ....errors import BadRequest, Refusal, TooOften
 from ....limits.clients import by_address, by_credential
 from ...http import bodies, tags
-from ...http.addresses import client_address
 from ...http.parameters import convert, of_path
-from ...http.pipeline import PRINCIPAL, SERVICE, json
+from ...http.pipeline import PRINCIPAL, SERVICE, client_address, json
 from ...http.problems import HTTP_PROBLEMS
 from ...http.route import Answer, Route
 from .room import room_of
