@@ -91,7 +91,7 @@ def doctor(
     Exits with 1 if something keeps the service from starting, storing or erasing.
 
     Args:
-        backups: The folder of `consentful backup`, to see how old the newest one is.
+        backups: The folder of `consentful backup`, to see how old the newest one is; by default that of the schedule.
     """
     _refuse_unknown_variables()
     return examine(settings, backups, as_json=as_json)

@@ -38,6 +38,7 @@
         ├── BadDatabase       database      the schema is too new, or this SQLite version can corrupt the database
         │   └── Unreachable   unreachable   the database cannot be reached for now
         └── BadBackup         backup        the backup does not exist, or restoring it would overwrite data
+            └── BackupRunning backup_running  another process makes a backup of this database now
 
 No refusal carries message text, a customer id or a token. `edges/http/faults.py` maps each code to an HTTP status and a
 WebSocket close code.
@@ -482,3 +483,13 @@ class BadBackup(Refusal):
     """The backup does not exist, or restoring it would overwrite existing data."""
 
     code = "backup"
+
+
+class BackupRunning(BadBackup):
+    """Another process makes a backup of this database now; the same command may succeed later."""
+
+    code = "backup_running"
+    exit_status = os.EX_TEMPFAIL
+
+    def __str__(self) -> str:
+        return "another process makes a backup of this database now; when it has ended, run the backup again"

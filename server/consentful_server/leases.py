@@ -1,7 +1,16 @@
 """Leases: one of several processes on a store does a piece of work; another takes over when its lease expires."""
 
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
+
+from .errors import Refusal
+
+_LENGTH: Final = timedelta(minutes=1)
+"""How long nobody else works after a holder was killed."""
 
 
 class Leases(Protocol):
@@ -17,3 +26,27 @@ class Leases(Protocol):
     async def release(self, name: str, holder: str) -> None:
         """Release the lease, if this holder has it."""
         ...
+
+
+@asynccontextmanager
+async def held(leases: Leases, name: str) -> AsyncGenerator[bool]:
+    """Hold a lease for as long as the block takes; yield False, and hold none, if another holder has it."""
+    holder = secrets.token_hex(8)
+    if not await leases.take(name, holder, _LENGTH):
+        yield False
+        return
+    extending = asyncio.create_task(_extend(leases, name, holder), name=f"consentful-lease-{name}")
+    try:
+        yield True
+    finally:
+        extending.cancel()
+        await asyncio.wait([extending])
+        with suppress(Refusal):  # it expires by itself
+            await leases.release(name, holder)
+
+
+async def _extend(leases: Leases, name: str, holder: str) -> None:
+    while True:
+        await asyncio.sleep(_LENGTH.total_seconds() / 3)
+        with suppress(Refusal):  # the store fails for now
+            await leases.take(name, holder, _LENGTH)

@@ -41,6 +41,7 @@ _SECONDS: Final = _Range(0.001, _YEAR_S, f"a number of seconds above 0, and at m
 _COUNT: Final = _Range(1, _MOST, "a whole number above 0")
 _RATE: Final = _Range(0.001, _MOST, "a finite number above 0")
 _DAYS: Final = _Range(1, 36_500, "a whole number of days above 0, and at most 36,500")
+_BACKUPS: Final = _Range(0, 10_000, "a whole number, 0 or more, and at most 10,000")
 _RANGES: Final[Mapping[str, _Range]] = {
     "port": _Range(0, 65_535, "a number from 0 to 65535"),
     "idle_timeout": _SECONDS,
@@ -58,6 +59,10 @@ _RANGES: Final[Mapping[str, _Range]] = {
     "bytes_per_second": _RATE,
     "due_days": _DAYS,
     "epoch_days": _DAYS,
+    "backup_every": _Range(0.1, 8784, "a number of hours, at least 0.1, and at most 8,784 (a year)"),
+    "backup_keep": _BACKUPS,
+    "backup_keep_daily": _BACKUPS,
+    "backup_keep_weekly": _BACKUPS,
     "workers": _Range(1, 1024, "a whole number above 0, and at most 1024"),
 }
 
@@ -140,6 +145,16 @@ class Settings(Place):
     """Days within which a privacy request is due: 28 is within a month (GDPR) in any month; 45 (CCPA), 15 (LGPD)."""
     epoch_days: int = 7
     """Days after which the master key is replaced. Earlier copies of erased keys cannot be unwrapped from then on."""
+    backup_folder: Path | None = None
+    """Directory of backups that the server makes by schedule; by default it makes none."""
+    backup_every: float = 24
+    """Hours between two backups."""
+    backup_keep: int = 0
+    """Number of the newest backups that are kept."""
+    backup_keep_daily: int = 7
+    """Number of days of which the newest backup is kept. With 0 in all three, every backup is kept."""
+    backup_keep_weekly: int = 0
+    """Number of weeks of which the newest backup is kept."""
     static_dir: Path | None = None
     """Directory of the web pages; by default those of the package."""
     workers: int = 1

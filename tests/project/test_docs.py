@@ -23,7 +23,7 @@ from consentful_server.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-BY_THE_COMMAND_LINE = {"backup", "setting", "keys", "database", "unreachable", "export", "receipt"}
+BY_THE_COMMAND_LINE = {"backup", "backup_running", "setting", "keys", "database", "unreachable", "export", "receipt"}
 """Refusals of the start and of commands: no server tells them."""
 WITHOUT_A_CLASS = {"frame", "method_not_allowed", "too_large", "too_slow", "internal"}
 BY_AIOHTTP = {1002, 1009}

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from ..errors import BadSetting
 from ..keys.wrapping import wrapping_of
 from ..operations import backup as copies
+from ..operations.copies import Copies
+from ..operations.keeping import Keep
 from ..service import Service
 from ..settings import Place
 from ..stores.open import backend_of
@@ -11,22 +14,36 @@ from . import ERR, OUT, Where, with_service
 from .privacy import check_dialogs
 
 
-def backup(folder: Path, *, place: Where = Place()) -> int:
+def backup(folder: Path, *, keep: int = 0, keep_daily: int = 0, keep_weekly: int = 0, place: Where = Place()) -> int:
     """Back up data and keys, separately, into FOLDER. The server may be running.
 
-    Key copies of ended epochs in FOLDER are destroyed, so that their data copies cannot be decrypted any more.
+    Key copies of ended epochs in FOLDER are destroyed, so that their data copies cannot be decrypted any more. Without
+    one of the three numbers no backup is deleted; with several, a backup is kept if one of them keeps it.
 
     Args:
         folder: Contains `data` and `keys` afterwards. Store the two in different places, with different owners.
+        keep: Keep the newest backups, so many of them.
+        keep_daily: Of each of so many days that have a backup, keep the newest.
+        keep_weekly: Of each of so many weeks that have a backup, keep the newest.
     """
+    rule = Keep(keep, keep_daily, keep_weekly)
+    if min(rule) < 0:
+        raise BadSetting("keep", "must be a whole number, 0 or more, like the others")
 
     async def work(service: Service) -> copies.Made:
-        return await copies.back_up(service, folder, service.clock.now())
+        return await copies.back_up(service, folder, service.clock.now(), rule)
 
     made = with_service(place, work)
     OUT.print(f"Created backup {made.name}.", markup=False, soft_wrap=True)
     for name in made.pruned:
         OUT.print(f"Destroyed the keys of backup {name}: its epoch has ended.", markup=False, soft_wrap=True)
+    for name in made.removed:
+        OUT.print(f"Deleted backup {name}.", markup=False, soft_wrap=True)
+    if any(rule):
+        left = Copies(folder)
+        names = left.names()
+        opening = sum(map(left.opens, names))
+        OUT.print(f"Kept {len(names)}, of which {opening} can be restored.", markup=False, soft_wrap=True)
     return 0
 
 

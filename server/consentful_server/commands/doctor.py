@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +48,12 @@ async def _examine(settings: Settings, backups: Path | None) -> list[Finding]:
         *await asyncio.to_thread(lambda: list(examine_machine(settings, backend))),
         *[finding async for finding in examine_deployment(settings, backend, clock)],
     ]
+    epoch = timedelta(days=settings.epoch_days)
     if backups is not None:
-        findings += examine_backups(backups, settings.epoch_days, clock.now())
+        findings += examine_backups(backups, epoch, clock.now())
+    elif settings.backup_folder is not None:
+        every = min(epoch, 2 * timedelta(hours=settings.backup_every))
+        findings += examine_backups(settings.backup_folder, every, clock.now())
     return findings
 
 

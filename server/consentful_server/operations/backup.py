@@ -4,93 +4,167 @@
     DIR/keys/20260131T120000Z/       the dialogs' keys, pseudonyms and receipts, the roots with their master keys, the
                                      erasure ledgers
 
-The data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that hold a
-destroyed master, so what was erased in an ended epoch opens from no combination of copies.
+A copy of the data may be kept for years; a keys folder lives for one epoch. Each backup deletes the keys folders that
+hold a destroyed master, so what was erased in an ended epoch opens from no combination of copies.
 
-Files are written in the order snapshot, ledgers, roots, so a keys folder that has all roots is complete. A backup that
-was interrupted lacks at least one of them, and `restore` refuses it.
+A backup is written under partial names (`copies`), in the order snapshot, ledgers, roots, and gets its name at the end.
+One that fails is deleted, and one that was interrupted by the next.
 
 Races, and the line that closes each:
 
 (R1) An epoch begins or ends during a backup: the masters are read before and after the snapshot. Whichever epoch a key
      in the snapshot belongs to, its master is among them.
-(R2) An epoch ends during a backup: its keys folder has a destroyed master then, so it is deleted at once, and the
-     backup is made again. Folders of earlier backups are deleted only when one stands that opens.
+(R2) An epoch ends during a backup: its keys have a destroyed master then, so it is deleted at once, and the backup is
+     made again. Folders of earlier backups are deleted only when one stands that opens.
 (R3) A dialog is erased during a backup: the snapshot may still have it. Its id is in a ledger, which is read after
      the snapshot, so a restore erases it again.
 (R4) Something is created where a restore puts a file: every file is created exclusively, and nothing is overwritten.
+(R5) Two processes back up at the same time: a lease lets one of them, whose partial files are its own.
 """
 
+import asyncio
+import errno
+import shutil
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..errors import BadBackup, BadKeys
+from ..errors import BackupRunning, BadBackup, BadDatabase, BadKeys
 from ..keys import roots, signing
-from ..keys.files import destroy_file, sync_folder, write_new
+from ..keys.files import sync_folder, write_new
 from ..keys.wrapping import PLAIN, Wrapping
+from ..leases import held
 from ..privacy.ledger import NAME as LEDGER
 from ..privacy.ledger import Ledger, Ledgers, number_of
 from ..service import Service
+from ..stores.open import backend_of
 from ..stores.store import Backend, Contents
+from .copies import KEYS, Copies, Halves, destroy_keys, name_of, time_of
+from .keeping import Keep, kept
 
-_KEYS: Final = "dialog_keys.db"
+_LEASE: Final = "backup"
 _ATTEMPTS: Final = 3
+_KEEP_ALL: Final = Keep()
 
 
 class Made(NamedTuple):
-    """A backup's name, and the names of earlier ones whose keys were deleted because their epoch has ended."""
+    """A backup's name, and what went with it."""
 
     name: str
     pruned: list[str]
+    """Earlier backups whose keys were destroyed, because their epoch has ended."""
+    removed: Sequence[str] = ()
+    """Earlier backups that were deleted, because they are not to be kept."""
 
 
-async def back_up(service: Service, folder: Path, at: datetime) -> Made:
-    """Copy the data and the keys as of one moment; delete the keys folders of ended epochs.
+async def back_up(service: Service, folder: Path, at: datetime, keep: Keep = _KEEP_ALL) -> Made:
+    """Copy the data and the keys as of one moment; then delete the keys of ended epochs, and what is not to be kept.
 
-    The copy opens: the epochs of its keys have not ended.
+    The copy opens: the epochs of its keys have not ended. It is kept, whatever `keep` says.
 
     Raises:
-        BadBackup: If a backup with this second exists, it cannot be written, or epochs end faster than it is made.
+        BackupRunning: If another process makes a backup of this store now.
+        BadBackup: If a backup with this second exists, the folder is no place for one, it cannot be written, or epochs
+            end faster than it is made. Nothing is left of it.
     """
-    name = f"{at:%Y%m%dT%H%M%SZ}"
-    data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
-    if data.exists() or keys.exists():
-        raise BadBackup(f"{data} or {keys} already exists; nothing was changed")
-    for _ in range(_ATTEMPTS):
-        await _copy(service, data, keys)
-        if not roots.epochs(keys).keys() & await _ended(service):  # (R2)
-            return Made(name, await prune(service, folder))
-        _delete(keys)
-        data.unlink()
+    copies, name = Copies(folder), name_of(at)
+    _check_place(service, copies)
+    async with held(service.store.leases, _LEASE) as is_held:  # (R5)
+        if not is_held:
+            raise BackupRunning
+        try:
+            await asyncio.to_thread(copies.remove_partial)
+            if any(path.exists() for path in copies.at(name)):
+                raise BadBackup(f"{' or '.join(map(str, copies.at(name)))} already exists; nothing was changed")
+            _check_room(copies)
+            await _make(service, copies, name)
+            pruned = await prune(service, folder)
+            return Made(name, pruned, await asyncio.to_thread(_remove_others, copies, name, at, keep))
+        except OSError as error:
+            raise BadBackup(
+                f"cannot write {error.filename or folder} ({error.strerror}); nothing was kept of the backup {name}: "
+                "mend that, and run the backup again"
+            ) from None
+
+
+async def _make(service: Service, copies: Copies, name: str) -> None:
+    partial = copies.partial(name)
+    try:
+        for _ in range(_ATTEMPTS):
+            await _write_copy(service, partial)
+            if not roots.epochs(partial.keys).keys() & await _ended(service):  # (R2)
+                await asyncio.to_thread(copies.complete, name)
+                return
+            await asyncio.to_thread(copies.remove_partial)
+    except BaseException:
+        await asyncio.to_thread(copies.remove_partial)
+        raise
     raise BadBackup("an epoch of the master key ended during each attempt; run the backup again; nothing was kept")
 
 
-async def _copy(service: Service, data: Path, keys: Path) -> None:
-    """Write one copy, durably.
-
-    Raises:
-        BadBackup: If it cannot be written; what was written is not deleted, so that the disk can be looked at.
-    """
-    try:
-        await _write_copy(service, data, keys)
-    except OSError as error:
-        raise BadBackup(
-            f"cannot write {error.filename or data} ({error.strerror}); the backup {keys.name} is incomplete: "
-            "delete it, and run the backup again"
-        ) from None
-
-
-async def _write_copy(service: Service, data: Path, keys: Path) -> None:
-    for path in (data.parent, keys):
+async def _write_copy(service: Service, partial: Halves) -> None:
+    for path in (partial.data.parent, partial.keys):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys_dir = service.settings.keys_dir
     before = _roots(keys_dir)  # (R1)
-    await service.store.snapshot(data, keys / _KEYS)
-    for file, content in (before | _roots(keys_dir)).items():  # (R1, R3) the later ledger replaces the earlier one
-        write_new(keys / file, content)
-    for path in (keys, keys.parent, data.parent):
-        sync_folder(path)
+    await service.store.snapshot(partial.data, partial.keys / KEYS)
+    files = before | _roots(keys_dir)  # (R1, R3) the later ledger replaces the earlier one
+    await asyncio.to_thread(_write_all, partial.keys, files)
+
+
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        write_new(folder / name, content)
+    sync_folder(folder)
+
+
+def _check_place(service: Service, copies: Copies) -> None:
+    """Check that the folder is apart from the data and the keys, and has backups of this deployment alone.
+
+    `prune` would take another deployment's epochs for this one's.
+    """
+    settings = service.settings
+    backend = backend_of(settings.database, settings.data_dir)
+    for own in (*backend.folders, settings.keys_dir):
+        for path in (copies.folder / "data", copies.folder / "keys"):
+            one, other = own.resolve(), path.resolve()
+            if one == other or one in other.parents or other in one.parents:
+                raise BadBackup(f"{path} overlaps {own}; name a folder apart from the data and the keys")
+    for name in reversed(copies.names()):
+        try:
+            deployment = backend.contents(copies.at(name).data).facts.get(roots.DEPLOYMENT)
+        except BadDatabase:  # damaged: it tells nothing, and stops no backup
+            continue
+        if deployment != service.deployment:
+            raise BadBackup(f"{copies.folder} has backups of another deployment, such as {name}; name another folder")
+        return
+
+
+def _check_room(copies: Copies) -> None:
+    """Check that there is room for as much as the newest copy of the data takes, so that no disk is filled in vain.
+
+    Raises:
+        OSError: If there is not.
+    """
+    names = copies.names()
+    if names:
+        newest = copies.at(names[-1]).data
+        if shutil.disk_usage(newest.parent).free < newest.stat().st_size:
+            raise OSError(errno.ENOSPC, "less room on the disk than the latest backup takes", str(newest.parent))
+
+
+def _remove_others(copies: Copies, name: str, now: datetime, keep: Keep) -> list[str]:
+    """Delete the backups that are not to be kept; return their names.
+
+    The one that was just made stays, and so do those from the future: the clock was wrong then, or is now.
+    """
+    times = {other: at for other in copies.names() if (at := time_of(other)) is not None and at <= now}
+    stays = kept(times.values(), keep)
+    others = [other for other, at in times.items() if at not in stays and other != name]
+    for other in others:
+        copies.remove(other)
+    return others
 
 
 async def prune(service: Service, folder: Path) -> list[str]:
@@ -98,15 +172,8 @@ async def prune(service: Service, folder: Path) -> list[str]:
     ended = await _ended(service)
     old = [keys for keys in sorted((folder / "keys").iterdir()) if ended & roots.epochs(keys).keys()]
     for keys in old:
-        _delete(keys)
+        await asyncio.to_thread(destroy_keys, keys)
     return [keys.name for keys in old]
-
-
-def _delete(keys: Path) -> None:
-    """Destroy a folder of keys: the wrapped keys beside a destroyed master are of no use, and secrets all the same."""
-    for path in list(keys.iterdir()):
-        destroy_file(path)
-    keys.rmdir()
 
 
 async def _ended(service: Service) -> set[int]:
@@ -125,8 +192,8 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping:
         BadKeys: If the backup's keys do not match its data, or keys exist without their ledger.
         BadDatabase: If its data cannot be read.
     """
-    data, keys = folder / "data" / f"{name}.db", folder / "keys" / name
-    if not all(path.is_file() for path in (data, keys / _KEYS, keys / LEDGER)):
+    data, keys = Copies(folder).at(name)
+    if not all(path.is_file() for path in (data, keys / KEYS, keys / LEDGER)):
         raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
     if found := backend.in_the_way():
         names = ", ".join(found)
@@ -148,7 +215,7 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping:
                 write_new(keys_dir / file, content)  # (R4)
         sync_folder(keys_dir)
         _add_missing(Ledgers(keys, {}), Ledgers(keys_dir, {}), Ledger(keys_dir / LEDGER))
-        backend.restore(data, keys / _KEYS)
+        backend.restore(data, keys / KEYS)
     except OSError as error:
         raise BadBackup(
             f"cannot write {error.filename} ({error.strerror}); nothing was overwritten; mend that, and restore again"

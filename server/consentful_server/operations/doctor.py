@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 from ..clock import Clock
 from ..errors import ProviderDown, Refusal
@@ -12,10 +11,8 @@ from ..privacy.retention import Trust
 from ..service import Service, open_service
 from ..settings import Settings
 from ..stores.store import Backend
+from .copies import Copies
 from .findings import Finding, good, problem, warning
-
-_NAME: Final = "%Y%m%dT%H%M%SZ"
-"""How a backup is named (`backup`)."""
 
 
 async def examine_deployment(settings: Settings, backend: Backend, clock: Clock) -> AsyncIterator[Finding]:
@@ -93,22 +90,18 @@ async def _provider(issuer: str, renew: Callable[[], Awaitable[None]]) -> Findin
     return good("identity provider", f"{issuer} answers, with keys")
 
 
-def examine_backups(folder: Path, epoch_days: int, now: datetime) -> Iterator[Finding]:
-    """Yield how old the newest backup in the folder is whose data and keys are both there."""
-    made = [_time_of(path) for path in (folder / "data").glob("*.db") if (folder / "keys" / path.stem).is_dir()]
-    newest = max((each for each in made if each is not None), default=None)
+def examine_backups(folder: Path, every: timedelta, now: datetime) -> Iterator[Finding]:
+    """Yield how old the newest backup in the folder is whose data and keys are both there.
+
+    `every` is how old it may become: as old as an epoch, if there is no schedule.
+    """
+    newest = Copies(folder).newest(now)
     if newest is None:
         yield problem("backup", f"none in {folder} with data and keys", f"run: consentful backup {folder}")
         return
     found = f"made on {newest:%Y-%m-%d %H:%M} UTC"
-    if now - newest > timedelta(days=epoch_days):
-        yield problem("backup", f"{found}; its keys' epoch may have ended", f"run: consentful backup {folder}")
+    if now - newest > every:
+        advice = f"the server's log says why none was made since; run: consentful backup {folder}"
+        yield problem("backup", f"{found}; one is due every {every}", advice)
     else:
         yield good("backup", found)
-
-
-def _time_of(path: Path) -> datetime | None:
-    try:
-        return datetime.strptime(path.stem, _NAME).replace(tzinfo=UTC)
-    except ValueError:
-        return None

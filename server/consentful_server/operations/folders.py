@@ -21,6 +21,8 @@ def check_folders(settings: Settings, backend: Backend) -> None:
         _check_writable("database" if settings.database else "data_dir", folder)
     if not settings.keys_dir.is_dir():  # an existing one may be read-only but for the ledger, which says so itself
         _check_writable("keys_dir", settings.keys_dir)
+    if settings.backup_folder is not None:
+        _check_writable("backup_folder", settings.backup_folder)
     if settings.static_dir is not None and not (settings.static_dir / _PAGE).is_file():
         raise BadSetting(
             "static_dir",

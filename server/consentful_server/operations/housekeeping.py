@@ -7,6 +7,7 @@
     disks, lag, readiness                                               every 30 s, for the metrics alone
     provider     every 30 s          fetch the identity provider's keys before they are 10 minutes old
     anchor       every hour          write the access log's head into the server's log
+    backup       every 60 s          back up if one is due; only with --backup-folder
 
 Each chore has its own task, so one that fails or hangs delays no other:
 
@@ -16,7 +17,8 @@ Each chore has its own task, so one that fails or hangs delays no other:
 A failure is counted and logged by its type and place, never its text, and the chore is tried again when it is due.
 Every chore may be cancelled and repeated: its writes are transactions, and a commit in progress is finished even if
 the task that waits for it is cancelled. A chore that has failed for `PATIENCE_S` makes the server not ready, because
-a server that cannot erase should not store more. It is ready again as soon as the chore succeeds.
+a server that cannot erase should not store more. It is ready again as soon as the chore succeeds. A backup is no such
+chore: without one the server keeps all promises but that of surviving its disk, and others alert on it.
 
 All processes of a deployment run all chores. Those that must not run twice take a lease (retention, rotation); the
 others are idempotent. Everything here runs on the event loop.
@@ -36,6 +38,7 @@ from ..keys import signing
 from ..privacy.retention import Retention
 from ..service import Service
 from ..telemetry.logs import where
+from .backup_schedule import BackupSchedule
 from .measures import measure_disks, measure_retention, show_pending
 from .readiness import Readiness
 
@@ -49,6 +52,8 @@ _REFRESH_S: Final = 30.0
 
 _WITHIN_S: Final = 60.0
 _PURGE_WITHIN_S: Final = 3600.0
+_BACKUP_EVERY_S: Final = 60.0
+_BACKUP_WITHIN_S: Final = 6 * 3600.0
 
 _log: Final = logging.getLogger("consentful.housekeeping")
 
@@ -60,6 +65,8 @@ class Chore(NamedTuple):
     every_s: float
     work: Callable[[], Awaitable[object]]
     within_s: float = _WITHIN_S
+    is_vital: bool = True
+    """Whether a server in which it keeps failing is not ready."""
 
 
 class Housekeeping:
@@ -76,6 +83,7 @@ class Housekeeping:
             Chore("rotation", _REFRESH_S, service.rotation.tick),
             *self._refreshing(),
             Chore("anchor", _ANCHOR_S, self.anchor),
+            *self._backing_up(),
         )
 
     async def run(self) -> None:
@@ -97,7 +105,8 @@ class Housekeeping:
             ChoresFailing: If one has; it names them.
         """
         now = self._service.clock.monotonic()
-        failing = [name for name, since in self._failing_since.items() if now - since >= PATIENCE_S]
+        vital = {chore.name for chore in self.chores if chore.is_vital}
+        failing = [name for name, since in self._failing_since.items() if name in vital and now - since >= PATIENCE_S]
         if failing:
             raise ChoresFailing(failing)
 
@@ -143,6 +152,12 @@ class Housekeeping:
         if service.provider is not None:
             works["provider"] = service.provider.refresh
         return tuple(Chore(name, _REFRESH_S, work) for name, work in works.items())
+
+    def _backing_up(self) -> tuple[Chore, ...]:
+        if self._service.settings.backup_folder is None:
+            return ()
+        schedule = BackupSchedule(self._service)
+        return (Chore("backup", _BACKUP_EVERY_S, schedule.tick, _BACKUP_WITHIN_S, is_vital=False),)
 
     async def _expire(self) -> None:
         """Expire live dialogs. One task does it for all: a timer for each read would cost a third of the throughput."""

@@ -145,6 +145,11 @@ class Metrics:
         self.logged = gauge("consentful_access_log_entries", "Entries in the access log.", "max")
 
         # Keys and background work.
+        self.backup = gauge(
+            "consentful_backup_last_success_timestamp_seconds",
+            "When the newest backup in --backup-folder was made, in seconds since the epoch; 0 if there is none.",
+            "max",
+        )
         self.epoch = gauge("consentful_epoch_age_seconds", "Age of the master key's epoch.", "max")
         self.rewrapping = gauge(
             "consentful_epoch_keys_left", "Dialog keys that are still wrapped under an earlier master key.", "max"

@@ -321,7 +321,7 @@ async def test_a_backup_during_which_epochs_end_is_made_again_until_it_opens(
         monkeypatch.setattr(service.store, "snapshot", snapshot)
         made = await backup.back_up(service, copies, SECOND)
 
-    assert made == (f"{SECOND:%Y%m%dT%H%M%SZ}", [before.name])
+    assert made == (f"{SECOND:%Y%m%dT%H%M%SZ}", [before.name], [])
     put_back(copies, made.name, place(tmp_path / "there"))
     async with open_service(place(tmp_path / "there")) as service:
         assert await integrity.prove(service) == integrity.Proof(whole=1, damaged=0)
@@ -351,7 +351,7 @@ async def test_a_backup_onto_a_full_disk_fails_with_what_to_do(tmp_path: Path, m
 
     async with open_service(place(tmp_path / "here")) as service:
         monkeypatch.setattr(backup, "write_new", full)
-        with pytest.raises(BadBackup, match=r"No space left.*delete it, and run the backup again"):
+        with pytest.raises(BadBackup, match=r"No space left.*nothing was kept.*run the backup again"):
             await backup.back_up(service, tmp_path / "copies", FIRST)
 
 
