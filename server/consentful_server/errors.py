@@ -26,6 +26,7 @@
     │   ├── BadRequest        bad_request   names the parameter
     │   ├── KeyReused         idempotency_key   the Idempotency-Key was used with another body
     │   ├── KeyInUse          in_progress   a request with this Idempotency-Key is being executed
+    │   ├── NotOpen           not_open      the privacy request was answered, refused or withdrawn
     │   ├── NotFound          not_found
     │   ├── Restored          restored      the cursor is from before a restore; start again without it
     │   ├── NotAcceptable     not_acceptable         the format is not available
@@ -373,6 +374,19 @@ class KeyInUse(Refusal):
 
     def __str__(self) -> str:
         return "a request with this Idempotency-Key is being executed; repeat it in a few seconds to get its outcome"
+
+
+class NotOpen(Refusal):
+    """The privacy request is not open. `status` is its status."""
+
+    code = "not_open"
+
+    def __init__(self, status: str = "answered") -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"the request is not open (it is {self.status}); record a new one"
 
 
 class NotFound(Refusal):

@@ -39,6 +39,7 @@ from .limits.withdrawal_attempts import WithdrawalAttempts
 from .privacy import ledger
 from .privacy.ledger import Ledger, Ledgers
 from .privacy.ledger_claim import LedgerClaim
+from .privacy.register import Register
 from .privacy.repeats import Repeats
 from .privacy.replay import replay
 from .privacy.requests import PrivacyRequests
@@ -128,6 +129,7 @@ class Service:
         self.manifests = Manifests(store.exports, self.access_log, recipients)
         self.feed = Feed(store.exports, recipients, clock)
         self.repeats = Repeats(keys.derive("idempotency keys"))
+        self.register = Register(store.requests, self.access_log, clock, settings.due_within)
         self.privacy_requests = PrivacyRequests(
             self.archive,
             store.dialogs,

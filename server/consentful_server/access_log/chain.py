@@ -49,11 +49,14 @@ Action: TypeAlias = Literal[
     "request.portability",
     "request.erasure",
     "request.read",
+    "request.received",
+    "request.decided",
     "key.created",
     "key.revoked",
     "notice.added",
     "notice.retired",
     "log.read",
+    "customer.read",
 ]
 """`….streamed` is written before the first byte of a stream, `….sent` after the last, with its dialogs.
 

@@ -162,12 +162,23 @@ class Residue(msgspec.Struct, frozen=True):
 
 
 class CustomerDialog(msgspec.Struct, frozen=True):
-    """A customer's stored dialog: its internal number, its id, the number of its messages, and its purposes."""
+    """A customer's stored dialog: its internal number, its id, the number of its messages, its purposes, and when it
+    was stored and expires (microseconds since the epoch).
+    """
 
     number: int
     dialog_id: str
     messages: int
     purposes: tuple[str, ...]
+    stored_at: int
+    expires_at: int
+
+
+class ExpiryDay(msgspec.Struct, frozen=True):
+    """How many stored dialogs expire on a day (UTC, ISO 8601)."""
+
+    day: str
+    dialogs: int
 
 
 class MessageRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -294,6 +305,10 @@ class DialogStore(Protocol):
 
     async def first_expiry(self) -> int | None:
         """Return when the first of the stored dialogs expires or expired (microseconds); None if none is stored."""
+        ...
+
+    async def expiring(self) -> list[ExpiryDay]:
+        """Return how many stored dialogs expire on each day, the earliest first."""
         ...
 
     async def count_expired(self, at: int) -> int:

@@ -6,7 +6,7 @@ words, so a table with long ids may be wider than the terminal.
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -44,6 +44,11 @@ def show_json(value: Any) -> None:
 def moment(at: int | None) -> datetime | None:
     """Return a time in microseconds since the epoch as a datetime; None stays None."""
     return None if at is None else from_micros(at)
+
+
+def in_utc(at: datetime | None) -> datetime | None:
+    """Return the time with a zone: one without is UTC."""
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 def _cell(value: Any) -> str:

@@ -1,6 +1,6 @@
 """`consentful log`: read the access log: who read, erased or changed what, and whose data a credential saw."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from ..errors import BadSetting
 from ..service import Service
 from ..settings import Place
 from . import ERR, OUT, Where, with_service
-from .listing import AsJson, show, show_json
+from .listing import AsJson, in_utc, show, show_json
 
 _ENTRIES = ("number", "at", "who", "kind", "action", "subject", "rows", "dialogs")
 _DIALOGS = ("dialog_id", "customer", "erased")
@@ -48,7 +48,7 @@ def list_entries(
     """
     if limit < 1:
         raise BadSetting("limit", "must be a whole number above 0")
-    trace = Trace(who, action, _in_utc(since), _in_utc(until))
+    trace = Trace(who, action, in_utc(since), in_utc(until))
 
     async def work(service: Service) -> tuple[list[LogEntry], str]:
         access_log = service.access_log
@@ -87,7 +87,7 @@ def seen(
         since: From this time on, UTC unless it has an offset.
         until: Before this time.
     """
-    trace = Trace(who, None, _in_utc(since), _in_utc(until))
+    trace = Trace(who, None, in_utc(since), in_utc(until))
 
     async def work(service: Service) -> tuple[list[SeenDialog], list[str]]:
         dialogs, after, unfinished = list[SeenDialog](), 0, list[str]()
@@ -105,11 +105,6 @@ def seen(
     for stream in unfinished:
         ERR.print(f"Stream {stream} has no end in the log: it may have sent more.", highlight=False, soft_wrap=True)
     return 0
-
-
-def _in_utc(at: datetime | None) -> datetime | None:
-    """Return the time with a zone: a time without one is UTC."""
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 def _row(dialog: SeenDialog) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _log: Final = logging.getLogger("consentful.live")
 class EndCounter(Protocol):
     """Counts how dialogs ended, for the statistics."""
 
-    def ended(self, bot: str | None, outcome: str) -> None: ...
+    def ended(self, bot: str | None, notice: tuple[str, str], outcome: str) -> None: ...
 
 
 class Environment(Protocol):
@@ -216,7 +216,7 @@ class HeldDialog:
             environment.registry.release(dialog.id, self)
             environment.metrics.ended.labels(outcome).inc()
             environment.metrics.messages.inc(len(dialog.utterances))
-            environment.statistics.ended(dialog.bot, outcome)
+            environment.statistics.ended(dialog.bot, (dialog.wording.id, dialog.wording.language), outcome)
             _log.debug("dialog ended", extra={"outcome": outcome})  # without its id, which the chatbot chose
         self._edge.ended(outcome)
 

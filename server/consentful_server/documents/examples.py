@@ -10,6 +10,7 @@ from consentful import wire
 
 from .. import errors
 from ..access_log.views import LogEntry, Recipient, SeenDialog
+from ..archive.store import ExpiryDay
 from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
 from ..dialogs.pushed import Decided
@@ -20,17 +21,24 @@ from ..edges.http.paging import Paged
 from ..edges.http.problems import Problem, problem_of
 from ..edges.routes import (
     access_log,
+    customers,
     erasures,
     health,
     jwks,
+    notices,
     privacy_requests,
+    receipts,
+    recipients,
+    register,
+    retention,
     stats,
     withdraw,
     withdrawals,
 )
 from ..edges.routes.original import consents, listing, pushes
 from ..errors import Refusal
-from ..exports.views import Erasure, ShownExport
+from ..exports.views import Erasure, ShownExport, StaleExport, ToldRecipient
+from ..privacy.holdings import Holding, Holdings
 
 _ASKED: Final = "Where is my parcel?"
 _ANSWERED: Final = "It arrives tomorrow."
@@ -197,6 +205,50 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         notices=[_SHOWN],
         request=msgspec.structs.replace(_OUTCOME, kind="access", status="complete", messages=1, report=None),
     ),
+    register.Received: register.Received(kind="access", reference="2026/117", received_at=_SAID_AT),
+    register.OfficersDecision: register.OfficersDecision(decision="extend", extended_for="complexity"),
+    customers.CustomerSearch: customers.CustomerSearch(customer_id=_CUSTOMER_ID),
+    Holdings: Holdings(
+        customer=_CUSTOMER,
+        dialogs=1,
+        messages=1,
+        items=[
+            Holding(dialog_id=_DIALOG_ID, messages=1, purposes=_PURPOSES, stored_at=_STORED_AT, expires_at=_EXPIRES_AT)
+        ],
+    ),
+    receipts.SignedText: receipts.SignedText(_RECEIPT),
+    receipts.Verification: receipts.Verification(
+        {"jti": _DIALOG_ID, "messages": 1},
+        "matches",
+        "the stored content is exactly the content that was consented to",
+    ),
+    recipients.RecipientList: recipients.RecipientList(
+        [
+            ToldRecipient(
+                who="science",
+                dialogs=120,
+                erased=2,
+                unconfirmed=1,
+                unconfirmed_since=_STORED_AT,
+                exports=[StaleExport(id=_EXPORT_ID, dialogs=100, erased=2, unconfirmed=1)],
+            )
+        ]
+    ),
+    notices.NoticeVersions: notices.NoticeVersions(
+        [
+            notices.NoticeVersion(
+                notice=_SHOWN,
+                added_at=_SAID_AT,
+                retired_at=None,
+                is_on_offer=True,
+                opened=100,
+                granted=61,
+                declined=22,
+                dropped=17,
+            )
+        ]
+    ),
+    retention.RetentionCalendar: retention.RetentionCalendar([ExpiryDay("2027-01-31", 12)], 0, "running"),
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),
     access_log.SeenDialogs: access_log.SeenDialogs(

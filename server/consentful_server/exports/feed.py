@@ -25,14 +25,16 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from pyroaring import BitMap
 
 from ..auth.read_scope import ReadScope
 from ..clock import Clock, from_micros, to_micros
 from .recipients import Recipients
 from .store import ErasedDialog, ExportStore
-from .views import Erasure
+from .views import Erasure, StaleExport, ToldRecipient
 
 _BLOCK: Final = 1_000
+_MOST_EXPORTS: Final = 100
 
 
 class FeedPage(msgspec.Struct, frozen=True):
@@ -84,6 +86,43 @@ class Feed:
                     return from_micros(it.erased_at)
             after = block[-1].place
         return None
+
+    async def recipients(self) -> list[ToldRecipient]:
+        """Return every recipient, by name, with the erasures of dialogs that it was shown."""
+        await self._recipients.refresh()
+        followed = await self._store.followed()
+        held = {who: self._recipients.dialogs_of(who) for who in sorted(self._recipients.names())}
+        erased, unread = BitMap(), {who: BitMap() for who in held}
+        oldest: dict[str, int] = {}
+        after = 0
+        while block := await self._store.erased(after, _BLOCK):
+            erased.update(it.number for it in block)
+            for who, dialogs in held.items():
+                ahead = [it for it in block if it.place > followed.get(who, 0) and it.number in dialogs]
+                unread[who].update(it.number for it in ahead)
+                if ahead:
+                    oldest.setdefault(who, min(it.erased_at for it in ahead))
+            after = block[-1].place
+        return [
+            ToldRecipient(
+                who=who,
+                dialogs=len(dialogs),
+                erased=len(dialogs & erased),
+                unconfirmed=len(unread[who]),
+                unconfirmed_since=from_micros(oldest[who]) if who in oldest else None,
+                exports=self._stale(who, erased, unread[who]),
+            )
+            for who, dialogs in held.items()
+        ]
+
+    def _stale(self, who: str, erased: BitMap, unread: BitMap) -> list[StaleExport]:
+        """Return the latest of the recipient's exports that hold erased dialogs, newest first."""
+        found = [
+            StaleExport(id=name, dialogs=len(held), erased=len(held & erased), unconfirmed=len(held & unread))
+            for name, held in self._recipients.exports_of(who).items()
+            if not held.isdisjoint(erased)
+        ]
+        return found[: -_MOST_EXPORTS - 1 : -1]
 
     def _shown(self, erased: ErasedDialog, who: str, of_everyone: bool) -> Erasure:
         return Erasure(

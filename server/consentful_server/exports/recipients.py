@@ -53,6 +53,14 @@ class Recipients:
         """Return whether the recipient was ever shown the dialog, in a stream or on a page."""
         return self.read(who, dialog) or any(dialog in held for held in self._streams[who].values())
 
+    def dialogs_of(self, who: str) -> BitMap:
+        """Return all dialogs that the recipient was ever shown, by internal number."""
+        return BitMap.union(self._pages[who], *self._streams[who].values())
+
+    def exports_of(self, who: str) -> dict[str, BitMap]:
+        """Return the dialogs of each of the recipient's ended streams, oldest first."""
+        return dict(self._streams[who])
+
     def _add(self, entry: Entry) -> None:
         if entry.dialogs is None or entry.action not in DISCLOSED:
             return

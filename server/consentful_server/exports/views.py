@@ -29,6 +29,31 @@ class ShownExport(msgspec.Struct, frozen=True, kw_only=True):
     erased: list[str]
 
 
+class StaleExport(msgspec.Struct, frozen=True, kw_only=True):
+    """An export that holds dialogs which were erased since. `unconfirmed` of them the recipient has not read of."""
+
+    id: str
+    dialogs: int
+    erased: int
+    unconfirmed: int
+
+
+class ToldRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that was shown dialogs, and how far it has followed the feed of erasures (GDPR art. 19).
+
+    `dialogs` counts what it was ever shown, `erased` those erased since, and `unconfirmed` those whose erasure
+    it has not read in the feed; `unconfirmed_since` is when the oldest of these was erased. `exports` lists its
+    latest exports that hold erased dialogs, at most 100.
+    """
+
+    who: str
+    dialogs: int
+    erased: int
+    unconfirmed: int
+    unconfirmed_since: datetime | None
+    exports: list[StaleExport]
+
+
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """One erased dialog: delete your copies.
 

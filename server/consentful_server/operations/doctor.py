@@ -78,8 +78,16 @@ async def _requests(service: Service) -> Finding:
     first = min(request.due for request in pending)
     found = f"{len(pending)} pending, the first due on {first:%Y-%m-%d}"
     if first < service.clock.now():
-        return problem("privacy requests", found, "overdue (GDPR art. 12(3)): the server's log says why it fails")
-    return warning("privacy requests", found, "a running server retries them every 30 s; its log says why they fail")
+        return problem(
+            "privacy requests",
+            found,
+            "overdue (GDPR art. 12(3)): run `consentful request list`; the log says why one is pending",
+        )
+    return warning(
+        "privacy requests",
+        found,
+        "answer what is open (`consentful request list`); a running server retries what is pending",
+    )
 
 
 async def _provider(issuer: str, renew: Callable[[], Awaitable[None]]) -> Finding:

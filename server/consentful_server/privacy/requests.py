@@ -99,30 +99,39 @@ class PrivacyRequests:
         self._due_within = due_within // timedelta(microseconds=1)
 
     async def erase(
-        self, customer_id: str, *, by: Actor, scope: ReadScope = EVERYTHING, repeat: Repeat | None = None
+        self,
+        customer_id: str,
+        *,
+        by: Actor,
+        scope: ReadScope = EVERYTHING,
+        repeat: Repeat | None = None,
+        answers: str | None = None,
     ) -> PrivacyRequest:
         """Erase all dialogs of one customer within a scope, read the store back, and sign the result.
 
         An unknown customer is not an error: the outcome counts no dialogs. The same `repeat` within 24 hours returns
-        the earlier outcome; without one, every request is executed.
+        the earlier outcome; without one, every request is executed. `answers` is the open request that this one helps
+        to answer (`register`).
 
         Raises:
             KeyReused: If another request had its mark.
             KeyInUse: If the same request is being executed.
         """
         if repeat is None:
-            return await self._erase(customer_id, by, scope, None)
+            return await self._erase(customer_id, by, scope, None, answers)
         async with self._alone(repeat):  # (R5)
-            return await self._earlier(repeat) or await self._erase(customer_id, by, scope, repeat)
+            return await self._earlier(repeat) or await self._erase(customer_id, by, scope, repeat, answers)
 
-    async def _erase(self, customer_id: str, by: Actor, scope: ReadScope, repeat: Repeat | None) -> PrivacyRequest:
+    async def _erase(
+        self, customer_id: str, by: Actor, scope: ReadScope, repeat: Repeat | None, answers: str | None
+    ) -> PrivacyRequest:
         now = to_micros(self._clock.now())
         customer = self._archive.pseudonym(customer_id)
         erased = await self._erase_all(customer, by, scope)
         # Also for a customer without dialogs: an earlier version logged values that name the pseudonym.
         await self._access_log.erase_values(customer)
         await self._access_log.forget_words()
-        return await self._conclude(erased, by, now, repeat, scope)
+        return await self._conclude(erased, by, now, repeat, scope, answers)
 
     async def erase_dialog(self, dialog_id: str, *, by: Actor) -> PrivacyRequest:
         """Erase one dialog of any owner, read the store back, and sign the result.
@@ -153,7 +162,14 @@ class PrivacyRequests:
         return earlier
 
     async def disclose(
-        self, customer_id: str, kind: Disclosure, *, by: Actor, scope: ReadScope, repeat: Repeat | None = None
+        self,
+        customer_id: str,
+        kind: Disclosure,
+        *,
+        by: Actor,
+        scope: ReadScope,
+        repeat: Repeat | None = None,
+        answers: str | None = None,
     ) -> Disclosed:
         """Record the request, and return the answer: all dialogs of the customer within a scope, and their recipients
         (GDPR art. 15(1)(c)). It is executed again if it is repeated.
@@ -178,6 +194,7 @@ class PrivacyRequests:
             purposes=scope.purposes,
             repeat_key=None if first is None else first.mark,
             repeat_body=None if first is None else first.body,
+            answers=answers,
         )
         numbers = [dialog.number for dialog in held]
         messages = sum(dialog.messages for dialog in held)
@@ -221,15 +238,16 @@ class PrivacyRequests:
         return shown, following
 
     async def retry(self) -> list[PrivacyRequest]:
-        """Read the store back for every pending request (GDPR art. 12(3)); return those that still are, the first due
-        first.
+        """Read the store back for every pending request (GDPR art. 12(3)); return those that still are, and the open
+        ones, the first due first.
 
         Requests that became complete since are verified once more, and signed as complete.
         """
         await self._store.forget_repeats(to_micros(self._clock.now()) - _REPEATABLE_FOR)
         for request in await self._store.ended():
             await self._settle(request)
-        return [request for request in await self._store.pending() if not await self._settle(request)]
+        waiting = await self._store.pending()
+        return [request for request in waiting if request.status == "open" or not await self._settle(request)]
 
     async def _settle(self, request: PrivacyRequest) -> bool:
         """Verify a request; if no residue is left, sign and record that. Return whether it was settled."""
@@ -242,7 +260,13 @@ class PrivacyRequests:
         return seen.is_empty
 
     async def _conclude(
-        self, erased: dict[str, int], by: Actor, now: int, repeat: Repeat | None, scope: ReadScope
+        self,
+        erased: dict[str, int],
+        by: Actor,
+        now: int,
+        repeat: Repeat | None,
+        scope: ReadScope,
+        answers: str | None = None,
     ) -> PrivacyRequest:
         """Read the store back, sign the result, and record the request."""
         seen = await self._dialogs.residue(list(erased))
@@ -261,6 +285,7 @@ class PrivacyRequests:
             repeat_key=None if repeat is None else repeat.mark,
             repeat_body=None if repeat is None else repeat.body,
             purposes=scope.purposes,
+            answers=answers,
         )
         await self._store.add(
             request,

@@ -2,16 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from ..access_log.store import Note
 from ..archive.store import Retraction, Tombstone
 from ..clock import from_micros
 
-Status: TypeAlias = Literal["pending", "unreadable", "complete", "incomplete"]
-"""Of an erasure: `pending`, `unreadable`, `complete`. Of a disclosure: `incomplete`, `complete`."""
+Status: TypeAlias = Literal[
+    "pending", "unreadable", "complete", "incomplete", "open", "answered", "refused", "withdrawn"
+]
+"""Of an erasure: `pending`, `unreadable`, `complete`. Of a disclosure: `incomplete`, `complete`. Of what was received
+and is not carried out at once (`register`): `open`, `answered`, `refused`, `withdrawn`.
+"""
+Decision: TypeAlias = Literal["answer", "extend", "refuse", "withdraw"]
+"""What an officer decides about an open request (`register`)."""
+Extension: TypeAlias = Literal["complexity", "number"]
+"""Why the time for an answer is extended: the request is complex, or there are many (GDPR art. 12(3))."""
+Ground: TypeAlias = Literal["unfounded", "excessive", "identity"]
+"""Why a request is refused: it is manifestly unfounded or excessive (GDPR art. 12(5)), or the person could not be
+identified (art. 12(2), 12(6)).
+"""
+Reference: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$(?!\n)", description="the officer's own file number")
+]
 Disclosure: TypeAlias = Literal["access", "portability"]
 Kind: TypeAlias = Literal["access", "portability", "erasure"]
 
@@ -38,6 +54,11 @@ class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     repeat_body: bytes | None = None
     purposes: tuple[str, ...] | None = None
     damaged: tuple[str, ...] = ()
+    reference: Reference | None = None
+    extended_for: Extension | None = None
+    refused_for: Ground | None = None
+    answers: str | None = None
+    """The id of the open request that this one helps to answer."""
 
     @property
     def received(self) -> datetime:
@@ -100,11 +121,17 @@ class RequestStore(Protocol):
         ...
 
     async def pending(self) -> list[PrivacyRequest]:
-        """Return the requests that are still pending, the first due first."""
+        """Return the requests that are pending or open, the first due first."""
         ...
 
     async def ended(self) -> list[PrivacyRequest]:
         """Return the erasures whose epoch has ended, but whose report does not say so yet."""
+        ...
+
+    async def decide(self, request: PrivacyRequest, note: Note) -> bool:
+        """Record what was decided about an open request, and the access-log entry; return False, and record nothing,
+        if it is not open any more.
+        """
         ...
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:

@@ -9,16 +9,20 @@ How a dialog ended is counted in memory, because most dialogs leave nothing in t
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from ..auth.read_scope import ReadScope
 from ..clock import Clock
-from .store import OUTCOMES, CounterStore, Dimension, Outcomes, Which
+from .store import OUTCOMES, CounterStore, Dimension, NoticeOutcomes, Outcomes, Which
 
 By: TypeAlias = Literal["day", "language", "bot", "role", "purpose", "length"]
 Value: TypeAlias = str | int | None
+Shown: TypeAlias = tuple[str, str]
+"""A notice in one language: its id and the language."""
+
+_OUTCOMES: Final = ("granted", "declined", "dropped")
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -34,7 +38,7 @@ class Statistics:
     def __init__(self, store: CounterStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._ended: Counter[tuple[str, str | None, str]] = Counter()
+        self._ended: Counter[tuple[str, str | None, Shown, str]] = Counter()
 
     async def count(
         self, which: Which, by: Sequence[By], purpose: str | None, scope: ReadScope
@@ -63,21 +67,34 @@ class Statistics:
         await self.flush()
         return await self._store.outcomes(which)
 
-    def ended(self, bot: str | None, outcome: str) -> None:
-        """Count a dialog that ended now; the next `flush` writes it."""
-        self._ended[self._clock.now().date().isoformat(), bot, OUTCOMES.get(outcome, "dropped")] += 1
+    async def of_notices(self) -> dict[Shown, NoticeOutcomes]:
+        """Return how the dialogs ended that were shown each notice, by its id and language."""
+        await self.flush()
+        return {(it.notice, it.language): it for it in await self._store.of_notices()}
+
+    def ended(self, bot: str | None, notice: Shown, outcome: str) -> None:
+        """Count a dialog that ended now, and was shown this notice (id, language); the next `flush` writes it."""
+        self._ended[self._clock.now().date().isoformat(), bot, notice, OUTCOMES.get(outcome, "dropped")] += 1
 
     async def flush(self) -> None:
         """Write the counts since the last call."""
         ended, self._ended = self._ended, Counter()  # (R1)
         if not ended:
             return
+        by_bot, by_notice = Counter[tuple[str, str | None, str]](), Counter[tuple[Shown, str]]()
+        for (day, bot, notice, outcome), times in ended.items():
+            by_bot[day, bot, outcome] += times
+            by_notice[notice, outcome] += times
         rows = [
-            Outcomes(day, bot, *(ended[day, bot, outcome] for outcome in ("granted", "declined", "dropped")))
-            for day, bot in dict.fromkeys((day, bot) for day, bot, _ in ended)
+            Outcomes(day, bot, *(by_bot[day, bot, outcome] for outcome in _OUTCOMES))
+            for day, bot in dict.fromkeys((day, bot) for day, bot, _ in by_bot)
+        ]
+        of_notices = [
+            NoticeOutcomes(*notice, *(by_notice[notice, outcome] for outcome in _OUTCOMES))
+            for notice in dict.fromkeys(notice for notice, _ in by_notice)
         ]
         try:
-            await self._store.add_outcomes(rows)
+            await self._store.add_outcomes(rows, of_notices)
         except BaseException:
             self._ended += ended  # (R2)
             raise

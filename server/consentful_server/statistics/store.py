@@ -44,6 +44,16 @@ class Outcomes(msgspec.Struct, frozen=True):
     dropped: int
 
 
+class NoticeOutcomes(msgspec.Struct, frozen=True):
+    """How the dialogs ended that were shown a notice in one of its languages, since they are counted."""
+
+    notice: str
+    language: str
+    granted: int
+    declined: int
+    dropped: int
+
+
 class CounterStore(Protocol):
     """The store's counters."""
 
@@ -57,7 +67,9 @@ class CounterStore(Protocol):
 
     async def outcomes(self, which: Which) -> list[Outcomes]: ...
 
-    async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None:
+    async def of_notices(self) -> list[NoticeOutcomes]: ...
+
+    async def add_outcomes(self, outcomes: Sequence[Outcomes], of_notices: Sequence[NoticeOutcomes]) -> None:
         """Add outcomes; those of a chatbot that no stored dialog names are counted without its name."""
         ...
 

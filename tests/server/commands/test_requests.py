@@ -100,3 +100,19 @@ def test_the_log_is_listed_by_customer_dialog_credential_and_time(capsys: Output
 
 def test_what_a_stolen_credential_saw(capsys: Output) -> None:
     assert told(capsys, "log", "seen", "--who", "science") == {"items": [], "unfinished": []}
+
+
+def test_a_request_is_received_extended_answered_and_then_closed(capsys: Output, somewhere: Path) -> None:
+    received = told(capsys, "request", "receive", "access", "--reference", "2026/117")
+    assert (received["status"], received["reference"]) == ("open", "2026/117")
+    extended = told(capsys, "request", "decide", received["id"], "extend", "--extended-for", "complexity")
+    assert extended["due_at"] > received["due_at"]
+    answer = ["request", "answer", "answer.json", "--customer", "c-1", "--answers", received["id"]]
+
+    assert cli.run(answer) == 0
+    assert cli.run(["request", "decide", received["id"], "answer"]) == 0
+
+    assert "2026/117" in capsys.readouterr().out
+    assert json.loads((somewhere / "answer.json").read_bytes())["request"]["answers"] == received["id"]
+    assert told(capsys, "request", "list", "--status", "open") == []
+    assert "not open" in refused(capsys, "request", "decide", received["id"], "withdraw")

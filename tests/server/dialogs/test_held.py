@@ -38,7 +38,7 @@ class Outcomes:
     def __init__(self) -> None:
         self.counted: list[tuple[str | None, str]] = []
 
-    def ended(self, bot: str | None, outcome: str) -> None:
+    def ended(self, bot: str | None, notice: tuple[str, str], outcome: str) -> None:
         self.counted.append((bot, outcome))
 
 

@@ -14,6 +14,7 @@ from consentful_server.access_log.store import Seen, Trace, Values
 from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
 from consentful_server.archive.store import (
     CustomerDialog,
+    ExpiryDay,
     ListedDialog,
     MessageRow,
     SealedDialog,
@@ -25,7 +26,7 @@ from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
 from consentful_server.privacy.store import PrivacyRequest, RequestPlace, RequestsWanted
-from consentful_server.statistics.store import Which
+from consentful_server.statistics.store import NoticeOutcomes, Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from kinds import KINDS
@@ -386,13 +387,36 @@ async def test_what_is_expired_is_listed_and_counted(store: Store) -> None:
     assert await store.dialogs.count_expired(to_micros(START)) == 0
 
 
+async def test_the_days_on_which_dialogs_expire_are_counted(store: Store) -> None:
+    last_moment = START + timedelta(days=1) - timedelta(microseconds=1)
+    for name, at in (("d-1", START), ("d-2", last_moment), ("d-3", START + timedelta(days=1)), ("d-4", START)):
+        await store.dialogs.keep(candidate(name, at=at))
+    await store.dialogs.erase("d-4", "withdrawn")
+
+    assert await store.dialogs.expiring() == [ExpiryDay("2026-01-31", 2), ExpiryDay("2026-02-01", 1)]
+
+
+async def test_outcomes_of_notices_add_up(store: Store) -> None:
+    assert await store.counters.of_notices() == []
+
+    for granted in (1, 2):
+        await store.counters.add_outcomes([], [NoticeOutcomes("n-2", "de", granted, 1, 0)])
+    await store.counters.add_outcomes([], [NoticeOutcomes("n-1", "en", 0, 0, 5), NoticeOutcomes("n-2", "en", 1, 0, 0)])
+
+    assert await store.counters.of_notices() == [
+        NoticeOutcomes("n-1", "en", 0, 0, 5),
+        NoticeOutcomes("n-2", "de", 3, 2, 0),
+        NoticeOutcomes("n-2", "en", 1, 0, 0),
+    ]
+
+
 async def test_dialogs_are_found_by_their_customer_and_among_ids(store: Store) -> None:
     mine = [await store.dialogs.keep(candidate(f"d-{number}", customer_id="c-1")) for number in (1, 2)]
     await store.dialogs.keep(candidate("d-3", customer_id="c-2"))
     await store.dialogs.erase("d-2", "withdrawn")
 
     assert await store.dialogs.of_customer(PSEUDONYMS.of("c-1")) == [
-        CustomerDialog(mine[0].number, "d-1", 2, ("improve", "research"))
+        CustomerDialog(mine[0].number, "d-1", 2, ("improve", "research"), mine[0].stored_at, mine[0].record.expires_at)
     ]
     assert sorted(await store.dialogs.still_stored(["d-1", "d-2", "d-3", "d-9"])) == ["d-1", "d-3"]
 
@@ -821,3 +845,21 @@ async def test_requests_are_listed_in_pages_by_id_or_by_due_date_without_reports
 
     assert [request.id for request in found] == expected
     assert [request.report for request in found] == [None] * len(found)
+
+
+async def test_an_open_request_is_decided_once_and_waits_with_the_pending_ones_until_then(store: Store) -> None:
+    request = _request("r-1", status="open", due_at=30, reference="2026/117")
+    await store.requests.add(request)
+    extended = msgspec.structs.replace(request, due_at=60, extended_for="complexity")
+    refused = msgspec.structs.replace(extended, status="refused", refused_for="identity")
+    before = (await store.access_log.head()).number
+
+    assert [it.id for it in await store.requests.pending()] == ["r-1"]
+    assert await store.requests.decide(extended, Jotting(action="request.decided"))
+    assert await store.requests.find("r-1") == extended
+    assert await store.requests.decide(refused, Jotting(action="request.decided"))
+    assert await store.requests.find("r-1") == refused
+    assert not await store.requests.decide(extended, Jotting(action="request.decided"))
+    assert await store.requests.find("r-1") == refused
+    assert await store.requests.pending() == []
+    assert (await store.access_log.head()).number == before + 2

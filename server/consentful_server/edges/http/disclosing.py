@@ -13,11 +13,14 @@ from ...access_log.views import Recipient
 from ...archive.views import KeptDialog, ShownNotice
 from ...privacy import disclosure
 from ...privacy.requests import PrivacyRequests
-from ...privacy.store import PrivacyRequest
+from ...privacy.store import Extension, Ground, PrivacyRequest, Reference
 
 
 class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The outcome of a request.
+    """A request, and its outcome.
+
+    One that is carried out later is `open` until it is `answered`, `refused` (`refused_for`) or `withdrawn`; it may
+    have been `extended_for` a reason. `answers` is the id of the open request that this one helps to answer.
 
     `status` of an erasure is `pending`, `unreadable` or `complete`, as in `Erased`; the server retries what is pending.
     `report` is a compact JWS with the result of the verification; `/.well-known/jwks.json` has its key.
@@ -41,6 +44,10 @@ class RequestOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     purposes: tuple[str, ...] | None = None
     damaged: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     requested_by: str | None = None
+    reference: Reference | None = None
+    extended_for: Extension | None = None
+    refused_for: Ground | None = None
+    answers: str | None = None
 
 
 class RequestPage(msgspec.Struct, frozen=True):
@@ -84,6 +91,10 @@ def outcome_of(done: PrivacyRequest) -> RequestOutcome:
         done.purposes,
         done.damaged or msgspec.UNSET,
         done.requested_by,
+        done.reference,
+        done.extended_for,
+        done.refused_for,
+        done.answers,
     )
 
 

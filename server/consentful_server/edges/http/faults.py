@@ -47,6 +47,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.Lost.code: Fault(HTTPStatus.CONFLICT),
     errors.KeyReused.code: Fault(HTTPStatus.UNPROCESSABLE_ENTITY),
     errors.KeyInUse.code: Fault(HTTPStatus.CONFLICT, retry=True),
+    errors.NotOpen.code: Fault(HTTPStatus.CONFLICT),
     errors.NotFound.code: Fault(HTTPStatus.NOT_FOUND),
     errors.Restored.code: Fault(HTTPStatus.GONE),
     errors.Damaged.code: Fault(HTTPStatus.INTERNAL_SERVER_ERROR),

@@ -28,10 +28,11 @@ _LIST: Final = "privacy requests"
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A customer's request: its kind, and the customer's id."""
+    """A customer's request: its kind, the customer's id, and the open request that it helps to answer."""
 
     kind: Kind
     customer_id: wire.CustomerId
+    answers: str | None = None
 
     def __repr__(self) -> str:
         return f"Asked(kind={self.kind!r})"
@@ -57,10 +58,14 @@ async def ask(request: web.Request) -> web.StreamResponse:
     asked = parameters.convert(await bodies.object_of(request), Asked, numbers_as_text=())
     repeat = _repeat(request, asked)
     privacy, scope = request.app[SERVICE].privacy_requests, request[PRINCIPAL].read_scope
+    if asked.answers is not None:
+        await request.app[SERVICE].register.check_open(asked.answers, asked.kind, scope)
     if asked.kind != "erasure":
-        answer = await privacy.disclose(asked.customer_id, asked.kind, by=scope.by, scope=scope, repeat=repeat)
+        answer = await privacy.disclose(
+            asked.customer_id, asked.kind, by=scope.by, scope=scope, repeat=repeat, answers=asked.answers
+        )
         return await _disclose(request, asked.customer_id, answer)
-    done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat=repeat)
+    done = await privacy.erase(asked.customer_id, by=scope.by, scope=scope, repeat=repeat, answers=asked.answers)
     return json(outcome_of(done), status=201, headers={hdrs.LOCATION: _location(request, done.id)})
 
 
@@ -101,7 +106,8 @@ def _repeat(request: web.Request, asked: Asked) -> Repeat | None:
     if len(keys) > 1 or not 1 <= len(keys[0]) <= _LONGEST_KEY:
         raise BadRequest(IDEMPOTENCY_KEY, f"must be one value of 1 to {_LONGEST_KEY} characters")
     repeats, who = request.app[SERVICE].repeats, request[PRINCIPAL].read_scope.by.name
-    return repeats.of(who, "POST /v1/privacy-requests", keys[0], (asked.kind, asked.customer_id))
+    body = (asked.kind, asked.customer_id) if asked.answers is None else (asked.kind, asked.customer_id, asked.answers)
+    return repeats.of(who, "POST /v1/privacy-requests", keys[0], body)
 
 
 async def _disclose(request: web.Request, customer_id: str, answer: disclosure.Disclosed) -> web.StreamResponse:

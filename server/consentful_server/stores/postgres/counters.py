@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec.structs import astuple
+
 from ...archive.store import StoredDialog
 from ...clock import from_micros
-from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
+from ...statistics.store import LENGTHS, Counted, Dimension, NoticeOutcomes, Outcomes, Which
 from ..purposes import as_json
 from .connection import Connection
 from .database import Database
@@ -29,9 +31,13 @@ _COUNT_MESSAGES: Final = (
     " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[])"
     " ON CONFLICT (day, language, bot, role, purposes, length) DO UPDATE SET messages = c.messages + excluded.messages"
 )
-_ADD: Final = (
-    " ON CONFLICT (day, bot) DO UPDATE SET granted = o.granted + excluded.granted,"
-    " declined = o.declined + excluded.declined, dropped = o.dropped + excluded.dropped"
+_SUM: Final = (
+    " DO UPDATE SET granted = o.granted + excluded.granted, declined = o.declined + excluded.declined,"
+    " dropped = o.dropped + excluded.dropped"
+)
+_ADD: Final = f" ON CONFLICT (day, bot){_SUM}"
+_ADD_OF_NOTICES: Final = (
+    f"INSERT INTO notice_counts AS o VALUES ($1, $2, $3, $4, $5) ON CONFLICT (notice, language){_SUM}"
 )
 _ADD_OUTCOMES: Final = (
     "INSERT INTO outcome_counts AS o VALUES"
@@ -65,9 +71,16 @@ class PostgresCounters:
         )
         return [Outcomes(*row) for row in rows]
 
-    async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None:
-        rows = [(it.day, it.bot, it.granted, it.declined, it.dropped) for it in outcomes]
-        await self._database.writer.write(lambda db: db.executemany(_ADD_OUTCOMES, rows))
+    async def of_notices(self) -> list[NoticeOutcomes]:
+        sql = "SELECT notice, language, granted, declined, dropped FROM notice_counts ORDER BY notice, language"
+        return [NoticeOutcomes(*row) for row in await self._database.fetch_stale(sql)]
+
+    async def add_outcomes(self, outcomes: Sequence[Outcomes], of_notices: Sequence[NoticeOutcomes]) -> None:
+        async def work(db: Connection) -> None:
+            await db.executemany(_ADD_OUTCOMES, [astuple(it) for it in outcomes])
+            await db.executemany(_ADD_OF_NOTICES, [astuple(it) for it in of_notices])
+
+        await self._database.writer.write(work)
 
     async def _counted(self, table: str, dialogs: str, which: Which, by: Sequence[Dimension]) -> list[Counted]:
         values, names = Placeholders(), ", ".join([*by, "purposes"])

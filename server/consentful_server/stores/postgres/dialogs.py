@@ -36,6 +36,7 @@ from ...archive.store import (
     CustomerDialog,
     DialogsOpener,
     ErasureOutcome,
+    ExpiryDay,
     MessagesOpener,
     Narrower,
     Reason,
@@ -104,10 +105,14 @@ class PostgresDialogs:
         return await self._database.look_up(lambda db: _load(db, dialog_id))
 
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
-        sql = "SELECT id, dialog_id, messages, purposes FROM dialogs WHERE customer = $1 ORDER BY id"
+        sql = (
+            "SELECT id, dialog_id, messages, purposes, stored_at, expires_at FROM dialogs"
+            " WHERE customer = $1 ORDER BY id"
+        )
         found = await self._database.fetch(sql, customer)
         return [
-            CustomerDialog(number, name, messages, purposes_of(purposes)) for number, name, messages, purposes in found
+            CustomerDialog(number, name, messages, purposes_of(purposes), *times)
+            for number, name, messages, purposes, *times in found
         ]
 
     async def still_stored(self, dialog_ids: Sequence[str]) -> list[str]:
@@ -123,6 +128,13 @@ class PostgresDialogs:
 
     async def first_expiry(self) -> int | None:
         return await self._database.fetchval("SELECT min(expires_at) FROM dialogs")
+
+    async def expiring(self) -> list[ExpiryDay]:
+        sql = (
+            "SELECT (date '1970-01-01' + (expires_at / 86400000000)::int)::text AS day, count(*) FROM dialogs"
+            " GROUP BY day ORDER BY day"
+        )
+        return [ExpiryDay(*row) for row in await self._database.fetch(sql)]
 
     async def count_expired(self, at: int) -> int:
         return await self._database.fetchval("SELECT count(*) FROM dialogs WHERE expires_at <= $1", at)

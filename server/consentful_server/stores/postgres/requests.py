@@ -18,6 +18,7 @@ from .placeholders import Placeholders, columns
 _HAS_ENDED: Final = f"kind = 'erasure' AND status IN ('pending', 'unreadable') AND epoch <= {DESTROYED}"
 """The epoch of the erasure has ended: it is complete from then on, even before its new report is signed."""
 
+_IS_WAITING: Final = f"(status = 'open' OR status = 'pending' AND NOT ({_HAS_ENDED}))"
 _STATUS: Final = f"CASE WHEN {_HAS_ENDED} THEN 'complete' ELSE status END"
 _COLUMNS: Final = ", ".join(PrivacyRequest.__struct_fields__).replace("status", _STATUS, 1)
 _LISTED: Final = _COLUMNS.replace(" report,", " NULL,", 1)
@@ -49,11 +50,26 @@ class PostgresRequests:
         return [row[0] for row in await self._database.fetch(sql, request_id)]
 
     async def pending(self) -> list[PrivacyRequest]:
-        rows = await self._database.fetch(f"{_SELECT} WHERE status = 'pending' AND NOT ({_HAS_ENDED}) ORDER BY due_at")
+        rows = await self._database.fetch(f"{_SELECT} WHERE {_IS_WAITING} ORDER BY due_at")
         return [_from_row(row) for row in rows]
 
     async def ended(self) -> list[PrivacyRequest]:
         return [_from_row(row) for row in await self._database.fetch(f"{_SELECT} WHERE {_HAS_ENDED}")]
+
+    async def decide(self, request: PrivacyRequest, note: Note) -> bool:
+        sql = (
+            "UPDATE privacy_requests SET status = $1, due_at = $2, extended_for = $3, refused_for = $4"
+            " WHERE id = $5 AND status = 'open' RETURNING true"
+        )
+        values = (request.status, request.due_at, request.extended_for, request.refused_for, request.id)
+
+        async def work(db: Connection) -> bool:
+            is_open = await db.fetchval(sql, *values) is not None
+            if is_open:
+                await access_log.append_if(db, note)
+            return is_open
+
+        return await self._database.writer.write(work)
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
         # The epoch stays that of the erasures: a request is settled only because their epochs have ended.

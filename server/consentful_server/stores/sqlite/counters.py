@@ -9,9 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import astuple
+
 from ...archive.store import StoredDialog
 from ...clock import from_micros
-from ...statistics.store import LENGTHS, Counted, Dimension, Outcomes, Which
+from ...statistics.store import LENGTHS, Counted, Dimension, NoticeOutcomes, Outcomes, Which
 from ..purposes import as_json
 from .database import Database
 from .languages import in_range
@@ -51,6 +53,7 @@ _ADD_OUTCOMES: Final = (
     "INSERT INTO outcome_counts VALUES"
     f" (?1, coalesce((SELECT bot FROM dialog_counts WHERE bot = ?2 LIMIT 1), ''), ?3, ?4, ?5){_ADD}"
 )
+_ADD_OF_NOTICES: Final = f"INSERT INTO notice_counts VALUES (?, ?, ?, ?, ?){_ADD}"
 _UNNAMED: Final = "bot = ?1 AND bot != '' AND NOT EXISTS (SELECT 1 FROM dialog_counts c WHERE c.bot = ?1)"
 _ADD_TO_UNNAMED: Final = (
     f"INSERT INTO outcome_counts SELECT day, '', granted, declined, dropped FROM outcome_counts WHERE {_UNNAMED}{_ADD}"
@@ -77,9 +80,16 @@ class SQLiteCounters:
         )
         return await self._database.read(lambda db: [Outcomes(*row) for row in db.execute(sql, values)])
 
-    async def add_outcomes(self, outcomes: Sequence[Outcomes]) -> None:
-        rows = [(it.day, it.bot, it.granted, it.declined, it.dropped) for it in outcomes]
-        await self._database.writer.write(lambda db: db.executemany(_ADD_OUTCOMES, rows))
+    async def of_notices(self) -> list[NoticeOutcomes]:
+        sql = "SELECT notice, language, granted, declined, dropped FROM notice_counts ORDER BY notice, language"
+        return await self._database.read(lambda db: [NoticeOutcomes(*row) for row in db.execute(sql)])
+
+    async def add_outcomes(self, outcomes: Sequence[Outcomes], of_notices: Sequence[NoticeOutcomes]) -> None:
+        def work(db: "sqlite3.Connection") -> None:
+            db.executemany(_ADD_OUTCOMES, [astuple(it) for it in outcomes])
+            db.executemany(_ADD_OF_NOTICES, [astuple(it) for it in of_notices])
+
+        await self._database.writer.write(work)
 
 
 def add(db: "sqlite3.Connection", dialogs: Iterable[StoredDialog]) -> None:

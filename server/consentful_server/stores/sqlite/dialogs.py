@@ -45,6 +45,7 @@ from ...archive.store import (
     CustomerDialog,
     DialogsOpener,
     ErasureOutcome,
+    ExpiryDay,
     MessagesOpener,
     Narrower,
     Reason,
@@ -114,12 +115,15 @@ class SQLiteDialogs:
         return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
 
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
-        sql = "SELECT id, dialog_id, messages, purposes FROM dialogs WHERE customer = ? ORDER BY id"
+        sql = (
+            "SELECT id, dialog_id, messages, purposes, stored_at, expires_at FROM dialogs"
+            " WHERE customer = ? ORDER BY id"
+        )
 
         def found(db: sqlite3.Connection) -> list[CustomerDialog]:
             return [
-                CustomerDialog(number, dialog_id, messages, tuple(json.loads(purposes)))
-                for number, dialog_id, messages, purposes in db.execute(sql, (customer,))
+                CustomerDialog(number, dialog_id, messages, tuple(json.loads(purposes)), *times)
+                for number, dialog_id, messages, purposes, *times in db.execute(sql, (customer,))
             ]
 
         return await self._database.read(found)
@@ -139,6 +143,10 @@ class SQLiteDialogs:
     async def first_expiry(self) -> int | None:
         sql = "SELECT min(expires_at) FROM dialogs"
         return await self._database.look_up(lambda db: db.execute(sql).fetchone()[0])
+
+    async def expiring(self) -> list[ExpiryDay]:
+        sql = "SELECT date(expires_at / 1000000, 'unixepoch') AS day, count(*) FROM dialogs GROUP BY day ORDER BY day"
+        return await self._database.read(lambda db: [ExpiryDay(*row) for row in db.execute(sql)])
 
     async def count_expired(self, at: int) -> int:
         sql = "SELECT count(*) FROM dialogs WHERE expires_at <= ?"

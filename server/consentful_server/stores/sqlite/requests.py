@@ -48,12 +48,27 @@ class SQLiteRequests:
         return await self._database.read(lambda db: [row[0] for row in db.execute(sql, (request_id,))])
 
     async def pending(self) -> list[PrivacyRequest]:
-        sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE status = 'pending' ORDER BY due_at"
+        sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE status IN ('pending', 'open') ORDER BY due_at"
         return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
 
     async def ended(self) -> list[PrivacyRequest]:
         sql = f"SELECT {_COLUMNS} FROM privacy_requests WHERE {_HAS_ENDED}"
         return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
+
+    async def decide(self, request: PrivacyRequest, note: Note) -> bool:
+        sql = (
+            "UPDATE privacy_requests SET status = ?, due_at = ?, extended_for = ?, refused_for = ?"
+            " WHERE id = ? AND status = 'open'"
+        )
+        values = (request.status, request.due_at, request.extended_for, request.refused_for, request.id)
+
+        def work(db: "sqlite3.Connection") -> bool:
+            is_open = db.execute(sql, values).rowcount == 1
+            if is_open:
+                access_log.append(db, note)
+            return is_open
+
+        return await self._database.writer.write(work)
 
     async def settle(self, request_id: str, status: Status, report: str | None) -> None:
         sql = f"UPDATE privacy_requests SET status = ?, report = ?, epoch = {LATEST} WHERE id = ?"

@@ -174,10 +174,10 @@ class TestOutcomes:
         assert (await get(http, "/v1/stats/outcomes", bot="shop"))["items"] == [shop], "erasures change no outcome"
 
     async def test_a_store_that_fails_loses_no_count(self, service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def fails(_: object) -> None:
+        async def fails(*_: object) -> None:
             raise ZeroDivisionError
 
-        service.service.statistics.ended("shop", "idle")
+        service.service.statistics.ended("shop", ("n-1", "en"), "idle")
         with monkeypatch.context() as patched:
             patched.setattr(service.service.store.counters, "add_outcomes", fails)
             with pytest.raises(ZeroDivisionError):
@@ -192,7 +192,7 @@ class TestOutcomes:
     ) -> None:
         async def ended(*outcomes: str) -> list[tuple[Any, ...]]:
             for outcome in outcomes:
-                service.service.statistics.ended("bot of Jane Doe", outcome)
+                service.service.statistics.ended("bot of Jane Doe", ("n-1", "en"), outcome)
             items = (await get(http, "/v1/stats/outcomes"))["items"]
             return [(it["bot"], it["granted"], it["declined"], it["dropped"]) for it in items]
 
@@ -214,7 +214,7 @@ class TestOutcomes:
         self, http: ClientSession, service: Served, two_purposes: Wording
     ) -> None:
         await keep(service.service, "d-1", bot="shop")
-        service.service.statistics.ended("shop", "stored")
+        service.service.statistics.ended("shop", ("n-1", "en"), "stored")
         await service.service.statistics.flush()
 
         await keep(service.service, "d-1", bot="shop", purposes=["improve"])
