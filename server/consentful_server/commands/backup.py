@@ -6,7 +6,7 @@ from ..errors import BadSetting
 from ..keys.wrapping import wrapping_of
 from ..operations import backup as copies
 from ..operations.copies import Copies
-from ..operations.keeping import Keep
+from ..operations.keeping import BackupRule
 from ..service import Service
 from ..settings import Place
 from ..stores.open import backend_of
@@ -22,11 +22,11 @@ def backup(folder: Path, *, keep: int = 0, keep_daily: int = 0, keep_weekly: int
 
     Args:
         folder: Contains `data` and `keys` afterwards. Store the two in different places, with different owners.
-        keep: Keep the newest backups, so many of them.
+        keep: BackupRule the newest backups, so many of them.
         keep_daily: Of each of so many days that have a backup, keep the newest.
         keep_weekly: Of each of so many weeks that have a backup, keep the newest.
     """
-    rule = Keep(keep, keep_daily, keep_weekly)
+    rule = BackupRule(keep, keep_daily, keep_weekly)
     if min(rule) < 0:
         raise BadSetting("keep", "must be a whole number, 0 or more, like the others")
 

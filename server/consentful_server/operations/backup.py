@@ -41,11 +41,11 @@ from ..service import Service
 from ..stores.open import backend_of
 from ..stores.store import Backend, Contents
 from .copies import KEYS, Copies, Halves, destroy_keys, name_of, time_of
-from .keeping import Keep, kept
+from .keeping import BackupRule, kept
 
 _LEASE: Final = "backup"
 _ATTEMPTS: Final = 3
-_KEEP_ALL: Final = Keep()
+_KEEP_ALL: Final = BackupRule()
 
 
 class Made(NamedTuple):
@@ -58,7 +58,7 @@ class Made(NamedTuple):
     """Earlier backups that were deleted, because they are not to be kept."""
 
 
-async def back_up(service: Service, folder: Path, at: datetime, keep: Keep = _KEEP_ALL) -> Made:
+async def back_up(service: Service, folder: Path, at: datetime, keep: BackupRule = _KEEP_ALL) -> Made:
     """Copy the data and the keys as of one moment; then delete the keys of ended epochs, and what is not to be kept.
 
     The copy opens: the epochs of its keys have not ended. It is kept, whatever `keep` says.
@@ -154,7 +154,7 @@ def _check_room(copies: Copies) -> None:
             raise OSError(errno.ENOSPC, "less room on the disk than the latest backup takes", str(newest.parent))
 
 
-def _remove_others(copies: Copies, name: str, now: datetime, keep: Keep) -> list[str]:
+def _remove_others(copies: Copies, name: str, now: datetime, keep: BackupRule) -> list[str]:
     """Delete the backups that are not to be kept; return their names.
 
     The one that was just made stays, and so do those from the future: the clock was wrong then, or is now.

@@ -13,7 +13,7 @@ from ..errors import BackupRunning, Refusal
 from ..service import Service
 from .backup import back_up
 from .copies import Copies
-from .keeping import Keep
+from .keeping import BackupRule
 
 AGAIN_S: Final = 3600.0
 
@@ -41,7 +41,7 @@ class BackupSchedule:
         metrics.backup.set(0 if newest is None else newest.timestamp())
         is_due = newest is None or clock.now() - newest >= timedelta(hours=settings.backup_every)
         if is_due and clock.monotonic() >= self._again_at:
-            keep = Keep(settings.backup_keep, settings.backup_keep_daily, settings.backup_keep_weekly)
+            keep = BackupRule(settings.backup_keep, settings.backup_keep_daily, settings.backup_keep_weekly)
             try:
                 made = await back_up(self._service, folder, clock.now(), keep)
             except BackupRunning:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 
-class Keep(NamedTuple):
+class BackupRule(NamedTuple):
     """How many backups are kept; 0 keeps none by this rule."""
 
     last: int = 0
@@ -23,7 +23,7 @@ class Keep(NamedTuple):
     weekly: int = 0
 
 
-def kept(times: Iterable[datetime], keep: Keep) -> set[datetime]:
+def kept(times: Iterable[datetime], keep: BackupRule) -> set[datetime]:
     """Return the times of the backups that are kept."""
     newest_first = sorted(set(times), reverse=True)
     if not any(keep):

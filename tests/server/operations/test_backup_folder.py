@@ -18,7 +18,7 @@ from consentful_server.operations import backup
 from consentful_server.operations.backup_schedule import AGAIN_S
 from consentful_server.operations.copies import Copies, name_of
 from consentful_server.operations.housekeeping import PATIENCE_S, Housekeeping
-from consentful_server.operations.keeping import Keep
+from consentful_server.operations.keeping import BackupRule
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.open import backend_of
@@ -58,7 +58,7 @@ def restored(copies: Copies, name: str, home: Path) -> None:
 
 
 async def test_old_backups_are_deleted_data_and_keys(parts: Service, copies: Copies, tmp_path: Path) -> None:
-    made = [await backup.back_up(parts, copies.folder, FIRST + day * DAY, Keep(daily=2)) for day in range(5)]
+    made = [await backup.back_up(parts, copies.folder, FIRST + day * DAY, BackupRule(daily=2)) for day in range(5)]
 
     assert copies.names() == [made[3].name, made[4].name]
     assert made[4].removed == [made[2].name]
@@ -68,9 +68,9 @@ async def test_old_backups_are_deleted_data_and_keys(parts: Service, copies: Cop
 
 
 async def test_what_was_just_made_stays_after_the_clock_was_set_back(parts: Service, copies: Copies) -> None:
-    later = await backup.back_up(parts, copies.folder, FIRST + 30 * DAY, Keep(last=1))
+    later = await backup.back_up(parts, copies.folder, FIRST + 30 * DAY, BackupRule(last=1))
 
-    made = [await backup.back_up(parts, copies.folder, FIRST + day * DAY, Keep(last=1)) for day in range(2)]
+    made = [await backup.back_up(parts, copies.folder, FIRST + day * DAY, BackupRule(last=1)) for day in range(2)]
 
     assert copies.names() == [made[1].name, later.name]
 
@@ -81,7 +81,7 @@ async def test_other_files_stay(parts: Service, copies: Copies) -> None:
         (copies.folder / name).write_text("mine")
 
     for day in range(2):
-        await backup.back_up(parts, copies.folder, FIRST + day * DAY, Keep(last=1))
+        await backup.back_up(parts, copies.folder, FIRST + day * DAY, BackupRule(last=1))
 
     assert {path.read_text() for path in copies.folder.rglob("*") if path.name in ("notes.txt", "mine.db", "README")}
     assert (copies.folder / "keys/mine/README").exists()
@@ -165,7 +165,7 @@ async def test_the_folder_of_another_deployment_is_refused_and_left_alone(tmp_pa
     async with open_service(place(tmp_path / "two")) as service:
         assert await service.rotation.turn()  # epoch 1 has ended here, and not there
         with pytest.raises(BadBackup, match="another deployment"):
-            await backup.back_up(service, tmp_path / "copies", FIRST + DAY, Keep(last=1))
+            await backup.back_up(service, tmp_path / "copies", FIRST + DAY, BackupRule(last=1))
 
     assert Copies(tmp_path / "copies").opens(made.name)
 
