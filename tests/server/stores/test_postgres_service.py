@@ -1,8 +1,10 @@
 """The whole service on PostgreSQL: what chatbots, data scientists and privacy officers do, and what is on its disk."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import ClientSession
 
@@ -11,6 +13,7 @@ from consentful_server.archive.store import Tombstone
 from consentful_server.operations import backup
 from consentful_server.stores.open import backend_of
 from consentful_server.testing import FakeClock, serve
+from kept import keep, messages
 from postgres_server import PostgresServer, database_of, named_in, server
 
 WORDS = "Zinnober-Marzipan ist mein Geheimnis"
@@ -112,3 +115,29 @@ async def test_a_backup_of_it_is_restored_into_a_new_database_and_proves_itself(
         again = await speak(served.url, "d-1")
     assert found is not None
     assert (again.receipt, again.withdrawal_code) == (stored.receipt, stored.withdrawal_code)
+
+
+async def test_what_waits_for_an_answer_takes_few_round_trips(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes longer on its way than the server takes for it."""
+    asked: list[str] = []
+    for name in ("execute", "fetch", "fetchrow", "fetchval"):
+        monkeypatch.setattr(asyncpg.Connection, name, _noting(getattr(asyncpg.Connection, name), asked))
+    async with serve(clock=clock, database=await database_of(tmp_path)) as served:
+        await keep(served.service, "d-1")
+        asked.clear()
+        await keep(served.service, "d-2")
+        assert len(asked) == 4, "begin, what is known, insert, commit"
+        async with ClientSession(served.url) as http:
+            asked.clear()
+            assert len(await messages(http)) == 2
+        assert len(asked) == 3 + 4, "begin, the page, end; begin, the log's head, append, commit"
+
+
+def _noting(run: Callable[..., Awaitable[Any]], asked: list[str]) -> Callable[..., Awaitable[Any]]:
+    async def noted(connection: object, sql: str, *values: object, **options: object) -> Any:
+        asked.append(sql)
+        return await run(connection, sql, *values, **options)
+
+    return noted

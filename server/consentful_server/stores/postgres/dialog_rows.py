@@ -7,7 +7,7 @@ stays in the table until it is vacuumed, and in the write-ahead log. Both end wi
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -39,12 +39,16 @@ _SELECT_TOMBSTONE: Final = (
     f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
     " FROM tombstones WHERE dialog_id = $1"
 )
-_SELECT_KNOWN: Final = (
-    "SELECT array(SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
-    " UNION ALL SELECT dialog_id FROM tombstones WHERE dialog_id = ANY($1::text[])"
-    " UNION ALL SELECT dialog_id FROM retractions WHERE dialog_id = ANY($1::text[])),"
-    " (SELECT coalesce(max(number), 0) FROM epochs)"
+_BEGIN_BATCH: Final = (
+    "WITH known AS (SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
+    " UNION SELECT dialog_id FROM tombstones WHERE dialog_id = ANY($1::text[])"
+    " UNION SELECT dialog_id FROM retractions WHERE dialog_id = ANY($1::text[])),"
+    f" drawn AS ({numbers.drawing('cardinality($1::text[]) - (SELECT count(*) FROM known)', above='$2')})"
+    " SELECT array(SELECT dialog_id FROM known), (SELECT last FROM drawn),"
+    " (SELECT coalesce(max(number), 0) FROM epochs),"
+    f" array({kinds.finding('$3', '$4', '$5', '$6')})"
 )
+_NO_KINDS: Final[Mapping[kinds.Kind, int]] = {}
 _INSERT_DIALOGS: Final = (
     "INSERT INTO dialogs (id, dialog_id, owner, customer, language, bot, messages, opened_at, received_at, stored_at,"
     " channel, notice, notice_language, notice_sha256, purposes, given_by, decided_at, expires_at, receipt,"
@@ -151,13 +155,26 @@ async def tombstone(db: Connection, dialog_id: str) -> Tombstone | None:
     return Tombstone(**fields)
 
 
-async def known(db: Connection, dialog_ids: Sequence[str]) -> tuple[set[str], int]:
-    """Return which of these ids were ever used (stored, erased or retracted), and the epoch in which keys are wrapped
-    now; 0 before the first one begins.
+class Batch(NamedTuple):
+    """What is known before dialogs are stored: which of their ids were ever used (stored, erased or retracted), the
+    last of the numbers drawn for the others, the epoch in which keys are wrapped now (0 before the first one begins),
+    and the number of each kind of their messages that is not new.
     """
-    row = await db.fetchrow(_SELECT_KNOWN, dialog_ids)
+
+    used: set[str]
+    last: int
+    epoch: int
+    kinds: dict[kinds.Kind, int]
+
+
+async def begin_batch(db: Connection, sealed: Mapping[str, SealedDialog], above: int) -> Batch:
+    """Draw numbers above `above` for those of these dialogs, by id, whose id was never used; return what is known."""
+    # One statement, because each is a round trip, and a lone dialog waits for each.
+    wanted = list({kind for dialog in sealed.values() for kind in kinds.of(dialog)})
+    row = await db.fetchrow(_BEGIN_BATCH, list(sealed), above, *columns(wanted, 4))
     assert row is not None
-    return set(row[0]), row[1]
+    used, last, epoch, found = row
+    return Batch(set(used), last, epoch, {kind: it for kind, it in zip(wanted, found, strict=True) if it is not None})
 
 
 async def retraction(db: Connection, dialog_id: str, owner: str, mark: bytes) -> Retraction | None:
@@ -212,7 +229,13 @@ async def of_withdrawal(db: Connection, withdrawal_hashes: Sequence[bytes]) -> s
     )
 
 
-async def insert(db: Connection, sealed: Sequence[SealedDialog], stored_at: int, last: int) -> list[StoredDialog]:
+async def insert(
+    db: Connection,
+    sealed: Sequence[SealedDialog],
+    stored_at: int,
+    last: int,
+    known_kinds: Mapping[kinds.Kind, int] = _NO_KINDS,
+) -> list[StoredDialog]:
     """Insert dialogs with their keys, seals and message heads, and count them; return them as they are stored.
 
     `last` is the last of as many numbers, which the caller has drawn for them.
@@ -223,7 +246,9 @@ async def insert(db: Connection, sealed: Sequence[SealedDialog], stored_at: int,
         for number, it in enumerate(sealed, first)
     ]
     of = {dialog.number: kinds.of(dialog) for dialog in dialogs}
-    numbered = await kinds.numbers(db, {kind for some in of.values() for kind in some})
+    numbered = dict(known_kinds)
+    if missing := {kind for some in of.values() for kind in some} - numbered.keys():
+        numbered |= await kinds.numbers(db, missing)
     has = [(numbered[kind], it.number, it.received_at) for it in dialogs for kind in {*of[it.number]}]
     await run_together(
         db,

@@ -186,31 +186,34 @@ class PostgresDialogs:
     async def _keep_all(self, db: Connection, candidates: Sequence[Candidate]) -> Sequence[_Kept]:
         """Store the dialogs of a batch; return for each what is stored, or why it is not."""
         names = [candidate.sealed.record.dialog_id for candidate in candidates]
-        known, epoch = await rows.known(db, names)  # (R1, R2)
-        now, new = self._now(), dict[str, Candidate]()
+        first: dict[str, Candidate] = {}
         for name, candidate in zip(names, candidates, strict=True):
-            if name not in known:
-                new.setdefault(name, candidate)  # a second one of this id is compared with the first
-        kept = await self._insert_all(db, new, epoch, now)
+            first.setdefault(name, candidate)  # a second one of this id is compared with the first
+        sealed = {name: candidate.sealed for name, candidate in first.items()}
+        batch, now = await rows.begin_batch(db, sealed, above=self._ledger.numbered), self._now()  # (R1, R2, R6)
+        self._ledger.reach(batch.last)
+        new = {name: candidate for name, candidate in first.items() if name not in batch.used}
+        kept = await self._insert_all(db, new, batch, now)
         return [
-            kept[name] if new.get(name) is candidate else await self._keep(db, candidate, epoch, now)
+            kept[name] if new.get(name) is candidate else await self._keep(db, candidate, batch.epoch, now)
             for name, candidate in zip(names, candidates, strict=True)
         ]
 
     async def _insert_all(
-        self, db: Connection, new: Mapping[str, Candidate], epoch: int, now: int
+        self, db: Connection, new: Mapping[str, Candidate], batch: rows.Batch, now: int
     ) -> Mapping[str, _Kept]:
         """Store dialogs whose ids were never used; return for each id what is stored, or why it is not."""
-        sealed = {name: _sealed(candidate, epoch, now) for name, candidate in new.items()}
+        sealed = {name: _sealed(candidate, batch.epoch, now) for name, candidate in new.items()}
         whole = [dialog for dialog in sealed.values() if isinstance(dialog, SealedDialog)]
-        stored = await self._insert(db, whole, now) if whole else []
+        stored = await rows.insert(db, whole, now, batch.last, batch.kinds) if whole else []
         failed = {name: why for name, why in sealed.items() if not isinstance(why, SealedDialog)}
         return {**failed, **{dialog.record.dialog_id: dialog for dialog in stored}}
 
-    async def _insert(self, db: Connection, sealed: Sequence[SealedDialog], now: int) -> list[StoredDialog]:
-        last = await numbers.draw(db, "dialogs", len(sealed), above=self._ledger.numbered)  # (R6)
-        self._ledger.reach(last)
-        return await rows.insert(db, sealed, now, last)
+    async def _insert(self, db: Connection, sealed: SealedDialog, now: int) -> StoredDialog:
+        number = await numbers.draw(db, "dialogs", 1, above=self._ledger.numbered)  # (R6)
+        self._ledger.reach(number)
+        (dialog,) = await rows.insert(db, [sealed], now, number)
+        return dialog
 
     async def _keep(self, db: Connection, candidate: Candidate, epoch: int, now: int) -> _Kept:
         """Store a dialog whose id may be known."""
@@ -225,7 +228,7 @@ class PostgresDialogs:
         match plan:
             case rules.Insert(wrapped, stored_at):
                 sealed = msgspec.structs.replace(candidate.sealed, wrapped=wrapped)
-                (dialog,) = await self._insert(db, [sealed], stored_at)
+                dialog = await self._insert(db, sealed, stored_at)
             case rules.Keep(dialog):
                 pass
             case rules.Narrow(dialog):

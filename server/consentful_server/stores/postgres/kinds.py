@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from ...archive.query import Filter
-from ...archive.store import StoredDialog
+from ...archive.store import SealedDialog, StoredDialog
 from ..purposes import as_json
 from .connection import Connection
 from .placeholders import Placeholders, columns
@@ -52,10 +52,20 @@ def customer_key(pseudonym: str) -> int:
     return zlib.crc32(pseudonym.encode()) & 0x7FFF_FFFF
 
 
-def of(dialog: StoredDialog) -> list[Kind]:
+def of(dialog: SealedDialog | StoredDialog) -> list[Kind]:
     """Return the kind of each message of a dialog."""
     bot, purposes = dialog.record.bot or "", as_json(dialog.record.purposes)
     return [Kind(bot, purposes, head.role, head.language or "") for head in dialog.heads]
+
+
+def finding(bots: str, purposes: str, roles: str, languages: str) -> str:
+    """Return the statement that finds the number of each of so many kinds, or NULL, in their order."""
+    given = ", ".join(f"{it}::text[]" for it in (bots, purposes, roles, languages))
+    return (
+        f"SELECT k.id FROM unnest({given}) WITH ORDINALITY AS w (bot, purposes, role, language, place)"
+        " LEFT JOIN kinds k ON (k.bot, k.purposes, k.role, k.language) = (w.bot, w.purposes, w.role, w.language)"
+        " ORDER BY w.place"
+    )
 
 
 async def numbers(db: Connection, wanted: Collection[Kind]) -> dict[Kind, int]:

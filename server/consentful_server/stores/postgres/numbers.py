@@ -16,6 +16,11 @@ LAST_DIALOG: Final = "SELECT last FROM numbers WHERE name = 'dialogs'"
 _DRAW: Final = "UPDATE numbers SET last = greatest(last, $3) + $2 WHERE name = $1 RETURNING last"
 
 
+def drawing(many: str, above: str) -> str:
+    """Return the statement that draws so many numbers of dialogs as `draw` does; both are expressions."""
+    return f"UPDATE numbers SET last = greatest(last, {above}) + {many} WHERE name = 'dialogs' RETURNING last"
+
+
 async def draw(db: Connection, series: Series, many: int, *, above: int = 0) -> int:
     """Take so many numbers, all above what was given out before and above `above`; return the last of them."""
     return await db.fetchval(_DRAW, series, many, above)
