@@ -1,5 +1,7 @@
 /** Exports: all messages that match the filters, as one file. */
 
+import { saveFile } from "./files.js";
+
 /** The exports, in the order of the buttons: name, parameters and file name. Excel reads UTF-8 only after a BOM. */
 export const DOWNLOADS = [
   { name: "NDJSON", parameters: { format: "ndjson" }, file: "messages.ndjson" },
@@ -27,9 +29,7 @@ export async function download(rest, request, file, onProgress, signal) {
     parts.push(part);
     onProgress((bytes += part.length));
   }
-  const url = URL.createObjectURL(new Blob(parts, { type: response.headers.get("content-type") }));
-  Object.assign(document.createElement("a"), { href: url, download: file }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000); // the browser reads the blob after the click
+  saveFile(file, new Blob(parts, { type: response.headers.get("content-type") }));
   return bytes;
 }
 

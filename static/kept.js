@@ -38,6 +38,21 @@ export class Kept {
     else await this.#fail("error", response, dialogId, about);
   }
 
+  /** Ask first: it cannot be undone. */
+  #confirmErasure(dialogId, about) {
+    const ask = element("dialog", { ariaLabel: "Erase this dialog?" },
+      element("h3", {}, "Erase this dialog?"),
+      element("p", {}, "Its key is destroyed. Nobody can read its messages again, and its id cannot be used again."),
+      element("form", { method: "dialog", className: "row" },
+        element("button", { value: "erase", className: "no" }, "Erase for good"), element("button", { value: "", autofocus: true }, "Keep it")));
+    ask.addEventListener("close", () => {
+      ask.remove();
+      if (ask.returnValue === "erase") this.#erase(dialogId, about);
+    });
+    this.#panel.prepend(ask); // the body is the panel's last child
+    ask.showModal();
+  }
+
   async #erase(dialogId, about) {
     const response = await this.#request("DELETE", dialogId, about);
     if (!response) return;
@@ -74,7 +89,7 @@ export class Kept {
 
   async #showDialog(line, dialog, about) {
     const turn = this.#turn;
-    const erase = button("Erase this dialog", () => this.#erase(dialog.dialog_id, about));
+    const erase = button("Erase this dialog", () => this.#confirmErasure(dialog.dialog_id, about));
     erase.className = "no";
     const [{ check, receiptOf }, { messages, summary, withdrawal }] = await parts();
     if (turn !== this.#turn) return;

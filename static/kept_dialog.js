@@ -1,6 +1,7 @@
 /** The parts of a stored dialog, as the test page shows them. */
 
-import { button, element, facts } from "./element.js";
+import { copyButton } from "./copy.js";
+import { element, facts } from "./element.js";
 import { clock, time } from "./times.js";
 
 /** What is stored beside the messages. */
@@ -31,9 +32,5 @@ export function messages(kept) {
 /** The code, which is shown once. */
 export function withdrawal(code) {
   const shown = element("code", { id: "withdrawal-code" }, code);
-  const copy = button("Copy", async () => {
-    getSelection().selectAllChildren(shown); // without clipboard access, Ctrl+C copies the selection
-    await navigator.clipboard?.writeText(code).then(() => (copy.textContent = "Copied"), () => {});
-  });
-  return element("p", { className: "code" }, "Withdrawal code ", shown, copy);
+  return element("p", { className: "code" }, "Withdrawal code ", shown, copyButton(code, shown));
 }

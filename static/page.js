@@ -1,6 +1,7 @@
 import { Dialog, Unauthorised } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
+import { saveFile } from "./files.js";
 import { SAMPLES } from "./samples.js";
 import { SITE } from "./site.js";
 
@@ -16,14 +17,18 @@ const SHOWN = {
   over: ["outcome"],
 };
 
-const log = new FrameLog(byId("frame-rows"));
-let Socket, malformed, kept; // loaded with the first dialog
+const log = new FrameLog(byId("frame-rows"), byId("frame-count"), sendRaw);
+let Socket, malformed, inCode, kept; // loaded with the first dialog
 
 let dialog = null;
 let options = null;
 let sent = []; // the messages, for a manual replay
+let held = 0; // how many of them are drawn as held by the server
 let opening = null; // becomes `dialog` when it is open
 let isStopped = false; // by its user, while it opens
+let isDeciding = false; // by this page; a raw frame can decide as well
+let beforeSample = null; // the role and language to go back to
+let showLast = null; // the frame in which the conversation is scrolled to its end
 let expiry = null; // when the server will discard the dialog, and why
 
 /** Show the parts that belong to the state. */
@@ -32,6 +37,7 @@ function become(state, text) {
   byId("state").textContent = text;
   for (const part of PARTS) byId(part).hidden = !SHOWN[state].includes(part);
   byId("opening-fields").disabled = byId("open").disabled = state === "loading";
+  byId("outage").textContent = state === "lost" ? "No connection. What you decide is sent when it is back." : "";
   if (state !== "open") expiry = null;
   tick();
 }
@@ -40,6 +46,7 @@ const becomeOpen = () => become("open", "open: in memory only");
 
 function finish(state, status, text) {
   if (state === "over") discard();
+  byId("same").hidden = true;
   become(state, status);
   byId("outcome-text").textContent = text;
   byId("again").focus({ preventScroll: true });
@@ -47,12 +54,16 @@ function finish(state, status, text) {
 
 function discard() {
   sent = [];
+  held = 0;
   byId("said").replaceChildren();
 }
 
 /** Messages that the server holds are drawn opaque, the others pale. */
 function markHeld(count) {
-  for (const [i, item] of [...byId("said").children].entries()) item.dataset.held = i < count;
+  const items = byId("said").children;
+  for (let i = count; i < held && i < items.length; i++) items[i].dataset.held = false;
+  for (let i = held; i < count && i < items.length; i++) items[i].dataset.held = true;
+  held = Math.min(count, items.length);
 }
 
 /** Run the action of a button, and show its error. */
@@ -81,6 +92,24 @@ function onState(state, { delayMs, error }) {
   }
   if (state === "unavailable") become("lost", "no server available");
   if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
+  if ((state === "stored" || state === "discarded") && !isDeciding) onRawDecision(state);
+}
+
+/** A raw consent was answered: the SDK did not ask, so nobody waits for the answer. */
+function onRawDecision(state) {
+  finish(state === "stored" ? "stored" : "over", state, `The raw frame was a decision: ${state}.`);
+  kept.ask(dialog.id, { token: options.token, onErased });
+}
+
+/** Send text as it is. The SDK does not know of it. */
+function sendRaw(text) {
+  if (!Socket?.send(text)) log.event("not sent: no connection");
+}
+
+/** Drop the connection, with the messages that only raw frames put into it; the SDK replays its own. */
+function resync() {
+  log.event("the server holds a message that the SDK did not send: replaying");
+  Socket.cut();
 }
 
 function onFrame(frame, direction) {
@@ -89,6 +118,7 @@ function onFrame(frame, direction) {
   const idle = (frame.limits ?? dialog?.limits)?.idle_timeout_s;
   if (frame.type === "opened" || frame.type === "ack") expiry = { at: Date.now() + idle * 1000, why: "expires in" };
   if (frame.type === "ack") markHeld(dialog.progress.held);
+  if (frame.type === "ack" && frame.seq > dialog.progress.said) queueMicrotask(resync);
   tick();
 }
 
@@ -124,12 +154,13 @@ async function open(about) {
     element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), ` ${purpose}`)));
   becomeOpen();
   byId("text").focus({ preventScroll: true });
+  byId("composer").scrollIntoView({ block: "nearest" });
 }
 
 async function load() {
-  const parts = ["kept", "watched_socket", "malformed"].map((name) => import(`./${name}.js`));
-  const [{ Kept }, { watchedSocket }, { malformed: frames }] = await Promise.all(parts);
-  [Socket, malformed] = [watchedSocket(log), frames];
+  const parts = ["kept", "watched_socket", "malformed", "same_in_code"].map((name) => import(`./${name}.js`));
+  const [{ Kept }, { watchedSocket }, { malformed: frames }, { inCode: examples }] = await Promise.all(parts);
+  [Socket, malformed, inCode] = [watchedSocket(log), frames, examples];
   byId("malformed").append(...["free text", ...Object.keys(malformed(0))].map((name) => element("option", {}, name)));
   kept = new Kept(byId("kept"));
 }
@@ -141,10 +172,16 @@ async function say(text, about) {
   const message = { text, about };
   sent.push(message);
   byId("said").append(item);
+  showLast ??= requestAnimationFrame(() => {
+    showLast = null;
+    byId("said").scrollTop = byId("said").scrollHeight;
+    byId("composer").scrollIntoView({ block: "nearest" });
+  });
   try {
     await dialog.say(text, about);
   } catch (error) {
     sent = sent.filter((other) => other !== message);
+    held -= item.dataset.held === "true";
     item.remove();
     byId("text").value ||= text; // to be mended and sent again
     throw error;
@@ -153,20 +190,36 @@ async function say(text, about) {
 
 async function grant(about) {
   byId("state").textContent = "storing …";
+  isDeciding = true;
   try {
     const { dialogId, messages, withdrawalCode, receipt } = await dialog.grant(about);
     finish("stored", "stored", `${count(messages)} stored, encrypted with the dialog's own key.`);
+    showInCode(sent, true);
     await kept.ask(dialogId, { token: options.token, withdrawalCode, receipt, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
     throw error;
+  } finally {
+    isDeciding = false;
   }
 }
 
 async function decline() {
-  const { dialogId, messages } = await dialog.decline();
-  finish("over", "discarded", `${count(messages)} discarded. Only this page's frame log still shows them.`);
-  await kept.ask(dialogId, options);
+  isDeciding = true;
+  try {
+    const said = sent.map(({ about }) => ({ text: "…", about })); // the texts are discarded here, too
+    const { dialogId, messages } = await dialog.decline();
+    finish("over", "discarded", `${count(messages)} discarded. Only this page's frame log still shows them.`);
+    showInCode(said, false);
+    await kept.ask(dialogId, options);
+  } finally {
+    isDeciding = false;
+  }
+}
+
+function showInCode(said, granted) {
+  byId("same").hidden = false;
+  byId("same-code").replaceChildren(...inCode({ site: SITE, options, said, granted }));
 }
 
 async function leave() {
@@ -202,6 +255,8 @@ on("composer", "submit", () => {
   const text = byId("text").value;
   byId("text").value = "";
   attempt(() => say(text, { role: byId("role").value, language: valueOf("message-language") || undefined }));
+  if (beforeSample) [byId("role").value, byId("message-language").value] = beforeSample;
+  beforeSample = null;
 });
 on("text", "keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // in an input method, Enter ends a word
@@ -228,8 +283,13 @@ on("drop", "click", () => Socket.cut());
 on("malformed", "change", () => {
   byId("raw-text").value = malformed(dialog.progress.said, dialog.limits.max_text_bytes)[byId("malformed").value] ?? "";
 });
-on("raw", "submit", () => Socket.send(byId("raw-text").value) || log.event("not sent: no connection"));
+on("raw", "submit", () => sendRaw(byId("raw-text").value));
 on("clear", "click", () => log.clear());
+on("save", "click", () => saveFile("frames.ndjson", new Blob([log.session()], { type: "application/x-ndjson" })));
+on("frame-filter", "submit", () => {});
+on("frame-filter", "input", () => log.filter({
+  text: byId("frame-text").value, direction: byId("frame-direction").value, type: byId("frame-type").value,
+}));
 
 for (const name of SHARED) {
   byId(name).value = new URLSearchParams(location.search).get(name) ?? byId(name).value;
@@ -241,6 +301,7 @@ for (const name of SHARED) {
 byId("samples").append(...SAMPLES.map(({ name, text, role, language }) => {
   const sample = element("button", { type: "button", lang: language }, name);
   sample.addEventListener("click", () => {
+    beforeSample ??= [byId("role").value, byId("message-language").value];
     byId("text").value = text;
     byId("role").value = role;
     byId("message-language").value = language;

@@ -5,9 +5,13 @@ import { element } from "./element.js";
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const SECOND = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const MILLISECOND = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 
 /** `10:37:05` */
 export const clock = (at) => SECOND.format(at);
+
+/** `10:37:05.123` */
+export const exactClock = (at) => MILLISECOND.format(at);
 
 /** `25 Nov 2026` */
 export const day = (at) => DAY.format(at);

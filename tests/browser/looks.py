@@ -72,7 +72,12 @@ async def emulate(page: Page, line: Line) -> None:
 
 async def first_paint_ms(page: Page) -> float:
     """Return when the page showed its first text or picture, after it was asked for."""
-    return await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    return await page.evaluate(
+        """new Promise((resolve) => new PerformanceObserver((list) => {
+          const [paint] = list.getEntriesByName("first-contentful-paint");
+          if (paint) resolve(paint.startTime);
+        }).observe({ type: "paint", buffered: true }))"""
+    )
 
 
 async def bytes_sent(page: Page) -> int:

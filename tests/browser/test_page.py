@@ -40,6 +40,11 @@ async def grant(page: Page) -> None:
     await expect(page.locator("#kept")).to_have_attribute("data-state", "full")
 
 
+async def erase(page: Page) -> None:
+    await page.get_by_role("button", name="Erase this dialog").click()
+    await page.get_by_role("button", name="Erase for good").click()
+
+
 def frames(page: Page, kind: str, type_: str) -> Locator:
     """The log's rows of one type, `sent` or `received`."""
     return page.locator(f'#frame-rows tr[data-kind="{kind}"][data-type="{type_}"]')
@@ -190,7 +195,7 @@ async def test_what_was_stored_can_be_erased(page: Page, service: testing.Served
     await say(page, "Hello")
     await grant(page)
 
-    await page.get_by_role("button", name="Erase this dialog").click()
+    await erase(page)
 
     await expect(page.locator("#kept")).to_have_attribute("data-state", "gone")
     await expect(page.locator("#kept-body")).to_contain_text("410")
@@ -202,7 +207,7 @@ async def test_an_erased_id_cannot_be_used_again(page: Page) -> None:
     dialog_id = await open_dialog(page)
     await say(page, "Hello")
     await grant(page)
-    await page.get_by_role("button", name="Erase this dialog").click()
+    await erase(page)
     await expect(page.locator("#kept")).to_have_attribute("data-state", "gone")
 
     await page.get_by_role("button", name="New dialog").click()
@@ -255,6 +260,39 @@ async def test_a_sample_fills_the_composer_with_its_language_and_direction(page:
     words = page.locator("#said .words")
     await expect(words).to_have_attribute("lang", "ar")
     await expect(words).to_have_css("direction", "rtl")
+
+
+async def test_role_and_language_go_back_after_a_sample(page: Page) -> None:
+    await open_dialog(page)
+
+    await page.get_by_role("button", name="Deutsch").click()
+    await page.get_by_role("button", name="العربية").click()
+    await page.get_by_role("textbox", name="Message").press("Enter")
+
+    await expect(page.get_by_label("As", exact=True)).to_have_value("customer")
+    await expect(page.locator("#message-language")).to_have_value("en")
+
+
+async def test_to_erase_is_asked_twice(page: Page, service: testing.Served) -> None:
+    dialog_id = await open_dialog(page)
+    await say(page, "Hello")
+    await grant(page)
+    await page.get_by_role("button", name="Erase this dialog").click()
+    await expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+
+    await page.keyboard.press("Escape")
+
+    await expect(page.locator("dialog")).to_have_count(0)
+    assert (await dialog_over_rest(service, dialog_id))[0] == 200
+
+
+async def test_an_outage_is_told_beside_the_decision(new_page: NewPage) -> None:
+    async with testing.serve() as service:
+        page = await new_page(service.url)
+        await open_dialog(page)
+        await say(page, "Hello")
+        await expect(page.locator("#outage")).to_be_empty()
+    await expect(page.locator("#decision #outage")).to_contain_text("No connection.")
 
 
 async def test_silence_is_warned_of_and_then_forgotten(new_page: NewPage) -> None:
