@@ -18,6 +18,7 @@ from .edges.http.pipeline import SERVICE, add_routes, answer, protect
 from .edges.http.route import Route
 from .edges.routes import (
     access_log,
+    annotations,
     customers,
     dialogs,
     docs,
@@ -52,6 +53,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *upgrade.ROUTES,
     *messages.ROUTES,
     *dialogs.ROUTES,
+    *annotations.ROUTES,
     *stats.ROUTES,
     *exports.ROUTES,
     *erasures.ROUTES,

@@ -28,6 +28,7 @@
     │   ├── KeyInUse          in_progress   a request with this Idempotency-Key is being executed
     │   ├── NotOpen           not_open      the privacy request was answered, refused or withdrawn
     │   ├── NotFound          not_found
+    │   ├── Stale             stale         the resource is not as the request demands it (If-Match, If-None-Match)
     │   ├── Restored          restored      the cursor is from before a restore; start again without it
     │   ├── NotAcceptable     not_acceptable         the format is not available
     │   ├── WrongMediaType    unsupported_media_type the route does not read this type of body
@@ -396,6 +397,17 @@ class NotFound(Refusal):
 
     def __str__(self) -> str:
         return "resource not found, or not accessible to you; check the id"
+
+
+class Stale(Refusal):
+    """The resource is not as `If-Match` or `If-None-Match` demands it (RFC 9110 §13.1). Nothing was changed."""
+
+    code = "stale"
+
+    def __str__(self) -> str:
+        return (
+            "it was changed, added or deleted since you read it; read it again, then send the change with its new ETag"
+        )
 
 
 class Restored(Refusal):

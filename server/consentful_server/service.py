@@ -10,6 +10,8 @@ from pathlib import Path
 from .access_log.chain import Chain
 from .access_log.commitments import Commitments
 from .access_log.log import AccessLog
+from .annotations.annotations import Annotations
+from .annotations.terms import AnnotationTerms
 from .archive.archive import Archive
 from .archive.priority import Priority
 from .auth.access import Access, NoAuthentication
@@ -119,6 +121,14 @@ class Service:
             withdrawal_page=settings.withdrawal_page,
             on_replay=self.metrics.replays.inc,
         )
+        self.annotations = Annotations(
+            store.annotations,
+            store.dialogs,
+            vault,
+            AnnotationTerms(keys.derive("annotation terms")),
+            self.access_log,
+            clock,
+        )
         turn = asyncio.Lock()
         self.pages = Pages(
             store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn, priority=priority
@@ -136,6 +146,7 @@ class Service:
             store.requests,
             store.notices,
             self.pages,
+            self.annotations,
             self.access_log,
             self.signer,
             store.leases,

@@ -3,8 +3,9 @@
 A schema says which values are well-formed. Some are looked at more closely than a schema can: a cursor must be one
 that was given out and takes no offset beside it, a row to go on after must be there, a language must be one to RFC
 5646, two spellings of one customer must agree, and so must the bot in all messages of a dialog, a time must exist in
-every time zone, and a number in JSON must be written as a whole one (JSON Schema takes 5.0 for an integer). And an id
-that was erased is gone, and a key of idempotency that was used is taken, however well-formed they are.
+every time zone, an entity tag has its quotes, and a number in JSON must be written as a whole one (JSON Schema takes
+5.0 for an integer). And an id that was erased is gone, a key of idempotency that was used is taken, and an annotation
+may not be what `If-Match` demands, however well-formed they are.
 """
 
 from typing import Any
@@ -15,8 +16,19 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # pyright: ignore[reportUnknownVariableType]
 
-LOOKED_AT_CLOSELY = {"after", "bot", "cursor", "offset", "language", "customer_id", "limit", "messages", "sentAt"}
-GONE_OR_TAKEN = {410, 422}
+LOOKED_AT_CLOSELY = {
+    "If-Match",
+    "after",
+    "bot",
+    "cursor",
+    "offset",
+    "language",
+    "customer_id",
+    "limit",
+    "messages",
+    "sentAt",
+}
+GONE_OR_TAKEN = {410, 412, 422}
 
 
 @schemathesis.check

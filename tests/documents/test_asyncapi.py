@@ -145,6 +145,7 @@ def test_every_error_of_a_dialog_is_there_with_its_close_code() -> None:
         "not_found",
         "not_acceptable",
         "restored",
+        "stale",
         "idempotency_key",
         "in_progress",
         "unsupported_media_type",

@@ -116,7 +116,7 @@ def test_every_metric_is_documented_with_its_type() -> None:
 def test_every_route_is_documented_with_its_scopes() -> None:
     documented: dict[tuple[str, str], str] = {}
     for row in rows("rest.md", "method and path"):
-        for method, path in re.findall(r"(GET|POST|DELETE) (\S+?)(?:,|$| )", row[0] + " "):
+        for method, path in re.findall(r"(GET|POST|PUT|DELETE) (\S+?)(?:,|$| )", row[0] + " "):
             documented[method, path] = row[1]
         for path in re.findall(r"(?:,|and) GET (\S+?)(?:,|$| )", row[0] + " "):
             documented["GET", path] = row[1]

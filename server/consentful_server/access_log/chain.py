@@ -40,6 +40,11 @@ Action: TypeAlias = Literal[
     "dialogs.streamed",
     "dialogs.sent",
     "dialog.read",
+    "annotations.read",
+    "annotations.streamed",
+    "annotations.sent",
+    "annotation.written",
+    "annotation.deleted",
     "dialog.withdrawn",
     "dialog.declined",
     "dialog.retracted",
@@ -63,10 +68,10 @@ Action: TypeAlias = Literal[
 `dialog.…` is an erasure for that reason, except `dialog.read`.
 """
 
-BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed"})
+BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed", "annotations.streamed"})
 """A stream has begun; its `SENT` entry has the same subject."""
-SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent"})
-DISCLOSED: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read"))
+SENT: Final[frozenset[Action]] = frozenset({"messages.sent", "dialogs.sent", "annotations.sent"})
+DISCLOSED: Final[frozenset[Action]] = SENT.union(("messages.read", "dialogs.read", "dialog.read", "annotations.read"))
 """Entries whose dialogs were disclosed to a reader."""
 
 FIRST_LINK: Final = bytes(32)

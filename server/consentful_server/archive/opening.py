@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ..annotations import sealing
+from ..annotations.remark import KeptAnnotation
 from ..auth.read_scope import ReadScope
 from ..clock import all_from_micros, from_micros
 from ..consent.record import canonical_content
@@ -47,13 +49,14 @@ def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
 class Opened:
     """One stored dialog; its fields are opened when they are read. Discard it after one page."""
 
-    __slots__ = ("_bound", "_customer_id", "_key", "_lines", "_sealed", "_stored_at", "_vault")
+    __slots__ = ("_annotations", "_bound", "_customer_id", "_key", "_lines", "_sealed", "_stored_at", "_vault")
 
     def __init__(self, vault: Vault, sealed: ListedDialog) -> None:
         self._vault = vault
         self._sealed = sealed
         self._key = unwrap(vault, sealed)
         self._lines: list[Line] | None = None
+        self._annotations: list[KeptAnnotation] | None = None
         self._customer_id: str | None = None
         record = sealed.record  # bound once for all fields
         self._bound = bound(record, sealed.language, sealed.messages, sealed.opened_at, sealed.received_at)
@@ -76,6 +79,8 @@ class Opened:
             _ = self.customer_id
         if heads:
             self.check_heads()
+        if self._sealed.annotations:
+            _ = self.annotations
 
     def check_heads(self) -> None:
         """Check that the heads of the messages are all there, as they were sealed.
@@ -141,6 +146,18 @@ class Opened:
         """The dialog's metadata; None if it has none."""
         sealed = self._sealed.metadata
         return None if sealed is None else decode_metadata(self._open("metadata", sealed))
+
+    @property
+    def annotations(self) -> list[KeptAnnotation]:
+        """The annotations that came with the dialog."""
+        if self._annotations is None:
+            try:
+                self._annotations = [
+                    sealing.opened(self._vault, self._key, self.dialog_id, it) for it in self._sealed.annotations
+                ]
+            except Unopenable:
+                raise Damaged(self.dialog_id) from None
+        return self._annotations
 
     def content_digest(self) -> bytes:
         """Return the keyed digest of the stored content; the dialog must have its heads.

@@ -15,7 +15,7 @@ from ..consent.language import canonical
 from ..errors import BadRequest
 
 Order: TypeAlias = Literal["newest", "stored"]
-Kind: TypeAlias = Literal["messages", "dialogs", "chat"]
+Kind: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
 
 Horizon = NewType("Horizon", int)
 """Limits a walk to what was committed when the horizon was made. Only a store makes one, and interprets it."""
@@ -32,7 +32,9 @@ LAST_SEQ: Final = 2**31
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Conditions on each row, all of which must hold. Times are half-open, on `received_at`.
 
-    `q` is searched in the opened text, without case. `customer` is a pseudonym.
+    `q` is searched in the opened text, without case. `customer` is a pseudonym. One annotation must have all of
+    `label`, `review` and `annotator`: of a message, the annotation is its own or the whole dialog's. `terms` are what a
+    store compares for them (`annotations.terms`).
     """
 
     language: str | None = None
@@ -44,17 +46,21 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     since: datetime | None = None
     until: datetime | None = None
     q: str | None = None
+    label: str | None = None
+    review: str | None = None
+    annotator: str | None = None
+    terms: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Filter({', '.join(self.names())})"  # without values: `q` and `customer` are personal data
 
     def asked(self) -> dict[str, Any]:
         """Return the filters that are set, with their values, as JSON types. Not for logs and errors."""
-        return msgspec.to_builtins(self)
+        return msgspec.to_builtins(msgspec.structs.replace(self, terms=()))
 
     def names(self) -> list[str]:
         """Return the names of the filters that are set."""
-        return [field for field in self.__struct_fields__ if getattr(self, field) is not None]
+        return [field for field in self.__struct_fields__ if field != "terms" and getattr(self, field) is not None]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

@@ -22,6 +22,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from ..access_log.store import Note
+from ..annotations.store import SealedAnnotation
 from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import from_micros
 from ..consent.record import Record
@@ -73,12 +74,16 @@ class SealedDialog(_Dialog, frozen=True, kw_only=True):
 
 
 class ListedDialog(_Dialog, frozen=True, kw_only=True):
-    """A stored dialog with the fields that lists show. `texts` and `heads` are empty in a list that shows none."""
+    """A stored dialog with the fields that lists show.
+
+    `texts`, `heads` and `annotations` are empty in a list that shows none.
+    """
 
     number: int
     """The internal number, never used again in this store."""
     stored_at: int
     heads: tuple[MessageHead, ...] = ()
+    annotations: tuple[SealedAnnotation, ...] = ()
 
     @property
     def position(self) -> Position:
@@ -328,9 +333,9 @@ class DialogStore(Protocol):
         ...
 
     async def list_dialogs(
-        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False, annotations: bool = False
     ) -> tuple[T, Horizon]:
         """Return what the opener makes of a page of dialogs; see `list_messages`. Without `texts`, their texts and
-        heads are empty.
+        heads are empty. With `annotations`, they come with those that have all terms of the filter.
         """
         ...

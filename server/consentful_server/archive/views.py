@@ -7,6 +7,8 @@ import msgspec
 
 from consentful import wire
 
+from ..annotations.remark import KeptAnnotation
+
 T = TypeVar("T")
 
 
@@ -59,7 +61,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """One consented dialog, complete."""
+    """One consented dialog, complete. `annotations` are there in answers to privacy requests alone."""
 
     dialog_id: str
     customer: str
@@ -76,6 +78,7 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
     given_by: str
     receipt: str
     messages: list[KeptMessage]
+    annotations: list[KeptAnnotation] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"KeptDialog({self.dialog_id!r}, messages={len(self.messages)})"

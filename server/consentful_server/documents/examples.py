@@ -10,6 +10,7 @@ from consentful import wire
 
 from .. import errors
 from ..access_log.views import LogEntry, Recipient, SeenDialog
+from ..annotations.remark import KeptAnnotation
 from ..archive.store import ExpiryDay
 from ..archive.views import Chat, ChatLine, KeptDialog, KeptMessage, ShownNotice, Summary
 from ..consent.notices import Wording
@@ -21,6 +22,7 @@ from ..edges.http.paging import Paged
 from ..edges.http.problems import Problem, problem_of
 from ..edges.routes import (
     access_log,
+    annotations,
     customers,
     erasures,
     health,
@@ -107,6 +109,16 @@ _CHAT: Final = Chat(
     stored_at=_STORED_AT,
     messages=[ChatLine("user", _ASKED), ChatLine("assistant", _ANSWERED)],
 )
+_ANNOTATION: Final = KeptAnnotation(
+    dialog_id=_DIALOG_ID,
+    seq=1,
+    annotator="science",
+    labels=("intent/parcel",),
+    note="Asks for the parcel, not for the invoice.",
+    review="accepted",
+    written_at=_STORED_AT,
+    etag='"7c1e7d3a9b523f8e6a1c0d47"',
+)
 _OUTCOME: Final = disclosing.RequestOutcome(
     id="0199f2a9-03b5-7c86-8f1d-52c7e9a4b610",
     kind="erasure",
@@ -161,6 +173,9 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     Summary: _SUMMARY,
     KeptDialog: _DIALOG,
     Chat: _CHAT,
+    KeptAnnotation: _ANNOTATION,
+    Paged[KeptAnnotation]: Paged([_ANNOTATION], None),
+    annotations.Annotation: annotations.Annotation(labels=["intent/parcel"], review="accepted"),
     Paged[Chat]: Paged([_CHAT], None),
     Paged[KeptMessage]: Paged([_MESSAGE], None),
     Paged[Summary]: Paged([_SUMMARY], None),

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from aiohttp import hdrs
@@ -45,11 +45,13 @@ _PATHS: Final[Mapping[str, Any]] = {
     "dialog_id": wire.DialogId,
     "dialogId": wire.DialogId,
     "customerId": wire.CustomerId,
+    "seq": Annotated[int, msgspec.Meta(ge=1)],
 }
 """The types of path parameters; all others are plain strings."""
 
 _HEADERS: Final = {
     EXPORT_ID: ("The export's id; `/v1/exports/{export_id}` returns its manifest", "string"),
+    hdrs.ETAG: ("The annotation's `etag`, for `If-Match` (RFC 9110 §8.8.3)", "string"),
     hdrs.LINK: ('The next page (RFC 8288), if there is one: `<…>; rel="next"`', "string"),
     hdrs.LOCATION: ("The URL of the request's outcome", "string"),
     hdrs.RETRY_AFTER: ("Seconds to wait before a retry (RFC 9110 §10.2.3)", "integer"),

@@ -1,6 +1,7 @@
 """The vault: every dialog is sealed under its own key, so destroying that key erases the dialog.
 
-    master key of an epoch ──wraps──► the dialog's key ──HKDF──► subkeys: texts, customer, metadata, content, withdrawal
+    master key of an epoch ──wraps──► the dialog's key ──HKDF──► subkeys: texts, customer, metadata, annotation,
+                                                                          content, withdrawal
 
 Seals and wrapped keys are AES-256-GCM with a random 96-bit nonce. A dialog's key is random and encrypts nothing itself:
 HKDF-Expand derives one subkey for each use (RFC 5869 §2.3; without Extract, because the key is uniform, §3.3). The
@@ -38,7 +39,7 @@ from ..errors import BadKeys, StorageFailed
 from ..mac import mac
 from .base32 import base32
 
-Field: TypeAlias = Literal["texts", "customer", "metadata", "values"]
+Field: TypeAlias = Literal["texts", "customer", "metadata", "values", "annotation"]
 
 VERSION: Final = 1
 KEY_BYTES: Final = 32

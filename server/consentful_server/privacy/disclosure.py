@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from ..access_log.views import Recipient
+from ..annotations.annotations import Annotations
 from ..archive.views import KeptDialog
 from ..auth.read_scope import EVERYTHING, ReadScope
 from ..errors import Damaged, Erased, NotFound
@@ -37,12 +38,14 @@ class Disclosed:
         self,
         store: RequestStore,
         pages: Pages,
+        annotations: Annotations,
         request: PrivacyRequest,
         recipients: list[Recipient],
         dialog_ids: Sequence[str],
     ) -> None:
         self._store = store
         self._pages = pages
+        self._annotations = annotations
         self._scope = ReadScope(request.purposes, identify=True)
         self._dialog_ids = dialog_ids
         self.request: Final = request
@@ -56,6 +59,7 @@ class Disclosed:
             await check()  # (R2)
             try:
                 _, dialog = await self._pages.whole(dialog_id, EVERYTHING)
+                said = await self._annotations.of_dialog(dialog_id)
             except Erased:  # (R1)
                 continue
             except (Damaged, NotFound):  # an erasure leaves a tombstone: without one, rows are missing
@@ -63,7 +67,8 @@ class Disclosed:
                 continue
             if not self._scope.covers(dialog.purposes):  # (R3)
                 continue
-            yield dialog
+            # An opinion about a person is that person's data, too (CJEU C-434/16, Nowak).
+            yield msgspec.structs.replace(dialog, annotations=said)
             self._dialogs += 1
             self._messages += len(dialog.messages)
 

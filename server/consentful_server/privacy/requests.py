@@ -47,6 +47,7 @@ from consentful.identifiers import uuid7
 
 from ..access_log.chain import Action, Actor
 from ..access_log.log import AccessLog
+from ..annotations.annotations import Annotations
 from ..archive.archive import Archive
 from ..archive.store import DialogStore, Residue
 from ..archive.views import ShownNotice
@@ -78,6 +79,7 @@ class PrivacyRequests:
         store: RequestStore,
         notices: NoticeStore,
         pages: Pages,
+        annotations: Annotations,
         access_log: AccessLog,
         signer: Signer,
         leases: Leases,
@@ -91,6 +93,7 @@ class PrivacyRequests:
         self._store = store
         self._notices = notices
         self._pages = pages
+        self._annotations = annotations
         self._access_log = access_log
         self._signer = signer
         self._leases = leases
@@ -202,7 +205,7 @@ class PrivacyRequests:
         await self._store.add(request, note=note)
         recipients = await self._access_log.recipients(BitMap(numbers))
         ids = [dialog.dialog_id for dialog in held]
-        return Disclosed(self._store, self._pages, request, recipients, ids)
+        return Disclosed(self._store, self._pages, self._annotations, request, recipients, ids)
 
     async def notices(self, shown: Container[ShownNotice]) -> list[wire.Notice]:
         """Return these notices: purposes, retention, rights, and where to complain (GDPR art. 15(1))."""

@@ -33,6 +33,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from ..access_log.log import AccessLog
+from ..annotations.remark import KeptAnnotation
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener, whole
 from ..archive.priority import Priority
@@ -203,6 +204,36 @@ class Pages:
             return opened.chat(scope, roles) if needle is None or opened.contains(needle) else None
 
         return await self._dialogs("chat", wanted, scope, order, limit, cursor, view)
+
+    async def annotations(
+        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+    ) -> Page[KeptAnnotation]:
+        """Return a page of annotations, dialog by dialog; the access log has recorded it.
+
+        A page ends with the dialog in which it reaches `limit`, so it can hold more than that.
+        """
+        walk, opener = self._walk("annotations", wanted, scope, order, cursor), self._opener(scope)
+        items: list[KeptAnnotation] = []
+        seen: list[int] = []
+
+        def page(rows: Sequence[ListedDialog], more: bool) -> Position | None:
+            for dialog in rows:
+                opened = opener.open(dialog, texts=False)
+                if opened is not None:
+                    items.extend(opened.annotations)
+                    seen.append(dialog.number)
+                if len(items) >= limit:
+                    return dialog.position if more or dialog is not rows[-1] else None
+            return rows[-1].position if more else None
+
+        selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
+        last, horizon = await self._store.list_dialogs(selection, page, annotations=True)
+        await self._access_log.write(  # (R3, R4)
+            scope.by, "annotations.read", wanted=wanted.asked(), rows=len(items), dialogs=seen
+        )
+        more = last is not None
+        walk = walk.below(horizon).past(order, last)
+        return Page(items, self._cursor("annotations", wanted, scope, order, walk, more), more, _damaged(opener))
 
     async def _dialogs(
         self,

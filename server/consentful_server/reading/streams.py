@@ -28,7 +28,7 @@ Races, and the line that closes each:
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pyroaring import BitMap
@@ -54,7 +54,7 @@ T = TypeVar("T")
 Rows: TypeAlias = Sequence[MessageRow]
 Messages: TypeAlias = Sequence[KeptMessage]
 
-_MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200}
+_MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200, "annotations": 500}
 _MOST_BYTES: Final = 1024 * 1024
 """A block that is larger makes the next one half as long."""
 
@@ -99,13 +99,16 @@ class Stream:
         found = [needle in fold(message.text) for message in messages]
         return list(compress(rows, found)), list(compress(messages, found))
 
-    def row_of(self, opened: Opened | None) -> Any:
-        """Return a dialog as a row; None if it does not match, or could not be opened."""
+    def rows_of(self, opened: Opened | None) -> Sequence[Any]:
+        """Return a dialog as rows; none if it does not match, or could not be opened."""
         if opened is None:
-            return None
+            return ()
         if self.shape == "dialogs":
-            return opened.summary(self.scope)
-        return opened.chat(self.scope, self._roles) if self._needle is None or opened.contains(self._needle) else None
+            return (opened.summary(self.scope),)
+        if self.shape == "annotations":
+            return opened.annotations
+        is_found = self._needle is None or opened.contains(self._needle)
+        return (opened.chat(self.scope, self._roles),) if is_found else ()
 
     def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
         """Return the rows as bytes; `numbers` are the internal numbers of their dialogs."""
@@ -230,13 +233,14 @@ class Streams:
 
         def block(rows: Sequence[ListedDialog], more: bool) -> tuple[bytes, Position | None]:
             found = (
-                (dialog.number, stream.row_of(opener.open(dialog, texts=is_chat, heads=is_chat))) for dialog in rows
+                (dialog.number, stream.rows_of(opener.open(dialog, texts=is_chat, heads=is_chat))) for dialog in rows
             )
-            fitting = {number: row for number, row in found if row is not None}
-            data = stream.encode(fitting, list(fitting.values()))
+            fitting = {number: made for number, made in found if made}
+            data = stream.encode(fitting, list(chain.from_iterable(fitting.values())))
             return data, rows[-1].position if more else None
 
-        made, _ = await self._store.list_dialogs(selection, block, texts=is_chat)
+        has_annotations = stream.shape == "annotations"
+        made, _ = await self._store.list_dialogs(selection, block, texts=is_chat, annotations=has_annotations)
         return made
 
 
@@ -244,6 +248,7 @@ _ACTIONS: Final[Mapping[Shape, tuple[Action, Action]]] = {
     "messages": ("messages.streamed", "messages.sent"),
     "chat": ("messages.streamed", "messages.sent"),
     "dialogs": ("dialogs.streamed", "dialogs.sent"),
+    "annotations": ("annotations.streamed", "annotations.sent"),
 }
 
 

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ..access_log.store import AccessLogStore
+from ..annotations.store import AnnotationStore
 from ..archive.store import DialogStore
 from ..auth.store import CredentialStore
 from ..clock import Clock
@@ -40,6 +41,9 @@ class Store(Protocol):
 
     @property
     def dialogs(self) -> DialogStore: ...
+
+    @property
+    def annotations(self) -> AnnotationStore: ...
 
     @property
     def notices(self) -> NoticeStore: ...

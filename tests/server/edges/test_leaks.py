@@ -240,6 +240,7 @@ class TestEveryCode:
         errors.Lost("idle", dropped=True),
         errors.NotFound(),
         errors.Restored(),
+        errors.Stale(),
         errors.Damaged("d-1"),
         errors.Unsupported("not with several workers"),
         errors.ChoresFailing(["retention"]),

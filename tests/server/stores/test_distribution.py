@@ -50,7 +50,8 @@ async def test_a_dialogs_rows_are_colocated_and_what_joins_them_is_everywhere(tm
 
     sql = "SELECT string_agg(concat_ws(' ', name, by, beside), ', ' ORDER BY beside NULLS FIRST, name) FROM distributed"
     assert await server().run(sql, named_in(url)) == (
-        "dialogs id, epochs, kinds, tombstones, dialog_keys dialog dialogs, dialog_kinds dialog dialogs,"
+        "dialogs id, epochs, kinds, tombstones, annotation_terms dialog dialogs,"
+        " annotations dialog dialogs, dialog_keys dialog dialogs, dialog_kinds dialog dialogs,"
         " messages dialog dialogs, seals dialog dialogs"
     )
 

@@ -18,6 +18,7 @@ from .origins import is_foreign
 EXPOSED: Final = (
     hdrs.ALLOW,
     hdrs.CONTENT_DISPOSITION,
+    hdrs.ETAG,
     EXPORT_ID,
     hdrs.LINK,
     hdrs.LOCATION,
@@ -27,7 +28,7 @@ EXPOSED: Final = (
 )
 """The response headers that pages of other origins may read."""
 
-_SENT: Final = "Authorization, Content-Type"
+_SENT: Final = "Authorization, Content-Type, If-Match, If-None-Match"
 _REMEMBERED_S: Final = "600"
 
 

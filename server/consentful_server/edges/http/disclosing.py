@@ -60,9 +60,9 @@ class RequestPage(msgspec.Struct, frozen=True):
 class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
     """All stored data of one customer, machine-readable (GDPR art. 15, 20).
 
-    `recipients` are the credentials that read some of it. Each dialog has its purposes and its retention time;
-    `notices` have the wordings that the customer agreed to, with the customer's rights and where to complain. `request`
-    comes last, and says whether the answer is complete.
+    `recipients` are the credentials that read some of it. Each dialog has its purposes, its retention time, and the
+    `annotations` that your colleagues made. `notices` have the wordings that the customer agreed to, with the
+    customer's rights and where to complain. `request` comes last, and says whether the answer is complete.
     """
 
     customer_id: str

@@ -49,6 +49,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     errors.KeyInUse.code: Fault(HTTPStatus.CONFLICT, retry=True),
     errors.NotOpen.code: Fault(HTTPStatus.CONFLICT),
     errors.NotFound.code: Fault(HTTPStatus.NOT_FOUND),
+    errors.Stale.code: Fault(HTTPStatus.PRECONDITION_FAILED),
     errors.Restored.code: Fault(HTTPStatus.GONE),
     errors.Damaged.code: Fault(HTTPStatus.INTERNAL_SERVER_ERROR),
     errors.Unsupported.code: Fault(HTTPStatus.NOT_IMPLEMENTED),

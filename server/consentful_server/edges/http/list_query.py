@@ -9,13 +9,14 @@ from msgspec import Meta
 
 from consentful import wire
 
-from ...archive.archive import Archive
+from ...annotations.remark import Label, Review
 from ...archive.query import MAX_LIMIT, Filter, Order, language_range
 from ...archive.views import Roles
 from ...auth.access import Principal
 from ...errors import BadRequest, Forbidden
 from ...exports.formats import MEDIA
 from ...keys.pseudonyms import PATTERN
+from ...service import Service
 from . import bodies
 from .parameters import convert, of_url
 
@@ -44,6 +45,7 @@ _AFTER: Final = (
 )
 Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="the customer's pseudonym")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="maximum number of items on a page")]
+Annotator = Annotated[str, Meta(min_length=1, max_length=300, description="the credential that wrote the annotation")]
 Cursor = Annotated[
     str, Meta(min_length=1, max_length=500, description="`next` of the previous page, with the same filters")
 ]
@@ -58,6 +60,9 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     role: wire.Role | None = None
     bot: Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's name")] | None = None
     purpose: wire.Label | None = None
+    label: Annotated[Label, Meta(description="annotated with this label")] | None = None
+    review: Annotated[Review, Meta(description="annotated with this review status")] | None = None
+    annotator: Annotator | None = None
     since: Since | None = None
     until: Until | None = None
     order: Annotated[
@@ -81,6 +86,10 @@ class StreamQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parameters of a list of dialogs."""
+
+
+class AnnotationQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of a list of annotations: those of their dialogs, and their own."""
 
 
 class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,8 +150,8 @@ async def from_body(request: web.Request) -> Search:
     return convert(await bodies.object_of(request), Search, numbers_as_text=())
 
 
-def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filter:
-    """Return the filter that the rows must match. A `customer_id` becomes its pseudonym.
+def to_filter(query: ListQuery, principal: Principal, service: Service) -> Filter:
+    """Return the filter that the rows must match. A `customer_id` becomes its pseudonym, an annotation its terms.
 
     Raises:
         Forbidden: If the query has a `customer_id` and the caller lacks the scope `data:identify`.
@@ -156,10 +165,14 @@ def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filte
             if not principal.may("data:identify"):
                 needed = "the scope data:identify to filter by customer_id; filter by the pseudonym instead"
                 raise Forbidden(needed, scope="data:identify")
-            pseudonym = archive.pseudonym(query.customer_id)
+            pseudonym = service.archive.pseudonym(query.customer_id)
             if customer not in (None, pseudonym):
                 raise BadRequest("customer_id", "must be the same customer as `customer`; send one of the two")
             customer = pseudonym
+    terms = service.annotations.terms
+    wanted = terms.wanted(label=query.label, review=query.review, annotator=query.annotator)
+    if isinstance(query, AnnotationQuery) and not wanted:
+        wanted = (terms.any,)
     return Filter(
         language=None if query.language is None else language_range(query.language),
         customer=customer,
@@ -170,4 +183,8 @@ def to_filter(query: ListQuery, principal: Principal, archive: Archive) -> Filte
         since=query.since,
         until=query.until,
         q=text,
+        label=query.label,
+        review=query.review,
+        annotator=query.annotator,
+        terms=wanted,
     )

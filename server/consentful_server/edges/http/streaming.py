@@ -47,7 +47,7 @@ async def stream(request: web.Request, query: StreamQuery, form: Format, shape: 
     if query.cursor is not None:
         raise BadRequest("cursor", "not accepted for a stream; omit it, or request application/json")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    rows = list_query.to_filter(query, principal, service.archive)
+    rows = list_query.to_filter(query, principal, service)
     after = await _after(request, query, principal.read_scope) if isinstance(query, MessageQuery) else None
     coding = None if form in _COMPRESSED_FORMATS else coding_of(request)
     chosen: dict[str, Any] = {"bom": query.bom} | ({"roles": query.roles} if isinstance(query, MessageQuery) else {})

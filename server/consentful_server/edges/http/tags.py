@@ -11,6 +11,7 @@ class Tag(NamedTuple):
 
 
 DATA: Final = Tag("Kept dialogs", "Messages and dialogs that were stored with consent: pages, streams, text search.")
+ANNOTATIONS: Final = Tag("Annotations", "Labels, notes and review status, stored and erased with their dialog.")
 STATISTICS: Final = Tag("Statistics", "Counts of stored dialogs and messages, and outcomes of dialogs.")
 EXPORTS: Final = Tag("Exports and erasures", "Manifests of exports, and the feed of erased dialogs (GDPR art. 19).")
 WITHDRAWAL: Final = Tag("Withdrawal and keys", "Withdrawal of a consent, and the public keys that verify receipts.")
@@ -25,6 +26,7 @@ PAGES: Final = Tag("Pages and operations", "The bundled pages, health checks and
 
 ALL: Final = (
     DATA,
+    ANNOTATIONS,
     STATISTICS,
     EXPORTS,
     WITHDRAWAL,

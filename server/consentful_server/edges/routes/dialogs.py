@@ -35,7 +35,7 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
         return await stream(request, query, form, "dialogs")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     page = await service.pages.dialogs(
-        list_query.to_filter(query, principal, service.archive),
+        list_query.to_filter(query, principal, service),
         principal.read_scope,
         order=query.order,
         limit=query.limit,

@@ -35,7 +35,7 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
     if query.after is not None:
         raise BadRequest("after", "resumes a stream only; for pages, send `cursor`")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
-    pages, rows = service.pages, list_query.to_filter(query, principal, service.archive)
+    pages, rows = service.pages, list_query.to_filter(query, principal, service)
     how: dict[str, Any] = {"order": query.order, "limit": query.limit, "cursor": query.cursor}
     if query.shape == "chat":
         page = await pages.chats(rows, principal.read_scope, roles=query.roles, **how)

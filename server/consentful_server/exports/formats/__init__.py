@@ -13,8 +13,10 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from ...errors import NotAcceptable
 
-Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
-"""A row is a message, a dialog without its messages, or a dialog in the shape that language models are trained on."""
+Shape: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
+"""A row is a message, a dialog without its messages, a dialog in the shape that language models are trained on, or an
+annotation.
+"""
 
 Format: TypeAlias = Literal["ndjson", "csv", "parquet", "arrow"]
 

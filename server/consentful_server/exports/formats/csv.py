@@ -85,8 +85,8 @@ def _labels(labels: Sequence[str | None]) -> Iterable[str]:
     return map(spelt.__getitem__, labels)
 
 
-def _numbers(numbers: Sequence[int]) -> Iterable[str]:
-    return map(str, numbers)
+def _numbers(numbers: Sequence[int | None]) -> Iterable[str]:
+    return ["" if number is None else str(number) for number in numbers]
 
 
 def _lists(lists: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -74,4 +74,13 @@ FIELDS: Final[Mapping[Shape, tuple[Field, ...]]] = {
         _own("stored_at", "time"),
         _own("messages", "lines"),
     ),
+    "annotations": (
+        _own("dialog_id", "id"),
+        _own("seq", "number", nullable=True),
+        _own("annotator", "label"),
+        _own("labels", "labels"),
+        _own("note", "text", nullable=True),
+        _own("review", "label", nullable=True),
+        _own("written_at", "time"),
+    ),
 }

@@ -14,7 +14,7 @@ import msgspec
 from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
 from ..purposes import as_json
-from . import counters, kinds, numbers
+from . import annotations, counters, kinds, numbers
 from .connection import Connection, Row
 from .epochs import DESTROYED, LATEST
 from .placeholders import columns
@@ -70,7 +70,9 @@ _COUNT_LEFT: Final = (
     "SELECT (SELECT count(*) FROM erased e JOIN dialog_keys k ON k.dialog = e.number WHERE k.wrapped != $2),"
     " (SELECT count(*) FROM dialogs d WHERE d.dialog_id = ANY($1::text[]))"
     " + (SELECT count(*) FROM erased e JOIN seals s ON s.dialog = e.number)"
-    " + (SELECT count(*) FROM erased e JOIN messages m ON m.dialog = e.number),"
+    " + (SELECT count(*) FROM erased e JOIN messages m ON m.dialog = e.number)"
+    " + (SELECT count(*) FROM erased e JOIN annotations a ON a.dialog = e.number)"
+    " + (SELECT count(*) FROM erased e JOIN annotation_terms a ON a.dialog = e.number),"
     f" (SELECT count(*) FROM erased e WHERE e.epoch > {DESTROYED})"
 )
 _COUNT_LEFT_OF_ERASED: Final = (
@@ -328,6 +330,7 @@ async def shred(db: Connection, number: int, nothing: bytes) -> None:
     await db.execute("UPDATE dialog_keys SET wrapped = $1 WHERE dialog = $2", nothing, number)
     await db.execute("DELETE FROM seals WHERE dialog = $1", number)
     await kinds.shred(db, number)
+    await annotations.shred(db, number)
     await db.execute("DELETE FROM dialogs WHERE id = $1", number)
 
 

@@ -149,12 +149,15 @@ class PostgresDialogs:
         return await self._listed(selection.horizon, lambda db: listing.messages(db, selection), opened)
 
     async def list_dialogs(
-        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False, annotations: bool = False
     ) -> tuple[T, Horizon]:
         def opened(page: Page) -> T:
             return opener(list(page.dialogs.values()), page.has_more)
 
-        return await self._listed(selection.horizon, lambda db: listing.dialogs(db, selection, texts=texts), opened)
+        def select(db: Connection) -> Awaitable[Page]:
+            return listing.dialogs(db, selection, texts=texts, annotated=annotations)
+
+        return await self._listed(selection.horizon, select, opened)
 
     async def _listed(
         self, horizon: Horizon | None, select: Callable[[Connection], Awaitable[Page]], opener: Callable[[Page], T]

@@ -1,6 +1,7 @@
 """The tables of a database on Citus, distributed over its machines by the dialog's number.
 
-    dialogs, dialog_keys, seals, messages, dialog_kinds   distributed and colocated: a dialog's rows are on one machine
+    dialogs, dialog_keys, seals, messages, dialog_kinds,  distributed and colocated: a dialog's rows are on one machine
+    annotations, annotation_terms
     kinds, tombstones, epochs                             reference tables, on each machine: statements join them
     all others                                            stay on the coordinator, which every process connects to
 
@@ -29,6 +30,8 @@ STATEMENTS: Final = (
     "SELECT create_distributed_table('seals', 'dialog', colocate_with => 'dialogs')",
     "SELECT create_distributed_table('messages', 'dialog', colocate_with => 'dialogs')",
     "SELECT create_distributed_table('dialog_kinds', 'dialog', colocate_with => 'dialogs')",
+    "SELECT create_distributed_table('annotations', 'dialog', colocate_with => 'dialogs')",
+    "SELECT create_distributed_table('annotation_terms', 'dialog', colocate_with => 'dialogs')",
     "SELECT create_reference_table('kinds')",
     "SELECT create_reference_table('tombstones')",
     "SELECT create_reference_table('epochs')",

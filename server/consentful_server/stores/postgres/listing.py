@@ -15,6 +15,7 @@ from ...archive.query import MAX_PAGE_BYTES, Horizon, Selection
 from ...archive.store import ListedDialog, MessageRow
 from . import dialog_rows as rows
 from . import numbers, pages
+from .annotations import with_annotations
 from .connection import Connection, Row
 from .pages import Query
 from .purposes import purposes_of
@@ -94,16 +95,18 @@ async def messages(db: Connection, selection: Selection) -> Page:
     return await _page(db, selection, found, shown, len(shown))
 
 
-async def dialogs(db: Connection, selection: Selection, *, texts: bool) -> Page:
-    """Return a page of dialogs; with their texts and heads if these are asked for."""
+async def dialogs(db: Connection, selection: Selection, *, texts: bool, annotated: bool = False) -> Page:
+    """Return a page of dialogs; with their texts and heads, and with their annotations, if these are asked for."""
     query = await pages.prepared(db, _one_more(selection))
     order = "received_at DESC, dialog DESC" if query.is_newest else "dialog"
     found = await _found(db, query, pages.dialog_sql(query), order, texts=texts, heads=False)
     page = await _page(db, selection, found, [], len(found))
-    if not texts:
-        return page
-    whole = await rows.with_heads(db, list(page.dialogs.values()))
-    return page._replace(dialogs={dialog.number: dialog for dialog in whole})
+    if texts:
+        whole = await rows.with_heads(db, list(page.dialogs.values()))
+        page = page._replace(dialogs={dialog.number: dialog for dialog in whole})
+    if annotated:
+        page = page._replace(dialogs=await with_annotations(db, page.dialogs, selection.filter.terms))
+    return page
 
 
 async def confirmed(db: Connection, page: Page) -> Page | None:

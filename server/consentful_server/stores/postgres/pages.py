@@ -7,6 +7,7 @@ Each page follows one index in its own order, so it skips no rows:
     bot, purpose, role, language  a merge over messages_by_kind                over messages_by_kind_and_number
     customer                      messages_by_customer                         dialogs_by_customer, sorted
     dialog_id                     one dialog, sorted                           the same
+    annotations                   the dialogs of annotation_terms, sorted      the same
 
 and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
 customer's page reads over those of the customer's rows that another filter excludes.
@@ -19,7 +20,7 @@ from typing import Final
 
 from ...archive.query import Selection
 from ...clock import to_micros
-from . import kinds, numbers
+from . import annotations, kinds, numbers
 from .connection import Connection
 from .placeholders import Placeholders
 
@@ -89,6 +90,24 @@ class Query:
     def of_customer(self) -> list[str]:
         return [] if self.wanted.customer is None else [f"d.customer = {self.values.add(self.wanted.customer)}"]
 
+    def of_dialog(self) -> list[str]:
+        return [] if self.wanted.dialog_id is None else [f"d.dialog_id = {self.values.add(self.wanted.dialog_id)}"]
+
+    def annotated(self) -> list[str]:
+        """Return the condition that a dialog has an annotation as the filter wants it."""
+        if not self.wanted.terms:
+            return []
+        having = annotations.having(self.wanted.terms, "t", self.values)
+        return [f"d.id IN (SELECT t.dialog FROM annotation_terms t WHERE {having})"]
+
+    def annotated_messages(self) -> list[str]:
+        """Return the condition that a message, or its whole dialog, has such an annotation."""
+        if not self.wanted.terms:
+            return []
+        having = annotations.having(self.wanted.terms, "t", self.values)
+        found = f"SELECT 1 FROM annotation_terms t WHERE t.dialog = m.dialog AND t.seq IN (0, m.seq) AND {having}"
+        return [*self.annotated(), f"EXISTS ({found})"]
+
     def limit(self) -> str:
         """Return the limit as a number: for one that it does not know, PostgreSQL expects a tenth of the table."""
         offset = f" OFFSET {self.values.add(self.selection.offset)}" if self.selection.offset else ""
@@ -112,11 +131,10 @@ async def prepared(db: Connection, selection: Selection) -> Query:
 def message_sql(page: Query) -> str:
     """Return the statement that selects a page of messages."""
     order = _NEWEST if page.is_newest else _STORED
-    if page.wanted.dialog_id is not None or page.wanted.customer is not None:
+    if page.wanted.dialog_id is not None or page.wanted.customer is not None or page.wanted.terms:
         tables, where = "messages m JOIN dialogs d ON d.id = m.dialog", [*page.of_customer(), *page.of_kinds()]
         where += [*page.range("d.id"), *page.times("m.received_at"), *page.messages_after("m")]
-        if page.wanted.dialog_id is not None:
-            where.append(f"d.dialog_id = {page.values.add(page.wanted.dialog_id)}")
+        where += [*page.of_dialog(), *page.annotated_messages()]
         if page.wanted.customer is not None:
             where.append(f"m.customer = {page.values.add(kinds.customer_key(page.wanted.customer))}")
         return f"SELECT {_COLUMNS} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} {page.limit()}"
@@ -129,12 +147,10 @@ def message_sql(page: Query) -> str:
 def dialog_sql(page: Query) -> str:
     """Return the statement that selects a page of dialogs: their numbers, and their times of receipt."""
     wanted = page.wanted
-    if page.kinds is not None and wanted.customer is None and wanted.dialog_id is None:
+    if page.kinds is not None and wanted.customer is None and wanted.dialog_id is None and not wanted.terms:
         return _merged_dialogs(page)
     where = [*page.range("d.id"), *page.times("d.received_at"), *page.of_customer()]
-    where += page.dialogs_after("d.received_at", "d.id")
-    if wanted.dialog_id is not None:
-        where.append(f"d.dialog_id = {page.values.add(wanted.dialog_id)}")
+    where += [*page.dialogs_after("d.received_at", "d.id"), *page.of_dialog(), *page.annotated()]
     if page.kinds is not None:
         some = f"{page.values.add(page.kinds)}::bigint[]"
         where.append(f"EXISTS (SELECT 1 FROM dialog_kinds o WHERE o.dialog = d.id AND o.kind = ANY({some}))")

@@ -11,6 +11,7 @@ from ...privacy.ledger import Ledger
 from ..group_commit import Meter
 from . import snapshot
 from .access_log import PostgresAccessLog
+from .annotations import PostgresAnnotations
 from .connection import Connection
 from .counters import PostgresCounters
 from .credentials import PostgresCredentials
@@ -37,6 +38,7 @@ class PostgresStore:
         self._clock = clock
         self._ledger = ledger
         self.dialogs = PostgresDialogs(database, clock, ledger)
+        self.annotations = PostgresAnnotations(database)
         self.notices = PostgresNotices(database, clock, ledger)
         self.requests = PostgresRequests(database)
         self.remains = PostgresRemains(database)

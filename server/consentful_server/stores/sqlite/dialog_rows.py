@@ -16,7 +16,7 @@ import msgspec
 from ...archive.store import ListedDialog, MessageHead, Retraction, StoredDialog, Tombstone
 from ...consent.record import Record
 from ..purposes import as_json
-from . import kinds
+from . import annotations, kinds
 from .epochs import DESTROYED, LATEST
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ def shred(db: "sqlite3.Connection", number: int, nothing: bytes) -> None:
     db.execute("UPDATE dialog_keys SET wrapped = ? WHERE dialog = ?", (nothing, number))
     db.execute("DELETE FROM seals WHERE dialog = ?", (number,))
     kinds.shred(db, number)
+    annotations.shred(db, number)
     db.execute("DELETE FROM dialogs WHERE id = ?", (number,))
 
 
@@ -236,7 +237,9 @@ def keys_and_rows_left(db: "sqlite3.Connection", dialog_id: str, nothing: bytes)
     rows = db.execute(
         "SELECT (SELECT count(*) FROM dialogs WHERE dialog_id = ?1)"
         " + (SELECT count(*) FROM tombstones t JOIN seals s ON s.dialog = t.number WHERE t.dialog_id = ?1)"
-        " + (SELECT count(*) FROM tombstones t JOIN messages m ON m.dialog = t.number WHERE t.dialog_id = ?1)",
+        " + (SELECT count(*) FROM tombstones t JOIN messages m ON m.dialog = t.number WHERE t.dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN annotations a ON a.dialog = t.number WHERE t.dialog_id = ?1)"
+        " + (SELECT count(*) FROM tombstones t JOIN annotation_terms a ON a.dialog = t.number WHERE t.dialog_id = ?1)",
         (dialog_id,),
     ).fetchone()[0]
     return keys, rows

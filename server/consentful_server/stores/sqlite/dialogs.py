@@ -61,6 +61,7 @@ from ...keys.vault import SHREDDED
 from ...privacy.ledger import ErasedEntry, Ledger, NarrowedEntry, RetractedEntry
 from . import access_log, counters, epochs, inserts, pages
 from . import dialog_rows as rows
+from .annotations import with_annotations
 from .connection import connect, sqlite3
 from .database import Database
 from .remains import move_on
@@ -170,7 +171,7 @@ class SQLiteDialogs:
         return await self._database.read(page)  # (R4) its transaction ends with this page
 
     async def list_dialogs(
-        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False
+        self, selection: Selection, opener: DialogsOpener[T], *, texts: bool = False, annotations: bool = False
     ) -> tuple[T, Horizon]:
         def page(db: sqlite3.Connection) -> tuple[T, Horizon]:
             horizon = _horizon(db) if selection.horizon is None else selection.horizon
@@ -178,6 +179,8 @@ class SQLiteDialogs:
             shown = found[: selection.limit]
             by_number, end = rows.by_numbers(db, shown, texts=texts, most_bytes=MAX_PAGE_BYTES)
             listed, more = list(by_number.values()), end is not None or len(shown) < len(found)
+            if annotations:
+                listed = with_annotations(db, listed, selection.filter.terms)
             return opener(rows.with_heads(db, listed) if texts else listed, more), horizon
 
         return await self._database.read(page)  # (R4) its transaction ends with this page

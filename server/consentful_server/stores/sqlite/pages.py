@@ -7,6 +7,7 @@ Each page follows one index in its own order, so it needs no sort and skips no r
     bot, purpose, role, language         a merge over messages_by_kind         a merge over dialog_kinds
     customer                             messages_by_customer                  dialogs_by_customer
     dialog_id                            one dialog, sorted
+    annotations                          the dialogs with such an annotation, from annotation_terms, sorted
 
 and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
 customer's page reads over those of the customer's rows that another filter excludes.
@@ -27,7 +28,7 @@ import msgspec
 from ...archive.query import Selection
 from ...archive.store import MessageRow
 from ...clock import to_micros
-from . import kinds
+from . import annotations, kinds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -84,6 +85,10 @@ class _Page:
             "key": None if wanted.customer is None else kinds.customer_key(wanted.customer),
             "dialog_id": wanted.dialog_id,
         }
+        self.annotated = ""
+        if wanted.terms:
+            self.annotated, terms = annotations.having(wanted.terms, "t")
+            self.values |= terms
         if after is not None:
             self.values |= {"received_at": after.received_at, "dialog": after.dialog, "seq": after.seq}
 
@@ -102,9 +107,16 @@ class _Page:
 def message_sql(page: _Page) -> str:
     """Return the statement that selects a page of messages."""
     where = [*page.times("m.received_at"), *_messages_after(page)]
-    if page.wanted.dialog_id is not None:
+    if page.annotated:
+        tables = f"{_annotated(page)} CROSS JOIN messages m ON m.dialog = d.id"
+        where = [*where, *page.of_kinds(), *_of_customer(page), *_of_dialog(page)]
+        where.append(
+            "EXISTS (SELECT 1 FROM annotation_terms t WHERE t.dialog = m.dialog AND t.seq IN (0, m.seq)"
+            f" AND {page.annotated})"
+        )
+    elif page.wanted.dialog_id is not None:
         tables, where = "dialogs d CROSS JOIN messages m ON m.dialog = d.id", [*where, *page.of_kinds()]
-        where += ["d.dialog_id = :dialog_id", *_of_customer(page)]
+        where += [*_of_dialog(page), *_of_customer(page)]
     elif page.wanted.customer is not None and page.is_newest:
         tables, where = "messages m CROSS JOIN dialogs d ON d.id = m.dialog", [*where, *page.of_kinds()]
         where += ["m.customer = :key", *_of_customer(page)]
@@ -127,13 +139,12 @@ def message_sql(page: _Page) -> str:
 def dialog_sql(page: _Page) -> str:
     """Return the statement that selects the numbers of a page of dialogs."""
     wanted = page.wanted
-    if page.has_kinds and wanted.customer is None and wanted.dialog_id is None:
+    if page.has_kinds and wanted.customer is None and wanted.dialog_id is None and not page.annotated:
         fixed = [] if page.is_newest else ["n.dialog >= :least", *page.times("n.received_at")]
         return f"{_merged_dialogs(page, 'n.dialog > :dialog', fixed)} LIMIT :limit"
     where = [*page.times("d.received_at"), *_of_customer(page)]
     where.append("+d.id <= :horizon" if page.is_newest else "d.id BETWEEN :least AND :horizon")
-    if wanted.dialog_id is not None:
-        where.append("d.dialog_id = :dialog_id")
+    where += _of_dialog(page)
     if page.has_kinds:
         where.append(
             "EXISTS (SELECT 1 FROM json_each(:kinds) k"
@@ -142,7 +153,8 @@ def dialog_sql(page: _Page) -> str:
     if page.is_after:
         where.append("(d.received_at, d.id) < (:received_at, :dialog)" if page.is_newest else "d.id > :dialog")
     order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
-    return f"SELECT d.id FROM dialogs d WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+    tables = _annotated(page) if page.annotated else "dialogs d"
+    return f"SELECT d.id FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
 
 
 def _statement(tables: str, where: list[str], order: str) -> str:
@@ -165,6 +177,16 @@ def _dialogs_from(page: _Page, column: str) -> list[str]:
 
 def _of_customer(page: _Page) -> list[str]:
     return ["d.customer = :customer"] if page.wanted.customer is not None else []
+
+
+def _of_dialog(page: _Page) -> list[str]:
+    return ["d.dialog_id = :dialog_id"] if page.wanted.dialog_id is not None else []
+
+
+def _annotated(page: _Page) -> str:
+    """Return the tables of the dialogs with an annotation as the filter wants it."""
+    numbers = f"SELECT DISTINCT t.dialog AS number FROM annotation_terms t WHERE {page.annotated}"
+    return f"({numbers}) w CROSS JOIN dialogs d ON d.id = w.number"
 
 
 def _merged_messages(page: _Page) -> str:

@@ -14,6 +14,7 @@ from ...privacy.ledger import Ledger
 from ..group_commit import Meter
 from . import backup
 from .access_log import SQLiteAccessLog
+from .annotations import SQLiteAnnotations
 from .connection import sqlite3
 from .counters import SQLiteCounters
 from .credentials import SQLiteCredentials
@@ -43,6 +44,7 @@ class SQLiteStore:
         self._ledger = ledger
         self._reserve = reserve
         self.dialogs = SQLiteDialogs(path, database, clock, ledger)
+        self.annotations = SQLiteAnnotations(database)
         self.notices = SQLiteNotices(database, clock, ledger)
         self.requests = SQLiteRequests(database)
         self.remains = SQLiteRemains(database)

@@ -98,6 +98,7 @@ class TestRules:
         assert sorted(EXPOSED) == [
             "Allow",
             "Content-Disposition",
+            "Etag",
             "Export-Id",
             "Link",
             "Location",
@@ -127,7 +128,9 @@ async def test_it_is_told_before_it_sends_what_each_route_takes(http: ClientSess
             assert (response.status, await response.read()) == (204, b"")
             assert response.headers["Access-Control-Allow-Origin"] == CHAT
             assert method in response.headers["Access-Control-Allow-Methods"].split(", ")
-            assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+            assert response.headers["Access-Control-Allow-Headers"] == (
+                "Authorization, Content-Type, If-Match, If-None-Match"
+            )
             assert response.headers["Access-Control-Max-Age"] == "600"
             assert "Access-Control-Allow-Credentials" not in response.headers
     async with http.options("/v1/messages", headers=asks(CHAT, "GET")) as response:

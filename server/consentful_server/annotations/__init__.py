@@ -1,0 +1,1 @@
+"""Annotations: labels, notes and a review status that data scientists put on stored dialogs and messages."""
