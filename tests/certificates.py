@@ -34,8 +34,10 @@ class Pair(NamedTuple):
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def make_pair(folder: Path, name: str = "server", passphrase: bytes | None = None) -> Pair:
-    """Write a new certificate and its key, over those of the same name."""
+def make_pair(
+    folder: Path, name: str = "server", passphrase: bytes | None = None, valid_for: timedelta = timedelta(days=1)
+) -> Pair:
+    """Write a new certificate and its key, over those of the same name; valid from an hour ago until then."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -46,7 +48,7 @@ def make_pair(folder: Path, name: str = "server", passphrase: bytes | None = Non
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + valid_for)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,

@@ -116,8 +116,9 @@ def test_no_password_stands_in_the_files_and_the_database_has_no_way_out() -> No
         "postgres",
     ]
     assert SERVICES["postgres"]["networks"] == ["database"]
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx", "prometheus"]
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx", "prometheus", "grafana"]
     assert SERVICES["prometheus"]["ports"] == ["127.0.0.1:9090:9090"]  # metrics are not public
+    assert SERVICES["grafana"]["ports"] == ["127.0.0.1:3000:3000"]
 
 
 def test_addresses_are_of_the_network_and_differ() -> None:
@@ -179,10 +180,37 @@ def test_nginx_takes_what_it_is_given(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def mounted_in(name: str) -> dict[str, Path]:
+    """Return the files that a service is given, by their paths inside."""
+    mounts = [mount.split(":") for mount in SERVICES[name]["volumes"] if mount.startswith(".")]
+    return {inside: (FOLDER / outside).resolve() for outside, inside, *_ in mounts}
+
+
+def test_grafana_finds_the_dashboard_and_the_prometheus_that_has_its_metrics() -> None:
+    inside = mounted_in("grafana")
+    provisioned = {
+        kind: yaml.safe_load(inside[f"/etc/grafana/provisioning/{kind}/{file}.yml"].read_text("utf-8"))
+        for kind, file in (("datasources", "prometheus"), ("dashboards", "consentful"))
+    }
+    (source,) = provisioned["datasources"]["datasources"]
+    (provider,) = provisioned["dashboards"]["providers"]
+    environment = SERVICES["grafana"]["environment"]
+
+    assert source["url"] == "http://prometheus:9090"
+    assert source["jsonData"]["timeInterval"] == PROMETHEUS["global"]["scrape_interval"]
+    (dashboard,) = [path for path in inside if path.startswith(provider["options"]["path"] + "/")]
+    assert environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+    assert SERVICES["grafana"]["networks"] == SERVICES["prometheus"]["networks"]
+
+
 def test_prometheus_takes_its_file_and_asks_each_server(tmp_path: Path) -> None:
-    path = FOLDER / "prometheus.yml"
+    inside = mounted_in("prometheus")
+    path = tmp_path / "prometheus.yml"
+    (rules,) = PROMETHEUS["rule_files"]
+    path.write_text((FOLDER / "prometheus.yml").read_text("utf-8").replace(rules, str(inside[rules])))
     done = subprocess.run([need("promtool"), "check", "config", path], capture_output=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
+    assert inside["/etc/prometheus/prometheus.yml"] == FOLDER / "prometheus.yml"
 
     (job,) = PROMETHEUS["scrape_configs"]
     (static,) = job["static_configs"]

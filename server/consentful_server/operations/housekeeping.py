@@ -85,6 +85,8 @@ class Housekeeping:
             Chore("anchor", _ANCHOR_S, self.anchor),
             *self._backing_up(),
         )
+        for name in ("deadlines", *(chore.name for chore in self.chores)):
+            service.metrics.chore_failures.labels(name)  # 0 from the start, so that an alert sees the first one
 
     async def run(self) -> None:
         """Run every chore when it is due, until this is cancelled."""
@@ -169,6 +171,7 @@ class Housekeeping:
                 for _ in self._service.registry.tick_in_turns(self._service.clock.monotonic()):
                     await asyncio.sleep(0)
             except Exception as error:  # noqa: BLE001 - (R1)
+                self._service.metrics.chore_failures.labels("deadlines").inc()
                 _log.error("chore failed", extra={"chore": "deadlines"} | where(error))
 
     async def _keep_doing(self, chore: Chore) -> None:

@@ -7,11 +7,11 @@ patterns, and a method that no route has is `other`. `tests/server/telemetry/tes
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from ..errors import Refusal
+from ..errors import Denial, Limit, Refusal
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
@@ -163,6 +163,19 @@ class Metrics:
             "min",
             ["chore"],
         )
+        self._begin_with_zero()
+
+    def _begin_with_zero(self) -> None:
+        """Show what alerts watch from the start: nobody would see the increase of a series that begins with 1."""
+        for counter, values in (
+            (self.limited, get_args(Limit)),
+            (self.denied, get_args(Denial)),
+            (self.decisions, ("stored", "discarded", "storage", "unknown", "internal")),
+            (self.refused, ("damaged", "internal")),
+            (self.turned_away, (400, 408, 431, 503)),
+        ):
+            for value in values:
+                counter.labels(value)
 
     def refuse(self, refusal: Refusal) -> None:
         """Count a refusal, and the limit or the denial of access that it names."""

@@ -189,6 +189,8 @@ async def test_deadlines_that_fail_once_are_tried_again_and_stop_no_other_chore(
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+        failures = service.metrics.registry.get_sample_value("consentful_chore_failures_total", {"chore": "deadlines"})
 
+    assert failures == 1
     assert [record.__dict__["chore"] for record in caplog.records] == ["deadlines"]
     assert MARKER not in caplog.text

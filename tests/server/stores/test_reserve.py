@@ -1,7 +1,6 @@
 """A disk that is full to the last byte: nothing more is stored, and what has to be forgotten is forgotten."""
 
 import os
-import subprocess
 from collections.abc import AsyncGenerator, Generator
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.service import Service, open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.reserve import Reserve
-from needs import need
 from sealed import CATALOGUE, spoken
+from small_disk import fill, small_disk
 
 DISK = 12 * 1024 * 1024
 RESERVE = 2 * 1024 * 1024
@@ -26,13 +25,8 @@ RESERVE = 2 * 1024 * 1024
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Generator[Path]:
-    """A file system of a few megabytes."""
-    mounting = [need("mount"), "-t", "tmpfs", "-o", f"size={DISK}", "none", str(tmp_path)]
-    done = subprocess.run(mounting, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system of its own can be mounted here, which takes root: {done.stderr.strip()}")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+    with small_disk(tmp_path, DISK) as mounted:
+        yield mounted
 
 
 @pytest.fixture
@@ -52,20 +46,6 @@ async def keep(service: Service, dialog_id: str) -> None:
     granted = dialog.decide(Consent(True, 200), CATALOGUE)
     assert isinstance(granted, Granted)
     await service.archive.keep(dialog, granted, owner="shop", channel="websocket")
-
-
-def fill(disk: Path) -> Path:
-    """Take every byte that is left."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1024 * 1024, 4096, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
-    assert os.statvfs(disk).f_bavail == 0
-    return filler
 
 
 async def test_on_a_full_disk_what_erases_goes_on_and_nothing_else_is_stored(service: Service, disk: Path) -> None:
