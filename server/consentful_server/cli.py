@@ -13,6 +13,7 @@ from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Para
 from . import process
 from .commands import ERR, backup, data, privacy
 from .commands.capacity import capacity
+from .commands.decommission import decommission
 from .commands.doctor import examine
 from .commands.keys import keys
 from .commands.listing import AsJson
@@ -104,6 +105,7 @@ for _command in (
     backup.backup,
     backup.restore,
     move,
+    decommission,
     capacity,
     privacy.erase,
     privacy.verify,

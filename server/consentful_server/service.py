@@ -27,6 +27,7 @@ from .errors import BadSetting
 from .exports.feed import Feed
 from .exports.manifests import Manifests
 from .exports.recipients import Recipients
+from .keys.decommissioned import refuse_decommissioned
 from .keys.deployment import load_keys
 from .keys.epoch_seals import EpochSeals
 from .keys.masters import FileMasters, Masters
@@ -209,6 +210,7 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
     """
     clock = clock or SystemClock()
     rules_of(settings)  # before anything is created
+    refuse_decommissioned(settings.keys_dir)
     backend = backend_of(settings.database, settings.data_dir, settings.read_database)
     keep_apart(settings, backend)
     wrapping = wrapping_of(settings.keys_command)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from ..errors import BadSetting
+from ..keys.decommissioned import refuse_decommissioned
 from ..service import Service, open_service
 from ..settings import Place, Settings
 from ..stores.open import backend_of
@@ -48,7 +49,9 @@ def existing(place: Place) -> Backend:
 
     Raises:
         BadSetting: If there is no database at this place. Nothing was created.
+        BadKeys: If the deployment was decommissioned.
     """
+    refuse_decommissioned(place.keys_dir)
     backend = backend_of(place.database, place.data_dir)
     if not backend.exists():
         raise BadSetting(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import BadSetting
+from ..keys.decommissioned import refuse_decommissioned
 from ..keys.wrapping import wrapping_of
 from ..operations import backup as copies
 from ..operations.copies import Copies
@@ -57,6 +58,7 @@ def restore(folder: Path, name: str, *, place: Where = Place()) -> int:
         folder: Contains `data` and `keys`.
         name: The backup's name, as printed by `backup`.
     """
+    refuse_decommissioned(place.keys_dir)
     backend, wrapping = backend_of(place.database, place.data_dir), wrapping_of(place.keys_command)
     knows = copies.restore(folder, name, backend, place.keys_dir, wrapping)
     backend.migrate()  # a backup of an earlier release

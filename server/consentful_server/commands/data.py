@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..keys.decommissioned import refuse_decommissioned
 from ..service import Service, keep_apart
 from ..settings import Place
 from ..stores.open import backend_of
@@ -61,6 +62,7 @@ def migrate(*, dry_run: bool = False, citus: bool = False, place: Where = Place(
     """
     backend = backend_of(place.database, place.data_dir)
     keep_apart(place, backend)
+    refuse_decommissioned(place.keys_dir)
     if dry_run:
         for step in backend.pending():
             OUT.print(f"{step.number:04d} {step.name}")

@@ -131,12 +131,21 @@ def _check_place(service: Service, copies: Copies) -> None:
             one, other = own.resolve(), path.resolve()
             if one == other or one in other.parents or other in one.parents:
                 raise BadBackup(f"{path} overlaps {own}; name a folder apart from the data and the keys")
+    refuse_others(copies, backend, service.deployment)
+
+
+def refuse_others(copies: Copies, backend: Backend, deployment: bytes) -> None:
+    """Check that the newest backup in the folder is this deployment's.
+
+    Raises:
+        BadBackup: If it is another one's.
+    """
     for name in reversed(copies.names()):
         try:
-            deployment = backend.contents(copies.at(name).data).facts.get(roots.DEPLOYMENT)
+            found = backend.contents(copies.at(name).data).facts.get(roots.DEPLOYMENT)
         except BadDatabase:  # damaged: it tells nothing, and stops no backup
             continue
-        if deployment != service.deployment:
+        if found != deployment:
             raise BadBackup(f"{copies.folder} has backups of another deployment, such as {name}; name another folder")
         return
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..clock import Clock
-from ..errors import ProviderDown, Refusal
+from ..errors import BadKeys, ProviderDown, Refusal
+from ..keys.decommissioned import refuse_decommissioned
 from ..privacy.retention import Trust
 from ..service import Service, open_service
 from ..settings import Settings
@@ -20,6 +21,11 @@ async def examine_deployment(settings: Settings, backend: Backend, clock: Clock)
 
     What a start would refuse is a finding with the refusal's sentence.
     """
+    try:
+        refuse_decommissioned(settings.keys_dir)
+    except BadKeys as refusal:
+        yield problem("database", "none any more", refusal.detail)
+        return
     if not backend.exists():
         advice = "the first start creates it; if there was one, check --database and --data-dir"
         yield warning("database", f"none at {backend.name}", advice)

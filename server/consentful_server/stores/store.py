@@ -195,6 +195,24 @@ class Backend(Protocol):
         """
         ...
 
+    async def check_idle(self, clock: Clock) -> None:
+        """Check that no server and no command has the store open.
+
+        Raises:
+            BadDatabase: If one has, or may have; nothing was changed.
+        """
+        ...
+
+    async def destroy(self) -> int:
+        """Destroy all data, durably; return how many files or rows are left of them. It can be repeated.
+
+        A store that states afterwards that it has ended is opened by nobody any more.
+
+        Raises:
+            BadDatabase: If somebody has it open; nothing was changed.
+        """
+        ...
+
     def exists(self) -> bool:
         """Return whether the location holds a store."""
         ...

@@ -5,6 +5,7 @@ Both kinds of store have the same tables with the same columns (`shared`), and r
     a store's facts     what it is
     neither             in use
     MOVING              the unfinished copy of another store; nobody may open it
+    DECOMMISSIONED      all of it was destroyed
     MOVED               fenced: its data are elsewhere, and the database refuses every change, by a running server too
 """
 
@@ -18,6 +19,8 @@ MOVING: Final = "moving"
 """The name of the fact that an unfinished copy states, with the copy's mark."""
 MOVED: Final = "moved"
 """The name of the fact that a fenced store states, with the name of the store that has its data."""
+DECOMMISSIONED: Final = "decommissioned"
+"""The name of the fact that a store states of which everything else was destroyed."""
 
 Row: TypeAlias = Sequence[Any]
 
@@ -124,8 +127,10 @@ def refuse_moved(facts: Mapping[str, bytes], name: str) -> None:
     """Check that the store is in use.
 
     Raises:
-        BadDatabase: If it is an unfinished copy, or its data are elsewhere.
+        BadDatabase: If it is an unfinished copy, or its data are elsewhere or destroyed.
     """
+    if DECOMMISSIONED in facts:
+        raise BadDatabase(f"{name} was decommissioned, and its data destroyed; name another one with --database")
     if MOVING in facts:
         raise BadDatabase(
             f"{name} is an unfinished copy: complete it with `consentful move FROM TO --finish`, or delete it; "

@@ -58,6 +58,23 @@ _REPORT_LABELS: Final[Mapping[str, str]] = {
     "rows_left": "Rows left",
     "earlier_copies_left": "Earlier copies of keys left",
 }
+_END_LABELS: Final[Mapping[str, str]] = {
+    "iss": "Issued by",
+    "iat": "Issued at",
+    "jti": "Report",
+    "database": "Database",
+    "dialogs": "Dialogs destroyed",
+    "messages": "Messages destroyed",
+    "exports": "Exports made before",
+    "keys_left": "Keys left",
+    "data_left": "Files or rows left",
+    "backups_destroyed": "Backups destroyed",
+    "unknown": "Cannot be known",
+}
+_KINDS: Final[Mapping[Any, tuple[str, Mapping[str, str]]]] = {
+    "erasure": ("report of an erasure", _REPORT_LABELS),
+    "decommission": ("report of a decommissioning", _END_LABELS),
+}
 
 
 def verify_receipt(receipt: str, jwks: str, console: Console) -> int:
@@ -68,10 +85,9 @@ def verify_receipt(receipt: str, jwks: str, console: Console) -> int:
         BadReceipt: If the receipt is malformed, or none of the keys signed it.
     """
     claims = verified(receipt, read_jwks(_content(jwks)))
-    is_report = claims.get("kind") == "erasure"
-    kind = "report of an erasure" if is_report else "consent receipt"
+    kind, labels = _KINDS.get(claims.get("kind"), ("consent receipt", _LABELS))
     console.print(f"Valid: this {kind} was signed with a key of the JWK set, and was not altered since.")
-    for label, text in statements(claims, _REPORT_LABELS if is_report else _LABELS):
+    for label, text in statements(claims, labels):
         console.print(f"{label + ':':<30}{text}", markup=False, highlight=False, soft_wrap=True)
     return 0
 

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from ...clock import Clock
+from ...clock import Clock, to_micros
 from ...privacy.ledger import Ledger
 from ..sqlite import backup
 from ..steps import Step, log_applied
 from ..store import Contents
 from ..tables import refuse_moved
-from . import distribution, snapshot
+from . import destruction, distribution, snapshot
 from .address import address_of
 from .connection import Connection, connect, explained, first_connection
 from .database import Database
@@ -68,6 +68,15 @@ class PostgresBackend:
     def distribute(self) -> Sequence[str]:
         _wait_for(self._on_a_connection(lambda db: distribution.distribute(self._address, db)))
         return distribution.STATEMENTS
+
+    async def check_idle(self, clock: Clock) -> None:
+        async def check(db: Connection) -> None:
+            await destruction.check_idle(db, self.name, to_micros(clock.now()))
+
+        await self._on_a_connection(check)
+
+    async def destroy(self) -> int:
+        return await self._on_a_connection(destruction.destroy)
 
     def exists(self) -> bool:
         return _wait_for(self._exists())

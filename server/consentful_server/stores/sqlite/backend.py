@@ -12,7 +12,7 @@ from ...privacy.ledger import Ledger
 from ..steps import Step, log_applied
 from ..store import Contents
 from ..tables import refuse_moved
-from . import backup, leftovers
+from . import backup, destruction, leftovers
 from .connection import connect, sqlite3
 from .database import Database
 from .ledger_length import record
@@ -96,6 +96,14 @@ class SQLiteBackend:
 
     def distribute(self) -> Sequence[str]:
         raise BadSetting("citus", "needs a PostgreSQL database with Citus; name it with --database postgresql://…")
+
+    async def check_idle(self, clock: Clock) -> None:
+        del clock
+        await asyncio.to_thread(destruction.check_idle, self.path)
+
+    async def destroy(self) -> int:
+        await asyncio.to_thread(destruction.destroy, self.path, self.path.with_name(_RESERVE))
+        return len(self.in_the_way())
 
     def exists(self) -> bool:
         return self.path.exists()
