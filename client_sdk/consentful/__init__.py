@@ -34,7 +34,7 @@ from .errors import (
 from .mirror import Synced
 from .opening import Opening, open_dialog
 from .reader import Reader
-from .rows import KeptDialog, KeptMessage
+from .rows import KeptAnnotation, KeptDialog, KeptMessage
 from .wire import BadFrame, Discarded, Limits, Notice, Role, Stored
 from .withdrawal import Withdrawn, withdraw
 
@@ -50,6 +50,7 @@ __all__ = (
     "Finished",
     "Forbidden",
     "Incomplete",
+    "KeptAnnotation",
     "KeptDialog",
     "KeptMessage",
     "Limits",

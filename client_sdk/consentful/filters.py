@@ -1,15 +1,15 @@
 """The filters of every reader, and the requests they become. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from operator import index
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from . import arguments, wire
 
-Shape: TypeAlias = Literal["messages", "dialogs", "chat"]
-"""A row is a message; a dialog without its messages; or a dialog with `messages` of `role` and `content`."""
+Shape: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
+"""A row is a message, a dialog without messages, a dialog with `messages` of `role` and `content`, or an annotation."""
 
 
 class DialogFilters(TypedDict, total=False):
@@ -23,6 +23,10 @@ class DialogFilters(TypedDict, total=False):
     role: wire.Role
     bot: str
     purpose: str
+    label: str
+    """Of an annotation, as are `review` and `annotator`: one annotation must have all that is given."""
+    review: str
+    annotator: str
     since: date | datetime | str
     until: date | datetime | str
     order: Literal["newest", "stored"]
@@ -49,11 +53,18 @@ class Asked:
     path: str
     values: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     in_body: bool = False
+    method: Literal["GET", "PUT", "DELETE"] | None = field(default=None, repr=False)
+    """None: GET, or POST with a body."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def http_method(self) -> str:
+        return self.method or ("POST" if self.in_body else "GET")
 
     def but(self, **values: Any) -> "Asked":
         """Return the request with further parameters; those that are None are left out."""
         given = {name: value for name, value in values.items() if value is not None}
-        return Asked(self.path, {**self.values, **given}, self.in_body)
+        return replace(self, values={**self.values, **given})
 
 
 def messages(filters: Mapping[str, Any]) -> Asked:
@@ -79,6 +90,41 @@ def dialogs(filters: Mapping[str, Any]) -> Asked:
     return Asked("v1/dialogs", _values(filters, DialogFilters))
 
 
+def annotations(filters: Mapping[str, Any]) -> Asked:
+    """Return the request for annotations.
+
+    Raises:
+        TypeError, ValueError: As `dialogs`.
+    """
+    return Asked("v1/annotations", _values(filters, DialogFilters))
+
+
+def annotation(dialog_id: str, seq: int | None) -> str:
+    """Return the path of one's own annotation of a message, or of the whole dialog.
+
+    Raises:
+        TypeError, ValueError: If the id is no text, or the seq is not a positive integer.
+    """
+    path = f"v1/annotations/{arguments.text('dialog_id', dialog_id)}"
+    if seq is None:
+        return path
+    if index(seq) < 1:
+        raise ValueError("seq begins with 1; leave it out to annotate the whole dialog")
+    return f"{path}/{index(seq)}"
+
+
+def lasting(filters: Mapping[str, Any]) -> None:
+    """Check that no filter can match another set of stored dialogs later.
+
+    Raises:
+        ValueError: If one can.
+    """
+    if names := [name for name in ("label", "review", "annotator") if filters.get(name) is not None]:
+        raise ValueError(
+            f"sync takes no {names[0]}: annotations change after a dialog is stored; filter the copy instead"
+        )
+
+
 def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
     """Return the request for everything that matches, as one Arrow stream.
 
@@ -88,8 +134,10 @@ def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
     """
     if shape == "dialogs":
         return dialogs(filters).but(format="arrow")
+    if shape == "annotations":
+        return annotations(filters).but(format="arrow")
     if shape not in ("messages", "chat"):
-        raise ValueError("shape is one of messages, dialogs, chat")
+        raise ValueError("shape is one of messages, dialogs, chat, annotations")
     return messages(filters).but(format="arrow", shape=shape)
 
 

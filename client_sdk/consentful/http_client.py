@@ -29,6 +29,7 @@ T = TypeVar("T")
 # No total: a stream may take hours, as long as bytes arrive.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
 _CHUNK_BYTES: Final = 256 * 1024
+_DONE: Final = frozenset({200, 201, 204})
 
 _log: Final = logging.getLogger("consentful")
 
@@ -71,6 +72,20 @@ class HttpClient:
             ConsentfulError: If the service refuses.
         """
         return await self.retry(lambda: self.ask_once(asked, kind))
+
+    async def change(self, asked: Asked) -> None:
+        """Make a change that may be repeated, and whose answer is empty.
+
+        Raises:
+            Unavailable: If no complete answer arrived within `retry_for` seconds.
+            ConsentfulError: If the service refuses.
+        """
+
+        async def once() -> None:
+            async with self._open(asked) as response:
+                await response.read()
+
+        await self.retry(once)
 
     async def download(self, asked: Asked, on_bytes: Callable[[int], object]) -> bytes:
         """Return a complete stream; one that was cut short is requested again. `on_bytes` gets the size of each chunk.
@@ -147,15 +162,15 @@ class HttpClient:
         headers = await bearer(self.token)
         try:
             response = await session.request(
-                hdrs.METH_POST if asked.in_body else hdrs.METH_GET,
+                asked.http_method,
                 self.url / asked.path,
                 params=None if asked.in_body else asked.values,
                 json=asked.values if asked.in_body else None,
-                headers=headers,
+                headers={**headers, **asked.headers},
                 ssl=self.ssl,
                 allow_redirects=False,
             )
-            if response.status == 200:
+            if response.status in _DONE:
                 return response
             async with response:
                 wait = seconds_of(response.headers.get(hdrs.RETRY_AFTER, ""), self.clock.now())

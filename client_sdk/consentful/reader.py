@@ -1,20 +1,20 @@
 """The reader for data scientists: stored messages and dialogs as rows, as tables, and as a local copy."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Unpack
 
+from . import arguments, tables
 from . import filters as queries
-from . import tables
 from .backoff import JITTER
 from .clock import Clock, SystemClock
 from .endpoint import TLS, Token, http_url
-from .filters import DialogFilters, MessageFilters, Shape
+from .filters import Asked, DialogFilters, MessageFilters, Shape
 from .http_client import HttpClient
 from .mirror import Mirror, Synced
 from .pages import Pages
-from .rows import KeptDialog, KeptMessage
+from .rows import KeptAnnotation, KeptDialog, KeptMessage
 
 T = TypeVar("T")
 
@@ -71,6 +71,37 @@ class Reader:
         """Iterate over dialogs, without their messages; see `DialogFilters`. With a `limit`, over the first ones."""
         return _rows(self.dialog_pages(**filters), queries.at_most(limit))
 
+    def annotations(
+        self, *, limit: int | None = None, **filters: Unpack[DialogFilters]
+    ) -> AsyncIterator[KeptAnnotation]:
+        """Iterate over annotations, dialog by dialog; see `DialogFilters`. With a `limit`, over the first ones."""
+        return _rows(self.annotation_pages(**filters), queries.at_most(limit))
+
+    async def annotate(
+        self,
+        dialog_id: str,
+        seq: int | None = None,
+        *,
+        labels: Iterable[str] = (),
+        note: str | None = None,
+        review: Literal["pending", "accepted", "rejected"] | None = None,
+        if_match: str | None = None,
+    ) -> KeptAnnotation:
+        """Say this of a message, or of the whole dialog, in place of what you said before; needs `data:annotate`.
+
+        With `if_match`, the `etag` of an annotation of yours, it replaces that one alone; otherwise it is refused, with
+        the code `stale`. Repeating it changes nothing.
+        """
+        said = {"labels": arguments.texts_or_none("labels", labels), "note": note, "review": review}
+        values = {name: value for name, value in said.items() if value is not None}
+        headers = {} if if_match is None else {"If-Match": arguments.text("if_match", if_match)}
+        asked = Asked(queries.annotation(dialog_id, seq), values, in_body=True, method="PUT", headers=headers)
+        return await self._client.ask(asked, KeptAnnotation)
+
+    async def remove_annotation(self, dialog_id: str, seq: int | None = None) -> None:
+        """Delete your annotation of a message, or of the whole dialog, if there is one."""
+        await self._client.change(Asked(queries.annotation(dialog_id, seq), method="DELETE"))
+
     def message_pages(self, **filters: Unpack[MessageFilters]) -> Pages[KeptMessage]:
         """Return the messages as pages, whose cursor can be kept."""
         return Pages(self._client, queries.messages(filters), KeptMessage)
@@ -78,6 +109,10 @@ class Reader:
     def dialog_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptDialog]:
         """Return the dialogs as pages, whose cursor can be kept."""
         return Pages(self._client, queries.dialogs(filters), KeptDialog)
+
+    def annotation_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptAnnotation]:
+        """Return the annotations as pages, whose cursor can be kept. A page can be longer than it was asked to be."""
+        return Pages(self._client, queries.annotations(filters), KeptAnnotation)
 
     @staticmethod
     def schema(shape: Literal["messages", "chat"] = "messages") -> Any:
@@ -133,15 +168,16 @@ class Reader:
         the copy is deleted and made again: `is_anew` tells.
 
         Raises:
-            ValueError: If the folder holds a copy with other filters.
+            ValueError: If the folder holds a copy with other filters, or one of them is of annotations, which change.
             BlockingIOError: If another process syncs this folder.
         """
+        queries.lasting(filters)
         return await Mirror(self._client, Path(path), filters).sync()
 
 
 async def _rows(pages: Pages[T], limit: int | None) -> AsyncIterator[T]:
     left = sys.maxsize if limit is None else limit
     while (page := await pages.take(left)) is not None:
-        for row in page:
+        for row in page[:left]:
             yield row
         left -= len(page)

@@ -55,6 +55,25 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
         return f"KeptDialog({self.dialog_id!r}, messages={self.messages})"
 
 
+class KeptAnnotation(msgspec.Struct, frozen=True, kw_only=True):
+    """One annotation. `seq` is None if it is on the dialog as a whole; `annotator` is the credential that wrote it.
+
+    Pass its `etag` to `Reader.annotate` as `if_match`, to change only what you have seen.
+    """
+
+    dialog_id: str
+    seq: int | None
+    annotator: str
+    labels: list[str]
+    note: str | None
+    review: str | None
+    written_at: datetime
+    etag: str
+
+    def __repr__(self) -> str:
+        return f"KeptAnnotation({self.dialog_id!r}, seq={self.seq})"
+
+
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """One erased dialog: delete your copies of it."""
 

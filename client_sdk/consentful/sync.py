@@ -15,7 +15,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from .endpoint import TLS, Token
 from .filters import DialogFilters, MessageFilters, Shape, at_most
 from .mirror import Synced
 from .pages import Pages
-from .rows import KeptDialog, KeptMessage
+from .rows import KeptAnnotation, KeptDialog, KeptMessage
 from .withdrawal import Withdrawn
 
 P = ParamSpec("P")
@@ -158,6 +158,29 @@ class Reader:
         """Iterate over dialogs, without their messages; see `consentful.Reader.dialogs`."""
         return _rows(self._reader.dialog_pages(**filters), at_most(limit))
 
+    def annotations(self, *, limit: int | None = None, **filters: Unpack[DialogFilters]) -> Iterator[KeptAnnotation]:
+        """Iterate over annotations; see `consentful.Reader.annotations`."""
+        return _rows(self._reader.annotation_pages(**filters), at_most(limit))
+
+    def annotate(
+        self,
+        dialog_id: str,
+        seq: int | None = None,
+        *,
+        labels: Iterable[str] = (),
+        note: str | None = None,
+        review: Literal["pending", "accepted", "rejected"] | None = None,
+        if_match: str | None = None,
+    ) -> KeptAnnotation:
+        """Say this of a message or a dialog; see `consentful.Reader.annotate`."""
+        return _thread.run(
+            self._reader.annotate(dialog_id, seq, labels=labels, note=note, review=review, if_match=if_match)
+        )
+
+    def remove_annotation(self, dialog_id: str, seq: int | None = None) -> None:
+        """Delete your annotation; see `consentful.Reader.remove_annotation`."""
+        _thread.run(self._reader.remove_annotation(dialog_id, seq))
+
     @staticmethod
     def schema(shape: Literal["messages", "chat"] = "messages") -> Any:
         """Return the `pyarrow.Schema` of an NDJSON export; see `consentful.Reader.schema`."""
@@ -195,7 +218,7 @@ class Reader:
 def _rows(pages: Pages[T], limit: int | None) -> Generator[T]:
     left = sys.maxsize if limit is None else limit
     while (page := _thread.run(pages.take(left))) is not None:
-        yield from page
+        yield from page[:left]
         left -= len(page)
 
 

@@ -49,6 +49,15 @@ _COLUMNS: Final[Mapping[Shape, tuple[tuple[str, str, bool], ...]]] = {
         ("stored_at", "time", False),
         ("messages", "lines", False),
     ),
+    "annotations": (
+        ("dialog_id", "text", False),
+        ("seq", "number", True),
+        ("annotator", "label", False),
+        ("labels", "labels", False),
+        ("note", "text", True),
+        ("review", "label", True),
+        ("written_at", "time", False),
+    ),
 }
 """Name, type and whether it may be null. `label` is a text with few values, `lines` a list of role and content."""
 
