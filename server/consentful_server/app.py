@@ -32,6 +32,7 @@ from .edges.routes import (
     notices,
     original,
     pages,
+    privacy,
     privacy_requests,
     receipts,
     recipients,
@@ -72,6 +73,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *health.ROUTES,
     *metrics.ROUTES,
     *explore.ROUTES,
+    *privacy.ROUTES,
     *withdraw.ROUTES,
     *docs.ROUTES,
 )

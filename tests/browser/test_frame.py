@@ -14,8 +14,8 @@ from .looks import fits
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
-PLACES: Final = {"Test": "/", "Explorer": "/explore", "API": "/docs"}
-PAGES: Final = {"/": "Test", "/explore": "Explorer", "/docs": "API", "/docs/live": "API"}
+PLACES: Final = {"Test": "/", "Explorer": "/explore", "Privacy": "/privacy", "API": "/docs"}
+PAGES: Final = {"/": "Test", "/explore": "Explorer", "/privacy": "Privacy", "/docs": "API", "/docs/live": "API"}
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -32,6 +32,7 @@ OPEN = {
     "/static/{name}": "the files of pages",
     "/static/{version}/{name}": "the files of pages",
     "/explore": "the explorer, whose data are not",
+    "/privacy": "the officer's page, whose data are not",
     "/withdraw": "the code is the key",
     "/v1/dialogs/live": "it looks at the token itself; see test_upgrade.py",
 }
