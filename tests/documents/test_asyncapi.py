@@ -144,6 +144,7 @@ def test_every_error_of_a_dialog_is_there_with_its_close_code() -> None:
         "lost",
         "not_found",
         "not_acceptable",
+        "not_open",
         "restored",
         "stale",
         "idempotency_key",
