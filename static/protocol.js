@@ -1,95 +1,24 @@
-/** The live dialog's reference, generated from /asyncapi.json. */
+/** The live dialog's reference, drawn from /asyncapi.json. */
 
-import { byId, element } from "./element.js";
+import { element } from "./element.js";
+import { show } from "./reference.js";
+import { inCode } from "./same_in_code.js";
+import { cell, code, fields, last, listed, panel, paragraphs, prose, table, typeArticle, typeLink } from "./schema.js";
 import { SITE } from "./site.js";
-
-const SCHEMAS = "#/components/schemas/";
-const last = (path) => path.split("/").at(-1);
-const code = (text) => element("code", {}, text);
-const cell = (...children) => element("td", {}, ...children);
-
-/** Text with `code` in backticks. */
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? code(part) : part));
-}
-
-/** Paragraphs; indented blocks become code. */
-function paragraphs(text) {
-  return text
-    .trimEnd()
-    .split(/\n{2,}/)
-    .map((block) =>
-      block.startsWith("    ")
-        ? element("pre", { tabIndex: 0 }, block.replaceAll(/^ {4}/gm, ""))
-        : element("p", {}, ...prose(block)),
-    );
-}
-
-function table(kind, heads, rows) {
-  const head = element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)));
-  const box = element("div", { className: `wide ${kind}`, tabIndex: 0, role: "region", ariaLabel: heads.join(", ") });
-  box.append(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
-  return box;
-}
-
-const link = (name) => element("a", { href: `#${name}` }, code(name));
-
-/** Nodes separated by commas. */
-const listed = (nodes) => nodes.flatMap((node, i) => (i ? [", ", node] : [node]));
-
-/** The types that a schema allows, without null: a field that may be null may be omitted. */
-function kind(schema) {
-  if (schema.anyOf) return listed(schema.anyOf.filter((each) => each.type !== "null").map((each) => element("span", {}, ...kind(each))));
-  if (schema.$ref) return [link(last(schema.$ref))];
-  if (schema.enum) return listed(schema.enum.map((value) => code(value)));
-  if (schema.type === "array") return ["list of ", ...kind(schema.items)];
-  if (schema.type === "object") return ["object of ", ...kind(schema.additionalProperties)];
-  return [schema.format === "date-time" ? "time" : schema.type];
-}
-
-/** The description and the constraints of a schema. */
-function constraints(schema) {
-  const flat = { ...schema, ...schema.anyOf?.find((each) => each.type !== "null") };
-  const parts = [];
-  if (flat.description) parts.push(element("span", {}, ...prose(flat.description)));
-  if (flat.minimum !== undefined) parts.push(`minimum ${flat.minimum.toLocaleString()}`);
-  if (flat.maximum !== undefined) parts.push(`maximum ${flat.maximum.toLocaleString()}`);
-  if (flat.minLength !== undefined) parts.push(`at least ${flat.minLength} character${flat.minLength === 1 ? "" : "s"}`);
-  if (flat.maxLength !== undefined) parts.push(`at most ${flat.maxLength} characters`);
-  if (flat.maxItems !== undefined) parts.push(`at most ${flat.maxItems} items`);
-  if (flat.pattern) parts.push(element("span", {}, "pattern ", code(flat.pattern)));
-  if (flat.default !== undefined && flat.default !== null) parts.push(element("span", {}, "default ", code(JSON.stringify(flat.default))));
-  return listed(parts);
-}
-
-function fields(schema) {
-  const rows = Object.entries(schema.properties).map(([name, field]) => {
-    const isRequired = schema.required?.includes(name);
-    return element("tr", {}, cell(code(name)), cell(...kind(field)), cell(isRequired ? "always" : "optional"), cell(...constraints(field)));
-  });
-  return table("fields", ["Field", "Type", "Sent", "Meaning"], rows);
-}
-
-function panel(id, title, ...children) {
-  const heading = element("h2", {}, element("a", { href: `#${id}` }, title));
-  return element("section", { className: "panel", id, ariaLabel: title }, heading, ...children);
-}
 
 function frame(document, name, replies) {
   const message = document.components.messages[name];
   const schema = document.components.schemas[last(message.payload.$ref)];
-  const body = element("article", { id: name }, element("h3", {}, link(name)), ...paragraphs(message.summary), fields(schema));
+  const body = element("article", { id: name }, element("h3", {}, typeLink(name)), ...paragraphs(message.summary), fields(schema));
   for (const example of message.examples) body.append(element("pre", { tabIndex: 0 }, JSON.stringify(example.payload)));
-  if (replies) body.append(element("p", { className: "quiet" }, "Replies: ", ...listed(replies.map(link))));
+  if (replies) body.append(element("p", { className: "quiet" }, "Replies: ", ...listed(replies.map(typeLink))));
   return body;
 }
 
 /** The schemas that are parts of frames. */
 function parts(document) {
   const frames = Object.values(document.components.messages).map((message) => last(message.payload.$ref));
-  return Object.entries(document.components.schemas)
-    .filter(([name]) => !frames.includes(name))
-    .map(([name, schema]) => element("article", { id: name }, element("h3", {}, link(name)), ...paragraphs(schema.description), fields(schema)));
+  return Object.entries(document.components.schemas).filter(([name]) => !frames.includes(name));
 }
 
 function errors(document) {
@@ -108,10 +37,10 @@ function closes(document) {
   return table("closes", ["Code", "Meaning", "Client", "Preceding error"], rows);
 }
 
+/** Where this server takes dialogs: the page came from it. */
 function addresses(document) {
-  const { address } = document.channels.live;
-  const rows = Object.values(document.servers).map((server) => element("li", {}, code(`${server.protocol}://${server.host}${address}`), " ", ...prose(server.description)));
-  return element("ul", {}, ...rows);
+  const { pathname, protocol, host } = new URL(SITE + document.channels.live.address);
+  return element("p", {}, "This server: ", code(`${protocol.replace("http", "ws")}//${host}${pathname}`));
 }
 
 function draw(document) {
@@ -119,33 +48,36 @@ function draw(document) {
   const clientFrames = received.map(([name]) => name);
   const serverFrames = Object.keys(document.components.messages).filter((name) => !clientFrames.includes(name));
   const replies = (operation) => operation.reply.messages.map((message) => last(message.$ref));
-  byId("reference").replaceChildren(
-    panel("connection", "Connection", ...paragraphs(document.info.description), addresses(document), ...paragraphs(document.channels.live.description)),
-    panel("from-chatbot", "Client frames", ...received.map(([name, operation]) => frame(document, name, replies(operation)))),
-    panel("from-server", "Server frames", ...serverFrames.map((name) => frame(document, name)), ...parts(document)),
+  const entry = (name, target) => ({ href: `#${name}`, label: [code(name)], text: target.textContent, target });
+  const fromClient = received.map(([name, operation]) => entry(name, frame(document, name, replies(operation))));
+  const fromServer = serverFrames.map((name) => entry(name, frame(document, name)));
+  const inside = parts(document).map(([name, schema]) => entry(name, typeArticle(name, schema)));
+  const panels = [
+    panel("connection", "Connection", ...paragraphs(document.info.description), addresses(document), ...paragraphs(document.channels.live.description), ...programs()),
+    panel("from-chatbot", "Client frames", ...targets(fromClient)),
+    panel("from-server", "Server frames", ...targets(fromServer), ...targets(inside)),
     panel("errors", "Errors", errors(document)),
     panel("closes", "Close codes", closes(document)),
-  );
+  ];
+  const others = [panels[0], panels[3], panels[4]].map((target) => ({ href: `#${target.id}`, label: [target.ariaLabel], text: target.textContent, target }));
+  return {
+    panels,
+    groups: [
+      { title: "Dialog", entries: others },
+      { title: "Client frames", entries: fromClient },
+      { title: "Server frames", entries: fromServer },
+      { title: "Parts of frames", entries: inside },
+    ],
+  };
 }
 
-/** Scroll to the URL's fragment, which did not exist before the page was drawn. */
-function scrollToFragment() {
-  const target = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
-  if (target) target.scrollIntoView();
+const targets = (entries) => entries.map(({ target }) => target);
+
+/** One dialog in each language; what curl can do of it is the HTTP contract. */
+function programs() {
+  const options = { customerId: "c-42", language: "en" };
+  const said = [{ text: "Where is my parcel?", about: { role: "customer", language: "en" } }, { text: "It arrives tomorrow.", about: { role: "bot", language: "en" } }];
+  return [element("h3", {}, "A dialog in code"), element("div", { id: "same-code" }, ...inCode({ site: SITE, options, said, granted: true }))];
 }
 
-async function load() {
-  const place = byId("reference");
-  try {
-    const response = await fetch(`${SITE}/asyncapi.json`);
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    draw(await response.json());
-    scrollToFragment();
-  } catch (error) {
-    const again = element("button", { type: "button", onclick: load }, "Retry");
-    place.replaceChildren(element("p", { className: "failure", role: "alert" }, `/asyncapi.json could not be read: ${error.message}`), again);
-  }
-  place.removeAttribute("aria-busy");
-}
-
-load();
+show("/asyncapi.json", draw);

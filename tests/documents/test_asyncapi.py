@@ -155,3 +155,10 @@ def test_every_error_of_a_dialog_is_there_with_its_close_code() -> None:
 
     assert set(described) == {"frame"} | set(faults.FAULTS) - only_over_http
     assert all(described[code] == faults.FAULTS[code].close for code in set(described) - {"frame"})
+
+
+def test_every_field_has_a_meaning() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for field, about in schema.get("properties", {}).items():
+            told = [each.get("description") for each in (about, *about.get("anyOf", ()))]
+            assert any(told), f"{name}.{field} is not explained: add it to documents/meanings.py"

@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from consentful_server.app import ROUTES
 from consentful_server.auth.access import SCOPES
-from consentful_server.documents import openapi
+from consentful_server.documents import asyncapi, meanings, openapi
 from consentful_server.documents.examples import EXAMPLES, refusal_of
 from consentful_server.documents.schemas import Auth, plain
 from consentful_server.edges.http import faults
@@ -176,3 +176,12 @@ def test_every_refusal_of_every_route_is_a_documented_fault() -> None:
     kinds: set[type[Refusal]] = {kind for route in ROUTES for kind in route.refusals}
 
     assert {kind.code for kind in kinds} <= set(faults.FAULTS)
+
+
+def test_every_meaning_is_of_a_field_that_exists() -> None:
+    described = (DOCUMENT, asyncapi.describe())
+    schemas = [pair for document in described for pair in document["components"]["schemas"].items()]
+    fields = {(name.partition("_")[0], field) for name, schema in schemas for field in schema.get("properties", {})}
+
+    assert set(meanings.OF_TYPES) <= fields
+    assert set(meanings.FIELDS) <= {field for _, field in fields}

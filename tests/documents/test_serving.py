@@ -2,7 +2,6 @@
 
 import pytest
 from aiohttp import ClientSession
-from swagger_ui_bundle import swagger_ui_path
 
 from consentful_server.edges.http.protection import CONTENT_SECURITY_POLICY
 from consentful_server.testing import serve
@@ -15,8 +14,6 @@ from consentful_server.testing import serve
         ("/asyncapi.json", "application/json"),
         ("/docs", "text/html"),
         ("/docs/live", "text/html"),
-        ("/docs/swagger-ui.css", "text/css"),
-        ("/docs/swagger-ui-bundle.js", "text/javascript"),
         ("/explore", "text/html"),
     ],
 )
@@ -28,11 +25,3 @@ async def test_anybody_may_read_under_the_policy_of_every_page(path: str, conten
             assert response.headers["Cache-Control"] == "no-cache"
         async with http.head(path) as response:
             assert response.status == 200
-
-
-@pytest.mark.parametrize("name", ["index.html", "swagger-ui.js", "swagger-ui.css.map", "..%2f__init__.py", "/"])
-async def test_of_a_librarys_package_only_what_is_needed_is_served(name: str) -> None:
-    assert (swagger_ui_path / "index.html").is_file()
-
-    async with serve() as service, ClientSession(service.url) as http, http.get(f"/docs/{name}") as response:
-        assert response.status == 404

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import msgspec
 
 from .examples import EXAMPLES
+from .meanings import with_meanings
 
 Json: TypeAlias = dict[str, Any]
 
@@ -25,7 +26,8 @@ class Schemas:
         named = list(dict.fromkeys(types))
         references, components = msgspec.json.schema_components(named, ref_template=_FOLDER + "{name}")
         self._of = {kind: _tidy(reference) for kind, reference in zip(named, references, strict=True)}
-        self.components: Json = {_GENERIC.sub("", name): _tidy(schema) for name, schema in components.items()}
+        named_schemas = {_GENERIC.sub("", name): _tidy(schema) for name, schema in components.items()}
+        self.components: Json = {name: with_meanings(name, schema) for name, schema in named_schemas.items()}
         for kind, example in EXAMPLES.items():
             if "$ref" in self._of.get(kind, ()):
                 self.component(kind)["examples"] = [plain(example)]

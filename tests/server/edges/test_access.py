@@ -26,7 +26,6 @@ OPEN = {
     "/openapi.json": "documentation",
     "/asyncapi.json": "documentation",
     "/docs": "documentation",
-    "/docs/{name}": "documentation",
     "/docs/live": "documentation",
     "/": "the test page",
     "/static/{name}": "the files of pages",

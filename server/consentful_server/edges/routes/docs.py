@@ -1,22 +1,16 @@
 """The API documentation: the OpenAPI and AsyncAPI documents, and the pages that show them."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from swagger_ui_bundle import swagger_ui_path
 
-from ...errors import NotFound
 from ..http import tags
-from ..http.assets import Asset, Assets, send
+from ..http.assets import Asset, send
 from ..http.bodies import JSON
 from ..http.route import Answer, Route
 from .pages import page
-
-_VIEWER: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
-"""The files of Swagger UI that the page needs. The rest of the package is not served."""
 
 
 class Documents(msgspec.Struct, frozen=True):
@@ -50,20 +44,6 @@ async def live(request: web.Request) -> web.StreamResponse:
     return page(request, "protocol.html")
 
 
-async def viewer(request: web.Request) -> web.StreamResponse:
-    """Return a file of Swagger UI, from the installed package."""
-    name = request.match_info["name"]
-    asset = _viewer_files().find(name) if name in _VIEWER else None
-    if asset is None:
-        raise NotFound
-    return send(request, asset)
-
-
-@cache
-def _viewer_files() -> Assets:
-    return Assets(swagger_ui_path)
-
-
 _ANY_JSON: Final = (Answer({JSON: dict[str, Any]}),)
 _PAGE: Final = (Answer({"text/html": str}),)
 
@@ -72,13 +52,4 @@ ROUTES: Final = (
     Route("GET", "/asyncapi.json", asyncapi, answers=_ANY_JSON, tag=tags.DOCUMENTS, operation="documents_asyncapi"),
     Route("GET", "/docs", docs, answers=_PAGE, tag=tags.DOCUMENTS, operation="documents_docs"),
     Route("GET", "/docs/live", live, answers=_PAGE, tag=tags.DOCUMENTS, operation="documents_live"),
-    Route(
-        "GET",
-        "/docs/{name}",
-        viewer,
-        answers=(Answer({"text/css": bytes, "text/javascript": bytes}),),
-        refusals=(NotFound,),
-        tag=tags.DOCUMENTS,
-        operation="documents_viewer",
-    ),
 )
