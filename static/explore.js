@@ -1,6 +1,7 @@
 import { Conversation } from "./conversation.js";
 import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on } from "./element.js";
+import { snippet } from "./hits.js";
 import { Plots } from "./plots.js";
 import { exact, FILTERS, local, Query } from "./query.js";
 import { recipes } from "./recipes.js";
@@ -21,6 +22,7 @@ const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).
 
 let query = new Query();
 let shown = ""; // the id of the open dialog
+let marked = 0; // the seq of the message that is marked in it; 0 if none is
 let next; // the cursor of the next page; null after the last page, undefined before the first
 let requests = null; // aborts the requests of the current query
 let isLoading = false;
@@ -29,14 +31,14 @@ let exporting = null; // aborts the current export
 // Messages
 
 function row({ dialog_id, received_at, role, language, text, seq }) {
-  const link = element("a", { href: query.url(dialog_id), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
+  const link = element("a", { href: query.url(dialog_id, seq), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
   const made = element("tr", { data: { dialog: dialog_id } },
     element("td", {}, time(received_at)),
     element("td", {}, role),
     element("td", {}, language ?? "–"),
-    element("td", { className: "text", dir: "auto", lang: language ?? "", title: text.slice(0, 1000) }, text),
+    element("td", { className: "text", dir: "auto", lang: language ?? "", title: text.slice(0, 1000) }, ...snippet(text, query.q)),
     element("td", {}, link, element("small", {}, ` #${seq}`)));
-  made.ariaSelected = String(dialog_id === shown);
+  made.ariaSelected = String(dialog_id === shown && (!marked || seq === marked));
   made.addEventListener("click", (event) => event.target.closest("a") || getSelection().toString() || link.click());
   return made;
 }
@@ -76,6 +78,8 @@ function emptyText() {
 }
 
 function fail(error) {
+  const field = error.status === 400 && byId("asking").querySelector(`#${CSS.escape(error.parameter ?? "")}`);
+  if (field) blame(field, error.message);
   const isKeyNeeded = REFUSED.includes(error.status);
   if (isKeyNeeded) byId("key-row").hidden = false;
   if (isKeyNeeded) byId("key").focus();
@@ -83,6 +87,23 @@ function fail(error) {
   byId("end").replaceChildren(
     element("p", { className: "failure", role: "alert" }, `${error.message} (${error.code ?? error.name})`),
     element("button", { type: "button", onclick: () => load(query) }, "Retry"));
+}
+
+/** Tell at a field of the form what is wrong with its value, and let the reader correct it there. */
+function blame(field, message) {
+  byId("more").open ||= byId("more").contains(field);
+  field.after(element("small", { id: "blame", className: "failure" }, message));
+  field.ariaInvalid = "true";
+  field.setAttribute("aria-describedby", "blame");
+  field.focus();
+}
+
+function acquit() {
+  byId("blame")?.remove();
+  for (const field of byId("asking").querySelectorAll("[aria-invalid]")) {
+    field.ariaInvalid = null;
+    field.removeAttribute("aria-describedby");
+  }
 }
 
 function become(state, text) {
@@ -93,12 +114,12 @@ function become(state, text) {
 
 // The page's URL and the form
 
-/** Show what the page's URL names. A query that is loaded already is not loaded again. */
-function visit(q = query.q) {
+/** Show what the page's URL names; the words of a text search are in the history's state, which no server sees. */
+function visit() {
   const parameters = new URLSearchParams(location.search);
-  const wanted = Query.from(parameters, q);
-  if (!requests || !wanted.equals(query)) load(wanted);
-  show(parameters.get("show") ?? "");
+  const wanted = Query.from(parameters, history.state?.q ?? "");
+  if (!requests || !wanted.equals(query)) load(wanted); // one that is loaded already is not loaded again
+  show(parameters.get("show") ?? "", Number(parameters.get("seq")) || 0);
 }
 
 function load(wanted) {
@@ -108,6 +129,7 @@ function load(wanted) {
   query = wanted;
   next = undefined;
   fill();
+  acquit();
   rows.clear();
   become("loading", "loading …");
   byId("end").replaceChildren("Loading …");
@@ -120,17 +142,18 @@ function load(wanted) {
 
 const ignored = ({ uncounted }) => (uncounted.length ? [`ignored filters: ${uncounted.join(", ")}`] : []);
 
-function show(dialogId) {
-  shown = dialogId;
+function show(dialogId, seq) {
+  [shown, marked] = [dialogId, seq];
   rows.refresh();
-  if (dialogId) conversation.open(dialogId, (filters) => query.with(filters).url(shown));
+  byId("to-messages").hidden = !dialogId;
+  if (dialogId) conversation.open(dialogId, { seq, words: query.q, filtered: (filters) => query.with(filters).url(shown) });
   else conversation.close();
 }
 
 /** Go to a URL of this page. The URL without filters also clears the text search. */
 function go(url) {
-  history.pushState(null, "", url);
-  visit(url === "?" ? "" : query.q);
+  history.pushState({ q: url === "?" ? "" : query.q }, "", url);
+  visit();
 }
 
 /** Write the query into the form. */
@@ -138,7 +161,7 @@ function fill() {
   byId("q").value = query.q;
   for (const name of FILTERS) byId(name).value = TIMES.includes(name) ? local(query.filters[name]) : query.filters[name] ?? "";
   byId("order").value = query.filters.order ?? "newest";
-  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "order"].some((name) => query.filters[name]);
+  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "label", "review", "order"].some((name) => query.filters[name]);
 }
 
 /** Read the query from the form. A time that was not edited keeps its seconds, which the form does not show. */
@@ -216,14 +239,15 @@ byId("downloads").append(...DOWNLOADS.map((what) => {
 on("asking", "submit", () => {
   if (byId("key").value) setKey(byId("key").value.trim());
   const wanted = fromForm();
-  history.pushState(null, "", wanted.url(shown));
+  history.pushState({ q: wanted.q }, "", wanted.url(shown, marked));
   load(wanted);
+  show(shown, marked);
 });
 on("clear", "click", () => go("?"));
 on("forget-key", "click", () => {
   setKey("");
   load(query);
-  show(shown);
+  show(shown, marked);
 });
 addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='?']");
@@ -232,6 +256,11 @@ addEventListener("click", (event) => {
   go(link.getAttribute("href"));
   if (shown && matchMedia("(max-width: 60rem)").matches) byId("dialog").scrollIntoView();
 });
-addEventListener("popstate", () => visit());
+on("to-messages", "click", () => {
+  go(query.url());
+  byId("messages").scrollIntoView();
+  byId("messages").focus({ preventScroll: true });
+});
+addEventListener("popstate", visit);
 setKey(rest.key);
 visit();

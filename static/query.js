@@ -1,6 +1,6 @@
 /** A query: the filters of the form, of the page's URL and of requests. */
 
-export const FILTERS = ["language", "role", "since", "until", "bot", "purpose", "customer", "dialog_id", "order"];
+export const FILTERS = ["language", "role", "since", "until", "bot", "purpose", "customer", "dialog_id", "label", "review", "order"];
 
 const COUNTED = ["language", "bot", "purpose", "since", "until"]; // the filters that the server's counters have
 const DAY_MS = 86_400_000;
@@ -30,9 +30,9 @@ export class Query {
     return this.q === other.q && this.url() === other.url();
   }
 
-  /** The page's URL, which can be shared. `show` is the id of the dialog that is open. */
-  url(show = "") {
-    return `?${new URLSearchParams({ ...this.filters, ...(show && { show }) })}`;
+  /** The page's URL, which can be shared. `show` is the id of the dialog that is open, `seq` the message marked in it. */
+  url(show = "", seq = 0) {
+    return `?${new URLSearchParams({ ...this.filters, ...(show && { show }), ...(show && seq && { seq }) })}`;
   }
 
   /** The request for the messages; a text search has a body. */

@@ -2,15 +2,17 @@
 
 import { SITE } from "./site.js";
 
+const WAIT_MS = 30_000; // until a response begins; a stream may then take as long as it likes
 const STORED_AS = "consentful key"; // in sessionStorage: survives a reload, ends with the tab
 
 /** An error response: `message` is the `detail` of the problem document (RFC 9457). */
 export class Refused extends Error {
-  constructor(status, { detail = "the server does not respond; check that it is running", code = "unavailable" } = {}) {
+  constructor(status, { detail = "the server does not respond; check that it is running", code = "unavailable", parameter } = {}) {
     super(detail);
     this.name = "Refused";
     this.status = status;
     this.code = code;
+    this.parameter = parameter;
   }
 }
 
@@ -33,12 +35,17 @@ export class RestClient {
   async send({ method = "GET", path, body }, signal) {
     const headers = this.key ? { authorization: `Bearer ${this.key}` } : {};
     if (body) headers["content-type"] = "application/json";
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), WAIT_MS);
+    const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
     let response;
     try {
-      response = await fetch(SITE + path, { method, headers, signal, cache: "no-store", body: body && JSON.stringify(body) });
+      response = await fetch(SITE + path, { method, headers, signal: either, cache: "no-store", body: body && JSON.stringify(body) });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new Refused(0);
+      throw new Refused(0, late.signal.aborted ? { detail: `no response within ${WAIT_MS / 1000} s; try again`, code: "timeout" } : {});
+    } finally {
+      clearTimeout(timer);
     }
     if (response.ok) return response;
     throw new Refused(response.status, await response.json().catch(() => ({ detail: `HTTP ${response.status}`, code: "http" })));

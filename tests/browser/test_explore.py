@@ -77,7 +77,7 @@ async def test_messages_are_listed_and_a_dialog_is_shown_whole(page: Page, fille
     await expect(dialog).to_contain_text("improve-chatbot")
     await expect(dialog).to_contain_text("agreed to by the customer")
     await expect(dialog.locator("#receipt .chip")).to_have_text("signature valid")
-    assert page.url == f"{filled.url}/explore?show=d-english"
+    assert page.url == f"{filled.url}/explore?show=d-english&seq=1"
 
 
 async def test_markup_is_shown_as_text_everywhere(new_page: NewPage, filled: testing.Served) -> None:
@@ -101,7 +101,8 @@ async def test_filters_are_in_the_address_and_words_are_not(page: Page, filled: 
     await expect(rows(page)).to_contain_text("Where is my parcel?")
     assert re.fullmatch(re.escape(f"{filled.url}/explore?language=EN&since=20") + r"[\dTZ%A-]+", page.url)
     await page.reload()
-    await expect(page.locator("#count")).to_have_text("2 messages")
+    await expect(page.locator("#count")).to_have_text("1 message")
+    await expect(page.get_by_label("Text contains")).to_have_value("PARCEL")
     await expect(page.get_by_role("combobox", name="Language")).to_have_value("EN")
     await expect(page.get_by_label("Received since")).to_have_value("2020-01-01T00:00")
 
@@ -125,6 +126,10 @@ async def test_a_filter_that_is_refused_is_named(new_page: NewPage, filled: test
     await read(page, "error")
 
     await expect(page.get_by_role("alert")).to_contain_text("customer")
+    field = page.get_by_label("Customer")
+    await expect(field).to_be_focused()
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await expect(page.locator(f"#{await field.get_attribute('aria-describedby')}")).to_contain_text("customer")
     await page.get_by_role("button", name="Clear all filters").click()
     await expect(page.locator("#count")).to_have_text("4 messages")
 
