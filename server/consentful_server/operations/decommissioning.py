@@ -70,7 +70,7 @@ async def look(settings: Settings, backend: Backend, clock: Clock, backups: Path
     """
     if (settings.keys_dir / ENDING).exists():
         return msgspec.json.decode((settings.keys_dir / ENDING).read_bytes(), type=Plan)
-    await backend.check_idle(clock)
+    await backend.check_idle()
     async with open_service(settings, clock) as service:  # checks that keys and database belong together
         if backups is not None:
             refuse_others(Copies(backups), backend, service.deployment)
@@ -102,7 +102,7 @@ async def end(settings: Settings, backend: Backend, plan: Plan, wrapping: Wrappi
     write_new(keys_dir / ENDING, msgspec.json.format(msgspec.json.encode(plan)))
     sync_folder(keys_dir)
     try:
-        await backend.check_idle(clock)  # (R1)
+        await backend.check_idle()  # (R1)
     except BaseException:
         if any(keys_dir.glob("*.key")):  # nothing was destroyed yet
             (keys_dir / ENDING).unlink()

@@ -195,7 +195,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def check_idle(self, clock: Clock) -> None:
+    async def check_idle(self) -> None:
         """Check that no server and no command has the store open.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from ...clock import Clock, to_micros
+from ...clock import Clock
 from ...privacy.ledger import Ledger
 from ..sqlite import backup
 from ..steps import Step, log_applied
@@ -69,11 +69,8 @@ class PostgresBackend:
         _wait_for(self._on_a_connection(lambda db: distribution.distribute(self._address, db)))
         return distribution.STATEMENTS
 
-    async def check_idle(self, clock: Clock) -> None:
-        async def check(db: Connection) -> None:
-            await destruction.check_idle(db, self.name, to_micros(clock.now()))
-
-        await self._on_a_connection(check)
+    async def check_idle(self) -> None:
+        await self._on_a_connection(lambda db: destruction.check_idle(db, self.name))
 
     async def destroy(self) -> int:
         return await self._on_a_connection(destruction.destroy)

@@ -8,20 +8,20 @@ from typing import Final
 
 from ...errors import BadDatabase
 from ..tables import DECOMMISSIONED
+from .claims import is_claimed
 from .connection import Connection
 from .writer import LOCK
 
 _KEPT: Final = ("facts", "schema_migrations")
 
 
-async def check_idle(db: Connection, name: str, now: int) -> None:
-    """Check that no process has claimed a ledger, as each that writes does. `now` is in microseconds.
+async def check_idle(db: Connection, name: str) -> None:
+    """Check that no process writes to the database.
 
     Raises:
-        BadDatabase: If one has.
+        BadDatabase: If one does.
     """
-    sql = "SELECT EXISTS (SELECT 1 FROM leases WHERE name LIKE '%.ledger' AND until > $1)"
-    if await db.fetchval("SELECT to_regclass('leases')") is not None and await db.fetchval(sql, now):
+    if await is_claimed(db):
         raise BadDatabase(
             f"{name} is in use by a server or a command, or by one that was killed in the last five minutes; "
             "stop it, and run this again; nothing was changed"

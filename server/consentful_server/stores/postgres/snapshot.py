@@ -32,7 +32,7 @@ from .address import Address
 from .connection import FAILED, Connection, Row, connect
 from .database import BEGIN_READ
 from .failures import name_of
-from .migrations import apply, version
+from .migrations import apply, migrations, version
 from .writer import LOCK
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ async def _copy(address: Address, data: Path, keys: Path) -> None:
     db = await connect(address, is_patient=True)
     try:
         await db.execute(BEGIN_READ)
+        if await version(db) > migrations()[-1].number:
+            raise BadDatabase("its schema is a later version's, of which this one would leave something out")
         files = await asyncio.to_thread(_new_files, data, keys)
         with closing(files):
             for table in _tables(files):

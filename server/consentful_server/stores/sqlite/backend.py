@@ -97,8 +97,7 @@ class SQLiteBackend:
     def distribute(self) -> Sequence[str]:
         raise BadSetting("citus", "needs a PostgreSQL database with Citus; name it with --database postgresql://…")
 
-    async def check_idle(self, clock: Clock) -> None:
-        del clock
+    async def check_idle(self) -> None:
         await asyncio.to_thread(destruction.check_idle, self.path)
 
     async def destroy(self) -> int:

@@ -1,11 +1,21 @@
-"""Numbered SQL files that bring a database to this program's schema, all pending ones in one transaction."""
+"""Numbered SQL files that bring a database to this program's schema, all pending ones in one transaction.
+
+Servers of two releases run side by side while they are replaced one after the other. A step that lets the release
+before go on, because it only adds what that one need not know of, says so in its first line, `BESIDE`, and why. Every
+other step breaks earlier releases: it is applied only while none is running, and none starts afterwards. A new
+table with something of a dialog breaks them, because they would not erase it.
+"""
 
 from importlib import resources
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from ....errors import BadDatabase
 from ...steps import Step, refuse_newer
+from ..claims import is_claimed
 from ..connection import Connection
 from ..writer import LOCK
+
+BESIDE: Final = "-- Earlier releases may run beside this:"
 
 
 class Migration(NamedTuple):
@@ -14,6 +24,11 @@ class Migration(NamedTuple):
     number: int
     name: str
     sql: str
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a server of an earlier release must not run on the schema after this step."""
+        return not self.sql.startswith(BESIDE)
 
 
 def migrations() -> list[Migration]:
@@ -27,9 +42,10 @@ async def migrate(db: Connection) -> list[Step]:
     """Bring the database to this program's schema; return the steps that were applied.
 
     Raises:
-        BadDatabase: If the schema is newer than this program; nothing is changed.
+        BadDatabase: If the schema is newer than this program, or a step breaks servers of an earlier release that run;
+            nothing is changed.
     """
-    if await version(db) == migrations()[-1].number:
+    if not await pending(db):
         return []
     await db.execute(f"BEGIN; {LOCK}")  # two processes may start at the same time, and others may be writing
     try:
@@ -47,7 +63,13 @@ async def apply(db: Connection) -> list[Step]:
     Raises:
         BadDatabase: If the schema is newer than this program.
     """
-    return [await _apply(db, step) for step in await pending(db)]
+    steps = await pending(db)
+    if await version(db) and any(step.breaks for step in steps) and await is_claimed(db):
+        raise BadDatabase(
+            "servers of an earlier version run on this database, or were killed in the last five minutes, and cannot"
+            " run beside this one; stop all of them, then start this one; nothing was changed"
+        )
+    return [await _apply(db, step) for step in steps]
 
 
 async def pending(db: Connection) -> list[Migration]:
@@ -57,7 +79,7 @@ async def pending(db: Connection) -> list[Migration]:
         BadDatabase: If the schema is newer than this program.
     """
     steps, done = migrations(), await version(db)
-    refuse_newer(done, steps[-1].number)
+    refuse_newer(min(done, await _breaking(db)), steps[-1].number)
     return [step for step in steps if step.number > done]
 
 
@@ -68,11 +90,23 @@ async def version(db: Connection) -> int:
     return await db.fetchval("SELECT coalesce(max(number), 0) FROM schema_migrations")
 
 
+async def _breaking(db: Connection) -> int:
+    """Return the number of the last step that was applied and breaks earlier releases."""
+    # The column is missing where no release has written it yet.
+    sql = (
+        "SELECT coalesce(max(number) FILTER (WHERE coalesce((to_jsonb(m) ->> 'breaks')::boolean, true)), 0)"
+        " FROM schema_migrations m"
+    )
+    return await db.fetchval(sql) if await version(db) else 0
+
+
 async def _apply(db: Connection, step: Migration) -> Step:
     await db.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (number BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
     )
+    await db.execute("ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS breaks BOOLEAN NOT NULL DEFAULT true")
     await db.execute(step.sql)
-    await db.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", step.number, step.name)
+    sql = "INSERT INTO schema_migrations (number, name, breaks) VALUES ($1, $2, $3)"
+    await db.execute(sql, step.number, step.name, step.breaks)
     return Step(step.number, step.name)
