@@ -16,6 +16,7 @@ NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
 FIRST_PAINT_MS: Final = 1000
 USABLE_MS: Final = 3000
+VISITS: Final = 3
 
 
 class Place(NamedTuple):
@@ -43,20 +44,37 @@ async def filled() -> AsyncGenerator[testing.Served]:
         yield served
 
 
-@pytest.mark.parametrize(("path", "place"), PLACES.items(), ids=PLACES)
-async def test_a_page_is_soon_there(new_page: NewPage, filled: testing.Served, path: str, place: Place) -> None:
-    page = await new_page(filled.url)
+class Visit(NamedTuple):
+    """How long a new visitor waited, in milliseconds, and for how many bytes."""
+
+    painted: float
+    usable: float
+    size: int
+
+    def is_soon(self) -> bool:
+        return self.painted < FIRST_PAINT_MS and self.usable < USABLE_MS
+
+
+async def visit(new_page: NewPage, url: str, path: str, usable: str) -> Visit:
+    page = await new_page(url)
     await page.goto("about:blank")
     await emulate(page, SLOW)
+    await page.goto(url + path, wait_until="commit")
+    await page.wait_for_selector(usable, state="attached")
+    waited = await page.evaluate("performance.now()")
+    return Visit(await first_paint_ms(page), waited, await bytes_sent(page))
 
-    await page.goto(filled.url + path, wait_until="commit")
-    await page.wait_for_selector(place.usable, state="attached")
-    usable = await page.evaluate("performance.now()")
 
-    painted, size = await first_paint_ms(page), await bytes_sent(page)
-    assert painted < FIRST_PAINT_MS
-    assert usable < USABLE_MS
-    assert size < place.most_bytes
+@pytest.mark.parametrize(("path", "place"), PLACES.items(), ids=PLACES)
+async def test_a_page_is_soon_there(new_page: NewPage, filled: testing.Served, path: str, place: Place) -> None:
+    found = await visit(new_page, filled.url, path, place.usable)
+    for _ in range(VISITS - 1):  # a busy machine makes any page late, and none early
+        if not found.is_soon():
+            found = await visit(new_page, filled.url, path, place.usable)
+
+    assert found.painted < FIRST_PAINT_MS
+    assert found.usable < USABLE_MS
+    assert found.size < place.most_bytes
 
 
 async def test_the_plots_are_soon_there(new_page: NewPage, filled: testing.Served) -> None:
