@@ -42,6 +42,12 @@ AT_ONCE: Final[Mapping[str, int]] = {"seals": 100}
 ROWS: Final = 5_000
 """Rows that are in memory at a time; the texts of a dialog can take a mebibyte."""
 
+_KINDS_WITHIN: Final = (
+    "(SELECT DISTINCT kind, dialog FROM messages WHERE dialog > {} AND dialog <= {}) m"
+    " JOIN dialog_kinds USING (kind, dialog)"
+)
+"""`dialog_kinds` has no index by dialog. What a dialog has there follows from its messages."""
+
 
 class Tables(Protocol):
     """An opened store. Everything but `transaction` and `exclusively` happens inside one of the two."""
@@ -121,6 +127,22 @@ class Tables(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def selected(table: str, columns: Sequence[str], within: tuple[int, int] | None) -> str:
+    """Return the statement of `Tables.rows`, which is the same for both kinds of store."""
+    what = f"SELECT {listed(columns)} FROM"
+    if within is None:
+        return f"{what} {table}"
+    if table == "dialog_kinds":
+        return f"{what} {_KINDS_WITHIN.format(*within)}"
+    number = NUMBERED[table]
+    return f"{what} {table} WHERE {number} > {within[0]} AND {number} <= {within[1]} ORDER BY {number}"
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Return columns as a statement names them."""
+    return ", ".join(f'"{column}"' for column in columns)
 
 
 def refuse_moved(facts: Mapping[str, bytes], name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 
 from ...errors import BadDatabase
-from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, NUMBERED, ROWS, Row
+from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, ROWS, Row, selected
 from .address import Address
 from .connection import FAILED, Connection, first_connection
 from .failures import name_of
@@ -23,11 +23,6 @@ _TABLES: Final = (
     "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
 )
 _COLUMNS: Final = "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped"
-_KINDS_WITHIN: Final = (
-    "(SELECT DISTINCT kind, dialog FROM messages WHERE dialog > {} AND dialog <= {}) m"
-    " JOIN dialog_kinds USING (kind, dialog)"
-)
-"""`dialog_kinds` has no index by dialog. What a dialog has there follows from its messages."""
 _FENCE: Final = (
     "CREATE OR REPLACE FUNCTION refuse_moved() RETURNS trigger LANGUAGE plpgsql AS $$"
     " BEGIN RAISE EXCEPTION 'the data were moved'; END $$"
@@ -122,7 +117,7 @@ class PostgresTables:
         # A name for each: asyncpg keeps what it learnt of a statement, and the columns of the next one are others.
         self._cursors += 1
         cursor = f"rows_{self._cursors}"
-        await self._db.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {_selected(table, columns, within)}")
+        await self._db.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {selected(table, columns, within)}")
         while rows := await self._db.fetch(f"FETCH {AT_ONCE.get(table, ROWS)} FROM {cursor}"):
             yield [tuple(row) for row in rows]
         await self._db.execute(f"CLOSE {cursor}")
@@ -162,17 +157,3 @@ class PostgresTables:
     async def close(self) -> None:
         with suppress(*FAILED):
             await self._db.close()
-
-
-def _selected(table: str, columns: Sequence[str], within: tuple[int, int] | None) -> str:
-    what = f"SELECT {_listed(columns)} FROM"
-    if within is None:
-        return f"{what} {table}"
-    if table == "dialog_kinds":
-        return f"{what} {_KINDS_WITHIN.format(*within)}"
-    number = NUMBERED[table]
-    return f"{what} {table} WHERE {number} > {within[0]} AND {number} <= {within[1]} ORDER BY {number}"
-
-
-def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)

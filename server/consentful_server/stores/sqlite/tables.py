@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import BadDatabase
-from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, NUMBERED, ROWS, Row
+from ..tables import AT_ONCE, BY_DIALOG, KEYS, NOT_MOVED, ROWS, Row, listed, selected
 from . import backup
 from .connection import connect, sqlite3
 from .migrations import migrations, version
@@ -22,11 +22,6 @@ from .migrations import migrations, version
 _OWN: Final = frozenset({"sqlite_sequence", "schema_migrations"})
 _CHANGES: Final = ("INSERT", "UPDATE", "DELETE")
 _LONG_WAIT_MS: Final = 60_000
-_KINDS_WITHIN: Final = (
-    "(SELECT DISTINCT kind, dialog FROM messages WHERE dialog > {} AND dialog <= {})"
-    " JOIN dialog_kinds USING (kind, dialog)"
-)
-"""`dialog_kinds` has no index by dialog. What a dialog has there follows from its messages."""
 
 
 class SQLiteTables:
@@ -103,7 +98,7 @@ class SQLiteTables:
     async def rows(
         self, table: str, columns: Sequence[str], within: tuple[int, int] | None = None
     ) -> AsyncIterator[list[Row]]:
-        found = await asyncio.to_thread(self._db.execute, _selected(table, columns, within))
+        found = await asyncio.to_thread(self._db.execute, selected(table, columns, within))
         try:
             while rows := await asyncio.to_thread(found.fetchmany, AT_ONCE.get(table, ROWS)):
                 yield rows
@@ -111,7 +106,7 @@ class SQLiteTables:
             found.close()
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        sql = f"INSERT INTO {table} ({_listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        sql = f"INSERT INTO {table} ({listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
         await asyncio.to_thread(self._insert, sql, rows)
 
     def _insert(self, sql: str, rows: Sequence[Row]) -> None:
@@ -160,17 +155,3 @@ class SQLiteTables:
 def _name_of(error: sqlite3.Error) -> str:
     """Return the error's name in SQLite; its text could quote a value. Errors of the driver have none."""
     return getattr(error, "sqlite_errorname", type(error).__name__)
-
-
-def _selected(table: str, columns: Sequence[str], within: tuple[int, int] | None) -> str:
-    what = f"SELECT {_listed(columns)} FROM"
-    if within is None:
-        return f"{what} {table}"
-    if table == "dialog_kinds":
-        return f"{what} {_KINDS_WITHIN.format(*within)}"
-    number = NUMBERED[table]
-    return f"{what} {table} WHERE {number} > {within[0]} AND {number} <= {within[1]} ORDER BY {number}"
-
-
-def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(f'"{column}"' for column in columns)
