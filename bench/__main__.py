@@ -36,6 +36,7 @@ NAMES = (
     "filters",
     "export",
     "growth",
+    "move",
     "meanwhile",
     "attacks",
 )

@@ -32,7 +32,7 @@ LIVE = ("dialogs", "at_once", "consent", "ingest", "workers")
 HELD = ("memory", "ack", "many")
 """These are measured while clients hold dialogs open, by what these clients say meanwhile."""
 LOADED = (*LIVE, *HELD, "page", "postgres", "meanwhile")
-ALONE = ("store", "erase", "export", "filters")
+ALONE = ("store", "erase", "export", "filters", "move")
 """These need no client in C."""
 
 
@@ -250,6 +250,12 @@ class TestAlone:
 
         log = kept(plan, "rows", "/v1/access-log?action=messages.sent")
         assert [entry["rows"] for entry in log] == [200] * (1 + 2 * 4)
+
+    def test_what_is_timed_as_moved_has_arrived(self, plan: Plan, figures: Figures) -> None:
+        add_up(command.benchmark("move")(plan), figures("move"))
+
+        (counted,) = kept(plan, "move", "/v1/stats")
+        assert counted["dialogs"] == 200
 
     def test_an_export_that_is_refused_is_no_figure(self, plan: Plan) -> None:
         with child.on_folder(("--data-dir", str(plan.new_folder("none") / "data"))) as server:
