@@ -29,13 +29,17 @@ class Leases(Protocol):
 
 
 @asynccontextmanager
-async def held(leases: Leases, name: str) -> AsyncGenerator[bool]:
-    """Hold a lease for as long as the block takes; yield False, and hold none, if another holder has it."""
+async def held(leases: Leases, name: str, length: timedelta = _LENGTH) -> AsyncGenerator[bool]:
+    """Hold a lease for as long as the block takes; yield False, and hold none, if another holder has it.
+
+    All who take a lease take it for the same length: one that lasts longer than that is no lease, but of a clock that
+    was set back.
+    """
     holder = secrets.token_hex(8)
-    if not await leases.take(name, holder, _LENGTH):
+    if not await leases.take(name, holder, length):
         yield False
         return
-    extending = asyncio.create_task(_extend(leases, name, holder), name=f"consentful-lease-{name}")
+    extending = asyncio.create_task(_extend(leases, name, holder, length), name=f"consentful-lease-{name}")
     try:
         yield True
     finally:
@@ -45,8 +49,8 @@ async def held(leases: Leases, name: str) -> AsyncGenerator[bool]:
             await leases.release(name, holder)
 
 
-async def _extend(leases: Leases, name: str, holder: str) -> None:
+async def _extend(leases: Leases, name: str, holder: str, length: timedelta) -> None:
     while True:
-        await asyncio.sleep(_LENGTH.total_seconds() / 3)
+        await asyncio.sleep(length.total_seconds() / 3)
         with suppress(Refusal):  # the store fails for now
-            await leases.take(name, holder, _LENGTH)
+            await leases.take(name, holder, length)

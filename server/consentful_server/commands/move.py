@@ -73,9 +73,7 @@ def _is_verified(place: Place, dialogs: int, tell: Tell) -> bool:
         ERR.print(f"Damaged: {dialog_id}", markup=False, highlight=False, soft_wrap=True)
 
     async def work(service: Service) -> tuple[integrity.Proof, Check]:
-        proof = await integrity.prove(
-            service, damaged, receipts=True, passed=lambda done: tell("verifying", done, dialogs)
-        )
+        proof = await integrity.prove(service, damaged, passed=lambda done: tell("verifying", done, dialogs))
         return proof, await service.access_log.check()
 
     proof, check = with_service(place, work)

@@ -176,7 +176,7 @@ def check_dialogs(place: Place) -> integrity.Proof:
         ERR.print(f"Damaged: {dialog_id}", markup=False, highlight=False, soft_wrap=True)
 
     proof = with_service(place, lambda service: integrity.prove(service, tell))
-    OUT.print(f"{proof.whole:,} dialogs verified.")
+    OUT.print(f"{proof.whole:,} dialogs and their receipts verified.")
     if proof.damaged:
         ERR.print(f"{proof.damaged:,} dialogs fail their integrity check; restore them from a backup, or erase them.")
     return proof

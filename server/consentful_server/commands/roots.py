@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 from cyclopts import App
 
@@ -11,11 +12,13 @@ from ..keys.rotation import RotationStatus
 from ..keys.signing import Jwk
 from ..keys.store import Epoch
 from ..operations.rebuilding import rebuild_ledger as rebuild
-from ..operations.wrapping import wrap_roots
+from ..operations.wrapping import wrap_alone
 from ..service import Service
 from ..settings import Place
-from . import ERR, OUT, Where, with_service
+from . import ERR, OUT, Where, existing, with_service
 from .listing import AsJson, moment, show, show_json
+
+_BUSY: Final = "Not done: another process changes keys now. Run this command again when it has finished."
 
 roots = App(name="roots", help="List or rotate the root keys: the master key of each epoch, and the signing keys.")
 
@@ -58,7 +61,7 @@ def rotate(*, signing: bool = False, place: Where = Place()) -> int:
     """
     if signing:
         if not with_service(place, _replace_signing_key):
-            ERR.print("Not done: another process changes keys now. Run this command again when it has finished.")
+            ERR.print(_BUSY)
             return 1
         OUT.print("Created a new signing key. Running servers use it within a minute.")
         OUT.print("Destroyed the old private key. Its public key stays published, to verify earlier receipts.")
@@ -78,7 +81,10 @@ def wrap(*, place: Where = Place()) -> int:
 
     Start them with the same --keys-command. Copies of the keys that were made before still hold them unwrapped.
     """
-    done = wrap_roots(place)
+    done = asyncio.run(wrap_alone(existing(place), place))
+    if done is None:
+        ERR.print(_BUSY)
+        return 1
     OUT.print(f"Wrapped {len(done)} keys{': ' if done else ''}{', '.join(done)}.", markup=False, soft_wrap=True)
     return 0
 

@@ -56,8 +56,9 @@ _AT_ONCE: Final = 2_000
 
 _COUNTING_SHARE: Final = 100
 
-_LEASE: Final = "rotation"
-_LEASE_LENGTH: Final = timedelta(minutes=5)
+LEASE: Final = "rotation"
+"""Who changes keys holds it."""
+LEASE_LENGTH: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _log: Final = logging.getLogger("consentful.rotation")
@@ -107,14 +108,14 @@ class Rotation:
         # A clock that was set back makes the age negative: the rotation waits, and nothing is lost.
         if len(living) == 1 and self._age(living[0].begun_at) < self._length:
             return False
-        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
+        if not await self._leases.take(LEASE, self._holder, LEASE_LENGTH):  # (R1)
             return False
         if len(living) == 1:
             await self.begin()
             return True
         went_on = await self._go_on(living)
         if len(await self._living()) == 1:
-            await self._leases.release(_LEASE, self._holder)
+            await self._leases.release(LEASE, self._holder)
         return went_on
 
     async def turn(self) -> bool:
@@ -125,17 +126,17 @@ class Rotation:
 
     async def alone(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Do what changes keys, and return its result; None, without doing it, if another process changes keys now."""
-        if not await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH):  # (R1)
+        if not await self._leases.take(LEASE, self._holder, LEASE_LENGTH):  # (R1)
             return None
         try:
             return await work()
         finally:
-            await self._leases.release(_LEASE, self._holder)
+            await self._leases.release(LEASE, self._holder)
 
     async def _turn(self) -> bool:
         await self.begin()
         while len(living := await self._living()) > 1:
-            if not (await self._leases.take(_LEASE, self._holder, _LEASE_LENGTH) and await self._go_on(living)):
+            if not (await self._leases.take(LEASE, self._holder, LEASE_LENGTH) and await self._go_on(living)):
                 return False
         return True
 

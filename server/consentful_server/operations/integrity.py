@@ -2,9 +2,10 @@
 
 Whoever can write to the database can alter it, and no seal prevents that; it is found here. A page finds what it opens:
 a seal, a record or a row that does not fit. It does not notice that the row of a message was deleted: to count the rows
-of its dialogs would cost each page up to 3 % (measured). Here, each dialog is compared with its seals as a whole, and
-its time of storing, which no seal has, with the time of the decision. A dialog that was deleted as a whole is not
-noticed here either: its receipt tells (`verify`).
+of its dialogs would cost each page up to 3 % (measured). Here, each dialog is compared with its seals as a whole. No
+seal has its time of storing, which is compared with the time of the decision, and its receipt, which must be signed by
+this deployment and state this dialog. A dialog that was deleted as a whole is not noticed here either: the receipt that
+the customer has tells (`verify`).
 """
 
 import asyncio
@@ -38,10 +39,9 @@ async def prove(
     service: Service,
     tell: Callable[[str], object] = lambda _: None,
     *,
-    receipts: bool = False,
     passed: Callable[[int], object] = lambda _: None,
 ) -> Proof:
-    """Open every dialog, and compare it with what was sealed; with `receipts`, verify each receipt, too.
+    """Open every dialog, compare it with what was sealed, and verify its receipt.
 
     `tell` is called with the id of each dialog that is damaged; `passed` now and then, with how many were examined.
     """
@@ -50,7 +50,7 @@ async def prove(
     while keys := await service.store.epochs.keys_before(every, last, _AT_ONCE):
         for start in range(0, len(keys), _TOGETHER):
             names = [key.dialog_id for key in keys[start : start + _TOGETHER]]
-            found = await asyncio.gather(*(_is_whole(service, name, receipts=receipts) for name in names))
+            found = await asyncio.gather(*(_is_whole(service, name) for name in names))
             whole += sum(found)
             for name in (name for name, is_whole in zip(names, found, strict=True) if not is_whole):
                 damaged += 1
@@ -60,7 +60,7 @@ async def prove(
     return Proof(whole, damaged)
 
 
-async def _is_whole(service: Service, dialog_id: str, *, receipts: bool) -> bool:
+async def _is_whole(service: Service, dialog_id: str) -> bool:
     found = await service.archive.find(dialog_id)
     if not isinstance(found, StoredDialog):
         return isinstance(found, Tombstone)  # erased meanwhile; without a tombstone, its seals are gone
@@ -70,7 +70,7 @@ async def _is_whole(service: Service, dialog_id: str, *, receipts: bool) -> bool
         is_content = service.archive.content_digest(found) == found.content
     except Damaged:
         return False
-    return is_content and (not receipts or _is_receipt(service, found))
+    return is_content and _is_receipt(service, found)
 
 
 def _is_receipt(service: Service, found: StoredDialog) -> bool:

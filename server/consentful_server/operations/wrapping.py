@@ -1,12 +1,38 @@
 """`consentful roots wrap`: have a key management service wrap the root keys that lie on the disk as they are."""
 
+import asyncio
 from pathlib import Path
 
+from ..clock import SystemClock
 from ..errors import BadKeys, BadSetting
 from ..keys import roots
 from ..keys.files import destroy_leftovers, read_private, replace
+from ..keys.rotation import LEASE, LEASE_LENGTH
 from ..keys.wrapping import MARK, wrapping_of
+from ..leases import held
+from ..privacy import ledger
+from ..privacy.ledger import Ledger
 from ..settings import Place
+from ..stores.steps import refuse_pending
+from ..stores.store import Backend
+
+
+async def wrap_alone(backend: Backend, place: Place) -> list[str] | None:
+    """Wrap as `wrap_roots` does, while no other process changes keys; None, without a change, if one does now.
+
+    The service is not opened: it refuses keys that are not wrapped, when it has a command that unwraps them.
+
+    Raises:
+        BadDatabase: If the database cannot be opened, or its schema is an earlier release's.
+        BadSetting, BadKeys: As `wrap_roots`.
+    """
+    refuse_pending(backend.pending(), backend.name)
+    store = await backend.open(SystemClock(), Ledger(place.keys_dir / ledger.NAME))
+    try:
+        async with held(store.leases, LEASE, LEASE_LENGTH) as is_alone:
+            return await asyncio.to_thread(wrap_roots, place) if is_alone else None
+    finally:
+        await store.close()
 
 
 def wrap_roots(place: Place) -> list[str]:

@@ -42,7 +42,7 @@ def test_a_deployment_moves_in_two_commands(origin: Kind, target: Kind, somewher
     assert {wrapped for _, wrapped in asyncio.run(content(here))["dialog_keys"]} == {SHREDDED}
     assert "was moved to" in refused(capsys, "verify", "--dialogs", "--database", here)
     assert cli.run(["verify", "--dialogs", "--database", there]) == 0
-    assert "5 dialogs verified" in capsys.readouterr().out
+    assert "5 dialogs and their receipts verified" in capsys.readouterr().out
 
 
 def test_a_move_that_is_over_is_verified_again(somewhere: Path, capsys: Output) -> None:

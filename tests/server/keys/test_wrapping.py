@@ -1,5 +1,6 @@
 """Root keys that a key management service wraps: a stand-in program, a stand-in endpoint, and what they do wrong."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -17,6 +18,7 @@ import pytest
 from consentful.wire import Consent
 from consentful_server.archive.store import StoredDialog
 from consentful_server.auth.read_scope import ReadScope
+from consentful_server.commands.roots import wrap
 from consentful_server.dialogs.dialog import Granted
 from consentful_server.errors import BadKeys, BadSetting, StorageFailed
 from consentful_server.keys import files, roots
@@ -454,6 +456,21 @@ class TestMoving:
             wrap_roots(settings)
 
         assert {path.name: path.read_bytes() for path in secret_files(settings.keys_dir)} == plain
+
+    @pytest.mark.usefixtures("plain")
+    async def test_the_command_waits_for_nobody_who_changes_keys(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        async def wrapping() -> int:
+            return await asyncio.to_thread(wrap, place=settings)
+
+        async with open_service(replace(settings, keys_command="")) as other:
+            assert await other.rotation.alone(wrapping) == 1
+
+        assert "another process changes keys now" in capsys.readouterr().err
+        assert not any(path.read_bytes().startswith(MARK) for path in secret_files(settings.keys_dir))
+        assert await wrapping() == 0
+        assert all(path.read_bytes().startswith(MARK) for path in secret_files(settings.keys_dir))
 
     def test_there_must_be_a_service_and_keys(self, settings: Settings) -> None:
         with pytest.raises(BadSetting, match="name the program"):

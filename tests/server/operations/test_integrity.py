@@ -13,6 +13,8 @@ from consentful_server.service import open_service
 from consentful_server.settings import Settings
 from consentful_server.stores.sqlite.connection import connect
 from kept import keep
+from places import Kind, opened, url_of
+from postgres_server import named_in, server
 
 _ALTERED = {
     "a message is deleted": "DELETE FROM messages WHERE dialog = 2 AND seq = 2",
@@ -48,6 +50,32 @@ async def test_every_alteration_of_a_dialog_is_found(altered: str, tmp_path: Pat
         assert damaged == ["d-2"]
 
 
+_RECEIPTS = {
+    "the receipt is another dialog's": "UPDATE dialogs SET receipt = (SELECT receipt FROM dialogs WHERE id = 1)"
+    " WHERE id = 2",
+    "the receipt is altered": "UPDATE dialogs SET receipt = replace(receipt, '.', '.A') WHERE id = 2",
+    "the receipt is emptied": "UPDATE dialogs SET receipt = '' WHERE id = 2",
+}
+
+
+@pytest.mark.parametrize("altered", _RECEIPTS)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_every_alteration_of_a_receipt_is_found(kind: Kind, altered: str, tmp_path: Path) -> None:
+    url = await url_of(kind, tmp_path, "data")
+    async with opened(url, tmp_path) as service:
+        for dialog_id in ("d-1", "d-2"):
+            await keep(service, dialog_id)
+        if kind == "postgres":
+            await server().run(_RECEIPTS[altered], named_in(url))
+        else:
+            with closing(connect(tmp_path / "data" / "consentful.db")) as db:
+                db.execute(_RECEIPTS[altered])
+        damaged: list[str] = []
+
+        assert await prove(service, damaged.append) == Proof(whole=1, damaged=1)
+        assert damaged == ["d-2"]
+
+
 async def test_a_receipt_of_a_dialog_whose_message_was_deleted_says_so(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", keys_dir=tmp_path / "keys")
     async with open_service(settings) as service:
@@ -72,7 +100,7 @@ def test_the_command_names_the_dialogs_that_were_altered(
 
     asyncio.run(store())
     assert cli.run(["verify", "--dialogs"]) == 0
-    assert "2 dialogs verified" in capsys.readouterr().out
+    assert "2 dialogs and their receipts verified" in capsys.readouterr().out
     with closing(connect(tmp_path / "data" / "consentful.db")) as db:
         db.execute(_ALTERED["a message is deleted"])
 

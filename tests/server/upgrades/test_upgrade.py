@@ -101,7 +101,7 @@ def test_commands_leave_an_earlier_schema_to_serve_and_migrate(told: dict[str, A
     assert cli.run(["migrate"]) == 0
     assert schema() == NEW
     assert cli.run(["verify", "--dialogs"]) == 0
-    assert "4 dialogs verified" in capsys.readouterr().out
+    assert "4 dialogs and their receipts verified" in capsys.readouterr().out
 
 
 def test_every_migration_can_be_the_last_one_before_a_crash(told: dict[str, Any], capsys: Output) -> None:
