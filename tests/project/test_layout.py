@@ -18,6 +18,7 @@ MAY_NAME_DATABASES = {
     Path("settings.py"): "the help of --database shows what URLs look like",
     Path("stores/open.py"): "it chooses the store by the URL",
     Path("operations/capacity.py"): "each costs something else",
+    Path("stores/tables.py"): "a table is read by the same statement in each kind of store",
     Path("errors.py"): "the tree tells which refusal is a database's",
 }
 

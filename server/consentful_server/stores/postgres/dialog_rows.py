@@ -13,6 +13,7 @@ import msgspec
 
 from ...archive.store import ListedDialog, MessageHead, Retraction, SealedDialog, StoredDialog, Tombstone
 from ...consent.record import Record
+from ..dialog_row import row_of
 from ..purposes import as_json
 from . import annotations, counters, kinds, numbers
 from .connection import Connection, Row
@@ -255,7 +256,7 @@ async def insert(
     await run_together(
         db,
         [
-            (_INSERT_DIALOGS, columns([_row(dialog) for dialog in dialogs], 21)),
+            (_INSERT_DIALOGS, columns([row_of(dialog) for dialog in dialogs], 21)),
             (_INSERT_KEYS, columns([(it.number, it.wrapped) for it in dialogs], 2)),
             (_INSERT_SEALS, columns([(it.number, it.customer, it.metadata, it.texts) for it in dialogs], 4)),
             (_INSERT_MESSAGES, columns([row for it in dialogs for row in _messages(it, of[it.number], numbered)], 7)),
@@ -265,33 +266,6 @@ async def insert(
         ],
     )
     return dialogs
-
-
-def _row(dialog: StoredDialog) -> Row:
-    record = dialog.record
-    return (
-        dialog.number,
-        record.dialog_id,
-        record.owner,
-        record.customer,
-        dialog.language,
-        record.bot,
-        dialog.messages,
-        dialog.opened_at,
-        dialog.received_at,
-        dialog.stored_at,
-        record.channel,
-        record.notice_id,
-        record.notice_language,
-        record.notice_sha256,
-        as_json(record.purposes),
-        record.given_by,
-        record.decided_at,
-        record.expires_at,
-        dialog.receipt,
-        dialog.withdrawal_hash,
-        dialog.content,
-    )
 
 
 def _messages(dialog: StoredDialog, of: Sequence[kinds.Kind], numbered: Mapping[kinds.Kind, int]) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ...archive.store import SealedDialog, StoredDialog
+from ..dialog_row import row_of
 from ..purposes import as_json
 from . import kinds
 
@@ -30,7 +31,7 @@ def insert(db: "sqlite3.Connection", sealed: Sequence[tuple[SealedDialog, int]])
     """Insert dialogs, each with the time at which it is stored; return them as they are stored, in this order."""
     first = _last_number(db) + 1
     dialogs = [_stored(dialog, number, at) for number, (dialog, at) in enumerate(sealed, first)]
-    _insert(db, _DIALOGS, map(_columns, dialogs))
+    _insert(db, _DIALOGS, map(row_of, dialogs))
     _insert(db, "dialog_keys", [(dialog.number, dialog.wrapped) for dialog in dialogs])
     _insert(db, "seals", [(dialog.number, dialog.customer, dialog.metadata, dialog.texts) for dialog in dialogs])
     _insert_messages(db, dialogs)
@@ -67,33 +68,6 @@ def _last_number(db: "sqlite3.Connection") -> int:
 def _stored(dialog: SealedDialog, number: int, stored_at: int) -> StoredDialog:
     fields: dict[str, Any] = {name: getattr(dialog, name) for name in SealedDialog.__struct_fields__}
     return StoredDialog(**fields, number=number, stored_at=stored_at)
-
-
-def _columns(dialog: StoredDialog) -> tuple[Any, ...]:
-    record = dialog.record
-    return (
-        dialog.number,
-        record.dialog_id,
-        record.owner,
-        record.customer,
-        dialog.language,
-        record.bot,
-        dialog.messages,
-        dialog.opened_at,
-        dialog.received_at,
-        dialog.stored_at,
-        record.channel,
-        record.notice_id,
-        record.notice_language,
-        record.notice_sha256,
-        as_json(record.purposes),
-        record.given_by,
-        record.decided_at,
-        record.expires_at,
-        dialog.receipt,
-        dialog.withdrawal_hash,
-        dialog.content,
-    )
 
 
 def _insert(db: "sqlite3.Connection", table: str, rows: Iterable[tuple[Any, ...]]) -> None:
