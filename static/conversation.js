@@ -141,5 +141,5 @@ function bubbles({ messages }, words) {
       element("p", { className: "quiet" }, [`${seq} · ${role}`, language].filter(Boolean).join(", "), " · ", time(at, clock)),
       element("p", { className: "words", dir: "auto", lang: language ?? "" }, ...marked(text, words)))];
   });
-  return element("ol", { className: "said", ariaLabel: "Messages of the dialog" }, ...lines);
+  return element("ol", { className: "said", tabIndex: 0, ariaLabel: "Messages of the dialog" }, ...lines);
 }

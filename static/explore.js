@@ -1,3 +1,4 @@
+import { Annotating } from "./annotating.js";
 import { Conversation } from "./conversation.js";
 import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on } from "./element.js";
@@ -18,6 +19,7 @@ const REFUSED = [401, 403];
 const rest = new RestClient();
 const rows = new Rows(byId("pane"), row, more);
 const conversation = new Conversation(byId("dialog"), rest);
+const annotating = new Annotating(byId("annotate"), byId("dialog"), rest, step);
 const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url(), go);
 
 let query = new Query();
@@ -146,13 +148,24 @@ function show(dialogId, seq) {
   [shown, marked] = [dialogId, seq];
   rows.refresh();
   byId("to-messages").hidden = !dialogId;
-  if (dialogId) conversation.open(dialogId, { seq, words: query.q, filtered: (filters) => query.with(filters).url(shown) });
-  else conversation.close();
+  if (dialogId) {
+    conversation.open(dialogId, { seq, words: query.q, filtered: (filters) => query.with(filters).url(shown) });
+    annotating.open(dialogId, seq);
+  } else {
+    conversation.close();
+    annotating.close();
+  }
 }
 
 /** Go to a URL of this page. The URL without filters also clears the text search. */
 function go(url) {
   history.pushState({ q: url === "?" ? "" : query.q }, "", url);
+  visit();
+}
+
+/** Mark another message of the open dialog, without an entry in the history for each. */
+function step(seq) {
+  history.replaceState(history.state, "", query.url(shown, seq));
   visit();
 }
 

@@ -29,11 +29,11 @@ export class RestClient {
   /**
    * Send a request and return the response.
    *
-   * @param {{method?: string, path: string, body?: object}} request
+   * @param {{method?: string, path: string, body?: object, headers?: object}} request
    * @throws {Refused} for an error response, and if there is no response
    */
-  async send({ method = "GET", path, body }, signal) {
-    const headers = this.key ? { authorization: `Bearer ${this.key}` } : {};
+  async send({ method = "GET", path, body, headers: more = {} }, signal) {
+    const headers = { ...more, ...(this.key && { authorization: `Bearer ${this.key}` }) };
     if (body) headers["content-type"] = "application/json";
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), WAIT_MS);

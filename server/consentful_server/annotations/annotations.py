@@ -43,6 +43,21 @@ class Annotations:
         self._clock = clock
         self.terms = terms
 
+    async def mine(self, dialog_id: str, seq: int, scope: ReadScope) -> KeptAnnotation:
+        """Return the caller's annotation of a message, or of the whole dialog; the access log has recorded it.
+
+        Raises:
+            NotFound: If there is none within the scope.
+            Damaged: If it cannot be opened.
+        """
+        dialog = await self._stored(dialog_id, scope)
+        found = await self._store.find(Anchor(dialog.number, seq, scope.by.name))
+        if found is None:
+            raise NotFound
+        kept = self._opened(unwrap(self._vault, dialog), dialog_id, found)
+        await self._access_log.write(scope.by, "annotations.read", rows=1, dialogs=[dialog.number])
+        return kept
+
     async def put(
         self, dialog_id: str, seq: int, remark: Remark, scope: ReadScope, condition: Condition
     ) -> tuple[KeptAnnotation, bool]:

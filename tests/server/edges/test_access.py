@@ -45,6 +45,8 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/dialogs/{dialog_id}"): {"data:read"},
     ("DELETE", "/v1/dialogs/{dialog_id}"): {"dialogs:write", "privacy"},
     ("GET", "/v1/annotations"): {"data:read"},
+    ("GET", "/v1/annotations/{dialog_id}"): {"data:annotate"},
+    ("GET", "/v1/annotations/{dialog_id}/{seq}"): {"data:annotate"},
     ("PUT", "/v1/annotations/{dialog_id}"): {"data:annotate"},
     ("PUT", "/v1/annotations/{dialog_id}/{seq}"): {"data:annotate"},
     ("DELETE", "/v1/annotations/{dialog_id}"): {"data:annotate", "privacy"},

@@ -74,6 +74,16 @@ async def annotations(request: web.Request) -> web.StreamResponse:
     return paging.page(request, query, page)
 
 
+async def mine(request: web.Request) -> web.StreamResponse:
+    """Return your annotation of a dialog as a whole. 404: there is none, or the dialog is not accessible to you."""
+    return await _mine(request)
+
+
+async def mine_of_message(request: web.Request) -> web.StreamResponse:
+    """Return your annotation of one message. 404: there is none, or the dialog is not accessible to you."""
+    return await _mine(request)
+
+
 async def annotate(request: web.Request) -> web.StreamResponse:
     """Annotate a dialog as a whole. Idempotent: it replaces what you said before, and changes nothing if you repeat it.
 
@@ -98,6 +108,12 @@ async def remove(request: web.Request) -> web.StreamResponse:
 async def remove_from_message(request: web.Request) -> web.StreamResponse:
     """Delete your annotation of one message. Idempotent. A privacy officer can delete the one of any `annotator`."""
     return await _delete(request)
+
+
+async def _mine(request: web.Request) -> web.StreamResponse:
+    path = _path(request)
+    kept = await request.app[SERVICE].annotations.mine(path.dialog_id, path.seq, request[PRINCIPAL].read_scope)
+    return json(kept, headers={hdrs.ETAG: kept.etag})
 
 
 async def _put(request: web.Request) -> web.StreamResponse:
@@ -147,6 +163,26 @@ ROUTES: Final = (
         refusals=(errors.NotAcceptable, errors.Restored, errors.TooOften),
         tag=tags.ANNOTATIONS,
         operation="annotations_list",
+    ),
+    Route(
+        "GET",
+        "/v1/annotations/{dialog_id}",
+        mine,
+        scopes=("data:annotate",),
+        answers=(Answer(_KEPT, headers=(hdrs.ETAG,)),),
+        refusals=(errors.NotFound, errors.Damaged),
+        tag=tags.ANNOTATIONS,
+        operation="annotations_mine",
+    ),
+    Route(
+        "GET",
+        "/v1/annotations/{dialog_id}/{seq}",
+        mine_of_message,
+        scopes=("data:annotate",),
+        answers=(Answer(_KEPT, headers=(hdrs.ETAG,)),),
+        refusals=(errors.NotFound, errors.Damaged),
+        tag=tags.ANNOTATIONS,
+        operation="annotations_mine_of_message",
     ),
     Route(
         "PUT",

@@ -79,6 +79,19 @@ async def test_what_is_written_is_read(http: ClientSession, people: People, cloc
     assert (bobs["seq"], bobs["annotator"], bobs["note"]) == (2, "bob", "Good")
 
 
+async def test_each_annotator_reads_their_own_at_its_address(http: ClientSession, people: People) -> None:
+    written = await put(http, people.ann, "d-1/2", labels=["a"])
+
+    found = await http.get("/v1/annotations/d-1/2", headers=bearer(people.ann))
+
+    assert (found.status, found.headers["ETag"]) == (200, written.headers["ETag"])
+    assert await found.json() == await written.json()
+    for token, path in ((people.bob, "d-1/2"), (people.ann, "d-1"), (people.ann, "d-9")):
+        assert (await http.get(f"/v1/annotations/{path}", headers=bearer(token))).status == 404
+    (entry,) = (await get(http, "/v1/access-log", token=people.officer, action="annotations.read"))["items"]
+    assert (entry["who"], entry["rows"], entry["dialogs"]) == ("ann", 1, 1)
+
+
 async def test_two_windows_of_one_annotator_do_not_overwrite_each_other(http: ClientSession, people: People) -> None:
     first = (await put(http, people.ann, "d-1", labels=["a"])).headers["ETag"]
     second = (await put(http, people.ann, "d-1", {"If-Match": first}, labels=["b"])).headers["ETag"]
