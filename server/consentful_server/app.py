@@ -12,6 +12,7 @@ from aiohttp import web
 from .dialogs.waiting_room import WaitingRoom
 from .documents import asyncapi, openapi
 from .documents.schemas import Auth
+from .edges.http import error_pages
 from .edges.http.assets import ASSETS, Asset, Assets
 from .edges.http.bodies import JSON
 from .edges.http.pipeline import SERVICE, add_routes, answer, protect
@@ -84,7 +85,9 @@ _BODY_BYTES: Final = 512 * 1024
 
 def build_app(service: Service) -> web.Application:
     """Return the application. The caller closes the service after the application has shut down."""
-    app = web.Application(middlewares=[answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes))
+    app = web.Application(
+        middlewares=[error_pages.show, answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes)
+    )
     app[SERVICE] = service
     app[SOCKETS] = Sockets()
     app[room.ROOM] = WaitingRoom(service)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 import consentful
 from consentful_server import testing
 
-from .looks import fits
+from .looks import fits, violations
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
@@ -34,6 +34,30 @@ async def test_every_page_leads_to_every_other_in_one_order(
     await expect(page.locator(".lead h1")).to_be_visible()
     await expect(page.get_by_role("banner")).to_contain_text("Consentful")
     assert await fits(page)
+
+
+async def test_where_nothing_can_be_shown_one_finds_the_way_back(new_page: NewPage, service: testing.Served) -> None:
+    page = await new_page(service.url, 390)
+    await page.goto(f"{service.url}/v1/dialogs/nothing-here")
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
+    pages = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    assert await pages.all_inner_texts() == list(PLACES)
+    assert await fits(page)
+    await pages.first.click()
+    await expect(page).to_have_url(f"{service.url}/")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/explore", "/privacy", "/docs", "/docs/live", "/withdraw", "/nowhere"])
+async def test_axe_core_finds_nothing_wrong(
+    new_page: NewPage, service: testing.Served, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = await new_page(service.url, 1280, scheme)
+    await page.goto(service.url + path)
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+    assert await violations(page) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The pipeline of every HTTP request.
 
+    error_pages.show         turns problem documents into pages for people whose browser goes to an address
     answer (middleware)      refuses foreign pages without authentication, answers CORS preflights,
       └─ guarded handler     authenticates the caller and checks the route's scopes
            └─ handler        raises a Refusal, or returns a response
