@@ -242,6 +242,7 @@ class TestEveryCode:
         errors.Restored(),
         errors.Stale(),
         errors.Damaged("d-1"),
+        errors.NotOpen(),
         errors.Unsupported("not with several workers"),
         errors.ChoresFailing(["retention"]),
         errors.NotAcceptable("application/json"),
