@@ -31,6 +31,7 @@ from .edges.routes import (
     messages,
     metrics,
     notices,
+    operations,
     original,
     pages,
     privacy,
@@ -49,6 +50,7 @@ from .edges.websocket import upgrade
 from .edges.websocket.shortcut import Shortcut
 from .edges.websocket.sockets import SOCKETS, Sockets
 from .operations.housekeeping import Housekeeping
+from .operations.overviews import Overviews
 from .service import Service
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -73,6 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *pages.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,
+    *operations.ROUTES,
     *explore.ROUTES,
     *privacy.ROUTES,
     *withdraw.ROUTES,
@@ -93,7 +96,8 @@ def build_app(service: Service) -> web.Application:
     app[room.ROOM] = WaitingRoom(service)
     app[ASSETS] = Assets(service.settings.static)
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access, service.settings.base_url)
-    app[health.HOUSEKEEPING] = Housekeeping(service)
+    app[health.HOUSEKEEPING] = housekeeping = Housekeeping(service)
+    app[operations.OVERVIEWS] = Overviews(service, housekeeping.readiness)
     app.on_response_prepare.append(protect)
     add_routes(app, ROUTES)
     app.cleanup_ctx.append(_housekeeping)

@@ -126,7 +126,7 @@ async def _supervised(service: Service, seat: Seat | None, stopping: asyncio.Eve
         yield _Supervision(lambda: None, lambda: False)
         return
     worker = Worker(await Channel.over(seat.channel), service.report)
-    service.page = worker.page
+    service.merged_report = worker.merged_report
     answering = asyncio.create_task(worker.answer(), name="consentful-worker")
     answering.add_done_callback(lambda _: stopping.set())
     yield _Supervision(worker.serves, answering.done)

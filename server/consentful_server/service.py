@@ -55,7 +55,7 @@ from .stores.open import backend_of
 from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
 from .telemetry.metrics import Metrics
-from .workers.reports import Report, page_of, report_of
+from .workers.reports import Report, report_of
 
 
 class Service:
@@ -85,8 +85,8 @@ class Service:
         self.folders = {"keys": settings.keys_dir} | ({"data": folders[0]} if folders else {})
         """The folders of this machine that the service writes into."""
         self.metrics = Metrics()
-        self.page: Callable[[], Awaitable[bytes]] = self._own_page
-        """Returns the metrics in the Prometheus text format: those of all workers, if there are several."""
+        self.merged_report: Callable[[], Awaitable[Report]] = self._own_report
+        """Returns what all workers have counted, if there are several."""
         self.registry = Registry(settings.memory // settings.workers)
         self.withdrawal_attempts = WithdrawalAttempts(clock)
         self.clients = Clients(settings, clock)
@@ -185,8 +185,8 @@ class Service:
         """Return what this process has counted until now."""
         return report_of(self.metrics)
 
-    async def _own_page(self) -> bytes:
-        return page_of(self.report())
+    async def _own_report(self) -> Report:
+        return self.report()
 
     async def flush(self) -> None:
         """Write what is counted in memory: how dialogs ended, and when API keys were used."""

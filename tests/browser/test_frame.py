@@ -14,8 +14,15 @@ from .looks import fits, violations
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
-PLACES: Final = {"Test": "/", "Explorer": "/explore", "Privacy": "/privacy", "API": "/docs"}
-PAGES: Final = {"/": "Test", "/explore": "Explorer", "/privacy": "Privacy", "/docs": "API", "/docs/live": "API"}
+PLACES: Final = {"Test": "/", "Explorer": "/explore", "Privacy": "/privacy", "Operations": "/ops", "API": "/docs"}
+PAGES: Final = {
+    "/": "Test",
+    "/explore": "Explorer",
+    "/privacy": "Privacy",
+    "/ops": "Operations",
+    "/docs": "API",
+    "/docs/live": "API",
+}
 
 
 @pytest.mark.parametrize("width", [1280, 390])

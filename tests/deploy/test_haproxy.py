@@ -15,9 +15,10 @@ from yarl import URL
 import consentful
 from all_routes import filled
 from consentful_server.app import ROUTES
+from consentful_server.edges.routes import operations
 from consentful_server.errors import Overloaded
 from consentful_server.testing import FakeClock, Served, serve
-from kept import bearer, get, texts
+from kept import bearer, eventually, get, texts
 from logs import until_written
 from needs import need
 from raw import UPGRADE
@@ -25,6 +26,7 @@ from raw import UPGRADE
 from .haproxy import Front, configure, front
 
 MARKER = "contraband4711"
+EVENTS = "/v1/operations/events"
 NOWHERE = ("127.0.0.1:9",)
 
 
@@ -77,7 +79,10 @@ async def test_a_dialog_goes_through_and_is_read_back(service: Served, haproxy: 
     assert withdrawn.dialog_id == stored.dialog_id
 
 
-async def test_the_log_names_routes_and_nothing_that_was_sent(service: Served, tmp_path: Path) -> None:
+async def test_the_log_names_routes_and_nothing_that_was_sent(
+    service: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_EVERY_S", 0.05)  # HAProxy sees that a client is gone when it writes to it
     token = await service.create_key()
     told = bearer(token) | {"Referer": f"https://{MARKER}.example/?q={MARKER}", "User-Agent": MARKER, "Cookie": MARKER}
     end = "Connection: close\r\n\r\n"
@@ -97,6 +102,7 @@ async def test_the_log_names_routes_and_nothing_that_was_sent(service: Served, t
         ):
             await haproxy.exchange(f"{request}\r\nHost: {MARKER}\r\n{end}".encode())
 
+        await eventually(lambda: EVENTS in haproxy.log)
     lines = [json.loads(line) for line in haproxy.log.splitlines() if line.startswith("{")]
     assert {line["route"] for line in lines if "route" in line} >= {route.path for route in ROUTES} | {"unmatched"}
     assert {line["network"] for line in lines} == {"127.0.0.0"}

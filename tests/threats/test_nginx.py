@@ -17,11 +17,12 @@ from consentful_server.app import ROUTES
 from consentful_server.errors import Overloaded
 from consentful_server.testing import FakeClock, Served, serve
 from front import Front, configure, front
-from kept import bearer, texts
+from kept import bearer, eventually, texts
 from needs import need
 from receipts import claims_of
 
 MARKER = "contraband4711"
+EVENTS = "/v1/operations/events"
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ async def test_the_log_names_routes_and_nothing_that_was_sent(
     await nginx.exchange(f"GET /{MARKER} HTTP/1.1\r\nHost: {MARKER}\r\nBad {MARKER}\r\n{end}".encode())
     await nginx.exchange(f"GET /{MARKER} {MARKER}\r\n\r\n".encode())
 
+    await eventually(lambda: EVENTS in nginx.log)  # it ends when nginx sees that its client is gone
     lines = [json.loads(line) for line in nginx.log.splitlines()]
     assert {line["route"] for line in lines} == {route.path for route in ROUTES} | {"unmatched"}
     assert {line["network"] for line in lines} == {"127.0.0.0/24"}

@@ -8,7 +8,7 @@ from ..access_log.chain import Actor
 from ..errors import Forbidden
 from .read_scope import ReadScope
 
-Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "data:annotate", "privacy"]
+Scope: TypeAlias = Literal["dialogs:write", "data:read", "data:identify", "data:annotate", "privacy", "operate"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 

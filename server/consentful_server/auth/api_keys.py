@@ -63,10 +63,9 @@ class ApiKeys:
 
     async def authenticate(self, token: str | None) -> Principal:
         key_id, secret = _parts(token)
-        credential = await self._look_up(key_id)
-        principal = self._principal(key_id, secret, credential)
-        if principal is None:
-            raise Unauthenticated(denial=self._denial(key_id, secret, credential))
+        principal = self._principal(key_id, secret, await self._look_up(key_id))
+        if not isinstance(principal, Principal):
+            raise Unauthenticated(denial=principal)
         return principal
 
     def recall(self, token: str | None) -> Principal | None:
@@ -75,7 +74,8 @@ class ApiKeys:
         except Unauthenticated:
             return None
         is_known, credential = self._recall(key_id)
-        return self._principal(key_id, secret, credential) if is_known else None
+        principal = self._principal(key_id, secret, credential) if is_known else None
+        return principal if isinstance(principal, Principal) else None
 
     async def recheck(self, principal: Principal) -> None:
         credential = await self._look_up(principal.credential or "")
@@ -139,23 +139,17 @@ class ApiKeys:
         )
         return f"{_PREFIX}_{key_id}_{secret}", credential
 
-    def _principal(self, key_id: str, secret: str, credential: Credential | None) -> Principal | None:
-        """Return whom the key names, and note its use; None if it is not valid."""
-        if not self._is_right(key_id, secret, credential) or credential is None or not self._is_valid(credential):
-            return None
+    def _principal(self, key_id: str, secret: str, credential: Credential | None) -> Principal | Denial:
+        """Return whom the key names, and note its use; or why it is not valid. Of a wrong secret that does not tell
+        whether there is a key with this id.
+        """
+        expected = credential.hash if credential else _NO_HASH
+        if not hmac.compare_digest(self._hash(key_id, secret), expected) or credential is None:
+            return "unknown"
+        if not self._is_valid(credential):
+            return "expired" if credential.revoked_at is None else "revoked"
         self._used[key_id] = to_micros(self._clock.now())
         return Principal(credential.name, frozenset(credential.scopes), credential.purposes, credential=key_id)
-
-    def _is_right(self, key_id: str, secret: str, credential: Credential | None) -> bool:
-        expected = credential.hash if credential else _NO_HASH
-        return hmac.compare_digest(self._hash(key_id, secret), expected)
-
-    def _denial(self, key_id: str, secret: str, credential: Credential | None) -> Denial:
-        """Return why a key is refused. Of a wrong secret it does not tell whether its id exists."""
-        is_right = self._is_right(key_id, secret, credential)  # also of an unknown id, so that either takes as long
-        if credential is None or not is_right:
-            return "unknown"
-        return "expired" if credential.revoked_at is None else "revoked"
 
     def _recall(self, key_id: str) -> tuple[bool, Credential | None]:
         """Return whether the key was looked up a moment ago, and what was found."""

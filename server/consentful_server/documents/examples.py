@@ -28,6 +28,7 @@ from ..edges.routes import (
     health,
     jwks,
     notices,
+    operations,
     privacy_requests,
     receipts,
     recipients,
@@ -40,7 +41,10 @@ from ..edges.routes import (
 from ..edges.routes.original import consents, listing, pushes
 from ..errors import Refusal
 from ..exports.views import Erasure, ShownExport, StaleExport, ToldRecipient
+from ..operations.overview import overview
 from ..privacy.holdings import Holding, Holdings
+from ..telemetry.metrics import Metrics
+from ..workers.reports import report_of
 
 _ASKED: Final = "Where is my parcel?"
 _ANSWERED: Final = "It arrives tomorrow."
@@ -154,6 +158,17 @@ _ENTRY: Final = LogEntry(
     dialogs=17,
     link=_DIGEST,
 )
+
+
+def _operations() -> operations.Operations:
+    """Return the state of a service that has stored a dialog, and accepts new ones."""
+    metrics = Metrics()
+    metrics.decisions.labels("stored").inc()
+    metrics.consent.observe(0.004)
+    ready = {"serving": "ready", "chores": "ready", "store": "ready"}
+    now = overview(report_of(metrics), at=_STORED_AT.timestamp(), parts=ready)
+    return operations.Operations(now, {"port": "8080", "workers": "1"})
+
 
 EXAMPLES: Final[Mapping[Any, Any]] = {
     wire.Open: wire.Open(customer_id=_CUSTOMER_ID, language="EN"),
@@ -283,6 +298,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     list[listing.Datum]: [listing.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT)],
     jwks.Jwks: jwks.Jwks([jwks.Jwk("OKP", "Ed25519", _KEY, "Q0cs5uDSfCPd1KTWRH", "sig", "EdDSA")]),
     health.Health: health.Health("ok"),
+    operations.Operations: _operations(),
     Problem: problem_of(errors.BadRequest("limit", "Expected `int` <= 1000")),
 }
 

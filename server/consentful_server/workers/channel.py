@@ -47,10 +47,10 @@ class Scrape(msgspec.Struct, frozen=True, tag=True):
 
 
 class Scraped(msgspec.Struct, frozen=True, tag=True):
-    """The metrics of all workers, in the Prometheus text format."""
+    """What all workers counted."""
 
     number: int
-    body: bytes
+    report: reports.Report
 
 
 Message: TypeAlias = Ask | Reported | Serving | Scrape | Scraped

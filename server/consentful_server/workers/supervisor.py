@@ -43,7 +43,7 @@ from typing import Final, NamedTuple
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
 from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
-from .reports import Family, Report, counted, merged, page_of, report_of
+from .reports import Family, Report, counted, merged, report_of
 from .restarts import EX_CRASH_LOOP, EX_REFUSED, EX_TEMPFAIL, MOST_DEATHS, Restarts
 from .service_manager import ServiceManager
 from .worker import Seat
@@ -240,7 +240,7 @@ class Supervisor:
         await self._ask()
         own = counted(report_of(self._metrics))
         running = [worker.report for worker in self._workers]
-        channel.send(Scraped(number, page_of(merged([*running, self._ended, own]))))
+        channel.send(Scraped(number, merged([*running, self._ended, own])))
 
     async def _ask(self) -> None:
         """Have every worker report. Of one that does not answer in time, the report before counts."""

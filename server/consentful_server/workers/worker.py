@@ -35,7 +35,7 @@ class Worker:
         self._channel = channel
         self._report = report
         self._numbers = count(1)
-        self._pages: dict[int, asyncio.Future[bytes]] = {}
+        self._merged: dict[int, asyncio.Future[Report]] = {}
 
     async def answer(self) -> None:
         """Answer the supervisor until it is gone."""
@@ -43,10 +43,10 @@ class Worker:
             match message:
                 case Ask(number):
                     self._channel.send(Reported(number, self._report()))
-                case Scraped(number, body):
-                    waiting = self._pages.get(number)
+                case Scraped(number, report):
+                    waiting = self._merged.get(number)
                     if waiting is not None and not waiting.done():
-                        waiting.set_result(body)
+                        waiting.set_result(report)
                 case _:
                     raise TypeError(type(message).__name__)
 
@@ -54,23 +54,23 @@ class Worker:
         """Tell the supervisor that this worker accepts connections."""
         self._channel.send(Serving())
 
-    async def page(self) -> bytes:
-        """Return the metrics of all workers in the Prometheus text format.
+    async def merged_report(self) -> Report:
+        """Return what all workers have counted.
 
         Raises:
             Overloaded: If the supervisor does not answer. The worker's own metrics instead would look like a reset.
         """
         number = next(self._numbers)
-        self._pages[number] = asyncio.get_running_loop().create_future()
+        self._merged[number] = asyncio.get_running_loop().create_future()
         self._channel.send(Scrape(number))
         try:
             async with asyncio.timeout(_PAGE_S):
-                return await self._pages[number]
+                return await self._merged[number]
         except TimeoutError:
             _log.error("no metrics: the supervisor does not answer")
             raise Overloaded from None
         finally:
-            del self._pages[number]
+            del self._merged[number]
 
     async def leave(self) -> None:
         """Send the last report, of all that this worker ever counted, and close the channel."""

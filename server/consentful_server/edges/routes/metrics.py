@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ... import errors
+from ...workers.reports import page_of
 from ..http import tags
 from ..http.pipeline import SERVICE
 from ..http.route import Answer, Route
@@ -13,7 +14,7 @@ from ..http.route import Answer, Route
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Return the metrics of the service in the Prometheus text format."""
-    body = await request.app[SERVICE].page()
+    body = page_of(await request.app[SERVICE].merged_report())
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
 
 
