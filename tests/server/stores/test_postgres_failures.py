@@ -65,6 +65,12 @@ def refused(capsys: pytest.CaptureFixture[str], database: str) -> tuple[int, str
         ("postgresql://ann:secret@127.0.0.1:1/kept", 75, "ann@127.0.0.1:1/kept cannot be reached; check that it runs"),
         ("postgresql://ann:secret@nowhere.invalid/kept", 75, "its host name is unknown; correct it in --database"),
         ("postgresql://ann:secret@/kept?host=/nowhere", 75, "kept?host=/nowhere cannot be reached"),
+        ("postgresql://ann:secret@db/kept?sslmode=verifyfull", 2, "`sslmode` must be one of prefer, allow, disable"),
+        (
+            "postgresql://ann:secret@db/kept?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+            2,
+            "`sslrootcert` must be a file that this user can read; /nowhere/ca.pem is not",
+        ),
     ],
 )
 def test_an_address_that_leads_nowhere(
@@ -102,6 +108,9 @@ SERVED = {
         75,
         "has no host of the role that `target_session_attrs`",
     ),
+    "no schema": ({"more": "&search_path=nowhere"}, "", 2, "has no schema of the `search_path`; create the schema"),
+    "no such setting": ({"more": "&pool_size=5"}, "", 2, "knows no setting of the name that a parameter of --database"),
+    "no such value": ({"more": "&statement_timeout=soon"}, "", 2, "refuses the value of a parameter of --database"),
     "not durable": ({"more": "&synchronous_commit=off"}, "", 2, "has synchronous_commit off"),
 }
 

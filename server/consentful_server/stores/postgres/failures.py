@@ -15,8 +15,11 @@ from asyncpg.exceptions import (
     InsufficientPrivilegeError,
     InvalidAuthorizationSpecificationError,
     InvalidCatalogNameError,
+    InvalidParameterValueError,
+    InvalidSchemaNameError,
     ReadOnlySQLTransactionError,
     TooManyConnectionsError,
+    UndefinedObjectError,
 )
 
 _PASSING: Final = (OSError, CannotConnectNowError, TooManyConnectionsError, asyncpg.TargetServerAttributeNotMatched)
@@ -36,6 +39,9 @@ REMEDIES: Final[Sequence[tuple[type[BaseException], str]]] = (
         TooManyConnectionsError,
         "has no connection left for this user; raise max_connections or the user's limit, or lower --workers",
     ),
+    (InvalidSchemaNameError, "has no schema of the `search_path`; create the schema, or correct `search_path`"),
+    (UndefinedObjectError, "knows no setting of the name that a parameter of --database has; correct or remove it"),
+    (InvalidParameterValueError, "refuses the value of a parameter of --database; correct or remove it"),
     (CannotConnectNowError, "is starting up, or shutting down; try again once it accepts connections"),
     (
         ReadOnlySQLTransactionError,
