@@ -255,6 +255,20 @@ export async function withdraw(url, code) {
   throw new Refused(`the server at this address does not accept withdrawals (HTTP ${status})`, `http_${status}`);
 }
 
+/**
+ * Return a link to the withdrawal page that carries the code, for the customer alone. The code is in the fragment,
+ * which no browser sends to a server and no server logs.
+ *
+ * @param {string | URL} url  the server's URL
+ * @param {string} code  `withdrawalCode` of `Stored`
+ * @param {string} [language]  the page's, such as the notice's; else it follows the customer's browser
+ * @returns {string}
+ */
+export function withdrawalLink(url, code, language) {
+  const page = endpoint(url, "/withdraw").replace(/^ws/, "http");
+  return `${page}${language ? `?lang=${encodeURIComponent(language)}` : ""}#${code}`;
+}
+
 /** One conversation with one customer, held in this object's memory until it is decided. */
 export class Dialog {
   /** @type {string} */ id;

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -166,6 +167,16 @@ class Stored(ServerFrame, tag="stored", frozen=True):
     stored_at: Instant
     receipt: str
     withdrawal_code: str
+
+    def withdrawal_link(self, base: str, language: str | None = None) -> str:
+        """Return a link to the withdrawal page of the service at `base` that carries the code, for the customer alone.
+
+        The code is in the fragment, which no browser sends to a server and no server logs. `language`: the page's,
+        such as the notice's; else the page follows the customer's browser.
+        """
+        query = f"?lang={quote(language, safe='')}" if language else ""
+        page = re.sub("^ws", "http", base.rstrip("/")) + "/withdraw"
+        return f"{page}{query}#{self.withdrawal_code}"
 
     def __repr__(self) -> str:
         return f"Stored(dialog_id={self.dialog_id!r}, messages={self.messages})"

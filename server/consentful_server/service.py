@@ -22,6 +22,7 @@ from .auth.provider import Provider
 from .clock import Clock, SystemClock
 from .consent.notices import Catalogue, default_notice
 from .consent.offer import Offer
+from .consent.page_texts import read_texts
 from .dialogs.registry import Registry
 from .errors import BadSetting
 from .exports.feed import Feed
@@ -88,6 +89,7 @@ class Service:
         self.merged_report: Callable[[], Awaitable[Report]] = self._own_report
         """Returns what all workers have counted, if there are several."""
         self.registry = Registry(settings.memory // settings.workers)
+        self.withdrawal_texts = read_texts(settings.withdrawal_texts)
         self.withdrawal_attempts = WithdrawalAttempts(clock)
         self.clients = Clients(settings, clock)
         self.tasks = Tasks()

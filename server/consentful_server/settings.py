@@ -141,6 +141,8 @@ class Settings(Place):
     """Offer permessage-deflate (RFC 7692). It costs memory for each dialog."""
     receipt_issuer: str = "consentful"
     """The `iss` claim of receipts, for example this service's URL."""
+    withdrawal_texts: Path | None = None
+    """TOML file with texts of the withdrawal page in more languages; by default those that ship with the server."""
     due_days: int = 28
     """Days within which a privacy request is due: 28 is within a month (GDPR) in any month; 45 (CCPA), 15 (LGPD)."""
     epoch_days: int = 7

@@ -1,8 +1,10 @@
 """The withdrawal page: one code, no login, no script (GDPR art. 7(3))."""
 
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
@@ -10,6 +12,13 @@ from playwright.async_api import Browser, Page, expect
 
 import consentful
 from consentful_server import testing
+from consentful_server.consent.page_texts import read_texts
+from consentful_server.operations.verify import check_receipt
+from receipts import verified
+
+from .looks import CONTRAST, fits, violations
+
+NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
 LABEL = "Your withdrawal code"
 
@@ -45,7 +54,7 @@ async def test_a_customer_takes_the_consent_back_and_is_told_what_was_erased(
     await page.keyboard.press("Enter")
 
     await expect(page.get_by_role("status")).to_contain_text("Your conversation has been erased.")
-    await expect(page.get_by_role("status")).to_contain_text("2 messages were made unreadable")
+    await expect(page.get_by_role("status").locator("dd").first).to_have_text("2")
     await expect(page.get_by_label(LABEL)).to_be_hidden()
     assert await status_of(service, stored.dialog_id) == 410
 
@@ -57,19 +66,107 @@ async def test_a_used_code_is_told_the_same(page: Page, service: testing.Served)
         await page.goto(f"{service.url}/withdraw")
         await page.get_by_label(LABEL).fill(stored.withdrawal_code)
         await page.get_by_role("button").click()
-        said.append(await page.get_by_role("status").inner_text())
+        said.append(await page.get_by_role("status").inner_html())
 
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("code", ["AAAAA-BBBBB", "<img src=x onerror=alert(1)>", "ä" * 99])
-async def test_a_wrong_code_erases_nothing_and_says_what_to_look_at(page: Page, code: str) -> None:
+@pytest.mark.parametrize("code", ["AAAAA-BBBBB", '"><img src=x onerror=alert(1)>', "ä" * 99])
+async def test_a_wrong_code_erases_nothing_stays_in_its_field_and_gets_the_focus(page: Page, code: str) -> None:
     await page.get_by_label(LABEL).fill(code)
     await page.get_by_role("button").click()
 
-    await expect(page.get_by_role("status")).to_contain_text("This code is not valid.")
-    assert "img" not in await page.get_by_role("status").inner_html()
-    await expect(page.get_by_label(LABEL)).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("This code is not valid.")
+    assert await page.locator("img").count() == 0
+    await expect(page.get_by_label(LABEL)).to_have_value(code)
+    await expect(page.get_by_label(LABEL)).to_be_focused()
+    await expect(page.get_by_label(LABEL)).to_have_attribute("aria-invalid", "true")
+
+
+async def test_the_confirmation_is_a_file_that_the_published_keys_verify(page: Page, service: testing.Served) -> None:
+    stored = await granted(service)
+    await page.get_by_label(LABEL).fill(stored.withdrawal_code)
+    await page.get_by_role("button").click()
+
+    async with page.expect_download() as waiting:
+        await page.get_by_role("link", name="Download a signed confirmation").click()
+    download = await waiting.value
+
+    assert download.suggested_filename == "withdrawal.jws"
+    confirmation = Path(await download.path()).read_text("ascii")
+    async with ClientSession() as http, http.get(f"{service.url}/.well-known/jwks.json") as response:
+        claims = verified(confirmation, *(await response.json(content_type=None))["keys"])
+    assert (claims["kind"], claims["jti"], claims["messages"]) == ("withdrawal", stored.dialog_id, 2)
+    assert (await check_receipt(confirmation, service.service)).content == "erased"
+
+
+class TestLanguages:
+    @pytest.mark.parametrize(
+        ("accepted", "query", "language", "direction"),
+        [
+            ("de-AT,de;q=0.9,en;q=0.8", "", "de", "ltr"),
+            ("xx, ar;q=0.3, fr;q=0.7", "", "fr", "ltr"),
+            ("fr", "?lang=ar-EG", "ar", "rtl"),
+            ("tlh", "", "en", "ltr"),
+            ("", "?lang=%22%3E%3Cimg%3E", "en", "ltr"),
+        ],
+    )
+    async def test_the_link_decides_then_the_browser_then_english(
+        self, service: testing.Served, accepted: str, query: str, language: str, direction: str
+    ) -> None:
+        url, headers = f"{service.url}/withdraw{query}", {"Accept-Language": accepted}
+        async with ClientSession() as http, http.get(url, headers=headers) as response:
+            text = await response.text()
+
+        assert f'<html lang="{language}" dir="{direction}">' in text
+        assert response.headers["Content-Language"] == language
+        assert "<img>" not in text
+
+    @pytest.mark.parametrize("width", [1280, 390])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    async def test_every_language_is_readable_and_stays_chosen(
+        self, new_page: NewPage, service: testing.Served, width: int, scheme: str
+    ) -> None:
+        page = await new_page(service.url, width, scheme)
+        for language, texts in service.service.withdrawal_texts.items():
+            await page.goto(f"{service.url}/withdraw?lang={language}")
+            await page.get_by_label(texts.label).fill("AAAAA")
+            await page.get_by_role("button").click()
+
+            await expect(page.get_by_role("alert")).to_contain_text(texts.wrong)
+            assert await fits(page), language
+            assert (await page.evaluate(CONTRAST), await violations(page)) == ([], []), language
+
+    async def test_the_operator_adds_a_language_and_replaces_texts(self, tmp_path: Path) -> None:
+        texts = tmp_path / "texts.toml"
+        shipped = msgspec.structs.asdict(read_texts()["en"])
+        texts.write_bytes(msgspec.toml.encode({"he": {**shipped, "name": "עברית", "dir": "rtl"}}))
+
+        async with (
+            testing.serve(withdrawal_texts=texts) as served,
+            ClientSession() as http,
+            http.get(f"{served.url}/withdraw?lang=iw") as response,
+        ):
+            assert '<html lang="he" dir="rtl">' in await response.text()
+
+
+async def test_a_link_fills_the_code_in_and_takes_it_out_of_the_address_bar(
+    new_page: NewPage, service: testing.Served
+) -> None:
+    stored = await granted(service)
+    page = await new_page(service.url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    await page.goto(stored.withdrawal_link(service.url.replace("http", "ws", 1), "de"))
+
+    await expect(page.get_by_label("Ihr Widerrufscode")).to_have_value(stored.withdrawal_code)
+    assert page.url == f"{service.url}/withdraw?lang=de"
+    await page.get_by_role("link", name="Français").click()
+    await expect(page.get_by_label("Votre code de retrait")).to_have_value(stored.withdrawal_code)
+    await page.get_by_role("button").click()
+    await expect(page.get_by_role("status").locator("time")).not_to_contain_text("-")
+    assert not [url for url in asked if stored.withdrawal_code in url.partition("#")[0]]
 
 
 async def test_it_fits_a_phone(page: Page) -> None:

@@ -136,3 +136,25 @@ async def test_a_server_out_of_reach_is_unavailable(withdraw: Withdraw, unused_t
 async def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="http"):
         await consentful.withdraw("ftp://127.0.0.1", CODE)
+
+
+_LINK_IN_NODE = """
+console.log(JSON.stringify(sdk.withdrawalLink(given.url, given.code, given.language)));
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "language", "link"),
+    [
+        ("https://chat.example", None, "https://chat.example/withdraw#AAAAA-B"),
+        ("wss://chat.example/consentful/", "pt-BR", "https://chat.example/consentful/withdraw?lang=pt-BR#AAAAA-B"),
+        ("ws://127.0.0.1:8080", "x&y", "http://127.0.0.1:8080/withdraw?lang=x%26y#AAAAA-B"),
+    ],
+)
+async def test_a_link_carries_the_code_in_its_fragment(base: str, language: str | None, link: str) -> None:
+    stored = consentful.Stored("d-1", 1, datetime(2026, 1, 1, tzinfo=UTC), "receipt", "AAAAA-B")
+
+    in_javascript = await in_node(_LINK_IN_NODE, {"url": base, "code": "AAAAA-B", "language": language})
+
+    assert stored.withdrawal_link(base, language) == link
+    assert in_javascript == link

@@ -49,7 +49,8 @@ class Details(msgspec.Struct, frozen=True):
 class Decided(msgspec.Struct, frozen=True, rename="camel"):
     """What was decided, and about how many messages. After a grant it carries what proves and withdraws the consent.
 
-    `receipt` is a compact JWS (RFC 7515). `withdrawal_code` erases the dialog, on the page at `withdraw_url`.
+    `receipt` is a compact JWS (RFC 7515). `withdrawal_code` erases the dialog, on the page at `withdraw_url`;
+    `withdraw_link` leads there with the code, in the fragment, for the customer alone.
     """
 
     dialog_id: str
@@ -58,6 +59,7 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
     receipt: str | UnsetType = UNSET
     withdrawal_code: str | UnsetType = UNSET
     withdraw_url: str | UnsetType = UNSET
+    withdraw_link: str | UnsetType = UNSET
 
     def __repr__(self) -> str:  # the code is the key to the dialog
         return f"Decided(dialog_id={self.dialog_id!r}, consent={self.consent}, messages={self.messages})"

@@ -290,7 +290,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     pushes.Held: pushes.Held("d-1", 1),
     consents.Decision: consents.Decision(consent=True, messages=2),
     consents.DECISION_FORM: consents.DecisionForm("true"),
-    Decided: Decided("d-1", True, 2, _RECEIPT, _CODE, "/withdraw"),
+    Decided: Decided("d-1", True, 2, _RECEIPT, _CODE, "/withdraw", f"/withdraw#{_CODE}"),
     wire.Notice: _SHOWN,
     listing.Datum: listing.Datum(_CUSTOMER_ID, "d-1", _ANSWERED, "EN", _SAID_AT),
     consents.DECISION: True,

@@ -12,6 +12,8 @@ from ..errors import BadRequest, Damaged
 from ..keys.jwks import BadReceipt
 from ..service import Service
 
+_OF_ERASURES: Final = frozenset({"erasure", "withdrawal"})
+"""Kinds of reports: of a request, and the confirmation that a customer got on the withdrawal page."""
 _BLOCK_BYTES: Final = 1024 * 1024
 _SHORTEST_MARKER: Final = 6
 
@@ -37,7 +39,7 @@ async def check_receipt(signed: str, service: Service) -> Verdict:
     """
     try:
         claims = service.signer.verified(signed.strip())
-        if claims.get("kind") == "erasure":
+        if claims.get("kind") in _OF_ERASURES:
             return await _check_report(claims, service)
         dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
     except (JoseError, KeyError, ValueError) as error:

@@ -73,6 +73,7 @@ _END_LABELS: Final[Mapping[str, str]] = {
 }
 _KINDS: Final[Mapping[Any, tuple[str, Mapping[str, str]]]] = {
     "erasure": ("report of an erasure", _REPORT_LABELS),
+    "withdrawal": ("confirmation of a withdrawal", _REPORT_LABELS),
     "decommission": ("report of a decommissioning", _END_LABELS),
 }
 

@@ -26,10 +26,14 @@ class Erased(msgspec.Struct, frozen=True):
     status: Literal["pending", "unreadable", "complete"]
 
 
+def status_of(erasure: ErasureOutcome) -> Literal["pending", "unreadable", "complete"]:
+    """Return the status of an erasure, as in `Erased`."""
+    return "complete" if erasure.tombstone.complete else "unreadable" if erasure.is_unreadable else "pending"
+
+
 def erased(erasure: ErasureOutcome) -> web.Response:
     tombstone = erasure.tombstone
-    status = "complete" if tombstone.complete else "unreadable" if erasure.is_unreadable else "pending"
-    answer = Erased(tombstone.dialog_id, tombstone.moment, status)
+    answer = Erased(tombstone.dialog_id, tombstone.moment, status_of(erasure))
     return json(answer, status=200 if erasure.is_unreadable else 202)
 
 

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from kept import bearer
 
 JSON = "application/json"
-PROOF = {"receipt", "withdrawalCode", "withdrawUrl"}
+PROOF = {"receipt", "withdrawalCode", "withdrawUrl", "withdrawLink"}
 NAMES = ("consent", "consents", "is_accepted", "accepted", "value", "has_given_consent", "granted")
 FORM = "application/x-www-form-urlencoded"
 

@@ -93,6 +93,7 @@ class TestTheAnswerToAGrant:
         status, answer = await grant(http)
 
         assert (status, answer["messages"], answer["withdrawUrl"]) == (200, 2, "/withdraw")
+        assert answer["withdrawLink"] == f"/withdraw#{answer['withdrawalCode']}"
         assert (await claims(http, answer["receipt"]))["jti"] == "d-1"
         status, erased = await post(http, "/v1/withdrawals", {"code": answer["withdrawalCode"]})
         assert (status, erased["dialog_id"]) == (200, "d-1")

@@ -99,7 +99,8 @@ async def consent(request: web.Request) -> web.StreamResponse:
     if decided.receipt is UNSET:
         return json(decided)
     page = request.app[SERVICE].settings.address_of(_WITHDRAW)
-    return json(msgspec.structs.replace(decided, withdraw_url=page))
+    link = f"{page}#{decided.withdrawal_code}"
+    return json(msgspec.structs.replace(decided, withdraw_url=page, withdraw_link=link))
 
 
 async def _decision(request: web.Request) -> tuple[bool, Details]:
