@@ -2,6 +2,7 @@ import { Annotating } from "./annotating.js";
 import { Conversation } from "./conversation.js";
 import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on } from "./element.js";
+import { Facets } from "./facets.js";
 import { snippet } from "./hits.js";
 import { Plots } from "./plots.js";
 import { exact, FILTERS, local, Query } from "./query.js";
@@ -20,6 +21,7 @@ const rest = new RestClient();
 const rows = new Rows(byId("pane"), row, more);
 const conversation = new Conversation(byId("dialog"), rest);
 const annotating = new Annotating(byId("annotate"), byId("dialog"), rest, step);
+const facets = new Facets(byId("facets"), rest, (filters) => query.with(filters).url(shown, marked));
 const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url(), go);
 
 let query = new Query();
@@ -136,6 +138,7 @@ function load(wanted) {
   become("loading", "loading …");
   byId("end").replaceChildren("Loading …");
   more();
+  facets.show(query);
   plots.show(query);
   byId("plots-of").textContent = ["counted by day (UTC)", ...ignored(query)].join("; ");
   writeRecipes();
@@ -275,5 +278,6 @@ on("to-messages", "click", () => {
   byId("messages").focus({ preventScroll: true });
 });
 addEventListener("popstate", visit);
+byId("facets").open = matchMedia("(min-width: 60.01rem)").matches; // on a phone it would push the messages away
 setKey(rest.key);
 visit();

@@ -79,7 +79,7 @@ const sorted = (items, by) => items.toSorted((one, other) => (by(one) < by(other
 const ofLanguage = (language) => (language === UNKNOWN ? null : { language });
 
 /** The filters of one day, from midnight to midnight in UTC. */
-function ofDay(day) {
+export function ofDay(day) {
   const since = Date.parse(`${day}T00:00:00Z`);
   const at = (moment) => new Date(moment).toISOString().replace(".000Z", "Z");
   return { since: at(since), until: at(since + DAY_MS) };

@@ -191,7 +191,7 @@ async def test_thousands_of_rows_are_read_as_they_are_scrolled_to(new_page: NewP
 
 async def test_the_whole_way_works_with_the_keyboard_alone(page: Page) -> None:
     await expect(rows(page)).to_have_count(4)
-    await page.locator("#clear").focus()
+    await page.locator("#facets a").last.focus()
     await page.keyboard.press("Tab")
     link = "document.activeElement.closest('tr')?.dataset.index"
     assert await page.evaluate(link) == "0"
@@ -431,6 +431,22 @@ async def test_a_bar_filters_by_what_it_counts(page: Page) -> None:
 
     await expect(page.locator("#count")).to_have_text("1 message")
     assert "?language=" in page.url
+
+
+async def test_what_is_there_is_counted_and_leads_to_itself(new_page: NewPage, filled: testing.Served) -> None:
+    page = await explore(new_page, filled)
+    facets = page.locator("#facets")
+    await expect(facets.get_by_role("list", name="Language").locator("li")).to_have_text(["en-GB2", "ar1", "de1"])
+    await expect(facets.get_by_role("list", name="Chatbot").locator("li")).to_have_text(["shop2"])
+    await expect(facets.get_by_role("list", name="Role").locator("li")).to_have_text(["customer4"])
+    await expect(facets.get_by_role("list", name="Day").locator("li")).to_have_count(1)
+
+    await facets.get_by_role("link", name="shop").click()
+
+    await expect(page.locator("#count")).to_have_text("2 messages")
+    await expect(facets.get_by_role("list", name="Language").locator("li")).to_have_text(["en-GB2"])
+    await facets.get_by_role("link", name="shop ×").click()
+    await expect(page.locator("#count")).to_have_text("4 messages")
 
 
 async def test_languages_are_offered_as_they_are_kept(page: Page) -> None:

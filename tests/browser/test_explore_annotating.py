@@ -11,7 +11,7 @@ from playwright.async_api import Locator, Page, expect
 from consentful_server import testing
 from kept import get, keep
 
-from .looks import CONTRAST, fits
+from .looks import CONTRAST, fits, violations
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
@@ -105,3 +105,4 @@ async def test_it_fits_and_can_be_read(new_page: NewPage, filled: testing.Served
     await expect(status(page)).to_contain_text("labels")
     assert await fits(page)
     assert await page.evaluate(CONTRAST) == []
+    assert await violations(page) == []
