@@ -54,7 +54,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def hastened() -> str:
     """Return the file of rules for a test that cannot wait: two minutes of a range are a second, and `for` is nothing.
 
-    A range has 2 s at least, in which some scrapes are, and 10 s at most.
+    A range has 3 s at least, in which some scrapes are, and 10 s at most.
     """
     file = yaml.safe_load(RULES.read_text("utf-8"))
     for group in file["groups"]:
@@ -66,7 +66,7 @@ def hastened() -> str:
 
 def _shortened(span: re.Match[str]) -> str:
     seconds = int(span[1]) * _SECONDS[span[2]]
-    return f"[{min(10, max(2, seconds // 120))}s]"
+    return f"[{min(10, max(3, seconds // 120))}s]"
 
 
 Values = Sequence[float | None]

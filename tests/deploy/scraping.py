@@ -9,10 +9,10 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -26,6 +26,13 @@ from .alerting import hastened
 _PATIENCE_S: Final = 40.0
 _POLL_S: Final = 0.1
 _SCRAPE: Final = "300ms"
+
+
+Meanwhile: TypeAlias = Callable[[], Awaitable[object]]
+
+
+async def _nothing() -> None:
+    """Return."""
 
 
 class Prometheus:
@@ -45,26 +52,31 @@ class Prometheus:
             raise AssertionError(f"no result: {expr}") from None
         return found
 
-    async def until_fires(self, name: str, scene: str, **labels: str) -> dict[str, Any]:
-        """Return the alert once it fires for this scene, with these labels."""
-        return (await self._until(name, scene, labels, firing=True))[0]
+    async def until_fires(
+        self, name: str, scene: str | None, *, meanwhile: Meanwhile = _nothing, **labels: str
+    ) -> dict[str, Any]:
+        """Return the alert once it fires for this scene, or for none, with these labels; `meanwhile` is done again."""
+        return (await self._until(name, scene, labels, meanwhile, firing=True))[0]
 
-    async def until_resolved(self, name: str, scene: str, **labels: str) -> None:
-        """Wait until the alert does not fire for this scene any more."""
-        await self._until(name, scene, labels, firing=False)
+    async def until_resolved(self, name: str, scene: str, *, meanwhile: Meanwhile = _nothing) -> None:
+        """Wait until the alert does not fire for this scene any more; `meanwhile` is done again and again."""
+        await self._until(name, scene, {}, meanwhile, firing=False)
 
     async def until_quiet(self, scene: str) -> None:
         """Wait until no alert fires for this scene."""
-        await self._until("", scene, {}, firing=False)
+        await self._until("", scene, {}, _nothing, firing=False)
 
-    async def _until(self, name: str, scene: str, labels: dict[str, str], *, firing: bool) -> list[dict[str, Any]]:
-        wanted = ({"alertname": name} if name else {}) | {"job": job_of(scene)} | labels
+    async def _until(
+        self, name: str, scene: str | None, labels: dict[str, str], meanwhile: Meanwhile, *, firing: bool
+    ) -> list[dict[str, Any]]:
+        wanted = ({"alertname": name} if name else {}) | ({"job": job_of(scene)} if scene else {}) | labels
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                while bool(found := await self._firing(wanted)) != firing:  # noqa: ASYNC110 - it has no events
+                while bool(found := await self._firing(wanted)) != firing:
+                    await meanwhile()
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
-            now = await self._firing({"job": job_of(scene)})
+            now = await self._firing({"job": job_of(scene)} if scene else {})
             raise AssertionError(f"{name or 'no alert'} was waited for; these fire: {now}") from None
         return found
 

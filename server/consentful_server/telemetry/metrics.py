@@ -185,6 +185,10 @@ class Metrics:
         if refusal.denial is not None:
             self.denied.labels(refusal.denial).inc()
 
+    def fail(self) -> None:
+        """Count an internal error, which is no refusal and has the code of none."""
+        self.refused.labels("internal").inc()
+
     def committed(self, jobs: int, seconds: float) -> None:
         """Count a group commit."""
         self.commit_jobs.observe(jobs)

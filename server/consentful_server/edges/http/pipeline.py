@@ -139,6 +139,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionError, TimeoutError):
         raise  # the client has disconnected: there is no one to send a response to
     except Exception as error:  # noqa: BLE001 - an internal error must not reach the client as a traceback
+        request.app[SERVICE].metrics.fail()
         _log.error("request failed", extra={"route": route_of(request)} | where(error))
         response = respond(problem_document(500, *INTERNAL, request_id=request_id))
     if request.writer.output_size and not response.prepared and request.transport is not None:

@@ -373,6 +373,7 @@ class Connection(Edge):
             self._held.end("slow")
 
     def _fail(self, error: Exception) -> None:
+        self._service.metrics.fail()
         _log.error("connection failed", extra={"request": self._request_id} | where(error))
         self._drop(faults.CLOSED_FAULT, "internal")
 
