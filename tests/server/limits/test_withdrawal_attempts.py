@@ -70,7 +70,7 @@ async def test_too_many_codes_are_429_and_say_when_to_come_back(
         assert (await response.json())["code"] == "too_often"
     async with http.post("/withdraw", data={"code": "AAAAA-AAAAA"}) as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "1")
-        assert "try again in 1 second" in await response.text()
+        assert "Seconds to wait: 1" in await response.text()
     clock.advance(1)
     async with http.post("/v1/withdrawals", json={"code": "AAAAA-AAAAA"}) as response:
         assert response.status == 404
