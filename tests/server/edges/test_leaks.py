@@ -364,8 +364,8 @@ class TestHttp:
                         async with http.request(
                             method, path + query, data=body, headers=headers, allow_redirects=False
                         ) as response:
-                            answer = f"{await response.text()} {response.headers} {response.reason}"
-                            if response.status >= 400:
+                            if response.status >= 400:  # one of the others has no end
+                                answer = f"{await response.text()} {response.headers} {response.reason}"
                                 assert MARKER not in answer, (method, path, query, body[:80])
         assert MARKER not in str(log)
         async with http.get("/metrics") as response:

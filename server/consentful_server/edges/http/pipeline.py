@@ -14,7 +14,7 @@ sees an incomplete response.
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -55,24 +55,38 @@ _HTTPS_ALONE: Final = "max-age=31536000"
 def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
     """Register the routes, with HEAD for each GET that allows it, and with a final slash.
 
-    A parameter is a whole segment of the path, whatever is in it; by default aiohttp takes none with braces.
+    A parameter is a whole segment of the path, whatever is in it; by default aiohttp takes none with braces. Where the
+    segment is a route's own, such as `live`, it is no value: `Allow` would name the methods of both routes.
     """
     routes = tuple(routes)
     declared = {route.path for route in routes}
     for route in routes:
         handler = _guarded(route)
-        _add(app, route, route.path, handler)
+        own = _own_segments(route.path, declared)
+        _add(app, route, route.path, handler, own)
         slashed = route.path + "/"
         if slashed in declared or route.path.endswith("/"):
             continue
         if not _is_page(route):
-            _add(app, route, slashed, handler)
+            _add(app, route, slashed, handler, own)
         elif "{" not in route.path:
             _add(app, route, slashed, _without_slash)
 
 
-def _add(app: web.Application, route: Route, path: str, handler: Handler) -> None:
+def _own_segments(path: str, declared: Collection[str]) -> list[str]:
+    """Return the segments in place of the path's last parameter that are routes of their own."""
+    prefix, brace, _ = path.rpartition("{")
+    if not brace or not path.endswith("}"):
+        return []
+    found = (other.removeprefix(prefix) for other in declared if other.startswith(prefix))
+    return sorted(segment for segment in found if segment and "/" not in segment and "{" not in segment)
+
+
+def _add(app: web.Application, route: Route, path: str, handler: Handler, own: Sequence[str] = ()) -> None:
     pattern = _PARAMETER.sub(r"{\1:[^/]+}", path)
+    if own:
+        before, value, after = pattern.rpartition("[^/]+")
+        pattern = f"{before}(?!(?:{'|'.join(map(re.escape, own))})/?$){value}{after}"
     app.router.add_route(route.method, pattern, handler, expect_handler=_expect)
     if route.method == hdrs.METH_GET and route.head:
         app.router.add_route(hdrs.METH_HEAD, pattern, handler, expect_handler=_expect)

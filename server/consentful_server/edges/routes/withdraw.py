@@ -41,7 +41,7 @@ class Code(msgspec.Struct, frozen=True):
 class Language(msgspec.Struct, frozen=True):
     """The language of the page; without it, the best that the browser accepts."""
 
-    lang: Annotated[str, Meta(max_length=100, description="a BCP 47 tag; an unknown one is ignored")] | None = None
+    lang: Annotated[str, Meta(description="a BCP 47 tag; an unknown one is ignored")] | None = None
 
 
 async def ask(request: web.Request) -> web.StreamResponse:
