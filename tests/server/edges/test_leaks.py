@@ -366,6 +366,8 @@ class TestHttp:
                         ) as response:
                             if response.status >= 400:  # one of the others has no end
                                 answer = f"{await response.text()} {response.headers} {response.reason}"
+                                if path == "/withdraw":  # a wrong code stays in its field, before whoever typed it
+                                    answer = answer.replace(f' value="{MARKER}"', "")
                                 assert MARKER not in answer, (method, path, query, body[:80])
         assert MARKER not in str(log)
         async with http.get("/metrics") as response:
