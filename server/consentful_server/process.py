@@ -24,6 +24,7 @@ import uvloop
 
 from .app import build_runner, drain
 from .auth.access import SCOPES
+from .consent.page_texts import read_texts
 from .edges.server.site import Site, bind, check_address
 from .edges.server.tls import Certificate, certificate_of
 from .errors import BadSetting, Refusal
@@ -58,6 +59,7 @@ def run(settings: Settings, announce: Announce) -> int:
         Refusal: If the settings, the keys or the database are unusable. Nothing was changed.
     """
     certificate_of(settings)
+    read_texts(settings.withdrawal_texts)
     check_folders(settings, backend_of(settings.database, settings.data_dir))
     os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
     manager = ServiceManager.of(os.environ)

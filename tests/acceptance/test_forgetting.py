@@ -315,7 +315,8 @@ async def prove(home: Path, dialogs: int) -> None:
     assert_not_blind(trace, home, chatbot.stored)
     assert_written_only_where_it_may(trace, server.control)
     for needle in (marker, secret):
-        lines = [line for line in trace.splitlines() if needle.encode() in line and not is_start(line, needle, secret)]
+        lines = [line for line in trace.splitlines() if needle.encode() in line]
+        lines = [line for line in lines if not is_start(line, needle, secret) and not is_own_field(line)]
         assert lines == [], f"{needle} was written: {lines[0][:300]!r}"
         assert needle not in metrics
         files = [path for path in written_since(began, home) if needle.encode() in path.read_bytes()]
@@ -355,6 +356,11 @@ def assert_written_only_where_it_may(trace: bytes, control: str) -> None:
 def is_start(line: bytes, needle: str, secret: str) -> bool:
     """Whether this is the one line that prints the first key, which is what it is for."""
     return needle == secret and b" write(2<" in line and b"cfl_" in line
+
+
+def is_own_field(line: bytes) -> bool:
+    """Whether this is the answer of the withdrawal page, which shows a wrong code in its field to whoever typed it."""
+    return b"write(" in line and b"<socket:" in line and b"HTTP/1.1 404" in line and b"aria-invalid" in line
 
 
 def written_since(began: float, home: Path) -> list[Path]:

@@ -163,6 +163,6 @@ def test_the_dialogs_of_an_entry_are_all_there(numbers: set[int]) -> None:
 
 
 def test_what_hands_words_out_is_told_apart() -> None:
-    assert {"messages.streamed", "dialogs.streamed"} == BEGUN
-    assert {"messages.sent", "dialogs.sent"} == SENT
-    assert {"messages.sent", "dialogs.sent", "messages.read", "dialogs.read", "dialog.read"} == DISCLOSED
+    assert {"messages.streamed", "dialogs.streamed", "annotations.streamed"} == BEGUN
+    assert {"messages.sent", "dialogs.sent", "annotations.sent"} == SENT
+    assert SENT | {"messages.read", "dialogs.read", "dialog.read", "annotations.read"} == DISCLOSED

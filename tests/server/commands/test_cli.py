@@ -111,8 +111,9 @@ class TestRefusals:
 
         said = refused(capsys, *command)
 
-        assert str(somewhere / cli.FILE) in said
-        assert "line 2" in said
+        flat = said.translate(dict.fromkeys(map(ord, " \n│")))  # cyclopts wraps its messages, within a path as well
+        assert str(somewhere / cli.FILE) in flat
+        assert "line2" in flat
         assert not (somewhere / "data").exists()
 
     def test_keys_of_another_database_are_refused_and_left_alone(self, capsys: Output, somewhere: Path) -> None:
