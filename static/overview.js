@@ -20,13 +20,13 @@ export class Overview {
   /** Load everything, and raise the alarms. */
   async load() {
     const told = {};
-    await Promise.all(["recipients", "notices", "retention"].map((name) => this.panels[name].attempt(async () => {
-      told[name] = await this.rest.json({ path: `/v1/${name}` });
+    await Promise.all(["recipients", "notices", "retention"].map((name) => this.panels[name].attempt(async (signal) => {
+      told[name] = await this.rest.json({ path: `/v1/${name}` }, signal);
       SHOW[name](this.panels[name], told[name]);
     })));
-    await this.alarms.attempt(async () => {
+    await this.alarms.attempt(async (signal) => {
       const waiting = await Promise.all(["open", "pending"].map((status) =>
-        this.rest.json({ path: `/v1/privacy-requests?${new URLSearchParams({ status, order: "due", limit: 1000 })}` })));
+        this.rest.json({ path: `/v1/privacy-requests?${new URLSearchParams({ status, order: "due", limit: 1000 })}` }, signal)));
       this.open = waiting[0].items;
       this.raise(alarmsOf(waiting.flatMap(({ items }) => items), told));
     });

@@ -6,6 +6,8 @@ import { button, byId, element } from "./element.js";
 export const REFUSED = [401, 403];
 
 export class Panel {
+  #running = null; // aborted by newer work, whose result it must not replace
+
   constructor(id) {
     this.section = byId(id);
     this.chip = this.section.querySelector(".head .chip");
@@ -21,13 +23,21 @@ export class Panel {
     if (nodes.length) this.body.replaceChildren(...nodes);
   }
 
-  /** Run some work and show what it fails with, beside a button that runs it again. What it threw is returned. */
+  /**
+   * Run some work and show what it fails with, beside a button that runs it again. What it threw is returned.
+   *
+   * @param {(signal: AbortSignal) => Promise<void>} work  sends its requests with the signal, which newer work aborts
+   */
   async attempt(work) {
+    this.#running?.abort();
+    this.#running = new AbortController();
+    const { signal } = this.#running;
     this.show("loading", "loading …");
     try {
-      await work();
+      await work(signal);
       return null;
     } catch (error) {
+      if (signal.aborted) return null;
       const name = error.code ?? error.name;
       if (REFUSED.includes(error.status)) this.show("error", name, empty(`${error.message}.`)); // a retry would be refused, too
       else this.show("error", name, failure(`${error.message} (${name})`), button("Retry", () => this.attempt(work)));

@@ -22,10 +22,10 @@ export class Person {
   /** Look up every id of the person. */
   look() {
     const ids = [...new Set(byId("customers").value.split("\n").map((line) => line.trim()).filter(Boolean))];
-    return this.panel.attempt(async () => {
+    return this.panel.attempt(async (signal) => {
       const found = [];
       for (const id of ids) {
-        found.push({ id, ...(await this.rest.json({ method: "POST", path: "/v1/customers/search", body: { customer_id: id } })) });
+        found.push({ id, ...(await this.rest.json({ method: "POST", path: "/v1/customers/search", body: { customer_id: id } }, signal)) });
       }
       this.show(found);
     });

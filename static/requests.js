@@ -33,16 +33,16 @@ export class Requests {
   }
 
   load() {
-    return this.panel.attempt(async () => {
+    return this.panel.attempt(async (signal) => {
       this.items = [];
-      await this.more();
+      await this.more(signal);
     });
   }
 
-  async more(cursor) {
+  async more(signal, cursor) {
     const status = byId("status").value;
     const query = new URLSearchParams({ order: WAITING.includes(status) ? "due" : "newest", limit: PAGE, ...(status && { status }), ...(cursor && { cursor }) });
-    const page = await this.rest.json({ path: `${PATH}?${query}` });
+    const page = await this.rest.json({ path: `${PATH}?${query}` }, signal);
     this.items.push(...page.items);
     if (!this.items.length && !page.next) {
       this.panel.show("empty", "none", empty(status ? `No request is ${status}.` : "No request yet. Look a person up, or record a request below."));
@@ -50,7 +50,7 @@ export class Requests {
     }
     const rows = this.items.map((it) => [due(it), it.kind, it.status, it.reference ?? "–", time(it.received_at, day), it.dialogs, details(it, () => this.show(it.id))]);
     const shown = table("Table of requests", ["Due", "Kind", "Status", "Reference", "Received", "#Dialogs", "Details"], rows);
-    const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.more(page.next)))] : [];
+    const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.panel.attempt((newer) => this.more(newer, page.next))))] : [];
     this.panel.show("full", page.next ? `${this.items.length} shown, more below` : `${this.items.length}`, shown, ...next);
   }
 

@@ -24,24 +24,24 @@ export class Trail {
   }
 
   load() {
-    return this.panel.attempt(async () => {
+    return this.panel.attempt(async (signal) => {
       this.items = [];
-      await this.more();
+      await this.more(signal);
     });
   }
 
-  async more(cursor) {
+  async more(signal, cursor) {
     const customer_id = byId("log-customer").value.trim();
     const wanted = { ...this.filters, limit: PAGE, ...(cursor && { cursor }) };
     const request = customer_id
       ? { method: "POST", path: "/v1/access-log/search", body: { ...wanted, customer_id } }
       : { path: `/v1/access-log?${new URLSearchParams(wanted)}` };
-    const page = await this.rest.json(request);
+    const page = await this.rest.json(request, signal);
     this.items.push(...page.items);
     const rows = this.items.map(({ at, who, kind, action, dialogs, rows, subject }) =>
       [time(at), kind === "credential" ? who : element("i", {}, who), action, dialogs, rows, subject ? element("code", {}, subject) : "–"]);
     const shown = rows.length ? table("Entries", ["Time", "Who", "Action", "#Dialogs", "#Rows", "Subject"], rows) : empty("No entry matches.");
-    const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.more(page.next)))] : [];
+    const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.panel.attempt((newer) => this.more(newer, page.next))))] : [];
     this.panel.show(rows.length ? "full" : "empty", page.next ? `${rows.length} shown, more below` : `${rows.length}`, shown, ...next, head(page.head));
   }
 
@@ -54,11 +54,11 @@ export class Trail {
       byId("log-who").setCustomValidity("");
       return null;
     }
-    return this.panel.attempt(async () => {
+    return this.panel.attempt(async (signal) => {
       const found = [];
       let page = { next: "" };
       while (page.next !== null) {
-        page = await this.rest.json({ path: `/v1/access-log/dialogs?${new URLSearchParams({ who, ...times, limit: ALL, ...(page.next && { cursor: page.next }) })}` });
+        page = await this.rest.json({ path: `/v1/access-log/dialogs?${new URLSearchParams({ who, ...times, limit: ALL, ...(page.next && { cursor: page.next }) })}` }, signal);
         found.push(...page.items);
       }
       const customers = new Set(found.map(({ customer }) => customer).filter(Boolean));

@@ -34,8 +34,8 @@ export class Verifier {
   }
 
   verify() {
-    return this.panel.attempt(async () => {
-      const { claims, content, detail } = await this.rest.json({ method: "POST", path: "/v1/receipts/verify", body: { receipt: byId("receipt").value } });
+    return this.panel.attempt(async (signal) => {
+      const { claims, content, detail } = await this.rest.json({ method: "POST", path: "/v1/receipts/verify", body: { receipt: byId("receipt").value } }, signal);
       const isGood = content !== "differs";
       this.panel.show(isGood ? "full" : "error", AGREES[content],
         element("p", { className: isGood ? "" : "failure" }, element("strong", {}, "The signature is valid. "), `In the store: ${detail}.`),

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from consentful_server import testing
 from needs import need
@@ -27,7 +27,12 @@ REFUSED = re.compile(
 """What Chromium logs for every 4xx that a page is answered, and of a server that ended before its page did: to ask for
 what is gone is no mistake of the page's."""
 
+PATIENCE_MS = 20_000
+"""How long a test waits for what the page shall show; the cores may be busy with other tests."""
+
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,7 +80,7 @@ async def new_page(browser: Browser) -> AsyncGenerator[NewPage]:
         page.on("console", heed_console)
         page.on("pageerror", lambda error: complaints.append(f"uncaught: {error.message}"))
         page.on("request", heed_request)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         await page.goto(url)
         return page
 

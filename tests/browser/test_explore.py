@@ -421,6 +421,7 @@ async def test_what_the_server_counts_is_plotted_under_the_policy(new_page: NewP
         await page.get_by_role("link", name="2026-03-02").first.click()
         await expect(page.locator("#count")).to_have_text("4 messages")
         assert "since=2026-03-02T00%3A00%3A00Z&until=2026-03-03T00%3A00%3A00Z" in page.url
+        figures = await plots(page)
         await expect(figures.nth(0).locator(".bar")).to_have_count(1)
 
 

@@ -83,7 +83,7 @@ async def test_a_dialog_is_reviewed_with_the_keyboard_alone(new_page: NewPage, f
 
 async def test_another_window_is_not_overwritten(new_page: NewPage, filled: testing.Served) -> None:
     page = await explore(new_page, filled, "?show=d-1")
-    await page.get_by_text("Annotate the whole dialog").first.click()
+    await page.locator("#more-said summary", has_text="the whole dialog").click()
     async with ClientSession(filled.url) as http, http.put("/v1/annotations/d-1", json={"note": "mine"}) as response:
         assert response.status == 201
 

@@ -1,5 +1,6 @@
 """The privacy officer's page in a real browser: what is due, a person's data, erasure, and what goes wrong."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Download, Page, expect
+from playwright.async_api import Download, Page, Route, expect
 
 from consentful_server import testing
 from consentful_server.access_log.chain import OPERATOR, Actor
@@ -193,6 +194,28 @@ async def test_whose_data_a_credential_saw(new_page: NewPage, served: testing.Se
     await expect(page.locator("#log")).to_contain_text("science was shown 5 dialogs of 3 customers.")
     _, report = await saved(page, "Download as JSON")
     assert len(json.loads(report)["dialogs"]) == 5
+
+
+async def test_a_late_answer_does_not_replace_a_newer_one(new_page: NewPage, served: testing.Served) -> None:
+    await fill(served.service)
+    page = await new_page(served.url)
+    newer = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await newer.wait()
+        await route.continue_()
+
+    await page.route("**/v1/access-log?*", late)
+    await page.goto(f"{served.url}/privacy")
+    await page.get_by_label("Credential").fill("science")
+    await page.get_by_role("button", name="Whose data did this credential see?").click()
+    await expect(page.locator("#log")).to_contain_text("science was shown 5 dialogs")
+
+    newer.set()
+    await page.get_by_role("button", name="Look up").click()
+    await page.wait_for_load_state("networkidle")
+
+    await expect(page.locator("#log")).to_contain_text("science was shown 5 dialogs")
 
 
 @pytest.mark.parametrize(("scope", "says"), [("data:read", "the scope privacy"), (None, "token")])
