@@ -10,7 +10,12 @@ from aiohttp import ClientSession
 
 from consentful import wire
 from consentful.wire import Consent, Message, Open
+from consentful_server.access_log.chain import Actor
 from consentful_server.access_log.store import Note
+from consentful_server.annotations.remark import WHOLE, Remark
+from consentful_server.annotations.store import Condition
+from consentful_server.archive.query import Filter
+from consentful_server.auth.read_scope import ReadScope
 from consentful_server.dialogs.dialog import Dialog, Granted
 from consentful_server.exports.store import Export
 from consentful_server.service import Service
@@ -54,6 +59,17 @@ async def keep(
     granted = dialog.decide(Consent(True, len(said), purposes=purposes), catalogue)
     assert isinstance(granted, Granted)
     return await service.archive.keep(dialog, granted, owner=owner, channel="websocket")
+
+
+async def annotate(service: Service, dialog_id: str, note: str, seq: int = WHOLE) -> None:
+    """Write an annotation of a stored dialog, as the annotator `ann`."""
+    await service.annotations.put(dialog_id, seq, Remark(("seen",), note), ReadScope(by=Actor("ann")), Condition())
+
+
+async def noted(service: Service) -> dict[str, str | None]:
+    """Return the notes of all annotations by their dialogs' ids."""
+    page = await service.pages.annotations(Filter(), ReadScope(by=Actor("ann")), order="newest", limit=100)
+    return {it.dialog_id: it.note for it in page.items}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from consentful_server.settings import Settings
 from consentful_server.stores.open import backend_of
 from consentful_server.stores.store import Backend
 from consentful_server.stores.tables import MOVED, MOVING, Row
-from kept import keep
+from kept import annotate, keep
 from postgres_server import database_of
 
 Kind: TypeAlias = Literal["sqlite", "postgres"]
@@ -46,10 +46,11 @@ async def opened(url: str, folder: Path) -> AsyncGenerator[Service]:
 
 
 async def fill(url: str, folder: Path, dialogs: int) -> None:
-    """Store dialogs `d-1` and so on."""
+    """Store dialogs `d-1` and so on, each with an annotation."""
     async with opened(url, folder) as service:
         for number in range(1, dialogs + 1):
             await keep(service, f"d-{number}", [f"Hi {number}", "Hello"], customer_id=f"c-{number}", language="en")
+            await annotate(service, f"d-{number}", f"Note {number}", seq=number % 2)
 
 
 async def content(url: str) -> Mapping[str, list[Row]]:

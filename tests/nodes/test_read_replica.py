@@ -25,6 +25,7 @@ from consentful_server.settings import Settings
 from consentful_server.statistics.store import Which
 from consentful_server.stores.postgres.replica import MOST_LAG, PAUSE_S
 from consentful_server.testing import FakeClock, serve
+from kept import annotate, noted
 from sealed import CATALOGUE, spoken
 
 from .database import DatabaseServer, database_server, url_of
@@ -141,9 +142,13 @@ async def test_what_was_erased_or_narrowed_is_not_shown_although_the_replica_has
     settings: Settings, pair: Pair, clock: FakeClock
 ) -> None:
     async with serving(settings, pair, clock) as service:
+        for dialog_id in ("d-1", "d-3"):
+            await annotate(service, dialog_id, "Seen")
+        await pair.catch_up()
         await pair.fall_behind()
         await service.archive.erase("d-1", "withdrawn")
         assert await shown(service) == {"d-2", "d-3"}
+        assert await noted(service) == {"d-3": "Seen"}
 
         await keep(service, "d-2", "research")  # the customer narrows it
         improving = ReadScope(by=Actor("ann"), purposes=("improve",))

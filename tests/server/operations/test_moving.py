@@ -17,7 +17,7 @@ from consentful_server.operations import moving
 from consentful_server.stores import copying
 from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import serve
-from kept import get, keep
+from kept import get, keep, noted
 from places import PAIRS, Kind, content, fill, opened, place_of, untold, url_of
 
 KILLED = Path(__file__).with_name("killed_move.py")
@@ -74,6 +74,8 @@ async def test_what_happens_during_the_copy_is_in_the_target_as_well(
                 await keep(moved, erased, ["Hi"])
         for stored in ("d-1", "d-5", "d-22"):
             assert isinstance(await moved.archive.find(stored), StoredDialog)
+        expected = {f"d-{number}": f"Note {number}" for number in range(1, 21) if number not in (2, 4)}
+        assert await noted(moved) == expected
         await keep(moved, "d-23", ["In time"])
         assert (await moved.access_log.check()).fault is None
 

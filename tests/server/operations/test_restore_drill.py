@@ -25,7 +25,7 @@ from consentful_server.settings import Settings
 from consentful_server.stores.open import backend_of
 from consentful_server.stores.sqlite.connection import connect
 from consentful_server.testing import Served, serve
-from kept import bearer, get, keep
+from kept import annotate, bearer, get, keep, noted
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = datetime(2026, 1, 2, tzinfo=UTC)
@@ -82,6 +82,7 @@ async def test_after_a_restore_nothing_comes_back_and_no_cursor_skips_anything(t
         recipient = Walk("/v1/erasures", token)
         for dialog_id in ("d-0", "d-1", "d-2"):
             await keep(parts, dialog_id, owner="shop")
+            await annotate(parts, dialog_id, f"Note on {dialog_id}")
         older = await backup.back_up(parts, tmp_path / "copies", FIRST)
         await parts.archive.erase("d-0", "withdrawn")
         await reader.read(http)
@@ -107,6 +108,8 @@ async def test_after_a_restore_nothing_comes_back_and_no_cursor_skips_anything(t
         for dialog_id in ("d-0", *since):
             with pytest.raises(Erased):
                 await keep(parts, dialog_id, owner="shop")
+        left = {"d-1", "d-2"} - set(since)
+        assert await noted(parts) == {dialog_id: f"Note on {dialog_id}" for dialog_id in left}
         async with http.get("/v1/stats", headers=bearer(revoked)) as response:
             assert response.status == (401 if since else 200)
         await keep(parts, "d-6", owner="shop")
