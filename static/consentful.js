@@ -269,6 +269,35 @@ export function withdrawalLink(url, code, language) {
   return `${page}${language ? `?lang=${encodeURIComponent(language)}` : ""}#${code}`;
 }
 
+/**
+ * Return a QR code of the link to the withdrawal page, as an SVG document, for the customer alone. The server draws it;
+ * the code is in the request's body. Show it with its white border, which readers need.
+ *
+ * @param {string | URL} url  the server's URL
+ * @param {string} code  `withdrawalCode` of `Stored`
+ * @param {{language?: string, token?: string}} [options]  the page's language; a token with the scope `dialogs:write`
+ * @returns {Promise<string>}
+ * @throws {Unavailable | Refused}
+ */
+export async function withdrawalQr(url, code, { language, token } = {}) {
+  check({ code, language });
+  let response, answer;
+  try {
+    response = await fetch(endpoint(url, "/v1/withdrawals/qr").replace(/^ws/, "http"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
+      body: JSON.stringify({ code, language }),
+      credentials: "omit",
+      signal: AbortSignal.timeout(WITHDRAWN_WITHIN_MS),
+    });
+    answer = await response.text();
+  } catch (error) {
+    throw new Unavailable(`the server cannot be reached (${error.name}); try again`, "unavailable");
+  }
+  if (response.ok) return answer;
+  throw new Refused(`the server does not draw this QR code (HTTP ${response.status})`, `http_${response.status}`);
+}
+
 /** One conversation with one customer, held in this object's memory until it is decided. */
 export class Dialog {
   /** @type {string} */ id;

@@ -25,7 +25,7 @@ export class Kept {
    * Request the stored dialog, and show it.
    *
    * @param {string} dialogId
-   * @param {{token?: string, withdrawalCode?: string, receipt?: string, onErased?: () => void}} about  what `stored` told is
+   * @param {{token?: string, language?: string, withdrawalCode?: string, receipt?: string, onErased?: () => void}} about  what `stored` told is
    *   shown whatever the server answers: a token that may not read has no other way to it
    */
   async ask(dialogId, about = {}) {
@@ -95,7 +95,7 @@ export class Kept {
     if (turn !== this.#turn) return;
     const receipt = receiptOf(dialog);
     this.#show("full", count(dialog.messages.length), line, summary(dialog), messages(dialog.messages),
-      about.withdrawalCode ? withdrawal(about.withdrawalCode) : "", receipt, erase);
+      about.withdrawalCode ? withdrawal(about.withdrawalCode, about) : "", receipt, erase);
     const result = await check(dialog.receipt);
     if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, result));
   }
@@ -106,7 +106,7 @@ export class Kept {
     const told = [];
     if (about.withdrawalCode) {
       const [{ receiptOf }, { withdrawal }] = await parts();
-      told.push(withdrawal(about.withdrawalCode), receiptOf(about));
+      told.push(withdrawal(about.withdrawalCode, about), receiptOf(about));
     }
     if (turn !== this.#turn) return;
     this.#show("error", chip, line, element("p", { className: "failure", role: "alert" }, problem),

@@ -1,7 +1,9 @@
 /** The parts of a stored dialog, as the test page shows them. */
 
+import { withdrawalLink, withdrawalQr } from "./consentful.js";
 import { copyButton } from "./copy.js";
 import { element, facts } from "./element.js";
+import { SITE } from "./site.js";
 import { clock, time } from "./times.js";
 
 /** What is stored beside the messages. */
@@ -29,8 +31,26 @@ export function messages(kept) {
   return element("table", { id: "kept-messages" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
 }
 
-/** The code, which is shown once. */
-export function withdrawal(code) {
+/** The code, which is shown once, and the customer's link that carries it, as a QR code too. */
+export function withdrawal(code, { token, language } = {}) {
   const shown = element("code", { id: "withdrawal-code" }, code);
-  return element("p", { className: "code" }, "Withdrawal code ", shown, copyButton(code, shown));
+  const link = element("a", { href: withdrawalLink(SITE, code, language), target: "_blank", rel: "noreferrer" }, "Open the customer's link");
+  return element("div", { className: "code" }, "Withdrawal code ", shown, copyButton(code, shown), link, qrCode(code, { token, language }));
+}
+
+/** A disclosure that asks for the QR code when it is opened, and again if that failed. */
+function qrCode(code, options) {
+  const place = element("div", { role: "status" });
+  const disclosure = element("details", { id: "qr" }, element("summary", {}, "QR code of the link"), place);
+  disclosure.addEventListener("toggle", async () => {
+    if (!disclosure.open || place.querySelector("img")) return;
+    place.replaceChildren("Loading …");
+    try {
+      const svg = await withdrawalQr(SITE, code, options);
+      place.replaceChildren(element("img", { src: `data:image/svg+xml,${encodeURIComponent(svg)}`, alt: "QR code of the withdrawal link" }));
+    } catch (error) {
+      place.replaceChildren(error.message);
+    }
+  });
+  return disclosure;
 }

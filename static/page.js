@@ -195,7 +195,7 @@ async function grant(about) {
     const { dialogId, messages, withdrawalCode, receipt } = await dialog.grant(about);
     finish("stored", "stored", `${count(messages)} stored, encrypted with the dialog's own key.`);
     showInCode(sent, true);
-    await kept.ask(dialogId, { token: options.token, withdrawalCode, receipt, onErased });
+    await kept.ask(dialogId, { token: options.token, language: dialog.notice.language, withdrawalCode, receipt, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
     throw error;

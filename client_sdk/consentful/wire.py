@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from . import language, repeated_keys
+from . import language, repeated_keys, withdrawal_qr
 from .schema_errors import explained
 
 JSON: Final = "consentful.v1.json"
@@ -159,6 +159,13 @@ class Ack(ServerFrame, tag="ack", frozen=True, gc=False):
     seq: Count
 
 
+def withdrawal_link(base: str, code: str, language: str | None = None) -> str:
+    """Return a link to the withdrawal page of the service at `base` that carries the code in its fragment."""
+    query = f"?lang={quote(language, safe='')}" if language else ""
+    page = re.sub("^ws", "http", base.rstrip("/")) + "/withdraw"
+    return f"{page}{query}#{code}"
+
+
 class Stored(ServerFrame, tag="stored", frozen=True):
     """The dialog is stored durably. `receipt` is a compact JWS (RFC 7515); `withdrawal_code` withdraws the consent."""
 
@@ -174,9 +181,23 @@ class Stored(ServerFrame, tag="stored", frozen=True):
         The code is in the fragment, which no browser sends to a server and no server logs. `language`: the page's,
         such as the notice's; else the page follows the customer's browser.
         """
-        query = f"?lang={quote(language, safe='')}" if language else ""
-        page = re.sub("^ws", "http", base.rstrip("/")) + "/withdraw"
-        return f"{page}{query}#{self.withdrawal_code}"
+        return withdrawal_link(base, self.withdrawal_code, language)
+
+    def withdrawal_qr_svg(self, base: str, language: str | None = None) -> str:
+        """Return the `withdrawal_link` as a QR code: an SVG document, to show or print; for the customer alone.
+
+        Raises:
+            ImportError: If segno is not installed (extra `qr`).
+        """
+        return withdrawal_qr.svg(self.withdrawal_link(base, language))
+
+    def withdrawal_qr_png(self, base: str, language: str | None = None) -> bytes:
+        """Return the `withdrawal_link` as a QR code: a PNG file, for mails, whose programs show no SVG.
+
+        Raises:
+            ImportError: If segno is not installed (extra `qr`).
+        """
+        return withdrawal_qr.png(self.withdrawal_link(base, language))
 
     def __repr__(self) -> str:
         return f"Stored(dialog_id={self.dialog_id!r}, messages={self.messages})"

@@ -224,6 +224,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     Search: Search(q="parcel", language="en", since=_SAID_AT),
     Erased: Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
     withdrawals.Withdrawal: withdrawals.Withdrawal(_CODE),
+    withdrawals.QrCode: withdrawals.QrCode(code=_CODE, language="en"),
     withdraw.Code: withdraw.Code(_CODE),
     privacy_requests.Asked: privacy_requests.Asked("erasure", _CUSTOMER_ID),
     disclosing.RequestOutcome: _OUTCOME,

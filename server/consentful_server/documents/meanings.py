@@ -123,6 +123,8 @@ OF_TYPES: Final[Mapping[tuple[str, str], str]] = {
     ("KeptDialog", "messages"): "the messages, in the order in which they were said",
     ("Chat", "messages"): "the messages, in the order in which they were said",
     ("Withdrawal", "code"): "the withdrawal code, in any case, with or without hyphens",
+    ("QrCode", "code"): "the withdrawal code, exactly as in `stored`",
+    ("QrCode", "language"): "the language of the withdrawal page; else it follows the customer's browser",
     ("Code", "code"): "the withdrawal code, in any case, with or without hyphens",
 }
 

@@ -72,6 +72,7 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("POST", "/data/{customerId}/{dialogId}"): {"dialogs:write"},
     ("POST", "/consents/{dialogId}"): {"dialogs:write"},
     ("GET", "/v1/notices/current"): {"dialogs:write"},
+    ("POST", "/v1/withdrawals/qr"): {"dialogs:write"},
     ("GET", "/v1/operations"): {"operate"},
     ("GET", "/v1/operations/events"): {"operate"},
     ("GET", "/data"): {"data:identify"},

@@ -1,19 +1,28 @@
-"""`/v1/withdrawals`: a customer withdraws a consent with a withdrawal code (GDPR art. 7(3))."""
+"""`/v1/withdrawals`: a customer withdraws a consent with a withdrawal code (GDPR art. 7(3)).
 
-from typing import Annotated, Final
+A chatbot that speaks HTTP alone gets the QR code of the customer's link here, too: `/v1/withdrawals/qr`.
+"""
+
+import asyncio
+from typing import Annotated, Final, Literal
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Meta
 
-from consentful import withdrawal_code
+from consentful import wire, withdrawal_code, withdrawal_qr
 
 from ... import errors
 from ..http import bodies, parameters, pipeline, tags
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
 from ..http.pipeline import SERVICE, client_address
-from ..http.route import Route
+from ..http.route import Answer, Route
+
+SVG: Final = "image/svg+xml"
+PNG: Final = "image/png"
+
+_CODE: Final = r"^([A-Z2-7]{5}-){5}[A-Z2-7]$(?!\n)"
 
 
 class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +32,17 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "Withdrawal(…)"
+
+
+class QrCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to draw: the withdrawal code exactly as in `stored`, the language of the page, and the kind of image."""
+
+    code: Annotated[str, Meta(pattern=_CODE)]
+    language: wire.Language | None = None
+    format: Annotated[Literal["svg", "png"], Meta(description="mail programs show no SVG")] = "svg"
+
+    def __repr__(self) -> str:
+        return "QrCode(…)"
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
@@ -35,6 +55,24 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
     return erased(await request.app[SERVICE].archive.withdraw(given.code, pipeline.by_customer(request)))
 
 
+async def draw(request: web.Request) -> web.StreamResponse:
+    """Draw a QR code of the link to the withdrawal page that carries the code in its fragment, for the customer alone.
+
+    It leads to `--base-url`, or without that to the address that this request was sent to. Nothing is looked up: a code
+    that erases nothing is drawn as well.
+    """
+    asked = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), QrCode, numbers_as_text=())
+    base = request.app[SERVICE].settings.base_url or str(request.url.origin())
+    link = wire.withdrawal_link(base, asked.code, asked.language)
+    image = await asyncio.to_thread(_draw, asked.format, link)  # 5 ms, which no live dialog should wait for
+    headers = {hdrs.CONTENT_TYPE: PNG if asked.format == "png" else SVG, hdrs.CACHE_CONTROL: "no-store"}
+    return web.Response(body=image, headers=headers)
+
+
+def _draw(kind: Literal["svg", "png"], link: str) -> bytes:
+    return withdrawal_qr.png(link) if kind == "png" else withdrawal_qr.svg(link).encode()
+
+
 ROUTES: Final = (
     Route(
         "POST",
@@ -45,5 +83,15 @@ ROUTES: Final = (
         refusals=(*ERASURE_REFUSALS, errors.TooOften),
         tag=tags.WITHDRAWAL,
         operation="rest_withdraw",
+    ),
+    Route(
+        "POST",
+        "/v1/withdrawals/qr",
+        draw,
+        scopes=("dialogs:write",),
+        body={JSON: QrCode},
+        answers=(Answer({SVG: str, PNG: bytes}),),
+        tag=tags.WITHDRAWAL,
+        operation="rest_withdrawal_qr",
     ),
 )
