@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import pytest
 
-from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
+from consentful_server.archive.query import BY_LENGTH, Filter, Horizon, Order, Position, Selection
 from consentful_server.archive.store import MessageHead, SealedDialog
 from consentful_server.clock import from_micros, to_micros
 from sealed import PSEUDONYMS, START, candidate
@@ -102,12 +102,19 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "before everything": {"until": from_micros(T0)},
 }
 ORDERS: Final[tuple[Order, ...]] = ("newest", "stored")
+DIALOG_ORDERS: Final[tuple[Order, ...]] = (*ORDERS, *BY_LENGTH)
 SCOPES: Final = (None, SCOPE)
-each = pytest.mark.parametrize(
-    ("wanted", "order", "scope"),
-    list(product(FILTERS, ORDERS, SCOPES)),
-    ids=lambda it: it if isinstance(it, str) else "one purpose" if it else "every purpose",
-)
+
+
+def _each(orders: Sequence[Order]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("wanted", "order", "scope"),
+        list(product(FILTERS, orders, SCOPES)),
+        ids=lambda it: it if isinstance(it, str) else "one purpose" if it else "every purpose",
+    )
+
+
+each, each_of_dialogs = _each(ORDERS), _each(DIALOG_ORDERS)
 
 
 def matches(it: Stored, wanted: Filter, scope: Scope) -> bool:
@@ -163,16 +170,27 @@ def expected_messages(stored: Sequence[Stored], wanted: Filter, order: Order, sc
 
 def expected_dialogs(stored: Sequence[Stored], wanted: Filter, order: Order, scope: Scope) -> list[int]:
     """Return the numbers of the dialogs that a walk must show, in order."""
-    times = {it.number: it.sealed.received_at for it in stored}
     found = [
-        it.number
+        place_of(it)
         for it in stored
         if matches(it, wanted, scope)
         and within(it.sealed.received_at, wanted)
         and any(has(row, wanted) for row in it.rows)
     ]
-    found.sort(key=lambda number: (times[number], number) if order == "newest" else number)
-    return found[::-1] if order == "newest" else found
+    if order == "stored":
+        found.sort(key=lambda place: place.dialog)
+    else:
+        lengths = order in BY_LENGTH
+        found.sort(
+            key=lambda place: (place.messages if lengths else 0, place.received_at, place.dialog),
+            reverse=order != "shortest",
+        )
+    return [place.dialog for place in found]
+
+
+def place_of(it: Stored) -> Position:
+    """Return the dialog's position in a walk over dialogs."""
+    return Position(it.sealed.received_at, it.number, messages=it.sealed.messages)
 
 
 def alike(dialogs: int) -> Iterator[SealedDialog]:

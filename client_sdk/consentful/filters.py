@@ -1,6 +1,6 @@
 """The filters of every reader, and the requests they become. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from operator import index
@@ -12,7 +12,7 @@ Shape: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
 """A row is a message, a dialog without messages, a dialog with `messages` of `role` and `content`, or an annotation."""
 
 
-class DialogFilters(TypedDict, total=False):
+class _Filters(TypedDict, total=False):
     """All filters must match. `until` is exclusive. A `datetime` has an offset; a `date` begins at midnight UTC."""
 
     language: str
@@ -29,11 +29,27 @@ class DialogFilters(TypedDict, total=False):
     annotator: str
     since: date | datetime | str
     until: date | datetime | str
+
+
+class DialogFilters(_Filters, total=False):
+    """The filters of dialogs, their order, and what each of them shows."""
+
+    order: Literal["newest", "stored", "longest", "shortest"]
+    """By length only without `language`, `role`, `bot` and `purpose`."""
+    include: Iterable[Literal["first_text", "metadata", "annotations"]]
+    """What a dialog shows beside what it always shows; not for tables."""
+
+
+class AnnotationFilters(_Filters, total=False):
+    """The filters of annotations: those of their dialogs, and their own."""
+
     order: Literal["newest", "stored"]
 
 
-class MessageFilters(DialogFilters, total=False):
-    """The filters of messages. These two are sent in a body, because URLs are logged."""
+class MessageFilters(_Filters, total=False):
+    """The filters of messages. `q` and `customer_id` are sent in a body, because URLs are logged."""
+
+    order: Literal["newest", "stored"]
 
     q: str
     """Part of the text, in any case."""
@@ -96,7 +112,7 @@ def annotations(filters: Mapping[str, Any]) -> Asked:
     Raises:
         TypeError, ValueError: As `dialogs`.
     """
-    return Asked("v1/annotations", _values(filters, DialogFilters))
+    return Asked("v1/annotations", _values(filters, AnnotationFilters))
 
 
 def annotation(dialog_id: str, seq: int | None) -> str:
@@ -160,7 +176,8 @@ def _values(filters: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     for name in filters:
         if name not in known:
             raise TypeError(f"unknown filter {name!r}; the filters are: {', '.join(known)}")
-    return {name: _spelt(name, value) for name, value in filters.items() if value is not None}
+    spelt = ((name, _spelt(name, value)) for name, value in filters.items() if value is not None)
+    return {name: value for name, value in spelt if value is not None}
 
 
 def _spelt(name: str, value: Any) -> Any:
@@ -170,5 +187,7 @@ def _spelt(name: str, value: Any) -> Any:
         return arguments.moment(name, value).isoformat()
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC).isoformat()
+    if name == "include":
+        return ",".join(arguments.texts_or_none(name, value) or ()) or None
     text = arguments.text(name, value)
     return arguments.role(text) if name == "role" else text

@@ -10,7 +10,7 @@ from . import filters as queries
 from .backoff import JITTER
 from .clock import Clock, SystemClock
 from .endpoint import TLS, Token, http_url
-from .filters import Asked, DialogFilters, MessageFilters, Shape
+from .filters import AnnotationFilters, Asked, DialogFilters, MessageFilters, Shape
 from .http_client import HttpClient
 from .mirror import Mirror, Synced
 from .pages import Pages
@@ -72,9 +72,9 @@ class Reader:
         return _rows(self.dialog_pages(**filters), queries.at_most(limit))
 
     def annotations(
-        self, *, limit: int | None = None, **filters: Unpack[DialogFilters]
+        self, *, limit: int | None = None, **filters: Unpack[AnnotationFilters]
     ) -> AsyncIterator[KeptAnnotation]:
-        """Iterate over annotations, dialog by dialog; see `DialogFilters`. With a `limit`, over the first ones."""
+        """Iterate over annotations, dialog by dialog; see `AnnotationFilters`. With a `limit`, over the first ones."""
         return _rows(self.annotation_pages(**filters), queries.at_most(limit))
 
     async def annotate(
@@ -110,7 +110,7 @@ class Reader:
         """Return the dialogs as pages, whose cursor can be kept."""
         return Pages(self._client, queries.dialogs(filters), KeptDialog)
 
-    def annotation_pages(self, **filters: Unpack[DialogFilters]) -> Pages[KeptAnnotation]:
+    def annotation_pages(self, **filters: Unpack[AnnotationFilters]) -> Pages[KeptAnnotation]:
         """Return the annotations as pages, whose cursor can be kept. A page can be longer than it was asked to be."""
         return Pages(self._client, queries.annotations(filters), KeptAnnotation)
 

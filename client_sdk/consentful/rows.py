@@ -35,7 +35,11 @@ class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
-    """One dialog without its messages; `messages` is their number, `purposes` what the customer agreed to."""
+    """One dialog without its messages; `messages` is their number, `purposes` what the customer agreed to.
+
+    `first_text`, `metadata` and `annotations` are None unless `include` names them; the first is the beginning of the
+    first message, at most 200 characters.
+    """
 
     dialog_id: str
     customer: str
@@ -50,6 +54,9 @@ class KeptDialog(msgspec.Struct, frozen=True, kw_only=True):
     notice: KeptNotice
     purposes: list[str]
     given_by: str
+    first_text: str | None = None
+    metadata: dict[str, str] | None = None
+    annotations: list["KeptAnnotation"] | None = None
 
     def __repr__(self) -> str:
         return f"KeptDialog({self.dialog_id!r}, messages={self.messages})"

@@ -24,7 +24,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
 from . import dialog as asynchronous
 from . import errors, opening, reader, wire, withdrawal
 from .endpoint import TLS, Token
-from .filters import DialogFilters, MessageFilters, Shape, at_most
+from .filters import AnnotationFilters, DialogFilters, MessageFilters, Shape, at_most
 from .mirror import Synced
 from .pages import Pages
 from .rows import KeptAnnotation, KeptDialog, KeptMessage
@@ -158,7 +158,9 @@ class Reader:
         """Iterate over dialogs, without their messages; see `consentful.Reader.dialogs`."""
         return _rows(self._reader.dialog_pages(**filters), at_most(limit))
 
-    def annotations(self, *, limit: int | None = None, **filters: Unpack[DialogFilters]) -> Iterator[KeptAnnotation]:
+    def annotations(
+        self, *, limit: int | None = None, **filters: Unpack[AnnotationFilters]
+    ) -> Iterator[KeptAnnotation]:
         """Iterate over annotations; see `consentful.Reader.annotations`."""
         return _rows(self._reader.annotation_pages(**filters), at_most(limit))
 

@@ -13,11 +13,21 @@ from consentful.filters import Asked
 MIDNIGHT = datetime(2026, 1, 31, tzinfo=timezone(timedelta(hours=1)))
 
 
-@pytest.mark.parametrize("name", get_type_hints(filters.DialogFilters))
-def test_filters_of_both_lists_go_into_the_url(name: str) -> None:
+@pytest.mark.parametrize("name", get_type_hints(filters.AnnotationFilters))
+def test_filters_of_all_lists_go_into_the_url(name: str) -> None:
     given = {name: "bot"}  # a role as well
     assert filters.messages(given) == Asked("v1/messages", given, in_body=False)
+    assert filters.annotations(given) == Asked("v1/annotations", given, in_body=False)
     assert filters.dialogs(given) == Asked("v1/dialogs", given, in_body=False)
+
+
+def test_what_dialogs_are_to_show_is_one_parameter() -> None:
+    assert filters.dialogs({"include": ("first_text", "metadata")}).values == {"include": "first_text,metadata"}
+    assert filters.dialogs({"include": []}).values == {}
+    with pytest.raises(TypeError, match="include must be a list of str"):
+        filters.dialogs({"include": "metadata"})
+    with pytest.raises(TypeError, match="unknown filter 'include'"):
+        filters.messages({"include": ["metadata"]})
 
 
 @pytest.mark.parametrize("name", ["q", "customer_id"])

@@ -65,6 +65,11 @@ class TestRows:
             assert await texts(reader, until=datetime(2020, 1, 1, tzinfo=UTC)) == []
             (dialog,) = [dialog async for dialog in reader.dialogs(dialog_id="d-1")]
             assert (dialog.messages, dialog.bot, dialog.purposes) == (2, "shop", ["improve-chatbot"])
+            assert (dialog.first_text, dialog.metadata, dialog.annotations) == (None, None, None)
+            await reader.annotate("d-2", labels=["greeting"])
+            named = reader.dialogs(order="longest", include=["first_text", "annotations"])
+            longest = [(it.first_text, [one.labels for one in it.annotations or ()]) async for it in named]
+            assert longest == [("Hi", []), ("Secret", [["greeting"]])]
             (message,) = [message async for message in reader.messages(dialog_id="d-2")]
             assert repr(message) == "KeptMessage('d-2', seq=1)"
             assert "Secret" not in repr(reader)

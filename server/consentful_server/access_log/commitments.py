@@ -27,8 +27,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-LASTING: Final = frozenset({"role", "purpose", "since", "until", "watermark", "who", "action"})
-"""Filters whose values are times, or words that operators chose: they tell of no customer."""
+LASTING: Final = frozenset({"role", "purpose", "since", "until", "include", "watermark", "who", "action"})
+"""Filters whose values are times, or words that operators or we chose: they tell of no customer."""
 
 _SALT_BYTES: Final = 32
 _NONCE_BYTES: Final = 12

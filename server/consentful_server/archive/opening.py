@@ -14,7 +14,7 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
      opened right after it; a process drops a master one second after the last rewrapping, at the earliest.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -31,7 +31,18 @@ from ..keys.vault import DialogKey, Field, Unopenable, Vault
 from .contents import Line, bound, decode_lines, decode_metadata
 from .folding import fold
 from .store import ListedDialog, MessageHead, MessageRow, StoredDialog
-from .views import CHAT_ROLES, Chat, ChatLine, KeptDialog, KeptMessage, Roles, ShownNotice, Summary
+from .views import (
+    CHAT_ROLES,
+    FIRST_TEXT_LENGTH,
+    Chat,
+    ChatLine,
+    Extra,
+    KeptDialog,
+    KeptMessage,
+    Roles,
+    ShownNotice,
+    Summary,
+)
 
 
 def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
@@ -180,8 +191,8 @@ class Opened:
         record = self._sealed.record
         return record.dialog_id, record.customer, self._named(scope), record.bot, self._stored_at
 
-    def summary(self, scope: ReadScope) -> Summary:
-        """Return the dialog without its messages."""
+    def summary(self, scope: ReadScope, extras: Collection[Extra] = ()) -> Summary:
+        """Return the dialog without its messages, with these extras."""
         sealed, record = self._sealed, self._sealed.record
         return Summary(
             dialog_id=record.dialog_id,
@@ -197,6 +208,9 @@ class Opened:
             notice=ShownNotice(id=record.notice_id, language=record.notice_language, sha256=record.notice_sha256),
             purposes=record.purposes,
             given_by=record.given_by,
+            first_text=self.lines[0].text[:FIRST_TEXT_LENGTH] if "first_text" in extras else UNSET,
+            metadata=self.metadata if "metadata" in extras else UNSET,
+            annotations=self.annotations if "annotations" in extras else UNSET,
         )
 
     def chat(self, scope: ReadScope, roles: Roles = "user/assistant") -> Chat:
@@ -246,7 +260,9 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
     opened.check_heads()
     heads = enumerate(stored.heads, 1)
     rows = [MessageRow(stored.number, seq, head.role, head.language, head.received_at) for seq, head in heads]
-    fields: dict[str, Any] = msgspec.structs.asdict(opened.summary(scope)) | {
+    summary = msgspec.structs.asdict(opened.summary(scope))
+    del summary["first_text"]
+    fields: dict[str, Any] = summary | {
         "metadata": opened.metadata,
         "receipt": stored.receipt,
         "messages": opened.messages(rows, scope),

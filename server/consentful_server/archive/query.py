@@ -1,7 +1,8 @@
 """Queries: filters, and selections of rows. Pure.
 
-A list is read from newest to oldest by time of receipt (`newest`), or in commit order, oldest first (`stored`). Both
-stay below a horizon that is fixed when the walk begins, so that its pages do not shift.
+A list is read from newest to oldest by time of receipt (`newest`), or in commit order, oldest first (`stored`); dialogs
+also by their number of messages (`longest`, `shortest`). All stay below a horizon that is fixed when the walk begins,
+so that its pages do not shift.
 """
 
 from datetime import datetime
@@ -14,7 +15,8 @@ from consentful import wire
 from ..consent.language import canonical
 from ..errors import BadRequest
 
-Order: TypeAlias = Literal["newest", "stored"]
+Order: TypeAlias = Literal["newest", "stored", "longest", "shortest"]
+BY_LENGTH: Final[tuple[Order, ...]] = ("longest", "shortest")
 Kind: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
 
 Horizon = NewType("Horizon", int)
@@ -64,11 +66,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """A row in a walk: microseconds of receipt, internal number of the dialog, seq of the message."""
+    """A row in a walk: microseconds of receipt, internal number of the dialog, seq of the message, and the number of
+    messages, which only a walk over dialogs knows. Cursors of earlier releases lack the last.
+    """
 
     received_at: int
     dialog: int
     seq: int = 0
+    messages: int = 0
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +92,21 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     since: Horizon | None = None
     offset: int = 0
     purposes: tuple[str, ...] | None = None
+
+
+def check_order(order: Order, wanted: Filter, purposes: tuple[str, ...] | None) -> None:
+    """Check that an index has the rows of this query in this order.
+
+    Raises:
+        BadRequest: If it is by length, and the query selects by what the index of lengths does not have.
+    """
+    if order not in BY_LENGTH:
+        return
+    names = [name for name in ("language", "role", "bot", "purpose") if getattr(wanted, name) is not None]
+    if names:
+        raise BadRequest("order", f"{order} cannot be combined with {names[0]}; omit one of them")
+    if purposes is not None:
+        raise BadRequest("order", f"{order} requires a key that is not bound to purposes; use newest or stored")
 
 
 def language_range(text: str) -> str | None:

@@ -88,7 +88,7 @@ class ListedDialog(_Dialog, frozen=True, kw_only=True):
     @property
     def position(self) -> Position:
         """The dialog's position in a walk over dialogs."""
-        return Position(self.received_at, self.number)
+        return Position(self.received_at, self.number, messages=self.messages)
 
 
 class StoredDialog(ListedDialog, frozen=True, kw_only=True):

@@ -39,8 +39,19 @@ class ShownNotice(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+Extra: TypeAlias = Literal["first_text", "metadata", "annotations"]
+"""What a list of dialogs shows if it is asked to; each has to be opened."""
+
+FIRST_TEXT_LENGTH: Final = 200
+"""Characters of a dialog's first message that a list shows."""
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One consented dialog without its messages. `received_at` is the time of receipt of its last message."""
+    """One consented dialog without its messages. `received_at` is the time of receipt of its last message.
+
+    `first_text` (the beginning of its first message, at most 200 characters), `metadata` and `annotations` are there if
+    `include` names them.
+    """
 
     dialog_id: str
     customer: str
@@ -55,6 +66,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     notice: ShownNotice
     purposes: tuple[str, ...]
     given_by: str
+    first_text: str | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
+    annotations: list[KeptAnnotation] | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"Summary({self.dialog_id!r}, messages={self.messages})"

@@ -4,6 +4,7 @@ A page is made in three steps: read and open the rows (off the event loop, in on
 disclosure in the access log, return the page. No transaction is open between two pages.
 
     newest    by time of receipt, below the horizon of the first page; the walk ends
+    longest   of dialogs, by number of messages, below the horizon of the first page; so is `shortest`; the walk ends
     stored    in commit order, below a horizon that moves with each page; the walk never ends, it waits for more
 
 A text search (`q`) cannot use an index, because texts are sealed: a page opens blocks of messages until it is full or
@@ -37,9 +38,9 @@ from ..annotations.remark import KeptAnnotation
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener, whole
 from ..archive.priority import Priority
-from ..archive.query import MAX_PAGE_BYTES, Filter, Horizon, Kind, Order, Position, Selection
+from ..archive.query import MAX_PAGE_BYTES, Filter, Horizon, Kind, Order, Position, Selection, check_order
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
-from ..archive.views import Chat, KeptDialog, KeptMessage, Page, Roles, Summary
+from ..archive.views import Chat, Extra, KeptDialog, KeptMessage, Page, Roles, Summary
 from ..auth.read_scope import ReadScope
 from ..clock import Clock
 from ..errors import Erased, NotFound
@@ -175,14 +176,25 @@ class Pages:
         return Page(items, self._cursor("messages", wanted, scope, "newest", walk, more), more, _damaged(opener))
 
     async def dialogs(
-        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+        self,
+        wanted: Filter,
+        scope: ReadScope,
+        *,
+        order: Order,
+        limit: int,
+        cursor: str | None = None,
+        extras: frozenset[Extra] = frozenset(),
     ) -> Page[Summary]:
-        """Return a page of dialogs, without their messages; the access log has recorded it."""
+        """Return a page of dialogs, without their messages; the access log has recorded it, and which extras it has.
+
+        Raises:
+            BadRequest: If no index has the rows in this order.
+        """
 
         def view(opened: Opened) -> Summary:
-            return opened.summary(scope)
+            return opened.summary(scope, extras)
 
-        return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view)
+        return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view, extras)
 
     async def chats(
         self,
@@ -244,26 +256,31 @@ class Pages:
         limit: int,
         cursor: str | None,
         view: Callable[[Opened], T | None],
+        extras: frozenset[Extra] = frozenset(),
     ) -> Page[T]:
         walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope)
         is_chat = kind == "chat"
+        has_texts = is_chat or "first_text" in extras
 
         selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
 
         def page(rows: Sequence[ListedDialog], more: bool) -> tuple[list[tuple[int, T]], Position | None]:
             found: list[tuple[int, T]] = []
             for dialog in rows:  # one at a time: nothing but its view stays in memory
-                opened = opener.open(dialog, texts=is_chat, heads=is_chat)
+                opened = opener.open(dialog, texts=has_texts, heads=is_chat)
                 item = None if opened is None else view(opened)
                 if item is not None:
                     found.append((dialog.number, item))
             return found, rows[-1].position if more else None
 
         async with self._turn_of(wanted):
-            (found, last), horizon = await self._store.list_dialogs(selection, page, texts=is_chat)
+            (found, last), horizon = await self._store.list_dialogs(
+                selection, page, texts=has_texts, annotations="annotations" in extras
+            )
         items, seen = [item for _, item in found], [number for number, _ in found]
         action = "messages.read" if is_chat else "dialogs.read"
-        await self._access_log.write(scope.by, action, wanted=wanted.asked(), rows=len(items), dialogs=seen)  # (R3, R4)
+        asked = wanted.asked() | ({"include": sorted(extras)} if extras else {})
+        await self._access_log.write(scope.by, action, wanted=asked, rows=len(items), dialogs=seen)  # (R3, R4)
         more = last is not None
         after = self._cursor(kind, wanted, scope, order, walk.below(horizon).past(order, last), more)
         return Page(items, after, more, _damaged(opener))
@@ -277,6 +294,7 @@ class Pages:
 
     def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
         """Return the walk at the cursor, or a new one; it has no horizon yet if it is to show what is stored now."""
+        check_order(order, wanted, scope.purposes)
         walk = self._cursors.read(cursor, kind, order, wanted, scope.purposes) if cursor else Walk()
         if order == "stored":
             return Walk(None, walk.after, walk.since)
@@ -301,7 +319,7 @@ class Pages:
 
     def _cursor(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, walk: Walk, more: bool) -> str | None:
         """Return the cursor of the next page. In commit order there always is one, for what will be stored later."""
-        if not more and order == "newest":
+        if not more and order != "stored":
             return None
         return self._cursors.write(kind, order, wanted, scope.purposes, walk)
 

@@ -40,7 +40,7 @@ from ..access_log.log import AccessLog
 from ..archive.folding import fold
 from ..archive.opening import Opened, Opener
 from ..archive.priority import Priority
-from ..archive.query import Filter, Order, Position, Selection
+from ..archive.query import Filter, Order, Position, Selection, check_order
 from ..archive.store import DialogStore, ListedDialog, MessageRow
 from ..archive.views import KeptMessage, Roles
 from ..auth.read_scope import ReadScope
@@ -184,6 +184,7 @@ class Streams:
         Dialogs that cannot be opened are left out and counted. Close the generator if the reader stops early. `check`
         is awaited before each block; what it raises ends the stream.
         """
+        check_order(stream.order, stream.wanted, stream.scope.purposes)
         opener = Opener(self._vault, stream.scope, self._priority.give_way)
         walk, place = Walk(await self._store.horizon(), after), await self._exports.place()  # (R1, R2)
         begun, sent = _ACTIONS[stream.shape]

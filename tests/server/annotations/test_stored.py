@@ -116,6 +116,16 @@ async def test_an_annotation_is_replaced_by_its_author_alone(store: Store) -> No
     assert [it.annotations for it in await walk_dialogs(store, wanted("b"))] == [(second, of_message)]
 
 
+async def test_a_page_of_dialogs_can_have_texts_and_annotations(store: Store) -> None:
+    dialog = await store.dialogs.keep(candidate("d-1", ("Hi", "Hello")))
+    annotation = await put(store, dialog, Remark(("a",)), 2)
+    select = Selection(filter=Filter(), order="longest", horizon=None, limit=2)
+
+    (found,), _ = await store.dialogs.list_dialogs(select, lambda rows, _: list(rows), texts=True, annotations=True)
+
+    assert (found.texts, len(found.heads), found.annotations) == (dialog.texts, 2, (annotation,))
+
+
 async def test_a_refused_change_leaves_no_trace(store: Store) -> None:
     dialog = await store.dialogs.keep(candidate("d-1", purposes=("improve",)))
     kept = await put(store, dialog, Remark(("a",)))

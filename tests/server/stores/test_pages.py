@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from consentful_server.archive.query import Filter, Horizon, Order, Position
+from consentful_server.archive.query import BY_LENGTH, Filter, Horizon, Order, Position
 from consentful_server.archive.store import SealedDialog
 from consentful_server.keys.vault import SHREDDED
 from consentful_server.stores.sqlite import dialog_rows, inserts, kinds, pages
@@ -27,9 +27,11 @@ from page_model import (
     alike,
     dialog,
     each,
+    each_of_dialogs,
     expected_dialogs,
     expected_messages,
     left_of,
+    place_of,
     selection,
     stored_as,
     walk,
@@ -78,18 +80,18 @@ def test_pages_of_messages_show_every_match_once_in_order(
     assert [(row.dialog, row.seq, row.role, row.language) for row in found] == [row[1:] for row in expected]
 
 
-@each
+@each_of_dialogs
 def test_pages_of_dialogs_show_every_match_once_in_order(
     store: tuple[sqlite3.Connection, list[Stored]], wanted: str, order: Order, scope: tuple[str, ...] | None
 ) -> None:
     db, stored = store
     filtered = Filter(**FILTERS[wanted])
-    times = {it.number: it.sealed.received_at for it in stored}
+    places = {it.number: place_of(it) for it in stored}
     expected = expected_dialogs(stored, filtered, order, scope)
 
     found = walk(
         lambda after: pages.dialogs(db, selection(filtered, order, scope, after=after)),
-        lambda number: Position(times[number], number),
+        places.__getitem__,
     )
 
     assert found == expected
@@ -143,6 +145,18 @@ class TestPlans:
         assert all("INDEX" in step for step in scans), plan
         if "dialog_id" not in FILTERS[wanted]:  # a dialog has at most 10,000 messages
             assert not [step for step in plan if "FOR ORDER BY" in step], plan
+
+    @pytest.mark.parametrize("after", [None, Position(T0 + 60 * MINUTE, 60, messages=3)], ids=["first", "later"])
+    @pytest.mark.parametrize("order", BY_LENGTH)
+    @pytest.mark.parametrize("wanted", ["nothing", "since", "until"])
+    def test_a_page_by_length_reads_the_index_of_lengths_alone(
+        self, store: tuple[sqlite3.Connection, list[Stored]], wanted: str, order: Order, after: Position | None
+    ) -> None:
+        chosen = selection(Filter(**FILTERS[wanted]), order, None, after=after)
+
+        (step,) = self.plan(store[0], lambda db: pages.dialogs(db, chosen))
+
+        assert "USING COVERING INDEX dialogs_by_length" in step
 
     def test_a_merge_searches_by_all_columns_of_a_place(self, store: tuple[sqlite3.Connection, list[Stored]]) -> None:
         """Messages of one batch have the same time of receipt: a search by that alone reads all of them each time."""

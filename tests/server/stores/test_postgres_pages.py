@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import msgspec
 import pytest
 
-from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
+from consentful_server.archive.query import Filter, Horizon, Order, Selection
 from consentful_server.archive.store import MessageRow, SealedDialog
 from consentful_server.keys.vault import SHREDDED
 from consentful_server.stores.postgres import dialog_rows, kinds, listing, numbers
@@ -26,9 +26,11 @@ from page_model import (
     alike,
     dialog,
     each,
+    each_of_dialogs,
     expected_dialogs,
     expected_messages,
     left_of,
+    place_of,
     selection,
     stored_as,
     walk,
@@ -111,17 +113,17 @@ def test_pages_of_messages_show_every_match_once_in_order(
     assert [(row.dialog, row.seq, row.role, row.language) for row in found] == [row[1:] for row in expected]
 
 
-@each
+@each_of_dialogs
 def test_pages_of_dialogs_show_every_match_once_in_order(
     store: Filled, wanted: str, order: Order, scope: Scope
 ) -> None:
     filtered = Filter(**FILTERS[wanted])
-    times = {it.number: it.sealed.received_at for it in store.stored}
+    places = {it.number: place_of(it) for it in store.stored}
     expected = expected_dialogs(store.stored, filtered, order, scope)
 
     found = walk(
         lambda after: store.read(dialogs, selection(filtered, order, scope, after=after)),
-        lambda number: Position(times[number], number),
+        places.__getitem__,
     )
 
     assert found == expected

@@ -1,7 +1,7 @@
 """The parameters of a list: filters, order, limit and cursor, from a URL's query or a JSON body."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
@@ -11,7 +11,7 @@ from consentful import wire
 
 from ...annotations.remark import Label, Review
 from ...archive.query import MAX_LIMIT, Filter, Order, language_range
-from ...archive.views import Roles
+from ...archive.views import Extra, Roles
 from ...auth.access import Principal
 from ...errors import BadRequest, Forbidden
 from ...exports.formats import MEDIA
@@ -43,6 +43,19 @@ _AFTER: Final = (
     "resume an interrupted stream after the last complete row: `seq@dialog_id` of a message, or a dialog's id alone;"
     " requires `order=stored`"
 )
+_ByTime = Annotated[
+    Literal["newest", "stored"],
+    Meta(description="`newest`: by `received_at`, newest first; `stored`: by commit, oldest first"),
+]
+_DIALOG_ORDER: Final = (
+    "`newest`: by `received_at`, newest first; `stored`: by commit, oldest first; `longest` and `shortest`: by number"
+    " of messages; not with `language`, `role`, `bot` or `purpose`"
+)
+_EXTRAS_PATTERN: Final = r"^({0})(,({0}))*$(?!\n)".format("|".join(get_args(Extra)))
+_INCLUDE: Final = (
+    "comma-separated: `first_text`, the beginning of the first message, at most 200 characters; `metadata`;"
+    " `annotations`, those that match the filters. Not for streams"
+)
 Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="the customer's pseudonym")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="maximum number of items on a page")]
 Annotator = Annotated[str, Meta(min_length=1, max_length=300, description="the credential that wrote the annotation")]
@@ -65,9 +78,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     annotator: Annotator | None = None
     since: Since | None = None
     until: Until | None = None
-    order: Annotated[
-        Order, Meta(description="`newest`: by `received_at`, newest first; `stored`: by commit, oldest first")
-    ] = "newest"
+    order: Order = "newest"
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -87,13 +98,26 @@ class StreamQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parameters of a list of dialogs."""
 
+    order: Annotated[Order, Meta(description=_DIALOG_ORDER)] = "newest"
+    include: Annotated[str, Meta(pattern=_EXTRAS_PATTERN, description=_INCLUDE)] | None = None
+
+    @property
+    def extras(self) -> frozenset[Extra]:
+        """What each dialog of a page shows beyond what lists always show."""
+        names = set((self.include or "").split(","))
+        return frozenset(extra for extra in get_args(Extra) if extra in names)
+
 
 class AnnotationQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parameters of a list of annotations: those of their dialogs, and their own."""
 
+    order: _ByTime = "newest"
+
 
 class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The parameters of a list of messages."""
+
+    order: _ByTime = "newest"
 
     shape: Annotated[
         Literal["messages", "chat"],

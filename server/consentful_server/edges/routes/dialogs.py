@@ -9,7 +9,7 @@ from consentful import wire
 
 from ... import errors
 from ...archive.views import KeptDialog, Summary
-from ...errors import NotFound
+from ...errors import BadRequest, NotFound
 from ...exports.formats import MEDIA
 from ..http import list_query, paging, tags
 from ..http.bodies import JSON
@@ -32,6 +32,8 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
     query = list_query.from_url(request, DialogQuery)
     form = format_of(request, query)
     if form is not None:
+        if query.include is not None:
+            raise BadRequest("include", "not accepted for a stream; omit it, or request application/json")
         return await stream(request, query, form, "dialogs")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     page = await service.pages.dialogs(
@@ -40,6 +42,7 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
         order=query.order,
         limit=query.limit,
         cursor=query.cursor,
+        extras=query.extras,
     )
     return paging.page(request, query, page)
 

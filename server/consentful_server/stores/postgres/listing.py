@@ -87,7 +87,7 @@ async def horizon_of(db: Connection) -> Horizon:
 async def messages(db: Connection, selection: Selection) -> Page:
     """Return a page of messages with their dialogs."""
     query = await pages.prepared(db, _one_more(selection))
-    order = "received_at DESC, dialog DESC, seq DESC" if query.is_newest else "dialog, seq"
+    order = "dialog, seq" if query.is_stored else "received_at DESC, dialog DESC, seq DESC"
     found = await _found(db, query, pages.message_sql(query), order, texts=True, heads=True)
     placed = sorted(it for dialog in found for it in dialog.messages())
     # Up to the first one whose dialog is not here, because the page would be too long.
@@ -98,7 +98,7 @@ async def messages(db: Connection, selection: Selection) -> Page:
 async def dialogs(db: Connection, selection: Selection, *, texts: bool, annotated: bool = False) -> Page:
     """Return a page of dialogs; with their texts and heads, and with their annotations, if these are asked for."""
     query = await pages.prepared(db, _one_more(selection))
-    order = "received_at DESC, dialog DESC" if query.is_newest else "dialog"
+    order = query.dialog_order("messages", "received_at", "dialog")
     found = await _found(db, query, pages.dialog_sql(query), order, texts=texts, heads=False)
     page = await _page(db, selection, found, [], len(found))
     if texts:

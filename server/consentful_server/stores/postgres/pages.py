@@ -9,7 +9,8 @@ Each page follows one index in its own order, so it skips no rows:
     dialog_id                     one dialog, sorted                           the same
     annotations                   the dialogs of annotation_terms, sorted      the same
 
-and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
+and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like; by
+length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. A
 customer's page reads over those of the customer's rows that another filter excludes.
 
 A merge takes a page of each kind that matches, from an index in the order of the page, and of all these rows the first
@@ -18,7 +19,7 @@ ones. OFFSET serves the original contract alone.
 
 from typing import Final
 
-from ...archive.query import Selection
+from ...archive.query import BY_LENGTH, Selection
 from ...clock import to_micros
 from . import annotations, kinds, numbers
 from .connection import Connection
@@ -39,7 +40,8 @@ class Query:
         self.selection = selection
         self.wanted = selection.filter
         self.kinds = kinds_found
-        self.is_newest = selection.order == "newest"
+        self.is_stored = selection.order == "stored"
+        self.descends = selection.order in ("newest", "longest")
         self.least = least if selection.since is None else max(least, selection.since + 1)
         self.greatest = greatest
         self.values = Placeholders()
@@ -54,7 +56,7 @@ class Query:
         last = self.horizon()
         if self.greatest is not None:
             last = f"least({last}, {self.values.add(self.greatest)}::bigint)"
-        if self.is_newest:
+        if not self.is_stored:
             return [f"{number} <= {last}"]
         return [f"{number} BETWEEN {self.values.add(self.least)} AND {last}"]
 
@@ -68,20 +70,26 @@ class Query:
         if self.selection.after is None:
             return []
         places = ", ".join(f"{self.values.add(value)}::bigint" for value in names.values())
-        return [f"({', '.join(names)}) {'<' if self.is_newest else '>'} ({places})"]
+        return [f"({', '.join(names)}) {'<' if self.descends else '>'} ({places})"]
 
     def messages_after(self, table: str) -> list[str]:
         """Return `after` for messages."""
         if (at := self.selection.after) is None:
             return []
         names = {f"{table}.dialog": at.dialog, f"{table}.seq": at.seq}
-        return self.after({f"{table}.received_at": at.received_at} | names if self.is_newest else names)
+        return self.after(names if self.is_stored else {f"{table}.received_at": at.received_at} | names)
 
     def dialogs_after(self, received_at: str, number: str) -> list[str]:
         """Return `after` for dialogs."""
         if (at := self.selection.after) is None:
             return []
-        return self.after({received_at: at.received_at, number: at.dialog} if self.is_newest else {number: at.dialog})
+        return self.after({number: at.dialog} if self.is_stored else {received_at: at.received_at, number: at.dialog})
+
+    def length_after(self) -> list[str]:
+        """Return `after` for dialogs by their length."""
+        if (at := self.selection.after) is None:
+            return []
+        return self.after({"d.messages": at.messages, "d.received_at": at.received_at, "d.id": at.dialog})
 
     def of_kinds(self) -> list[str]:
         """Return the condition that a message is of a kind that matches."""
@@ -108,6 +116,13 @@ class Query:
         found = f"SELECT 1 FROM annotation_terms t WHERE t.dialog = m.dialog AND t.seq IN (0, m.seq) AND {having}"
         return [*self.annotated(), f"EXISTS ({found})"]
 
+    def dialog_order(self, messages: str, received_at: str, number: str) -> str:
+        """Return the order of a page of dialogs, whose columns have these names."""
+        if self.is_stored:
+            return number
+        columns = (messages, received_at, number) if self.selection.order in BY_LENGTH else (received_at, number)
+        return ", ".join(f"{column} {'DESC' if self.descends else 'ASC'}" for column in columns)
+
     def limit(self) -> str:
         """Return the limit as a number: for one that it does not know, PostgreSQL expects a tenth of the table."""
         offset = f" OFFSET {self.values.add(self.selection.offset)}" if self.selection.offset else ""
@@ -124,13 +139,13 @@ async def prepared(db: Connection, selection: Selection) -> Query:
     """Return the query of a page."""
     found = await kinds.matching(db, selection.filter, selection.purposes)
     since, until = (None if it is None else to_micros(it) for it in (selection.filter.since, selection.filter.until))
-    bounds = (0, None) if selection.order == "newest" else await kinds.between(db, since, until)
+    bounds = await kinds.between(db, since, until) if selection.order == "stored" else (0, None)
     return Query(selection, found, *bounds)
 
 
 def message_sql(page: Query) -> str:
     """Return the statement that selects a page of messages."""
-    order = _NEWEST if page.is_newest else _STORED
+    order = _STORED if page.is_stored else _NEWEST
     if page.wanted.dialog_id is not None or page.wanted.customer is not None or page.wanted.terms:
         tables, where = "messages m JOIN dialogs d ON d.id = m.dialog", [*page.of_customer(), *page.of_kinds()]
         where += [*page.range("d.id"), *page.times("m.received_at"), *page.messages_after("m")]
@@ -147,16 +162,19 @@ def message_sql(page: Query) -> str:
 def dialog_sql(page: Query) -> str:
     """Return the statement that selects a page of dialogs: their numbers, and their times of receipt."""
     wanted = page.wanted
-    if page.kinds is not None and wanted.customer is None and wanted.dialog_id is None and not wanted.terms:
+    by_length = page.selection.order in BY_LENGTH
+    is_merged = wanted.customer is None and wanted.dialog_id is None and not wanted.terms and not by_length
+    if page.kinds is not None and is_merged:
         return _merged_dialogs(page)
     where = [*page.range("d.id"), *page.times("d.received_at"), *page.of_customer()]
-    where += [*page.dialogs_after("d.received_at", "d.id"), *page.of_dialog(), *page.annotated()]
+    where += page.length_after() if by_length else page.dialogs_after("d.received_at", "d.id")
+    where += [*page.of_dialog(), *page.annotated()]
     if page.kinds is not None:
         some = f"{page.values.add(page.kinds)}::bigint[]"
         where.append(f"EXISTS (SELECT 1 FROM dialog_kinds o WHERE o.dialog = d.id AND o.kind = ANY({some}))")
-    order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
-    condition = " AND ".join(where)
-    return f"SELECT d.id AS dialog, d.received_at FROM dialogs d WHERE {condition} ORDER BY {order} {page.limit()}"
+    columns = "d.id AS dialog, d.received_at, d.messages"
+    condition, order = " AND ".join(where), page.dialog_order("d.messages", "d.received_at", "d.id")
+    return f"SELECT {columns} FROM dialogs d WHERE {condition} ORDER BY {order} {page.limit()}"
 
 
 def _merged_messages(page: Query, order: str) -> str:
@@ -170,7 +188,7 @@ def _merged_messages(page: Query, order: str) -> str:
 
 def _merged_dialogs(page: Query) -> str:
     where = [*page.range("n.dialog"), *page.times("n.received_at"), *page.dialogs_after("n.received_at", "n.dialog")]
-    order = "n.received_at DESC, n.dialog DESC" if page.is_newest else "n.dialog"
+    order = page.dialog_order("", "n.received_at", "n.dialog")
     return (
         f"SELECT DISTINCT n.dialog, n.received_at FROM unnest({page.values.add(page.kinds)}::bigint[]) AS k (kind)"
         f" CROSS JOIN LATERAL (SELECT n.dialog, n.received_at FROM dialog_kinds n WHERE n.kind = k.kind"

@@ -9,7 +9,8 @@ Each page follows one index in its own order, so it needs no sort and skips no r
     dialog_id                            one dialog, sorted
     annotations                          the dialogs with such an annotation, from annotation_terms, sorted
 
-and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like. A
+and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like; by
+length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. A
 customer's page reads over those of the customer's rows that another filter excludes.
 
 A merge is a recursive query whose queue holds the next row of each kind (SQLite takes rows out of the queue in the
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...archive.query import Selection
+from ...archive.query import BY_LENGTH, Selection
 from ...archive.store import MessageRow
 from ...clock import to_micros
 from . import annotations, kinds
@@ -65,12 +66,13 @@ class _Page:
         wanted, after = selection.filter, selection.after
         found = kinds.matching(db, wanted, selection.purposes)
         self.wanted = wanted
+        self.order = selection.order
         self.is_newest = selection.order == "newest"
         self.is_after = after is not None
         self.has_kinds = found is not None
         self.is_empty = found == []
         since, until = (None if it is None else to_micros(it) for it in (wanted.since, wanted.until))
-        least, greatest = (0, None) if self.is_newest else kinds.between(db, since, until)
+        least, greatest = kinds.between(db, since, until) if self.order == "stored" else (0, None)
         if selection.since is not None:
             least = max(least, selection.since + 1)
         self.values: dict[str, Any] = {
@@ -91,6 +93,7 @@ class _Page:
             self.values |= terms
         if after is not None:
             self.values |= {"received_at": after.received_at, "dialog": after.dialog, "seq": after.seq}
+            self.values["length"] = after.messages
 
     def times(self, column: str) -> list[str]:
         """Return the conditions on the time of receipt. A place behind `until` excludes everything from there on."""
@@ -139,21 +142,30 @@ def message_sql(page: _Page) -> str:
 def dialog_sql(page: _Page) -> str:
     """Return the statement that selects the numbers of a page of dialogs."""
     wanted = page.wanted
+    if page.order in BY_LENGTH:
+        return _by_length(page)
     if page.has_kinds and wanted.customer is None and wanted.dialog_id is None and not page.annotated:
         fixed = [] if page.is_newest else ["n.dialog >= :least", *page.times("n.received_at")]
         return f"{_merged_dialogs(page, 'n.dialog > :dialog', fixed)} LIMIT :limit"
     where = [*page.times("d.received_at"), *_of_customer(page)]
     where.append("+d.id <= :horizon" if page.is_newest else "d.id BETWEEN :least AND :horizon")
-    where += _of_dialog(page)
-    if page.has_kinds:
-        where.append(
-            "EXISTS (SELECT 1 FROM json_each(:kinds) k"
-            " CROSS JOIN dialog_kinds o ON o.kind = k.value AND o.dialog = d.id)"
-        )
+    where += [*_of_dialog(page), *_has_kinds(page)]
     if page.is_after:
         where.append("(d.received_at, d.id) < (:received_at, :dialog)" if page.is_newest else "d.id > :dialog")
     order = "d.received_at DESC, d.id DESC" if page.is_newest else "d.id"
     tables = _annotated(page) if page.annotated else "dialogs d"
+    return f"SELECT d.id FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+
+
+def _by_length(page: _Page) -> str:
+    """Return the statement that selects the numbers of a page of dialogs by their number of messages."""
+    beyond, way = ("<", "DESC") if page.order == "longest" else (">", "ASC")
+    where = ["+d.id <= :horizon", *page.times("d.received_at"), *_of_customer(page), *_of_dialog(page)]
+    where += _has_kinds(page)
+    if page.is_after:
+        where.append(f"(d.messages, d.received_at, d.id) {beyond} (:length, :received_at, :dialog)")
+    tables = _annotated(page) if page.annotated else "dialogs d"
+    order = f"d.messages {way}, d.received_at {way}, d.id {way}"
     return f"SELECT d.id FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
 
 
@@ -177,6 +189,14 @@ def _dialogs_from(page: _Page, column: str) -> list[str]:
 
 def _of_customer(page: _Page) -> list[str]:
     return ["d.customer = :customer"] if page.wanted.customer is not None else []
+
+
+def _has_kinds(page: _Page) -> list[str]:
+    """Return the condition that a dialog has a message of a kind that matches."""
+    if not page.has_kinds:
+        return []
+    kinds = "json_each(:kinds) k CROSS JOIN dialog_kinds o ON o.kind = k.value AND o.dialog = d.id"
+    return [f"EXISTS (SELECT 1 FROM {kinds})"]
 
 
 def _of_dialog(page: _Page) -> list[str]:
