@@ -32,15 +32,13 @@ def ignore_signals(settings: Settings, seat: Seat) -> None:
 
 
 def hang_once(settings: Settings, seat: Seat) -> None:
-    """Serve; stop at the first question of the first time, and answer all questions of the second time."""
-    first = Path(settings.data_dir, "first")
-    is_second = first.exists()
-    first.touch()
+    """Serve; stop at the second question of the first time, and answer all questions of the second time."""
+    is_first, questions = _is_first(settings), count()
 
     def report() -> Report:
-        if is_second:
-            Path(settings.data_dir, "answered").touch()
-        else:
+        if not is_first:
+            Path(settings.data_dir, "second").touch()
+        elif next(questions):
             signal.raise_signal(signal.SIGSTOP)
         return []
 
@@ -50,6 +48,23 @@ def hang_once(settings: Settings, seat: Seat) -> None:
         await worker.answer()
 
     asyncio.run(serve())
+
+
+def hang_before_serving_once(settings: Settings, _seat: Seat) -> None:
+    """Stop at once the first time; the second time, wait for a signal."""
+    if _is_first(settings):
+        signal.raise_signal(signal.SIGSTOP)
+    Path(settings.data_dir, "second").touch()
+    signal.sigwait({signal.SIGUSR1})
+
+
+def _is_first(settings: Settings) -> bool:
+    """Return whether this is the first process that asks."""
+    try:
+        Path(settings.data_dir, "first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def answer_late(settings: Settings, seat: Seat) -> None:
@@ -70,9 +85,7 @@ def answer_late(settings: Settings, seat: Seat) -> None:
 
 def crash_once(settings: Settings, _seat: Seat) -> None:
     """Be killed the first time; the second time, wait for a signal."""
-    try:
-        Path(settings.data_dir, "first").touch(exist_ok=False)
-    except FileExistsError:
+    if not _is_first(settings):
         Path(settings.data_dir, "second").touch()
         signal.sigwait({signal.SIGUSR1})
     signal.raise_signal(signal.SIGKILL)

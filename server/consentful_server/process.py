@@ -84,7 +84,7 @@ async def _serve(settings: Settings, announce: Announce, manager: ServiceManager
     certificate = certificate_of(settings)
     if seat is None:
         await _check_address(settings)
-    async with open_service(settings) as service:
+    async with _seated(seat) as worker, open_service(settings) as service:
         has_reserve = await service.store.hold_reserve()
         service.metrics.reserve.set(has_reserve)
         if not has_reserve:
@@ -95,7 +95,7 @@ async def _serve(settings: Settings, announce: Announce, manager: ServiceManager
         await runner.setup()
         try:
             stopping = _stop_on_signal()
-            async with _watched(manager), _supervised(service, seat, stopping) as supervision:
+            async with _watched(manager), _supervised(service, worker, stopping) as supervision:
                 site = Site(runner, settings, certificate, seat and seat.listening)
                 await _listen(site.start(), settings)
                 await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
@@ -122,18 +122,39 @@ class _Supervision(NamedTuple):
 
 
 @asynccontextmanager
-async def _supervised(service: Service, seat: Seat | None, stopping: asyncio.Event) -> AsyncGenerator[_Supervision]:
-    """Answer the supervisor meanwhile, if there is one, and stop when it is gone."""
+async def _seated(seat: Seat | None) -> AsyncGenerator["_Seated | None"]:
+    """Answer the supervisor meanwhile, if there is one; also while the store opens, or that would look like hanging."""
     if seat is None:
+        yield None
+        return
+    worker = Worker(await Channel.over(seat.channel))
+    answering = asyncio.create_task(worker.answer(), name="consentful-worker")
+    try:
+        yield _Seated(worker, answering)
+    finally:
+        answering.cancel()
+
+
+class _Seated(NamedTuple):
+    """A worker, and the task in which it answers: it ends when the supervisor is gone."""
+
+    worker: Worker
+    answering: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def _supervised(
+    service: Service, seated: _Seated | None, stopping: asyncio.Event
+) -> AsyncGenerator[_Supervision]:
+    """Report what the service counts, if there is a supervisor, and stop when it is gone."""
+    if seated is None:
         yield _Supervision(lambda: None, lambda: False)
         return
-    worker = Worker(await Channel.over(seat.channel), service.report)
-    service.merged_report = worker.merged_report
-    answering = asyncio.create_task(worker.answer(), name="consentful-worker")
+    worker, answering = seated
+    worker.report, service.merged_report = service.report, worker.merged_report
     answering.add_done_callback(lambda _: stopping.set())
     yield _Supervision(worker.serves, answering.done)
     await worker.leave()
-    answering.cancel()
 
 
 @asynccontextmanager

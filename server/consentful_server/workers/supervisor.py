@@ -55,6 +55,8 @@ _ASK_EVERY_S: Final = 5.0
 _ANSWER_S: Final = 1.0
 _UNANSWERED: Final = 6
 """A worker that serves and was silent in so many rounds in a row, for half a minute, hangs, and is replaced."""
+_UNANSWERED_AT_START: Final = 24
+"""The same for one that does not serve yet, two minutes: at first there is no event loop that could answer."""
 _EX_FAILED: Final = 1
 
 _log: Final = logging.getLogger("consentful.server")
@@ -175,6 +177,7 @@ class Supervisor:
             there.close()
         worker = _Worker(seat, process, await Channel.over(here))
         self._workers.add(worker)
+        self._send_question(worker)  # so it has answered, and is waited for, before it serves
         _log.info("worker started", extra={"worker": seat, "pid": process.pid})
         if self._stopping.is_set():  # (R2) while the channel was made
             process.terminate()
@@ -206,7 +209,7 @@ class Supervisor:
                     raise TypeError(type(message).__name__)
 
     def _note_serving(self, worker: _Worker) -> None:
-        worker.is_serving = True
+        worker.is_serving, worker.silent = True, 0
         was_starting = bool(self._starting)
         self._starting.discard(worker.seat)
         if was_starting and not self._starting and not self._stopping.is_set():
@@ -215,9 +218,10 @@ class Supervisor:
     def _judge_silence(self) -> None:
         """Kill every worker that hangs; its seat then replaces it. At the end of the service, `_kill_at` does that."""
         for worker in self._workers:
-            has_answered = worker.answered > worker.judged or not worker.is_serving
+            has_answered = worker.answered > worker.judged
             worker.judged, worker.silent = worker.answered, 0 if has_answered else worker.silent + 1
-            if worker.silent == _UNANSWERED and not self._stopping.is_set():
+            most = _UNANSWERED if worker.is_serving else _UNANSWERED_AT_START
+            if worker.silent == most and not self._stopping.is_set():
                 _log.error(
                     "worker killed: its event loop does not answer",
                     extra={"worker": worker.seat, "pid": worker.process.pid},
@@ -243,18 +247,25 @@ class Supervisor:
         channel.send(Scraped(number, merged([*running, self._ended, own])))
 
     async def _ask(self) -> None:
-        """Have every worker report. Of one that does not answer in time, the report before counts."""
-        self._asked += 1
-        number = self._asked
-        asked = list(self._workers)
-        for worker in asked:
-            worker.channel.send(Ask(number))
+        """Have every worker report. Of one that does not answer in time, the report before counts.
+
+        One that has not answered yet only starts, which takes seconds, and has nothing to report: it is not waited for.
+        """
+        number = self._send_question(*self._workers)
+        asked = [worker for worker in self._workers if worker.answered]
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_S):
                 for worker in asked:
                     while worker.answered < number and worker in self._workers:
                         worker.news.clear()
                         await worker.news.wait()
+
+    def _send_question(self, *workers: _Worker) -> int:
+        """Send a question, and return its number."""
+        self._asked += 1
+        for worker in workers:
+            worker.channel.send(Ask(self._asked))
+        return self._asked
 
     async def _keep_asking(self) -> None:
         while True:

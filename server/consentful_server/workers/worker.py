@@ -29,11 +29,11 @@ class Seat(NamedTuple):
 
 
 class Worker:
-    """A worker's channel to its supervisor."""
+    """A worker's channel to its supervisor. `report` returns what the worker has counted until now."""
 
-    def __init__(self, channel: Channel, report: Callable[[], Report]) -> None:
+    def __init__(self, channel: Channel, report: Callable[[], Report] = list) -> None:
         self._channel = channel
-        self._report = report
+        self.report = report
         self._numbers = count(1)
         self._merged: dict[int, asyncio.Future[Report]] = {}
 
@@ -42,7 +42,7 @@ class Worker:
         while (message := await self._channel.receive()) is not None:
             match message:
                 case Ask(number):
-                    self._channel.send(Reported(number, self._report()))
+                    self._channel.send(Reported(number, self.report()))
                 case Scraped(number, report):
                     waiting = self._merged.get(number)
                     if waiting is not None and not waiting.done():
@@ -74,5 +74,5 @@ class Worker:
 
     async def leave(self) -> None:
         """Send the last report, of all that this worker ever counted, and close the channel."""
-        self._channel.send(Reported(0, self._report()))
+        self._channel.send(Reported(0, self.report()))
         await self._channel.close()

@@ -99,12 +99,14 @@ async def test_a_system_without_processes_is_asked_again(
     assert await running == 0
 
 
+@pytest.mark.parametrize("work", [short_lives.hang_once, short_lives.hang_before_serving_once])
 async def test_a_worker_that_hangs_is_killed_and_replaced(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, work: Work
 ) -> None:
     monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.01)
     monkeypatch.setattr(supervision, "_ANSWER_S", 0.05)
-    running = asyncio.create_task(supervisor(tmp_path, short_lives.hang_once).run())
+    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", 1000)  # 10 s, in which the second one starts
+    running = asyncio.create_task(supervisor(tmp_path, work).run())
     await files(tmp_path, 2)
 
     signal.raise_signal(signal.SIGTERM)
@@ -122,6 +124,7 @@ async def test_a_worker_that_answers_late_does_not_hang(
 ) -> None:
     monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.05)
     monkeypatch.setattr(supervision, "_ANSWER_S", 0)
+    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", 1000)
     running = asyncio.create_task(supervisor(tmp_path, short_lives.answer_late).run())
     await files(tmp_path, 20)
 
