@@ -24,7 +24,7 @@ from ..http.headers import EXPORT_ID
 from ..http.list_query import AnnotationQuery
 from ..http.negotiation import format_of
 from ..http.pipeline import PRINCIPAL, SERVICE, json
-from ..http.route import Answer, Route
+from ..http.route import Answer, Handler, Route
 from ..http.streaming import STREAMED, stream
 
 _BODY_BYTES: Final = 64 * 1024
@@ -149,8 +149,48 @@ _TAG: Final = Annotated[
 _NONE: Final = Annotated[Literal["*"], Meta(description="412 if there is an annotation of yours already")]
 _CONDITIONS: Final[Mapping[str, Any]] = {hdrs.IF_MATCH: _TAG, hdrs.IF_NONE_MATCH: _NONE}
 _KEPT: Final = {JSON: KeptAnnotation}
-_WRITTEN: Final = (Answer(_KEPT, headers=(hdrs.ETAG,)), Answer(_KEPT, 201, headers=(hdrs.ETAG,)))
 _REFUSALS: Final = (errors.NotFound, errors.Stale, errors.StorageFailed, errors.OutcomeUnknown)
+
+_MINE: Final = Route(
+    "GET",
+    "/v1/annotations/{dialog_id}",
+    mine,
+    scopes=("data:annotate",),
+    answers=(Answer(_KEPT, headers=(hdrs.ETAG,)),),
+    refusals=(errors.NotFound, errors.Damaged),
+    tag=tags.ANNOTATIONS,
+    operation="annotations_mine",
+)
+_PUT: Final = Route(
+    "PUT",
+    "/v1/annotations/{dialog_id}",
+    annotate,
+    scopes=("data:annotate",),
+    headers=_CONDITIONS,
+    body={JSON: Annotation},
+    answers=(Answer(_KEPT, headers=(hdrs.ETAG,)), Answer(_KEPT, 201, headers=(hdrs.ETAG,))),
+    refusals=(*_REFUSALS, errors.Damaged),
+    tag=tags.ANNOTATIONS,
+    operation="annotations_put",
+)
+_DELETE: Final = Route(
+    "DELETE",
+    "/v1/annotations/{dialog_id}",
+    remove,
+    scopes=("data:annotate", "privacy"),
+    query=Deleting,
+    headers=_CONDITIONS,
+    answers=(Answer({}, 204),),
+    refusals=_REFUSALS,
+    tag=tags.ANNOTATIONS,
+    operation="annotations_delete",
+)
+
+
+def _of_message(route: Route, handler: Handler, operation: str) -> Route:
+    """Return the route of one message beside that of its dialog."""
+    return route._replace(path=f"{route.path}/{{seq}}", handler=handler, operation=operation)
+
 
 ROUTES: Final = (
     Route(
@@ -164,72 +204,10 @@ ROUTES: Final = (
         tag=tags.ANNOTATIONS,
         operation="annotations_list",
     ),
-    Route(
-        "GET",
-        "/v1/annotations/{dialog_id}",
-        mine,
-        scopes=("data:annotate",),
-        answers=(Answer(_KEPT, headers=(hdrs.ETAG,)),),
-        refusals=(errors.NotFound, errors.Damaged),
-        tag=tags.ANNOTATIONS,
-        operation="annotations_mine",
-    ),
-    Route(
-        "GET",
-        "/v1/annotations/{dialog_id}/{seq}",
-        mine_of_message,
-        scopes=("data:annotate",),
-        answers=(Answer(_KEPT, headers=(hdrs.ETAG,)),),
-        refusals=(errors.NotFound, errors.Damaged),
-        tag=tags.ANNOTATIONS,
-        operation="annotations_mine_of_message",
-    ),
-    Route(
-        "PUT",
-        "/v1/annotations/{dialog_id}",
-        annotate,
-        scopes=("data:annotate",),
-        headers=_CONDITIONS,
-        body={JSON: Annotation},
-        answers=_WRITTEN,
-        refusals=(*_REFUSALS, errors.Damaged),
-        tag=tags.ANNOTATIONS,
-        operation="annotations_put",
-    ),
-    Route(
-        "PUT",
-        "/v1/annotations/{dialog_id}/{seq}",
-        annotate_message,
-        scopes=("data:annotate",),
-        headers=_CONDITIONS,
-        body={JSON: Annotation},
-        answers=_WRITTEN,
-        refusals=(*_REFUSALS, errors.Damaged),
-        tag=tags.ANNOTATIONS,
-        operation="annotations_put_message",
-    ),
-    Route(
-        "DELETE",
-        "/v1/annotations/{dialog_id}",
-        remove,
-        scopes=("data:annotate", "privacy"),
-        query=Deleting,
-        headers=_CONDITIONS,
-        answers=(Answer({}, 204),),
-        refusals=_REFUSALS,
-        tag=tags.ANNOTATIONS,
-        operation="annotations_delete",
-    ),
-    Route(
-        "DELETE",
-        "/v1/annotations/{dialog_id}/{seq}",
-        remove_from_message,
-        scopes=("data:annotate", "privacy"),
-        query=Deleting,
-        headers=_CONDITIONS,
-        answers=(Answer({}, 204),),
-        refusals=_REFUSALS,
-        tag=tags.ANNOTATIONS,
-        operation="annotations_delete_message",
-    ),
+    _MINE,
+    _of_message(_MINE, mine_of_message, "annotations_mine_of_message"),
+    _PUT,
+    _of_message(_PUT, annotate_message, "annotations_put_message"),
+    _DELETE,
+    _of_message(_DELETE, remove_from_message, "annotations_delete_message"),
 )

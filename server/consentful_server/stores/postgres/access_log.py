@@ -8,15 +8,15 @@ inserted together.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ...access_log.chain import Entry, Head, Link, actual_head, next_number
+from ...access_log.chain import Head, actual_head, next_number
 from ...access_log.store import ErasedNumber, Logged, Note, Seen, Trace
 from ...clock import to_micros
+from ..log_row import logged_of, row_of
 from .connection import Connection, Row
 from .database import Database
 from .placeholders import Placeholders, columns
 from .purposes import purposes_of
 
-_SEPARATOR: Final = ","
 _FIELDS: Final = (
     "l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs, l.link"
 )
@@ -116,7 +116,7 @@ class PostgresAccessLog:
         return [ErasedNumber(*row) for row in await self._database.fetch(sql, place, limit)]
 
     async def _logged(self, sql: str, *values: Any) -> list[Logged]:
-        return [_from_row(row) for row in await self._database.fetch(sql, *values)]
+        return [logged_of(row) for row in await self._database.fetch(sql, *values)]
 
 
 async def append(db: Connection, notes: Sequence[Note]) -> None:
@@ -127,7 +127,7 @@ async def append(db: Connection, notes: Sequence[Note]) -> None:
     for note in notes:
         linked, head = note.follow(head, next_number(head, last))
         last = linked.entry.number
-        rows.append(_row(linked))
+        rows.append(row_of(linked))
     lasting, ending = _values([(row[0], note) for row, note in zip(rows, notes, strict=True)])
     values = (*columns(rows, 12), *columns(lasting, 2), *columns(ending, 4))
     await db.execute(_APPEND, *values, head.number, head.link, head.seal)
@@ -188,28 +188,3 @@ def _conditions(trace: Trace, before: int | None, values: Placeholders) -> str:
         ("l.at <", None if trace.until is None else to_micros(trace.until)),
     )
     return " AND ".join(["true", *(f"{sql} {values.add(value)}" for sql, value in wanted if value is not None)])
-
-
-def _row(linked: Link) -> Row:
-    entry = linked.entry
-    return (
-        entry.number,
-        entry.at,
-        entry.kind,
-        entry.who,
-        entry.action,
-        entry.request,
-        entry.subject,
-        _SEPARATOR.join(entry.filters),
-        entry.commitment,
-        entry.rows,
-        entry.dialogs,
-        linked.link,
-    )
-
-
-def _from_row(row: Row) -> Logged:
-    *fields, link, sealed = row
-    named: dict[str, Any] = dict(zip(Entry.__struct_fields__, fields, strict=True))
-    named["filters"] = tuple(named["filters"].split(_SEPARATOR)) if named["filters"] else ()
-    return Logged(Link(Entry(**named), link), sealed)

@@ -1,6 +1,5 @@
 """API keys as rows."""
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -8,13 +7,13 @@ from ...access_log.store import Note
 from ...auth.store import Credential
 from ...clock import Clock, to_micros
 from ...privacy.ledger import Ledger, RevokedEntry
+from ..credential_row import COLUMNS, credential_of, row_of
 from . import access_log
-from .connection import Connection, Row
+from .connection import Connection
 from .database import Database
 
-_COLUMNS: Final = "id, name, hash, scopes, purposes, created_at, expires_at, revoked_at, last_used_at"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM credentials"
-_INSERT: Final = f"INSERT INTO credentials ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_SELECT: Final = f"SELECT {COLUMNS} FROM credentials"
+_INSERT: Final = f"INSERT INTO credentials ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
 class PostgresCredentials:
@@ -26,11 +25,11 @@ class PostgresCredentials:
         self._ledger = ledger
 
     async def all(self) -> list[Credential]:
-        return [_from_row(row) for row in await self._database.fetch(f"{_SELECT} ORDER BY created_at, id")]
+        return [credential_of(row) for row in await self._database.fetch(f"{_SELECT} ORDER BY created_at, id")]
 
     async def find(self, key_id: str) -> Credential | None:
         row = await self._database.fetchrow(f"{_SELECT} WHERE id = $1", key_id)
-        return _from_row(row) if row else None
+        return credential_of(row) if row else None
 
     async def add(self, credential: Credential, note: Note | None = None) -> None:
         await self._database.writer.write(lambda db: _add(db, credential, note))
@@ -47,21 +46,6 @@ class PostgresCredentials:
         sql = "UPDATE credentials SET last_used_at = greatest(coalesce(last_used_at, 0), $1) WHERE id = $2"
         values = [(at, key_id) for key_id, at in when.items()]
         await self._database.writer.write(lambda db: db.executemany(sql, values))
-
-
-def _from_row(row: Row) -> Credential:
-    key_id, name, digest, scopes, purposes, created_at, expires_at, revoked_at, last_used_at = row
-    return Credential(
-        id=key_id,
-        name=name,
-        hash=digest,
-        scopes=tuple(json.loads(scopes)),
-        purposes=None if purposes is None else tuple(json.loads(purposes)),
-        created_at=created_at,
-        expires_at=expires_at,
-        revoked_at=revoked_at,
-        last_used_at=last_used_at,
-    )
 
 
 async def _revoke(db: Connection, ledger: Ledger, key_id: str, at: int, note: Note | None) -> bool:
@@ -81,16 +65,5 @@ async def _add_first(db: Connection, credential: Credential, note: Note | None) 
 
 
 async def _add(db: Connection, credential: Credential, note: Note | None) -> None:
-    await db.execute(
-        _INSERT,
-        credential.id,
-        credential.name,
-        credential.hash,
-        json.dumps(credential.scopes),
-        None if credential.purposes is None else json.dumps(credential.purposes),
-        credential.created_at,
-        credential.expires_at,
-        credential.revoked_at,
-        credential.last_used_at,
-    )
+    await db.execute(_INSERT, *row_of(credential))
     await access_log.append_if(db, note)

@@ -1,25 +1,19 @@
 """Notices as rows, one for each language."""
 
-import json
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
-
-import msgspec
 
 from ...access_log.store import Note
 from ...clock import Clock, to_micros
-from ...consent.notices import Terms, Wording, is_new, on_offer
+from ...consent.notices import Wording, is_new, on_offer
 from ...privacy.ledger import Ledger, RetiredEntry
+from ..notice_row import READ, row_of, wording_of
 from . import access_log
-from .connection import Connection, Row
+from .connection import Connection
 from .database import Database
 
-_SELECT: Final = (
-    "SELECT notice, language, text, purposes, controller, contact, retention_days, terms, added_at, retired_at"
-    " FROM notices ORDER BY added_at, notice, language"
-)
-_INSERT: Final = "INSERT INTO notices VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10)"
+_SELECT: Final = f"SELECT {READ} FROM notices ORDER BY added_at, notice, language"
+_INSERT: Final = "INSERT INTO notices VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
 class PostgresNotices:
@@ -43,23 +37,7 @@ class PostgresNotices:
 
 
 async def _all(db: Connection) -> list[Wording]:
-    return [_from_row(row) for row in await db.fetch(_SELECT)]
-
-
-def _from_row(row: Row) -> Wording:
-    notice, language, text, purposes, controller, contact, days, terms, added_at, retired_at = row
-    return Wording(
-        notice,
-        language,
-        text,
-        tuple(json.loads(purposes)),
-        controller,
-        contact,
-        timedelta(days=days),
-        msgspec.json.decode(terms, type=Terms),
-        added_at,
-        retired_at,
-    )
+    return [wording_of(row) for row in await db.fetch(_SELECT)]
 
 
 async def _retire(db: Connection, ledger: Ledger, notice_id: str, at: int, note: Note | None) -> bool:
@@ -75,20 +53,5 @@ async def _add(db: Connection, wordings: Sequence[Wording], at: int, note: Note 
     # In the transaction that inserts: two processes may add the same notice at the same time.
     if not is_new(wordings, [known for known in await _all(db) if known.id == wordings[0].id]):
         return
-    rows = [
-        (
-            w.id,
-            w.language,
-            w.sha256,
-            w.text,
-            json.dumps(w.purposes),
-            w.controller,
-            w.contact,
-            w.retention.days,
-            at,
-            msgspec.json.encode(w.terms).decode(),
-        )
-        for w in wordings
-    ]
-    await db.executemany(_INSERT, rows)
+    await db.executemany(_INSERT, [row_of(wording, at) for wording in wordings])
     await access_log.append_if(db, note)

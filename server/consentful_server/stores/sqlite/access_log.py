@@ -8,15 +8,15 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ...access_log.chain import Entry, Head, Link, actual_head, next_number
+from ...access_log.chain import Head, actual_head, next_number
 from ...access_log.store import ErasedNumber, Logged, Note, Seen, Trace, Values
 from ...clock import to_micros
+from ..log_row import logged_of, row_of
 from .database import Database
 
 if TYPE_CHECKING:
     import sqlite3
 
-_SEPARATOR: Final = ","
 _SELECT: Final = (
     "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
     " l.link, coalesce(v.sealed, e.sealed) FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
@@ -50,12 +50,12 @@ class SQLiteAccessLog:
 
     async def links(self, after: int, limit: int) -> list[Logged]:
         sql = f"{_SELECT} WHERE l.number > ? ORDER BY l.number LIMIT ?"
-        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql, (after, limit))])
+        return await self._database.read(lambda db: [logged_of(row) for row in db.execute(sql, (after, limit))])
 
     async def newest(self, trace: Trace, before: int | None, limit: int) -> list[Logged]:
         where, values = _conditions(trace, before)
         sql = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY l.number DESC LIMIT ?"
-        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql, [*values, limit])])
+        return await self._database.read(lambda db: [logged_of(row) for row in db.execute(sql, [*values, limit])])
 
     async def numbers_of(self, customer: str | None, dialog_id: str | None) -> list[int]:
         sql = (
@@ -87,7 +87,7 @@ class SQLiteAccessLog:
 
     async def ending(self, after: int, limit: int) -> list[Logged]:
         values = (after, limit)
-        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(_SELECT_ENDING, values)])
+        return await self._database.read(lambda db: [logged_of(row) for row in db.execute(_SELECT_ENDING, values)])
 
     async def of_subject(self, subject: str) -> list[Logged]:
         return await self._database.read(lambda db: of_subject(db, subject))
@@ -109,33 +109,16 @@ def append(db: "sqlite3.Connection", note: Note) -> None:
     # The head's row and the last entry's number can differ only if somebody wrote to the table with SQL.
     claimed = _head(db)
     linked, head = note.follow(claimed, next_number(claimed, _last(db)))
-    entry = linked.entry
-    db.execute(
-        "INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            entry.number,
-            entry.at,
-            entry.kind,
-            entry.who,
-            entry.action,
-            entry.request,
-            entry.subject,
-            _SEPARATOR.join(entry.filters),
-            entry.commitment,
-            entry.rows,
-            entry.dialogs,
-            linked.link,
-        ),
-    )
+    db.execute("INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row_of(linked))
     if note.values is not None:
-        _insert_values(db, entry.number, note.values)
+        _insert_values(db, linked.entry.number, note.values)
     db.execute("INSERT OR REPLACE INTO access_head VALUES (1, ?, ?, ?)", (head.number, head.link, head.seal))
 
 
 def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:
     """Return the entries about a subject, such as an export, oldest first."""
     sql = f"{_SELECT} WHERE l.subject = ? ORDER BY l.number"
-    return [_from_row(row) for row in db.execute(sql, (subject,))]
+    return [logged_of(row) for row in db.execute(sql, (subject,))]
 
 
 def erase_values(db: "sqlite3.Connection", customer: str) -> None:
@@ -184,10 +167,3 @@ def _conditions(trace: Trace, before: int | None) -> tuple[list[str], list[Any]]
     )
     given = [(sql, value) for sql, value in wanted if value is not None]
     return [sql for sql, _ in given] or ["1"], [value for _, value in given]
-
-
-def _from_row(row: Sequence[Any]) -> Logged:
-    *fields, link, sealed = row
-    named: dict[str, Any] = dict(zip(Entry.__struct_fields__, fields, strict=True))
-    named["filters"] = tuple(named["filters"].split(_SEPARATOR)) if named["filters"] else ()
-    return Logged(Link(Entry(**named), link), sealed)

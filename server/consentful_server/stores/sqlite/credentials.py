@@ -1,21 +1,20 @@
 """API keys as rows."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from ...access_log.store import Note
 from ...auth.store import Credential
 from ...clock import Clock, to_micros
 from ...privacy.ledger import Ledger, RevokedEntry
+from ..credential_row import COLUMNS, credential_of, row_of
 from . import access_log
 from .database import Database
 
 if TYPE_CHECKING:
     import sqlite3
 
-_COLUMNS: Final = "id, name, hash, scopes, purposes, created_at, expires_at, revoked_at, last_used_at"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM credentials"
+_SELECT: Final = f"SELECT {COLUMNS} FROM credentials"
 
 
 class SQLiteCredentials:
@@ -28,7 +27,7 @@ class SQLiteCredentials:
 
     async def all(self) -> list[Credential]:
         sql = f"{_SELECT} ORDER BY created_at, id"
-        return await self._database.read(lambda db: [_from_row(row) for row in db.execute(sql)])
+        return await self._database.read(lambda db: [credential_of(row) for row in db.execute(sql)])
 
     async def find(self, key_id: str) -> Credential | None:
         return await self._database.look_up(lambda db: _find(db, key_id))
@@ -50,25 +49,9 @@ class SQLiteCredentials:
         await self._database.writer.write(lambda db: db.executemany(sql, values))
 
 
-def _from_row(row: Sequence[Any]) -> Credential:
-    key_id, name, digest, scopes, purposes, *times = row
-    created_at, expires_at, revoked_at, last_used_at = times
-    return Credential(
-        id=key_id,
-        name=name,
-        hash=digest,
-        scopes=tuple(json.loads(scopes)),
-        purposes=None if purposes is None else tuple(json.loads(purposes)),
-        created_at=created_at,
-        expires_at=expires_at,
-        revoked_at=revoked_at,
-        last_used_at=last_used_at,
-    )
-
-
 def _find(db: "sqlite3.Connection", key_id: str) -> Credential | None:
     row = db.execute(f"{_SELECT} WHERE id = ?", (key_id,)).fetchone()
-    return _from_row(row) if row else None
+    return credential_of(row) if row else None
 
 
 def _revoke(db: "sqlite3.Connection", ledger: Ledger, key_id: str, at: int, note: Note | None) -> bool:
@@ -89,19 +72,6 @@ def _add_first(db: "sqlite3.Connection", credential: Credential, note: Note | No
 
 
 def _add(db: "sqlite3.Connection", credential: Credential, note: Note | None) -> None:
-    db.execute(
-        f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            credential.id,
-            credential.name,
-            credential.hash,
-            json.dumps(credential.scopes),
-            None if credential.purposes is None else json.dumps(credential.purposes),
-            credential.created_at,
-            credential.expires_at,
-            credential.revoked_at,
-            credential.last_used_at,
-        ),
-    )
+    db.execute(f"INSERT INTO credentials ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row_of(credential))
     if note is not None:
         access_log.append(db, note)

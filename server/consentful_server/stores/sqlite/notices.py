@@ -1,16 +1,13 @@
 """Notices as rows, one for each language."""
 
-import json
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from ...access_log.store import Note
 from ...clock import Clock, to_micros
-from ...consent.notices import Terms, Wording, is_new, on_offer
+from ...consent.notices import Wording, is_new, on_offer
 from ...privacy.ledger import Ledger, RetiredEntry
+from ..notice_row import READ, row_of, wording_of
 from . import access_log
 from .database import Database
 
@@ -39,25 +36,7 @@ class SQLiteNotices:
 
 
 def _all(db: "sqlite3.Connection") -> list[Wording]:
-    rows = db.execute(
-        "SELECT notice, language, text, purposes, controller, contact, retention_days, terms, added_at, retired_at"
-        " FROM notices ORDER BY added_at, notice"
-    )
-    return [
-        Wording(
-            notice,
-            language,
-            text,
-            tuple(json.loads(purposes)),
-            controller,
-            contact,
-            timedelta(days=days),
-            msgspec.json.decode(terms, type=Terms),
-            added,
-            retired,
-        )
-        for notice, language, text, purposes, controller, contact, days, terms, added, retired in rows
-    ]
+    return [wording_of(row) for row in db.execute(f"SELECT {READ} FROM notices ORDER BY added_at, notice")]
 
 
 def _retire(db: "sqlite3.Connection", ledger: Ledger, notice_id: str, at: int, note: Note | None) -> bool:
@@ -74,23 +53,7 @@ def _add(db: "sqlite3.Connection", wordings: Sequence[Wording], at: int, note: N
     # In the transaction that inserts: two processes may add the same notice at the same time.
     if not is_new(wordings, [known for known in _all(db) if known.id == wordings[0].id]):
         return
-    db.executemany(
-        "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
-        [
-            (
-                w.id,
-                w.language,
-                w.sha256,
-                w.text,
-                json.dumps(w.purposes),
-                w.controller,
-                w.contact,
-                w.retention.days,
-                at,
-                msgspec.json.encode(w.terms).decode(),
-            )
-            for w in wordings
-        ],
-    )
+    sql = "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    db.executemany(sql, [row_of(wording, at) for wording in wordings])
     if note is not None:
         access_log.append(db, note)

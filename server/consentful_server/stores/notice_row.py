@@ -1,0 +1,47 @@
+"""A wording of a notice as a row of the table `notices`, which has the same columns in both kinds of store."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from ..consent.notices import Terms, Wording
+
+READ: Final = "notice, language, text, purposes, controller, contact, retention_days, terms, added_at, retired_at"
+"""The columns that `wording_of` takes, in its order."""
+
+
+def wording_of(row: Sequence[Any]) -> Wording:
+    """Return the wording of a row of the columns `READ`."""
+    notice, language, text, purposes, controller, contact, days, terms, added_at, retired_at = row
+    return Wording(
+        notice,
+        language,
+        text,
+        tuple(json.loads(purposes)),
+        controller,
+        contact,
+        timedelta(days=days),
+        msgspec.json.decode(terms, type=Terms),
+        added_at,
+        retired_at,
+    )
+
+
+def row_of(wording: Wording, added_at: int) -> tuple[Any, ...]:
+    """Return the values of the table's columns, in their order."""
+    return (
+        wording.id,
+        wording.language,
+        wording.sha256,
+        wording.text,
+        json.dumps(wording.purposes),
+        wording.controller,
+        wording.contact,
+        wording.retention.days,
+        added_at,
+        None,  # when it was retired
+        msgspec.json.encode(wording.terms).decode(),
+    )
