@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -197,6 +198,17 @@ async def the_keys_folder(folder: Path) -> Seen:
             return await client.sees()
 
 
+async def the_file(folder: Path) -> Seen:
+    data = folder / "data"
+    async with testing.serve(folder=folder) as served, client_of(served) as client:
+        shutil.copytree(data.rename(folder / "aside"), data)
+        try:
+            return await client.sees()
+        finally:
+            shutil.rmtree(data)
+            (folder / "aside").rename(data)
+
+
 async def the_key_service(folder: Path) -> Seen:
     clock, service = FakeClock(), StandIn(folder / "kms")
     async with (
@@ -274,6 +286,7 @@ ROWS: Final[dict[str, Callable[[Path], Awaitable[Seen]]]] = {
     "memory: live dialogs fill --memory": the_memory,
     "PostgreSQL": the_database_altogether,
     "PostgreSQL's permission to write": the_database_for_writing,
+    "the database's file: it was moved, deleted or replaced": the_file,
     "the keys folder": the_keys_folder,
     "the key management service": the_key_service,
     "the key management service, when an epoch ends": the_key_service_when_the_epoch_ends,

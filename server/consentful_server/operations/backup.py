@@ -41,6 +41,7 @@ from ..service import Service
 from ..stores.open import backend_of
 from ..stores.store import Backend, Contents
 from .copies import KEYS, Copies, Halves, destroy_keys, name_of, time_of
+from .folders import overlap
 from .keeping import BackupRule, kept
 
 _LEASE: Final = "backup"
@@ -126,11 +127,8 @@ def _check_place(service: Service, copies: Copies) -> None:
     """
     settings = service.settings
     backend = backend_of(settings.database, settings.data_dir)
-    for own in (*backend.folders, settings.keys_dir):
-        for path in (copies.folder / "data", copies.folder / "keys"):
-            one, other = own.resolve(), path.resolve()
-            if one == other or one in other.parents or other in one.parents:
-                raise BadBackup(f"{path} overlaps {own}; name a folder apart from the data and the keys")
+    if clash := overlap(copies.folder, (*backend.folders, settings.keys_dir)):
+        raise BadBackup(clash)
     refuse_others(copies, backend, service.deployment)
 
 

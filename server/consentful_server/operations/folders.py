@@ -1,6 +1,7 @@
 """The folders that a start needs, checked before anything is created in them."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ _PAGE: Final = "index.html"
 
 
 def check_folders(settings: Settings, backend: Backend) -> None:
-    """Check that the data and the keys can be written, and that the web pages are there.
+    """Check that data, keys and backups can be written, that backups are apart, and that the web pages are there.
 
     Raises:
         BadSetting: If not. It names the setting and the folder.
@@ -23,11 +24,23 @@ def check_folders(settings: Settings, backend: Backend) -> None:
         _check_writable("keys_dir", settings.keys_dir)
     if settings.backup_folder is not None:
         _check_writable("backup_folder", settings.backup_folder)
+        if clash := overlap(settings.backup_folder, (*backend.folders, settings.keys_dir)):
+            raise BadSetting("backup_folder", clash)
     if settings.static_dir is not None and not (settings.static_dir / _PAGE).is_file():
         raise BadSetting(
             "static_dir",
             f"must be a folder with the web pages; {settings.static_dir} has no {_PAGE}; omit it to use the package's",
         )
+
+
+def overlap(backups: Path, owned: Iterable[Path]) -> str | None:
+    """Return in a sentence which of the folders a backup in this one would be in, or would contain; None if none."""
+    for own in owned:
+        for path in (backups / "data", backups / "keys"):
+            one, other = own.resolve(), path.resolve()
+            if one == other or one in other.parents or other in one.parents:
+                return f"{backups} would hold {path}, which overlaps {own}; name a folder apart from the data and the keys"
+    return None
 
 
 def _check_writable(setting: str, folder: Path) -> None:

@@ -7,6 +7,7 @@ a job asks for it, the write-ahead log (WAL) is truncated afterwards. The outcom
     any other error in the batch  ROLLBACK; each job is retried alone, so that only the faulty one fails
     COMMIT fails                  in doubt, see below
     the disk is full              the reserve is released for the jobs that erase; the others get StorageFailed
+    the file was moved            each job gets StorageFailed; after the COMMIT, OutcomeUnknown (`location`)
 
 The writer's states, which can overlap:
 
@@ -17,6 +18,7 @@ The writer's states, which can overlap:
   try the truncation again without waiting for readers; until it succeeds, erasures are answered as not clean.
 - Failing (`is_failing`): the last batch failed in part, or the disk is full (`is_full`). Small writes can succeed on a
   full disk, in space that the WAL has already; so it counts as full until there is room for a large dialog.
+- Displaced (`_location`): the database or its WAL is no longer at its path. Nothing is written until it is back.
 - Short (`_reserve.is_short`): the reserve was released. Each batch first tries to allocate it again; while that fails,
   only jobs that erase run.
 
@@ -38,6 +40,7 @@ Races, and the line that closes each:
      anew.
 (R6) Another thread or process allocates the reserve again just after it was released: the erasure fails once more with
      a full disk, and releases it once more.
+(R7) The file is moved while a batch runs: its rows are in a file that nobody will open, unless it is put back.
 """
 
 import asyncio
@@ -52,6 +55,7 @@ from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
 from ..group_commit import GroupCommit, Job
 from .connection import BUSY_MS, SQLiteConnection, open_connection, sqlite3
+from .location import Location
 from .reserve import Reserve, is_full
 
 T = TypeVar("T")
@@ -125,9 +129,15 @@ class Writer:
     """Commits jobs in the order of their arrival; each method returns once its job is durable."""
 
     def __init__(
-        self, connection: SQLiteConnection, clock: Clock, before_commit: BeforeCommit, reserve: Reserve
+        self,
+        connection: SQLiteConnection,
+        clock: Clock,
+        before_commit: BeforeCommit,
+        reserve: Reserve,
+        location: Location,
     ) -> None:
         self._connection = connection
+        self._location = location
         self._before_commit = before_commit
         self._reserve = reserve
         self._clock = clock
@@ -135,6 +145,7 @@ class Writer:
         self._untruncated = False
         self._wait_from = clock.monotonic()
         self._has_failed = False
+        self._was_displaced = False
         self.is_full = False
         """Whether a write failed because the disk is full, and there is no room yet."""
         self.last_success = clock.monotonic()
@@ -145,7 +156,9 @@ class Writer:
         cls, path: Path, clock: Clock, before_commit: BeforeCommit = lambda _: None, reserve: Reserve | None = None
     ) -> "Writer":
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
-        return cls(await open_connection(path), clock, before_commit, reserve or Reserve({}))
+        connection = await open_connection(path)
+        await connection.run(_open_log)
+        return cls(connection, clock, before_commit, reserve or Reserve({}), Location(path))
 
     @property
     def in_doubt(self) -> bool:
@@ -216,7 +229,27 @@ class Writer:
         return outcomes
 
     def _run_jobs(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
-        """Run the batch; without the reserve, only its erasures."""
+        """Run the batch; without the reserve, only its erasures; on displaced files, nothing."""
+        if self._is_displaced():
+            return [StorageFailed() for _ in batch]
+        outcomes = self._run_in_place(db, batch)
+        if self._is_displaced():  # (R7) a refusal has written nothing
+            return [outcome if isinstance(outcome, Refusal) else OutcomeUnknown() for outcome in outcomes]
+        return outcomes
+
+    def _is_displaced(self) -> bool:
+        """Return whether the database or its WAL is no longer at its path, and log that once."""
+        displaced = self._location.displaced()
+        if displaced and not self._was_displaced:
+            _log.error(
+                "nothing is stored: a file of the database was moved or deleted while it was open; put it back, or"
+                " restart the service with the database that it shall use",
+                extra={"file": str(displaced)},
+            )
+        self._was_displaced = displaced is not None
+        return self._was_displaced
+
+    def _run_in_place(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         if self._reserve.is_short and not self._reserve.allocate():  # another process may have released it
             return self._commit_erasures(db, batch)
         return self._commit(db, batch)
@@ -294,6 +327,11 @@ class Writer:
                 self._wait_from = self._clock.monotonic() + _TRUNCATE_AGAIN_S
         clean = not self._untruncated
         return [outcome if isinstance(outcome, Exception) else (outcome[0], clean) for outcome in outcomes]
+
+
+def _open_log(db: sqlite3.Connection) -> None:
+    """Have SQLite open the WAL, which it creates for the first read."""
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: BeforeCommit) -> list[_Outcome]:
