@@ -39,7 +39,9 @@ def overlap(backups: Path, owned: Iterable[Path]) -> str | None:
         for path in (backups / "data", backups / "keys"):
             one, other = own.resolve(), path.resolve()
             if one == other or one in other.parents or other in one.parents:
-                return f"{backups} would hold {path}, which overlaps {own}; name a folder apart from the data and the keys"
+                return (
+                    f"{backups} would hold {path}, which overlaps {own}; name a folder apart from the data and the keys"
+                )
     return None
 
 

@@ -25,7 +25,7 @@ def briefly(main: Coroutine[Any, Any, None]) -> None:
 
 NO_NUMBERS = ("nan", "-nan", "inf", "-inf", "1e400")
 BAD: dict[str, tuple[str, ...]] = {
-    "backup_folder": (".", "data", "data/copies", "keys", "/dev/null", "/proc/copies"),
+    "backup_folder": (".", "data", "data/copies", "keys", "/dev/null"),
     "backup_every": (*NO_NUMBERS, "0", "-1"),
     "backup_keep": (*NO_NUMBERS, "-1"),
     "backup_keep_daily": (*NO_NUMBERS, "-1"),
