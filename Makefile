@@ -71,7 +71,7 @@ prove: $(VENV)/.bench $(VENV)/.prove
 
 # The locks: versions and hashes, no addresses.
 lock: $(VENV)/.develop
-	$(COMPILE) --extra demo --extra data --extra postgres --group build pyproject.toml --output-file requirements-server.txt
+	$(COMPILE) --extra demo --extra data --extra postgres --extra otel --group build pyproject.toml --output-file requirements-server.txt
 	$(COMPILE) --all-extras --group dev --group build pyproject.toml --output-file requirements.txt
 	$(COMPILE) --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group prove --constraint requirements.txt --output-file requirements-prove.txt

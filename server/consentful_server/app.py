@@ -17,6 +17,7 @@ from .edges.http.assets import ASSETS, Asset, Assets
 from .edges.http.bodies import JSON
 from .edges.http.pipeline import SERVICE, add_routes, answer, protect
 from .edges.http.route import Route
+from .edges.http.tracing import traced
 from .edges.routes import (
     access_log,
     annotations,
@@ -52,6 +53,7 @@ from .edges.websocket.sockets import SOCKETS, Sockets
 from .operations.housekeeping import Housekeeping
 from .operations.overviews import Overviews
 from .service import Service
+from .telemetry import traces
 
 ROUTES: Final[tuple[Route, ...]] = (
     *upgrade.ROUTES,
@@ -89,7 +91,8 @@ _BODY_BYTES: Final = 512 * 1024
 def build_app(service: Service) -> web.Application:
     """Return the application. The caller closes the service after the application has shut down."""
     app = web.Application(
-        middlewares=[error_pages.show, answer], client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes)
+        middlewares=[*([traced] if traces.is_on() else []), error_pages.show, answer],
+        client_max_size=max(_BODY_BYTES, service.limits.max_frame_bytes),
     )
     app[SERVICE] = service
     app[SOCKETS] = Sockets()

@@ -33,6 +33,7 @@ from .operations.hardening import keep_memory_private
 from .service import Service, open_service
 from .settings import Settings
 from .stores.open import backend_of
+from .telemetry import traces
 from .telemetry.logs import set_up_logging
 from .workers.channel import Channel
 from .workers.service_manager import ServiceManager
@@ -64,8 +65,10 @@ def run(settings: Settings, announce: Announce) -> int:
     os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
     manager = ServiceManager.of(os.environ)
     if settings.workers == 1:
-        uvloop.run(_serve(settings, announce, manager))
+        with traces.recording(settings.otlp_endpoint):
+            uvloop.run(_serve(settings, announce, manager))
         return 0
+    traces.check(settings.otlp_endpoint)
     set_up_logging(settings.log_level, settings.log_format)
     uvloop.run(_prepare(settings, announce))
     return asyncio.run(_supervise(settings, manager))
@@ -277,7 +280,8 @@ async def _bind(settings: Settings) -> list[list[socket.socket]]:
 def _work(settings: Settings, seat: Seat) -> None:
     separate()
     try:
-        uvloop.run(_serve(settings, print, ServiceManager(), seat))
+        with traces.recording(settings.otlp_endpoint):
+            uvloop.run(_serve(settings, print, ServiceManager(), seat))
     except Refusal as refusal:
         _log.error("refused to start", extra={"code": refusal.code, "detail": refusal.detail})
         sys.exit(refusal.exit_status)

@@ -165,6 +165,8 @@ class Settings(Place):
     """Minimum level of log records. No level logs message text, customer ids or tokens."""
     log_format: Literal["console", "json"] = "console"
     """Format of log lines."""
+    otlp_endpoint: str = ""
+    """URL of a collector that spans are sent to, by OTLP over HTTP: `http://127.0.0.1:4318`; by default nothing is."""
 
     def __post_init__(self) -> None:
         """Check each setting, and the settings against each other.
@@ -180,6 +182,7 @@ class Settings(Place):
         self._check_proxies()
         self._check_origins()
         self._check_base_url()
+        self._check_otlp()
 
     def _check_numbers(self) -> None:
         for name, (least, most, kind) in _RANGES.items():
@@ -268,6 +271,18 @@ class Settings(Place):
                 "base_url",
                 "must be the URL at which clients reach this server, such as https://chat.example/consentful:"
                 f" http or https, lower case, without query and fragment; {self.base_url!r} is not",
+            )
+
+    def _check_otlp(self) -> None:
+        if self.otlp_endpoint and (
+            not _BASE_URL.fullmatch(self.otlp_endpoint) or self.otlp_endpoint.rstrip("/").endswith("/v1/traces")
+        ):
+            value = "this URL" if "@" in self.otlp_endpoint else repr(self.otlp_endpoint)  # it may carry a password
+            raise BadSetting(
+                "otlp_endpoint",
+                "must be the URL of a collector, such as http://127.0.0.1:4318: http or https, lower case, without"
+                " /v1/traces, which the server adds, and without a password: credentials go into"
+                f" OTEL_EXPORTER_OTLP_HEADERS; {value} is not",
             )
 
     def address_of(self, path: str) -> str:

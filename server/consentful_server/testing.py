@@ -23,6 +23,7 @@ from .edges.server.site import Site
 from .edges.server.tls import certificate_of
 from .service import Service, open_service
 from .settings import Settings
+from .telemetry import traces
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ async def serve(*, folder: Path | None = None, clock: Clock | None = None, **set
 
     With a `folder` the store outlives the block, so that a second block reads what the first one stored.
     """
-    with tempfile.TemporaryDirectory(prefix="consentful-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="consentful-") as temporary,
+        traces.recording(settings.get("otlp_endpoint", "")),
+    ):
         home = folder or Path(temporary)
         given: dict[str, Any] = {"port": 0, "data_dir": home / "data", "keys_dir": home / "keys"} | settings
         chosen = Settings(**given)

@@ -1,4 +1,4 @@
-"""A decision that is carried out, as operators see it: counted, timed, and one line in the log. Without words."""
+"""A decision that is carried out, as operators see it: counted, timed, traced, and one line in the log. No words."""
 
 import logging
 import time
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ..errors import Refusal
+from ..telemetry import traces
 from ..telemetry.metrics import Metrics
 
 _INTERNAL: Final = "internal"
@@ -21,16 +22,18 @@ def carrying_out(metrics: Metrics, *, granted: bool, messages: int, channel: str
     The line has no id of the dialog, the customer or the chatbot: the chatbot chose them, and may have put words there.
     """
     outcome, began = _INTERNAL, time.perf_counter()
-    try:
-        yield
-        outcome = "stored" if granted else "discarded"
-    except Refusal as refusal:
-        outcome = refusal.code
-        raise
-    finally:
-        seconds = time.perf_counter() - began
-        metrics.decisions.labels(outcome).inc()
-        if outcome == "stored":
-            metrics.consent.observe(seconds)
-        details = {"outcome": outcome, "messages": messages, "channel": channel, "seconds": round(seconds, 4)}
-        _log.info("dialog decided", extra=details)
+    with traces.span("dialog.decision", {"consentful.channel": channel, "consentful.messages": messages}) as span:
+        try:
+            yield
+            outcome = "stored" if granted else "discarded"
+        except Refusal as refusal:
+            outcome = refusal.code
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            metrics.decisions.labels(outcome).inc()
+            if outcome == "stored":
+                metrics.consent.observe(seconds)
+            span.set({"consentful.outcome": outcome})
+            details = {"outcome": outcome, "messages": messages, "channel": channel, "seconds": round(seconds, 4)}
+            _log.info("dialog decided", extra=details)

@@ -47,6 +47,7 @@ from ..auth.read_scope import ReadScope
 from ..exports.formats import MEDIA, Format, Shape, encoder
 from ..exports.store import Export, ExportStore
 from ..keys.vault import Vault
+from ..telemetry import traces
 from .walk import Walk
 
 T = TypeVar("T")
@@ -190,11 +191,14 @@ class Streams:
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.horizon}
         await self._access_log.write(stream.scope.by, begun, wanted=asked, subject=stream.id)  # (R4)
+        span = traces.begin("export", {"consentful.format": stream.form, "consentful.shape": stream.shape})
         try:
             async for data in self._walk(stream, walk, opener, check):
                 yield data
         finally:
             record = stream.record(place, damaged=len(opener.damaged))  # (R3)
+            span.set({"consentful.rows": record.rows, "consentful.complete": record.complete})
+            span.end()
             note = self._access_log.note(
                 stream.scope.by, sent, rows=record.rows, dialogs=stream.dialogs, subject=stream.id
             )

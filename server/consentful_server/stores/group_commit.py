@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ..errors import OutcomeUnknown, StorageFailed
+from ..telemetry import traces
 from ..telemetry.logs import where
 
 T = TypeVar("T")
@@ -43,10 +44,12 @@ _GATHER_S: Final = 0.004
 class Job(Generic[T]):
     """A part of a transaction, with the future of its outcome. Create it on the event loop's thread."""
 
-    __slots__ = ("future",)
+    __slots__ = ("future", "span")
 
     def __init__(self) -> None:
         self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.span = traces.CURRENT.get()
+        """Of what the job is a part, and its commit as well."""
 
 
 Outcome: TypeAlias = Any
@@ -123,8 +126,15 @@ class GroupCommit(Generic[J]):
             )
             return [OutcomeUnknown() for _ in batch]
         finally:
-            if self.meter is not None:
-                self.meter(len(batch), time.perf_counter() - began)
+            self._tell(batch, time.perf_counter() - began)
+
+    def _tell(self, batch: Sequence[J], seconds: float) -> None:
+        """Tell operators how long the commit took, and for how many jobs."""
+        if self.meter is not None:
+            self.meter(len(batch), seconds)
+        if traces.is_on():
+            for job in batch:
+                traces.record("store.commit", job.span, seconds, {"consentful.jobs": len(batch)})
 
 
 def _settle(batch: Sequence[Job[Any]], outcomes: Sequence[Outcome]) -> None:

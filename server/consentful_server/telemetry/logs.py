@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import structlog
 
+from .traces import CURRENT
+
 REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
 """The id of the request that is being served: each log line that it causes has it as `request`."""
 
@@ -45,10 +47,16 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
 
 
 def with_request(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Name the request that is being served, if there is one."""
-    request = REQUEST.get()
+    """Name the request that is being served, and the span that is being recorded, if there is one.
+
+    The names of its ids are those by which log stores find traces (OpenTelemetry, Trace Context in non-OTLP Log
+    Formats).
+    """
+    request, span = REQUEST.get(), CURRENT.get()
     if request is not None:
         event["request"] = request
+    if span.trace_id:
+        event["trace_id"], event["span_id"] = span.trace_id, span.span_id
     return event
 
 

@@ -75,6 +75,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "workers": ("0", "-1", "1025"),
     "log_level": ("loud", ""),
     "log_format": ("xml", ""),
+    "otlp_endpoint": ("collector:4318", "grpc://collector:4317", "http://collector:4318/v1/traces", "http://c:1?a=b"),
 }
 """Values that each setting refuses."""
 

@@ -159,7 +159,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.writer.output_size and not response.prepared and request.transport is not None:
         # The handler failed after it had sent part of a response. Sending more could make that part look complete.
         request.transport.close()
-    request.app[SERVICE].metrics.requests.labels(_method_of(request), route_of(request), response.status).observe(
+    request.app[SERVICE].metrics.requests.labels(method_of(request), route_of(request), response.status).observe(
         time.perf_counter() - began
     )
     return response
@@ -181,7 +181,7 @@ def route_of(request: web.Request) -> str:
     return (resource.canonical.rstrip("/") or "/") if resource else "unmatched"
 
 
-def _method_of(request: web.Request) -> str:
+def method_of(request: web.Request) -> str:
     """Return the method, or `other`: a client may send any word as a method."""
     return request.method if request.method in _METHODS else "other"
 

@@ -46,6 +46,7 @@ from ...dialogs.dialog import Declined, Dialog, Granted
 from ...dialogs.held import ClosingReason, Edge, HeldDialog
 from ...errors import BadRequest, Conflict, OutOfOrder, Overloaded, Refusal, TooOften
 from ...service import Service
+from ...telemetry import traces
 from ...telemetry.logs import REQUEST, where
 from ..http import faults
 from ..timeouts import Timeouts
@@ -94,6 +95,7 @@ class Connection(Edge):
         "_request_id",
         "_service",
         "_slow_reader",
+        "_span",
         "_transport",
         "state",
     )
@@ -107,14 +109,16 @@ class Connection(Edge):
         charging: Charging,
         closings: Timeouts,
         request_id: str,
+        span: traces.Span,
     ) -> None:
-        """`request_id` is that of the upgrade."""
+        """`request_id` is that of the upgrade, with which `span` began; it ends when the dialog is open, or closed."""
         self._service = service
         self._transport = transport
         self._codec = codec
         self._opcode = WSMsgType.BINARY if codec.binary else WSMsgType.TEXT
         self._principal = principal
         self._request_id = request_id
+        self._span = span
         self._charging = charging
         self._acks = Acks(transport, codec)
         self._handshake = CloseHandshake(transport, closings)
@@ -209,6 +213,9 @@ class Connection(Edge):
         self._send(wire.Closing(reason, in_s))
 
     def ended(self, outcome: str) -> None:
+        if self.state in (State.OPENING, State.CLAIMING):
+            self._span.fail(outcome)
+            self._span.end()
         self.state = State.CLOSING
         self._transport.resume_frames()  # (R3)
         code = _CLOSES.get(outcome)
@@ -262,6 +269,7 @@ class Connection(Edge):
 
     async def _carry_out(self, work: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
         REQUEST.set(self._request_id)  # of this task
+        traces.CURRENT.set(self._span)
         try:
             await work(*args)
         except Refusal as refusal:
@@ -307,6 +315,7 @@ class Connection(Edge):
 
     def _opened(self, dialog: Dialog) -> None:
         self.state = State.HOLDING
+        self._span.end()
         shown = self._service.catalogue.shown(dialog.wording)
         self._send(wire.Opened(dialog.id, shown, self._service.limits))
 

@@ -8,11 +8,12 @@ from ...auth.access import Principal
 from ...errors import Refusal
 from ...limits.clients import by_address, by_credential
 from ...service import Service
+from ...telemetry import traces
 from ..http.addresses import address_of
 from ..http.head import Head
 from .admission import SubprotocolOffer
 from .charging import Charging
-from .connection import Connection
+from .connection import CHANNEL, Connection
 from .deflate import Deflate
 from .socket import Socket
 from .sockets import Sockets
@@ -44,7 +45,11 @@ class Upgraded:
         names = (address, by_credential(admitted.id)) if is_admitted else (address,)
         principal = admitted if is_admitted else _NOBODY
         charging = Charging(service, self.socket, names)
-        self._connection = Connection(service, self.socket, codec, principal, charging, sockets.closings, request_id)
+        traceparent = head.headers.get(traces.TRACEPARENT)
+        span = traces.begin("dialog.open", {"consentful.channel": CHANNEL}, traceparent=traceparent, kind="server")
+        self._connection = Connection(
+            service, self.socket, codec, principal, charging, sockets.closings, request_id, span
+        )
         self._admitted = admitted
         self.socket.receiver = self._connection
 

@@ -15,6 +15,7 @@ from consentful_server.edges.timeouts import Timeouts
 from consentful_server.edges.websocket.charging import Charging
 from consentful_server.edges.websocket.connection import Connection, State
 from consentful_server.errors import Forbidden, StorageFailed
+from consentful_server.telemetry.traces import NOTHING
 from consentful_server.testing import FakeClock, Served
 from faulty_store import HeldStore, fail_once
 from kept import eventually
@@ -42,6 +43,7 @@ class Client:
             charging,
             Timeouts(10),
             "r-1",
+            NOTHING,
         )
 
     @property
