@@ -21,10 +21,12 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 import uvloop
+from aiohttp import web
 
 from .app import build_runner, drain
 from .auth.access import SCOPES
 from .consent.page_texts import read_texts
+from .edges.routes.health import HOUSEKEEPING
 from .edges.server.site import Site, bind, check_address
 from .edges.server.tls import Certificate, certificate_of
 from .errors import BadSetting, Refusal
@@ -98,7 +100,7 @@ async def _serve(settings: Settings, announce: Announce, manager: ServiceManager
         await runner.setup()
         try:
             stopping = _stop_on_signal()
-            async with _watched(manager), _supervised(service, worker, stopping) as supervision:
+            async with _watched(manager), _supervised(service, runner.app, worker, stopping) as supervision:
                 site = Site(runner, settings, certificate, seat and seat.listening)
                 await _listen(site.start(), settings)
                 await _first_key(service, announce)  # not before: a key that is printed by a start that fails is lost
@@ -147,14 +149,15 @@ class _Seated(NamedTuple):
 
 @asynccontextmanager
 async def _supervised(
-    service: Service, seated: _Seated | None, stopping: asyncio.Event
+    service: Service, app: web.Application, seated: _Seated | None, stopping: asyncio.Event
 ) -> AsyncGenerator[_Supervision]:
-    """Report what the service counts, if there is a supervisor, and stop when it is gone."""
+    """Tell what the service counts and how it is, if there is a supervisor, and stop when it is gone."""
     if seated is None:
         yield _Supervision(lambda: None, lambda: False)
         return
     worker, answering = seated
     worker.report, service.merged_report = service.report, worker.merged_report
+    worker.look, service.joined_parts = app[HOUSEKEEPING].readiness.parts, worker.joined_parts
     answering.add_done_callback(lambda _: stopping.set())
     yield _Supervision(worker.serves, answering.done)
     await worker.leave()

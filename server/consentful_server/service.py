@@ -56,6 +56,7 @@ from .stores.open import backend_of
 from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
 from .telemetry.metrics import Metrics
+from .workers.parts import Parts
 from .workers.reports import Report, report_of
 
 
@@ -88,6 +89,8 @@ class Service:
         self.metrics = Metrics()
         self.merged_report: Callable[[], Awaitable[Report]] = self._own_report
         """Returns what all workers have counted, if there are several."""
+        self.joined_parts: Callable[[], Awaitable[Parts]] = self._no_others
+        """Returns which parts of all workers are ready, if there are several."""
         self.registry = Registry(settings.memory // settings.workers)
         self.withdrawal_texts = read_texts(settings.withdrawal_texts)
         self.withdrawal_attempts = WithdrawalAttempts(clock)
@@ -189,6 +192,9 @@ class Service:
 
     async def _own_report(self) -> Report:
         return self.report()
+
+    async def _no_others(self) -> Parts:
+        return {}
 
     async def flush(self) -> None:
         """Write what is counted in memory: how dialogs ended, and when API keys were used."""

@@ -54,7 +54,7 @@ class Overviews:
     async def _make(self) -> Overview:
         parts = {
             name: "ready" if refusal is None else refusal.code
-            for name, refusal in (await self._readiness.look()).items()
+            for name, refusal in (await self._readiness.look_at_all()).items()
         }
         report = await self._service.merged_report()
         return overview(report, at=self._service.clock.now().timestamp(), parts=parts)

@@ -1,19 +1,25 @@
-"""Whether this process accepts new dialogs, part by part.
+"""Whether the service accepts new dialogs, part by part: with several workers, whether all of them do.
 
-part      is not ready while
+part      is not ready while, in any worker,
 serving   the server drains
 chores    a background task has failed for five minutes: a server that cannot erase should not store more
 store     the last write failed, and none has succeeded since
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
-from ..errors import Overloaded, Refusal
+from ..errors import ChoresFailing, OutcomeUnknown, Overloaded, Refusal, StorageFailed
 from ..service import Service
+from ..workers.parts import Fault, Parts
+
+_REFUSALS: Final[Mapping[str, Callable[[], Refusal]]] = {
+    each.code: each for each in (Overloaded, StorageFailed, OutcomeUnknown)
+}
 
 
 class Readiness:
-    """The readiness of one process. `check_chores` raises while background work keeps failing."""
+    """The readiness of one process, and of all together. `check_chores` raises while background work keeps failing."""
 
     def __init__(self, service: Service, check_chores: Callable[[], None]) -> None:
         self._service = service
@@ -25,17 +31,33 @@ class Readiness:
         }
 
     async def check(self) -> None:
-        """Check that every part is ready.
+        """Check that every part of every worker is ready.
 
         Raises:
             Refusal: Of the first part that is not.
         """
-        for refusal in (await self.look()).values():
+        for refusal in (await self.look_at_all()).values():
             if refusal is not None:
                 raise refusal
 
+    async def look_at_all(self) -> dict[str, Refusal | None]:
+        """Return the refusal of each part, in this worker or in another, None of one that is ready in all.
+
+        Raises:
+            Overloaded: If the other workers cannot be asked.
+        """
+        found = await self.look()
+        if not any(found.values()):  # else the answer is known; and without a supervisor there is nobody to ask
+            others = await self._service.joined_parts()
+            found = {name: _refusal(others.get(name)) for name in found}
+        return found
+
+    async def parts(self) -> Parts:
+        """Return the parts of this process, for other workers."""
+        return {name: refusal and _fault(refusal) for name, refusal in (await self.look()).items()}
+
     async def look(self) -> dict[str, Refusal | None]:
-        """Return the refusal of each part, None of one that is ready, and publish what was found."""
+        """Return the refusal of each part of this process, None of one that is ready, and publish what was found."""
         found = {name: await _refusal_of(check) for name, check in self._checks.items()}
         metrics = self._service.metrics
         metrics.store_up.set(found["store"] is None)
@@ -59,3 +81,13 @@ async def _refusal_of(check: Callable[[], Awaitable[None]]) -> Refusal | None:
     except Refusal as refusal:
         return refusal
     return None
+
+
+def _fault(refusal: Refusal) -> Fault:
+    return Fault(refusal.code, refusal.names if isinstance(refusal, ChoresFailing) else ())
+
+
+def _refusal(fault: Fault | None) -> Refusal | None:
+    if fault is None:
+        return None
+    return ChoresFailing(fault.chores) if fault.code == ChoresFailing.code else _REFUSALS[fault.code]()

@@ -3,6 +3,8 @@
     supervisor ── Ask ──► worker       worker ── Reported ──► supervisor     the last one counts
     worker ── Serving ──► supervisor   once
     worker ── Scrape ──► supervisor    supervisor ── Scraped ──► worker      the metrics of all workers
+    worker ── Poll ──► supervisor      supervisor ── Look ──► each worker that serves
+    each ── Looked ──► supervisor      supervisor ── Polled ──► worker       the readiness of all workers
 
 The end of one process is the end of the channel, whichever way the process ended: the system closes its socket. A
 worker so learns that its supervisor is gone, and a supervisor has read all that a worker sent before it counts it as
@@ -19,6 +21,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from . import reports
+from .parts import Parts
 
 _LENGTH_BYTES: Final = 4
 
@@ -53,7 +56,33 @@ class Scraped(msgspec.Struct, frozen=True, tag=True):
     report: reports.Report
 
 
-Message: TypeAlias = Ask | Reported | Serving | Scrape | Scraped
+class Poll(msgspec.Struct, frozen=True, tag=True):
+    """The worker wants to know which parts of all workers are ready."""
+
+    number: int
+
+
+class Look(msgspec.Struct, frozen=True, tag=True):
+    """The supervisor wants to know which parts of the worker are ready."""
+
+    number: int
+
+
+class Looked(msgspec.Struct, frozen=True, tag=True):
+    """The worker's parts, as they were when it had tried each: a write to the store may take seconds."""
+
+    number: int
+    parts: Parts
+
+
+class Polled(msgspec.Struct, frozen=True, tag=True):
+    """The parts of all workers."""
+
+    number: int
+    parts: Parts
+
+
+Message: TypeAlias = Ask | Reported | Serving | Scrape | Scraped | Poll | Look | Looked | Polled
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Message)

@@ -42,7 +42,8 @@ from typing import Final, NamedTuple
 
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
-from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
+from .channel import Ask, Channel, Look, Looked, Poll, Polled, Reported, Scrape, Scraped, Serving
+from .parts import Fault, Parts, joined
 from .reports import Family, Report, counted, merged, report_of
 from .restarts import EX_CRASH_LOOP, EX_REFUSED, EX_TEMPFAIL, MOST_DEATHS, Restarts
 from .service_manager import ServiceManager
@@ -83,6 +84,10 @@ class _Worker:
     report: Report = field(default_factory=list[Family])
     answered: int = 0
     """The number of the last question that it answered."""
+    parts: Parts = field(default_factory=dict[str, Fault | None])
+    """What it said last of its parts."""
+    looked: int = 0
+    """The number of the last question about its parts that it answered."""
     judged: int = 0
     """`answered`, when the last round ended."""
     silent: int = 0
@@ -118,6 +123,7 @@ class Supervisor:
         self._ended: Report = counted(report_of(self._metrics))
         """What the workers counted that have ended."""
         self._asked = 0
+        self._looks = 0
         self._signals = 0
         self._stopping = asyncio.Event()
         self._kill_at: asyncio.TimerHandle | None = None
@@ -192,7 +198,7 @@ class Supervisor:
 
     async def _listen(self, worker: _Worker) -> None:
         """Take the worker's messages until it closes its end."""
-        pages = set[asyncio.Task[None]]()
+        answers = set[asyncio.Task[None]]()
         while (message := await worker.channel.receive()) is not None:
             match message:
                 case Reported(number, report):
@@ -201,10 +207,14 @@ class Supervisor:
                     worker.news.set()
                 case Serving():
                     self._note_serving(worker)
-                case Scrape(number):
-                    task = asyncio.create_task(self._send_page(worker.channel, number))
-                    pages.add(task)
-                    task.add_done_callback(pages.discard)
+                case Looked(number, parts):
+                    worker.parts, worker.looked = parts, max(worker.looked, number)
+                    worker.news.set()
+                case Scrape(number) | Poll(number):
+                    send = self._send_page if isinstance(message, Scrape) else self._send_parts
+                    task = asyncio.create_task(send(worker.channel, number))
+                    answers.add(task)
+                    task.add_done_callback(answers.discard)
                 case _:
                     raise TypeError(type(message).__name__)
 
@@ -253,10 +263,14 @@ class Supervisor:
         """
         number = self._send_question(*self._workers)
         asked = [worker for worker in self._workers if worker.answered]
+        await self._until(asked, lambda worker: worker.answered >= number)
+
+    async def _until(self, workers: Sequence[_Worker], has_answered: Callable[[_Worker], bool]) -> None:
+        """Return once each of them has answered or ended, or after `_ANSWER_S`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_S):
-                for worker in asked:
-                    while worker.answered < number and worker in self._workers:
+                for worker in workers:
+                    while not has_answered(worker) and worker in self._workers:
                         worker.news.clear()
                         await worker.news.wait()
 
@@ -272,6 +286,17 @@ class Supervisor:
             await asyncio.sleep(_ASK_EVERY_S)
             await self._ask()
             self._judge_silence()  # (R7)
+
+    # -- readiness
+
+    async def _send_parts(self, channel: Channel, number: int) -> None:
+        """Have every worker that serves look at its parts. Of one that does not answer in time, what it said before."""
+        self._looks += 1
+        asked, look = [worker for worker in self._workers if worker.is_serving], self._looks
+        for worker in asked:
+            worker.channel.send(Look(look))
+        await self._until(asked, lambda worker: worker.looked >= look)
+        channel.send(Polled(number, joined(worker.parts for worker in asked if worker in self._workers)))
 
     # -- the end
 

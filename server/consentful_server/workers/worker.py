@@ -1,4 +1,4 @@
-"""A worker's side of the channel: it reports when it is asked, asks for the page of all, and notices that it is alone.
+"""A worker's side of the channel: it reports when it is asked, asks what all others say, and notices that it is alone.
 
 Everything runs on the event loop.
 """
@@ -6,12 +6,13 @@ Everything runs on the event loop.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..errors import Overloaded
-from .channel import Ask, Channel, Reported, Scrape, Scraped, Serving
+from .channel import Ask, Channel, Look, Looked, Poll, Polled, Reported, Scrape, Scraped, Serving
+from .parts import Parts
 from .reports import Report
 
 _PAGE_S: Final = 5.0
@@ -28,14 +29,23 @@ class Seat(NamedTuple):
     channel: socket.socket
 
 
+async def _no_parts() -> Parts:
+    return {}
+
+
 class Worker:
-    """A worker's channel to its supervisor. `report` returns what the worker has counted until now."""
+    """A worker's channel to its supervisor.
+
+    `report` returns what the worker has counted until now, and `look` tries its parts, which may take seconds.
+    """
 
     def __init__(self, channel: Channel, report: Callable[[], Report] = list) -> None:
         self._channel = channel
         self.report = report
+        self.look: Callable[[], Awaitable[Parts]] = _no_parts
+        self._looking = set[asyncio.Task[None]]()
         self._numbers = count(1)
-        self._merged: dict[int, asyncio.Future[Report]] = {}
+        self._asked: dict[int, asyncio.Future[Any]] = {}
 
     async def answer(self) -> None:
         """Answer the supervisor until it is gone."""
@@ -43,10 +53,14 @@ class Worker:
             match message:
                 case Ask(number):
                     self._channel.send(Reported(number, self.report()))
-                case Scraped(number, report):
-                    waiting = self._merged.get(number)
+                case Look(number):  # beside the other answers: a store that hangs is no event loop that does
+                    task = asyncio.create_task(self._look(number))
+                    self._looking.add(task)
+                    task.add_done_callback(self._looking.discard)
+                case Scraped(number, answer) | Polled(number, answer):
+                    waiting = self._asked.get(number)
                     if waiting is not None and not waiting.done():
-                        waiting.set_result(report)
+                        waiting.set_result(answer)
                 case _:
                     raise TypeError(type(message).__name__)
 
@@ -60,19 +74,32 @@ class Worker:
         Raises:
             Overloaded: If the supervisor does not answer. The worker's own metrics instead would look like a reset.
         """
-        number = next(self._numbers)
-        self._merged[number] = asyncio.get_running_loop().create_future()
-        self._channel.send(Scrape(number))
-        try:
-            async with asyncio.timeout(_PAGE_S):
-                return await self._merged[number]
-        except TimeoutError:
-            _log.error("no metrics: the supervisor does not answer")
-            raise Overloaded from None
-        finally:
-            del self._merged[number]
+        return await self._answer_to(Scrape(next(self._numbers)))
+
+    async def joined_parts(self) -> Parts:
+        """Return which parts of all workers are ready. Of one that does not answer in a second, what it said before.
+
+        Raises:
+            Overloaded: If the supervisor does not answer.
+        """
+        return await self._answer_to(Poll(next(self._numbers)))
 
     async def leave(self) -> None:
         """Send the last report, of all that this worker ever counted, and close the channel."""
         self._channel.send(Reported(0, self.report()))
         await self._channel.close()
+
+    async def _look(self, number: int) -> None:
+        self._channel.send(Looked(number, await self.look()))
+
+    async def _answer_to(self, question: Scrape | Poll) -> Any:
+        self._asked[question.number] = asyncio.get_running_loop().create_future()
+        self._channel.send(question)
+        try:
+            async with asyncio.timeout(_PAGE_S):
+                return await self._asked[question.number]
+        except TimeoutError:
+            _log.error("no answer for all workers: the supervisor does not respond")
+            raise Overloaded from None
+        finally:
+            del self._asked[question.number]

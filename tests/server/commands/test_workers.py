@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 from collections.abc import AsyncGenerator
@@ -137,6 +138,30 @@ async def test_all_drain_together_and_each_dialog_may_end(
                 await live.closed()
         async with asyncio.timeout(END_S):
             assert await child.wait() == 0
+
+
+async def test_one_worker_that_cannot_write_makes_all_tell_that(workers: tuple[str, ...]) -> None:
+    async def is_ready(http: ClientSession) -> bool:
+        async with http.get("/readyz", headers={"Connection": "close"}) as response:
+            assert response.status == 200 or (await response.json(content_type=None))["code"] == "storage"
+            return response.status == 200
+
+    async with serving(*workers) as (url, said, child), ClientSession(url) as http:
+        assert await is_ready(http)
+        last = pids(said)[-1]
+        unlimited = resource.prlimit(last, resource.RLIMIT_FSIZE)
+        resource.prlimit(last, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+        async with asyncio.timeout(END_S):
+            while await is_ready(http):  # noqa: ASYNC110 - its last write is fresh for 5 s
+                await asyncio.sleep(0.1)
+
+        assert not any([await is_ready(http) for _ in range(8)])
+        async with http.get("/v1/operations") as response:
+            assert (await response.json())["now"]["parts"]["store"] == "storage"
+
+        resource.prlimit(last, resource.RLIMIT_FSIZE, unlimited)
+        assert all([await is_ready(http) for _ in range(8)])
+        child.terminate()
 
 
 async def test_a_second_signal_ends_the_grace_time_of_all(workers: tuple[str, ...]) -> None:

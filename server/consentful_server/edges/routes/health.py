@@ -30,7 +30,7 @@ async def healthz(_request: web.Request) -> web.StreamResponse:
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
-    """Report whether the process accepts new dialogs: it is not shutting down, and the store can write."""
+    """Report whether the service accepts new dialogs: no worker is shutting down, and each can write to the store."""
     housekeeping = request.app[HOUSEKEEPING]
     try:
         await housekeeping.readiness.check()
