@@ -82,6 +82,8 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "purpose": {"purpose": "research"},
     "customer": {"customer": PSEUDONYMS.of("c-1")},
     "dialog_id": {"dialog_id": "d-7"},
+    "dialog_ids": {"dialog_ids": ("d-7", "d-9", "d-31", "d-90", "d-x")},
+    "dialog_ids and role": {"dialog_ids": ("d-7", "d-9", "d-31", "d-90"), "role": "bot"},
     "since": {"since": from_micros(T0 + 80 * MINUTE)},
     "until": {"until": from_micros(T0 + 40 * MINUTE)},
     "language and role": {"language": "de", "role": "agent"},
@@ -122,6 +124,7 @@ def matches(it: Stored, wanted: Filter, scope: Scope) -> bool:
     return (
         wanted.customer in (None, record.customer)
         and wanted.dialog_id in (None, record.dialog_id)
+        and (wanted.dialog_ids is None or record.dialog_id in wanted.dialog_ids)
         and wanted.bot in (None, record.bot)
         and (wanted.purpose is None or wanted.purpose in record.purposes)
         and (scope is None or bool({*scope} & {*record.purposes}))

@@ -1,6 +1,6 @@
 """The filters of every reader, and the requests they become. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from operator import index
@@ -32,10 +32,23 @@ class _Filters(TypedDict, total=False):
 
 
 class DialogFilters(_Filters, total=False):
-    """The filters of dialogs, their order, and what each of them shows."""
+    """The filters of dialogs, their order, and what each of them shows.
 
-    order: Literal["newest", "stored", "longest", "shortest"]
-    """By length only without `language`, `role`, `bot` and `purpose`."""
+    `q`, `customer_id`, `dialog_ids` and `metadata` are sent in a body, because URLs are logged.
+    """
+
+    order: Literal["newest", "stored", "longest", "shortest", "random"]
+    """By length only without `language`, `role`, `bot` and `purpose`; `random` not for tables."""
+    seed: int
+    """Of `order="random"`: the same seed gives the same order, and so, with a `limit`, the same sample."""
+    q: str
+    """Part of a text, in any case."""
+    customer_id: str
+    """Needs the scope `data:identify`."""
+    dialog_ids: Iterable[str]
+    """At most 1,000."""
+    metadata: Mapping[str, str]
+    """Pairs that the dialog's metadata has, all of them."""
     include: Iterable[Literal["first_text", "metadata", "annotations"]]
     """What a dialog shows beside what it always shows; not for tables."""
 
@@ -47,7 +60,7 @@ class AnnotationFilters(_Filters, total=False):
 
 
 class MessageFilters(_Filters, total=False):
-    """The filters of messages. `q` and `customer_id` are sent in a body, because URLs are logged."""
+    """The filters of messages. Those from `q` to `metadata` are sent in a body, because URLs are logged."""
 
     order: Literal["newest", "stored"]
 
@@ -55,11 +68,15 @@ class MessageFilters(_Filters, total=False):
     """Part of the text, in any case."""
     customer_id: str
     """Needs the scope `data:identify`."""
+    dialog_ids: Iterable[str]
+    """At most 1,000."""
+    metadata: Mapping[str, str]
+    """Pairs that the dialog's metadata has, all of them."""
     roles: Literal["user/assistant", "customer/bot"]
     """The roles of the shape `chat`: those of chat templates (the default), or those that were stored."""
 
 
-_IN_A_BODY: Final = frozenset(("q", "customer_id"))
+_IN_A_BODY: Final = frozenset(("q", "customer_id", "dialog_ids", "metadata"))
 
 
 @dataclass(frozen=True)
@@ -90,10 +107,7 @@ def messages(filters: Mapping[str, Any]) -> Asked:
         TypeError: If a filter does not exist, or has another type.
         ValueError: If a time has no offset, or there is no such role.
     """
-    values = _values(filters, MessageFilters)
-    if _IN_A_BODY.isdisjoint(values):
-        return Asked("v1/messages", values)
-    return Asked("v1/messages/search", values, in_body=True)
+    return _asked("v1/messages", "v1/messages/search", _values(filters, MessageFilters))
 
 
 def dialogs(filters: Mapping[str, Any]) -> Asked:
@@ -103,7 +117,13 @@ def dialogs(filters: Mapping[str, Any]) -> Asked:
         TypeError: If a filter does not exist, or has another type.
         ValueError: If a time has no offset, or there is no such role.
     """
-    return Asked("v1/dialogs", _values(filters, DialogFilters))
+    return _asked("v1/dialogs", "v1/dialogs:search", _values(filters, DialogFilters))
+
+
+def _asked(path: str, search: str, values: Mapping[str, Any]) -> Asked:
+    if _IN_A_BODY.isdisjoint(values):
+        return Asked(path, values)
+    return Asked(search, values, in_body=True)
 
 
 def annotations(filters: Mapping[str, Any]) -> Asked:
@@ -187,7 +207,26 @@ def _spelt(name: str, value: Any) -> Any:
         return arguments.moment(name, value).isoformat()
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC).isoformat()
-    if name == "include":
-        return ",".join(arguments.texts_or_none(name, value) or ()) or None
+    if name in _SPELLINGS:
+        return _SPELLINGS[name](name, value)
     text = arguments.text(name, value)
     return arguments.role(text) if name == "role" else text
+
+
+def _list(name: str, values: Any) -> str | None:
+    return ",".join(arguments.texts_or_none(name, values) or ()) or None
+
+
+def _seed(name: str, value: Any) -> int:
+    seed = index(value)
+    if isinstance(value, bool) or not 0 <= seed < 2**53:
+        raise ValueError(f"{name} must be an integer from 0 to 2**53 - 1")
+    return seed
+
+
+_SPELLINGS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "include": _list,
+    "dialog_ids": arguments.texts_or_none,
+    "metadata": arguments.mapping_or_none,
+    "seed": _seed,
+}

@@ -250,6 +250,7 @@ class Chatbot:
         """Look for words and a customer that are not there, so that only the access log could tell them."""
         for path, body in (
             ("/v1/messages/search", {"q": f"{self.marker} nowhere", "customer_id": f"nobody {self.marker}"}),
+            ("/v1/dialogs:search", {"metadata": {"nowhere": self.marker}}),
             ("/v1/access-log/search", {"customer_id": f"nobody {self.marker}"}),
         ):
             async with self.http.post(self.server.url + path, json=body, headers=self.headers) as response:

@@ -1,5 +1,6 @@
 """What is asked for, and where: no word and no customer is in a URL, and what was not meant is not sent."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, get_type_hints
 
@@ -30,18 +31,32 @@ def test_what_dialogs_are_to_show_is_one_parameter() -> None:
         filters.messages({"include": ["metadata"]})
 
 
-@pytest.mark.parametrize("name", ["q", "customer_id"])
-def test_what_must_not_be_logged_goes_into_a_body_with_all_else(name: str) -> None:
-    asked = filters.messages({"role": "bot", name: "x"})
-
-    assert asked == Asked("v1/messages/search", {"role": "bot", name: "x"}, in_body=True)
-    assert repr(asked) == "Asked(path='v1/messages/search', in_body=True)"
+BODY: dict[str, Any] = {"q": "x", "customer_id": "x", "dialog_ids": ["d-1"], "metadata": {"shop": "Graz"}}
 
 
-@pytest.mark.parametrize("name", ["q", "customer_id"])
-def test_dialogs_have_no_filter_of_words(name: str) -> None:
+@pytest.mark.parametrize("name", BODY)
+@pytest.mark.parametrize("ask", [filters.messages, filters.dialogs])
+def test_what_must_not_be_logged_goes_into_a_body_with_all_else(ask: Callable[..., Asked], name: str) -> None:
+    asked = ask({"role": "bot", name: BODY[name]})
+
+    path = {"messages": "v1/messages/search", "dialogs": "v1/dialogs:search"}[ask.__name__]
+    assert asked == Asked(path, {"role": "bot", name: BODY[name]}, in_body=True)
+    assert repr(asked) == f"Asked(path='{path}', in_body=True)"
+
+
+@pytest.mark.parametrize("name", BODY)
+def test_annotations_have_no_filter_of_words(name: str) -> None:
     with pytest.raises(TypeError, match=f"unknown filter '{name}'; the filters are: language, customer, .*order"):
-        filters.dialogs({name: "x"})
+        filters.annotations({name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(-1, ValueError), (2**53, ValueError), (True, ValueError), ("7", TypeError)]
+)
+def test_a_seed_is_a_number_that_json_can_carry(seed: Any, error: type[Exception]) -> None:
+    assert filters.dialogs({"order": "random", "seed": np.int64(7)}).values == {"order": "random", "seed": 7}
+    with pytest.raises(error):
+        filters.dialogs({"seed": seed})
 
 
 def test_a_filter_that_there_is_not_is_named_with_those_that_there_are() -> None:

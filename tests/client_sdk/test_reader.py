@@ -70,6 +70,10 @@ class TestRows:
             named = reader.dialogs(order="longest", include=["first_text", "annotations"])
             longest = [(it.first_text, [one.labels for one in it.annotations or ()]) async for it in named]
             assert longest == [("Hi", []), ("Secret", [["greeting"]])]
+            sample = [it.dialog_id async for it in reader.dialogs(order="random", seed=7, limit=1)]
+            assert [it.dialog_id async for it in reader.messages(dialog_ids=sample, limit=1)] == sample
+            assert [it.dialog_id async for it in reader.dialogs(q="hALLO")] == ["d-1"]
+            assert [it.dialog_id async for it in reader.dialogs(metadata={"shop": "Graz"})] == []
             (message,) = [message async for message in reader.messages(dialog_id="d-2")]
             assert repr(message) == "KeptMessage('d-2', seq=1)"
             assert "Secret" not in repr(reader)

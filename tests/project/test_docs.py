@@ -13,7 +13,7 @@ from consentful_server import cli, errors
 from consentful_server.app import ROUTES
 from consentful_server.consent.notices import read_notice
 from consentful_server.edges.http import faults
-from consentful_server.edges.http.list_query import DialogQuery, Search
+from consentful_server.edges.http.list_query import DialogSearch, Search
 from consentful_server.edges.websocket import admission
 from consentful_server.errors import Refusal
 from consentful_server.exports.formats import MEDIA
@@ -129,7 +129,7 @@ def test_every_route_is_documented_with_its_scopes() -> None:
 def test_every_filter_is_documented() -> None:
     documented = {name for row in rows("rest.md", "parameter") for name in row[0].split(", ")}
 
-    assert documented == {*Search.__struct_fields__, *DialogQuery.__struct_fields__}
+    assert documented == {*Search.__struct_fields__, *DialogSearch.__struct_fields__}
 
 
 def test_every_column_is_documented_with_its_type() -> None:

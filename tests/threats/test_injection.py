@@ -54,9 +54,10 @@ async def test_no_filter_is_sql(http: ClientSession) -> None:
             async with http.get("/v1/messages", params={name: attack}) as response:
                 assert response.status in (200, 400)
                 assert (await response.json()).get("items", []) == []
-        for body in ({"q": attack}, {"customer_id": attack}, {"bot": attack}):
-            async with http.post("/v1/messages/search", json=body) as response:
-                assert (response.status, (await response.json())["items"]) == (200, [])
+        for body in ({"q": attack}, {"customer_id": attack}, {"bot": attack}, {"metadata": {attack: attack}}):
+            for path in ("/v1/messages/search", "/v1/dialogs:search"):
+                async with http.post(path, json=body) as response:
+                    assert (response.status, (await response.json())["items"]) == (200, [])
 
     assert await texts(http) == ["Hi"]
 

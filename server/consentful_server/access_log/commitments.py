@@ -27,7 +27,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-LASTING: Final = frozenset({"role", "purpose", "since", "until", "include", "watermark", "who", "action"})
+LASTING: Final = frozenset({"role", "purpose", "since", "until", "include", "seed", "watermark", "who", "action"})
 """Filters whose values are times, or words that operators or we chose: they tell of no customer."""
 
 _SALT_BYTES: Final = 32

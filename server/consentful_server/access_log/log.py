@@ -42,8 +42,8 @@ from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
 from .views import LogEntry, Recipient, SeenDialog
 
 _BLOCK: Final = 2_000
-_WORDS: Final = "q"
-"""The filter whose value are the words of a text search."""
+_WORDS: Final = frozenset({"q", "metadata"})
+"""The filters whose values are words, which can tell of a customer."""
 _LOWEST_NUMBER: Final = -(2**63)
 """Lower than every number, also than those that only a forger would use."""
 _MOST_EXAMINED: Final = 20_000
@@ -139,7 +139,7 @@ class AccessLog:
             dialogs=None if shown is None else pack(shown),
         )
         values: Values | None = None
-        if wanted and committed and not (_WORDS in wanted and shown is not None and not shown):
+        if wanted and committed and not (_WORDS & wanted.keys() and shown is not None and not shown):
             values = Values(committed.sealed, wanted.get("customer"), committed.epoch)
         return _Draft(entry, values, self._chain)
 
@@ -162,7 +162,7 @@ class AccessLog:
         await self._store.erase_values(customer)
 
     async def forget_words(self) -> None:
-        """Erase the words of every text search that found a dialog which was erased since, or found none.
+        """Erase the words of every search (by text or metadata) that found a dialog erased since, or that found none.
 
         What a stream found is in its last entry; while it runs, its words stay.
         """
@@ -170,7 +170,7 @@ class AccessLog:
         after = _LOWEST_NUMBER
         while block := await self._store.ending(after, _BLOCK):
             after = block[-1].link.entry.number
-            searches = [logged.link.entry for logged in block if _WORDS in logged.link.entry.filters]
+            searches = [logged.link.entry for logged in block if _WORDS.intersection(logged.link.entry.filters)]
             if forgotten := [entry.number for entry in searches if self._is_over(await self._found(entry))]:
                 await self._store.erase_values_of(forgotten)
 

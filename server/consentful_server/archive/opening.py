@@ -158,6 +158,10 @@ class Opened:
         sealed = self._sealed.metadata
         return None if sealed is None else decode_metadata(self._open("metadata", sealed))
 
+    def has_metadata(self, pairs: Mapping[str, str]) -> bool:
+        """Return whether the dialog's metadata has all these pairs."""
+        return pairs.items() <= (self.metadata or {}).items()
+
     @property
     def annotations(self) -> list[KeptAnnotation]:
         """The annotations that came with the dialog."""
@@ -271,25 +275,36 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
 
 
 class Opener:
-    """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`.
+    """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`. So are those
+    whose metadata does not have all pairs of `metadata`, before anything else of them is opened; they are not damaged.
 
     `give_way` is called before each dialog; see `priority`.
     """
 
-    def __init__(self, vault: Vault, scope: ReadScope, give_way: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        scope: ReadScope,
+        give_way: Callable[[], None] = lambda: None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         self._vault = vault
         self._scope = scope
+        self._metadata = metadata
         self._give_way = give_way
         self.damaged: set[str] = set()
 
     def open(self, sealed: ListedDialog, *, texts: bool = True, heads: bool = False) -> Opened | None:
-        """Return the dialog, opened as far as the scope shows, with its texts if `texts`; None if it is damaged.
+        """Return the dialog, opened as far as the scope shows, with its texts if `texts`; None if it is left out.
 
         With `heads`, the heads that came with it are compared with the sealed ones.
         """
         self._give_way()
         try:
             opened = Opened(self._vault, sealed)
+            if self._metadata is not None and not opened.has_metadata(self._metadata):
+                return None
             opened.check(self._scope, texts=texts, heads=heads)
         except Damaged:
             self.damaged.add(sealed.record.dialog_id)

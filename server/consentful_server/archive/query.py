@@ -1,8 +1,8 @@
 """Queries: filters, and selections of rows. Pure.
 
 A list is read from newest to oldest by time of receipt (`newest`), or in commit order, oldest first (`stored`); dialogs
-also by their number of messages (`longest`, `shortest`). All stay below a horizon that is fixed when the walk begins,
-so that its pages do not shift.
+also by their number of messages (`longest`, `shortest`), or in an order that a seed makes (`random`). All stay below a
+horizon that is fixed when the walk begins, so that its pages do not shift.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from consentful import wire
 from ..consent.language import canonical
 from ..errors import BadRequest
 
-Order: TypeAlias = Literal["newest", "stored", "longest", "shortest"]
+Order: TypeAlias = Literal["newest", "stored", "longest", "shortest", "random"]
 BY_LENGTH: Final[tuple[Order, ...]] = ("longest", "shortest")
 Kind: TypeAlias = Literal["messages", "dialogs", "chat", "annotations"]
 
@@ -36,7 +36,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `q` is searched in the opened text, without case. `customer` is a pseudonym. One annotation must have all of
     `label`, `review` and `annotator`: of a message, the annotation is its own or the whole dialog's. `terms` are what a
-    store compares for them (`annotations.terms`).
+    store compares for them (`annotations.terms`). The dialog is one of `dialog_ids`, and its metadata has all pairs of
+    `metadata`, which is compared in the opened metadata. `seed` makes the order `random`; it selects nothing.
     """
 
     language: str | None = None
@@ -52,13 +53,30 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     review: str | None = None
     annotator: str | None = None
     terms: tuple[str, ...] = ()
+    dialog_ids: tuple[str, ...] | None = None
+    metadata: dict[str, str] | None = None
+    seed: int | None = None
+
+    @property
+    def names_dialogs(self) -> bool:
+        """Whether it names the dialogs by their ids."""
+        return self.dialog_id is not None or self.dialog_ids is not None
+
+    @property
+    def must_open(self) -> bool:
+        """Whether rows must be opened to tell which of them match, because no index has what is asked for."""
+        return self.q is not None or self.metadata is not None
 
     def __repr__(self) -> str:
         return f"Filter({', '.join(self.names())})"  # without values: `q` and `customer` are personal data
 
     def asked(self) -> dict[str, Any]:
-        """Return the filters that are set, with their values, as JSON types. Not for logs and errors."""
-        return msgspec.to_builtins(msgspec.structs.replace(self, terms=()))
+        """Return the filters that are set, with their values, as JSON types. Not for logs and errors.
+
+        Of `dialog_ids` it is their number: a thousand would be longer than all that the access log says otherwise.
+        """
+        asked = msgspec.to_builtins(msgspec.structs.replace(self, terms=(), dialog_ids=None))
+        return asked if self.dialog_ids is None else asked | {"dialog_ids": len(self.dialog_ids)}
 
     def names(self) -> list[str]:
         """Return the names of the filters that are set."""

@@ -17,7 +17,7 @@ from ..consent.notices import Wording
 from ..dialogs.pushed import Decided
 from ..edges.http import disclosing
 from ..edges.http.erasure import Erased
-from ..edges.http.list_query import Search
+from ..edges.http.list_query import DialogSearch, Search
 from ..edges.http.paging import Paged
 from ..edges.http.problems import Problem, problem_of
 from ..edges.routes import (
@@ -222,6 +222,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
         False,
     ),
     Search: Search(q="parcel", language="en", since=_SAID_AT),
+    DialogSearch: DialogSearch(metadata={"shop": "Graz"}, order="random", seed=7, limit=50, include="first_text"),
     Erased: Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
     withdrawals.Withdrawal: withdrawals.Withdrawal(_CODE),
     withdrawals.QrCode: withdrawals.QrCode(code=_CODE, language="en"),

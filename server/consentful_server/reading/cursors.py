@@ -16,6 +16,7 @@ numbers after it are given out again where the ledger was lost too, and rows bef
 import base64
 import hmac
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -57,7 +58,7 @@ class Cursors:
         """Return a cursor for this query at the place of the walk, whose first page was read."""
         assert walk.horizon is not None
         place = _encode(_Place(1, kind, order, walk.horizon, walk.after, walk.since, self._generation))
-        return self._sealed(place, [place, wanted, purposes])
+        return self._sealed(place, [place, _named(wanted), purposes])
 
     def read(self, cursor: str, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None) -> Walk:
         """Return the walk at the place of the cursor.
@@ -66,7 +67,7 @@ class Cursors:
             BadRequest: If the cursor is malformed, or was written for another query.
             Restored: If it was written before the store was restored.
         """
-        place = self._opened(cursor, lambda place: [place, wanted, purposes])
+        place = self._opened(cursor, lambda place: [place, _named(wanted), purposes])
         try:
             where = _decode_place(place)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -135,6 +136,13 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 _decode_place: Final = msgspec.msgpack.Decoder(_Place).decode
 _decode_key: Final = msgspec.msgpack.Decoder(tuple[int, str, bytes]).decode
+
+
+def _named(wanted: Filter) -> dict[str, Any]:
+    """Return the filters that are set, with their values. As a struct of more than 15 fields they would be encoded
+    otherwise than by earlier releases, whose cursors stay valid.
+    """
+    return msgspec.to_builtins(wanted, builtin_types=(datetime,))
 
 
 def _bad_cursor() -> BadRequest:

@@ -5,10 +5,11 @@ disclosure in the access log, return the page. No transaction is open between tw
 
     newest    by time of receipt, below the horizon of the first page; the walk ends
     longest   of dialogs, by number of messages, below the horizon of the first page; so is `shortest`; the walk ends
+    random    of dialogs, by lots that a seed draws, below the horizon of the first page; the walk ends
     stored    in commit order, below a horizon that moves with each page; the walk never ends, it waits for more
 
-A text search (`q`) cannot use an index, because texts are sealed: a page opens blocks of messages until it is full or
-has examined 20,000. Then it is returned, perhaps empty, with a cursor.
+A search by text (`q`) or metadata cannot use an index, because these are sealed: a page opens blocks of messages, or of
+dialogs, until it is full or has examined 20,000. Then it is returned, perhaps empty, with a cursor.
 
 A page is bounded by bytes and by time as well: a block reads at most `MAX_PAGE_BYTES` of sealed texts, and no further
 block is read once the page holds as many characters, or has taken a second.
@@ -54,7 +55,7 @@ _log: Final = logging.getLogger("consentful.reading")
 
 _SCAN_BLOCK: Final = 2_000
 _SCAN_MOST: Final = 20_000
-"""Messages that one page of a text search opens before it returns what it has found."""
+"""Messages, or dialogs, that one page of a search opens before it returns what it has found."""
 _PAGE_S: Final = 1.0
 """Seconds after which a page is returned with what it has, although it is not full."""
 
@@ -113,16 +114,16 @@ class Pages:
     ) -> Page[KeptMessage]:
         """Return a page of messages; the access log has recorded it.
 
-        With `q` it may hold fewer than `limit` messages, even none, and still have a next page.
+        If rows must be opened, it may hold fewer than `limit` messages, even none, and still have a next page.
         """
-        walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope)
+        walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope, wanted)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
         scanned, size, more = 0, 0, True
         until = self._clock.monotonic() + _PAGE_S
         while more and len(items) < limit and scanned < _SCAN_MOST and size < MAX_PAGE_BYTES:
-            # A text search examines many messages for one match, so it reads larger blocks.
-            length = limit if wanted.q is None else _SCAN_BLOCK
+            # A search examines many messages for one match, so it reads larger blocks.
+            length = _SCAN_BLOCK if wanted.must_open else limit
             selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
             async with self._turn_of(wanted):
                 block, horizon = await self._block(selection, opener, limit - len(items))
@@ -151,7 +152,7 @@ class Pages:
     ) -> Page[T]:
         """Return a view of each message, newest first, after skipping `offset`; the access log has recorded it."""
         walk = self._walk("messages", wanted, scope, "newest", cursor)
-        opener = self._opener(scope)
+        opener = self._opener(scope, wanted)
         items: list[T] = []
         seen: set[int] = set()
 
@@ -187,12 +188,15 @@ class Pages:
     ) -> Page[Summary]:
         """Return a page of dialogs, without their messages; the access log has recorded it, and which extras it has.
 
+        If dialogs must be opened, it may hold fewer than `limit`, even none, and still have a next page.
+
         Raises:
             BadRequest: If no index has the rows in this order.
         """
+        needle = None if wanted.q is None else fold(wanted.q)
 
-        def view(opened: Opened) -> Summary:
-            return opened.summary(scope, extras)
+        def view(opened: Opened) -> Summary | None:
+            return opened.summary(scope, extras) if needle is None or opened.contains(needle) else None
 
         return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view, extras)
 
@@ -224,7 +228,7 @@ class Pages:
 
         A page ends with the dialog in which it reaches `limit`, so it can hold more than that.
         """
-        walk, opener = self._walk("annotations", wanted, scope, order, cursor), self._opener(scope)
+        walk, opener = self._walk("annotations", wanted, scope, order, cursor), self._opener(scope, wanted)
         items: list[KeptAnnotation] = []
         seen: list[int] = []
 
@@ -258,39 +262,47 @@ class Pages:
         view: Callable[[Opened], T | None],
         extras: frozenset[Extra] = frozenset(),
     ) -> Page[T]:
-        walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope)
+        walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope, wanted)
         is_chat = kind == "chat"
-        has_texts = is_chat or "first_text" in extras
+        has_texts = is_chat or wanted.q is not None or "first_text" in extras
+        items: list[T] = []
+        seen: list[int] = []
+        scanned, more = 0, True
+        until = self._clock.monotonic() + _PAGE_S
 
-        selection = walk.select(wanted, scope.purposes, order, limit)  # (R2)
-
-        def page(rows: Sequence[ListedDialog], more: bool) -> tuple[list[tuple[int, T]], Position | None]:
-            found: list[tuple[int, T]] = []
-            for dialog in rows:  # one at a time: nothing but its view stays in memory
+        def block(rows: Sequence[ListedDialog], more: bool) -> tuple[int, Position | None]:
+            for place, dialog in enumerate(rows, 1):  # one at a time: nothing but its view stays in memory
                 opened = opener.open(dialog, texts=has_texts, heads=is_chat)
                 item = None if opened is None else view(opened)
                 if item is not None:
-                    found.append((dialog.number, item))
-            return found, rows[-1].position if more else None
+                    items.append(item)
+                    seen.append(dialog.number)
+                if len(items) == limit:  # the next page begins here, in the middle of the block
+                    return place, dialog.position if more or place < len(rows) else None
+            return len(rows), rows[-1].position if more else None
 
-        async with self._turn_of(wanted):
-            (found, last), horizon = await self._store.list_dialogs(
-                selection, page, texts=has_texts, annotations="annotations" in extras
-            )
-        items, seen = [item for _, item in found], [number for number, _ in found]
+        while more and len(items) < limit and scanned < _SCAN_MOST:
+            length = _SCAN_BLOCK if wanted.must_open else limit
+            selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
+            async with self._turn_of(wanted):
+                (rows, last), horizon = await self._store.list_dialogs(
+                    selection, block, texts=has_texts, annotations="annotations" in extras
+                )
+            more, scanned = last is not None, scanned + rows
+            walk = walk.below(horizon).past(order, last)
+            if not wanted.must_open or self._clock.monotonic() >= until:
+                break  # the reader gets what was found, and goes on with the cursor
         action = "messages.read" if is_chat else "dialogs.read"
         asked = wanted.asked() | ({"include": sorted(extras)} if extras else {})
         await self._access_log.write(scope.by, action, wanted=asked, rows=len(items), dialogs=seen)  # (R3, R4)
-        more = last is not None
-        after = self._cursor(kind, wanted, scope, order, walk.below(horizon).past(order, last), more)
-        return Page(items, after, more, _damaged(opener))
+        return Page(items, self._cursor(kind, wanted, scope, order, walk, more), more, _damaged(opener))
 
-    def _opener(self, scope: ReadScope) -> Opener:
-        return Opener(self._vault, scope, self._priority.give_way)
+    def _opener(self, scope: ReadScope, wanted: Filter) -> Opener:
+        return Opener(self._vault, scope, self._priority.give_way, metadata=wanted.metadata)
 
     def _turn_of(self, wanted: Filter) -> AbstractAsyncContextManager[None]:
-        """Return the turn of a text search: one block at a time is searched, or streamed; see `reading.streams`, R5."""
-        return nullcontext() if wanted.q is None else self._turn
+        """Return the turn of a search: one block at a time is searched, or streamed; see `reading.streams`, R5."""
+        return self._turn if wanted.must_open else nullcontext()
 
     def _walk(self, kind: Kind, wanted: Filter, scope: ReadScope, order: Order, cursor: str | None) -> Walk:
         """Return the walk at the cursor, or a new one; it has no horizon yet if it is to show what is stored now."""

@@ -104,12 +104,13 @@ class Stream:
         """Return a dialog as rows; none if it does not match, or could not be opened."""
         if opened is None:
             return ()
-        if self.shape == "dialogs":
-            return (opened.summary(self.scope),)
         if self.shape == "annotations":
             return opened.annotations
-        is_found = self._needle is None or opened.contains(self._needle)
-        return (opened.chat(self.scope, self._roles),) if is_found else ()
+        if self._needle is not None and not opened.contains(self._needle):
+            return ()
+        if self.shape == "dialogs":
+            return (opened.summary(self.scope),)
+        return (opened.chat(self.scope, self._roles),)
 
     def encode(self, numbers: Iterable[int], rows: Sequence[Any]) -> bytes:
         """Return the rows as bytes; `numbers` are the internal numbers of their dialogs."""
@@ -186,7 +187,7 @@ class Streams:
         is awaited before each block; what it raises ends the stream.
         """
         check_order(stream.order, stream.wanted, stream.scope.purposes)
-        opener = Opener(self._vault, stream.scope, self._priority.give_way)
+        opener = Opener(self._vault, stream.scope, self._priority.give_way, metadata=stream.wanted.metadata)
         walk, place = Walk(await self._store.horizon(), after), await self._exports.place()  # (R1, R2)
         begun, sent = _ACTIONS[stream.shape]
         asked = stream.wanted.asked() | {"watermark": walk.horizon}
@@ -235,17 +236,18 @@ class Streams:
 
     async def _dialogs(self, stream: Stream, selection: Selection, opener: Opener) -> tuple[bytes, Position | None]:
         is_chat = stream.shape == "chat"
+        has_texts = is_chat or stream.wanted.q is not None
 
         def block(rows: Sequence[ListedDialog], more: bool) -> tuple[bytes, Position | None]:
             found = (
-                (dialog.number, stream.rows_of(opener.open(dialog, texts=is_chat, heads=is_chat))) for dialog in rows
+                (dialog.number, stream.rows_of(opener.open(dialog, texts=has_texts, heads=is_chat))) for dialog in rows
             )
             fitting = {number: made for number, made in found if made}
             data = stream.encode(fitting, list(chain.from_iterable(fitting.values())))
             return data, rows[-1].position if more else None
 
         has_annotations = stream.shape == "annotations"
-        made, _ = await self._store.list_dialogs(selection, block, texts=is_chat, annotations=has_annotations)
+        made, _ = await self._store.list_dialogs(selection, block, texts=has_texts, annotations=has_annotations)
         return made
 
 

@@ -42,6 +42,7 @@ GUARDED = [route for route in ROUTES if route.scopes]
 DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/messages"): {"data:read"},
     ("POST", "/v1/messages/search"): {"data:read"},
+    ("POST", "/v1/dialogs:search"): {"data:read"},
     ("GET", "/v1/dialogs"): {"data:read"},
     ("GET", "/v1/dialogs/{dialog_id}"): {"data:read"},
     ("DELETE", "/v1/dialogs/{dialog_id}"): {"dialogs:write", "privacy"},

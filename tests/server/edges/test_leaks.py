@@ -312,7 +312,7 @@ class TestDebugging:
         async def talking() -> None:
             async with ClientSession(url) as http:
                 async with connect(http, "") as live:
-                    await live.open(MARKER, dialog_id="d-1")
+                    await live.open(MARKER, dialog_id="d-1", metadata={MARKER: MARKER})
                     for _ in range(5):
                         await live.say(MARKER)
                     await live.send_raw(MARK)
@@ -323,8 +323,10 @@ class TestDebugging:
                 for path in ("/v1/messages?format=ndjson", "/v1/messages?format=csv", "/data", "/v1/dialogs/d-1"):
                     async with http.get(path) as response:
                         assert MARKER in await response.text()
-                async with http.post("/v1/messages/search", json={"q": MARKER, "customer_id": MARKER}) as response:
-                    assert MARKER in await response.text()
+                asked = {"q": MARKER, "customer_id": MARKER, "dialog_ids": ["d-1"], "metadata": {MARKER: MARKER}}
+                for path, include in (("/v1/messages/search", {}), ("/v1/dialogs:search", {"include": "first_text"})):
+                    async with http.post(path, json=asked | include) as response:
+                        assert MARKER in await response.text()
                 body = {"kind": "erasure", "customer_id": MARKER}
                 async with http.post("/v1/privacy-requests", json=body) as response:
                     assert response.status == 201

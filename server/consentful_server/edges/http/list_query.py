@@ -1,7 +1,7 @@
 """The parameters of a list: filters, order, limit and cursor, from a URL's query or a JSON body."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
@@ -22,6 +22,7 @@ from .parameters import convert, of_url
 
 S = TypeVar("S", bound=msgspec.Struct)
 Q = TypeVar("Q", bound="ListQuery")
+B = TypeVar("B", "Search", "DialogSearch")
 
 DEFAULT_LIMIT: Final = 100
 
@@ -47,9 +48,22 @@ _ByTime = Annotated[
     Literal["newest", "stored"],
     Meta(description="`newest`: by `received_at`, newest first; `stored`: by commit, oldest first"),
 ]
+Words = Annotated[
+    str, Meta(min_length=1, max_length=1000, description="text that a message contains, case-insensitive")
+]
+DialogIds = Annotated[
+    tuple[wire.DialogId, ...], Meta(min_length=1, max_length=MAX_LIMIT, description="one of these dialogs")
+]
+Pairs = Annotated[
+    dict[wire.MetadataKey, Annotated[str, Meta(max_length=4096)]],
+    Meta(min_length=1, max_length=16, description="the dialog's metadata has all these pairs"),
+]
+MAX_SEED: Final = 2**53 - 1
+"""The largest integer that every JSON parser reads as it is (RFC 8259 §6)."""
+
 _DIALOG_ORDER: Final = (
     "`newest`: by `received_at`, newest first; `stored`: by commit, oldest first; `longest` and `shortest`: by number"
-    " of messages; not with `language`, `role`, `bot` or `purpose`"
+    " of messages, not with `language`, `role`, `bot` or `purpose`; `random`: shuffled by `seed`, not for streams"
 )
 _EXTRAS_PATTERN: Final = r"^({0})(,({0}))*$(?!\n)".format("|".join(get_args(Extra)))
 _INCLUDE: Final = (
@@ -100,6 +114,7 @@ class DialogQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields=
 
     order: Annotated[Order, Meta(description=_DIALOG_ORDER)] = "newest"
     include: Annotated[str, Meta(pattern=_EXTRAS_PATTERN, description=_INCLUDE)] | None = None
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="of `order=random`: the same seed, the same order")] = 0
 
     @property
     def extras(self) -> frozenset[Extra]:
@@ -134,22 +149,34 @@ class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Search(MessageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a search, which come in the body. `q` and `customer_id` are never in a URL: URLs are logged."""
+    """The parameters of a search for messages, which come in the body: values that tell of a person are never in a URL,
+    because URLs are logged.
+    """
 
-    q: (
-        Annotated[
-            str, Meta(min_length=1, max_length=1000, description="text that the message contains, case-insensitive")
-        ]
-        | None
-    ) = None
+    q: Words | None = None
     customer_id: wire.CustomerId | None = None
     """Requires the scope `data:identify`."""
+    dialog_ids: DialogIds | None = None
+    metadata: Pairs | None = None
 
     def __repr__(self) -> str:
         return "Search(…)"
 
 
-_ONLY_IN_A_BODY: Final = frozenset({"q", "customer_id"})
+class DialogSearch(DialogQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of a search for dialogs, which come in the body."""
+
+    q: Words | None = None
+    customer_id: wire.CustomerId | None = None
+    """Requires the scope `data:identify`."""
+    dialog_ids: DialogIds | None = None
+    metadata: Pairs | None = None
+
+    def __repr__(self) -> str:
+        return "DialogSearch(…)"
+
+
+_ONLY_IN_A_BODY: Final = frozenset({"q", "customer_id", "dialog_ids", "metadata"})
 
 
 def from_url(request: web.Request, kind: type[Q]) -> Q:
@@ -160,18 +187,19 @@ def from_url(request: web.Request, kind: type[Q]) -> Q:
     """
     values = of_url(request)
     for name in _ONLY_IN_A_BODY.intersection(values):
-        raise BadRequest(name, "not accepted in a URL, because URLs are logged; use POST /v1/messages/search")
+        search = "/v1/dialogs:search" if kind is DialogQuery else "/v1/messages/search"
+        raise BadRequest(name, f"not accepted in a URL, because URLs are logged; use POST {search}")
     return convert(values, kind)
 
 
-async def from_body(request: web.Request) -> Search:
+async def from_body(request: web.Request, kind: type[B]) -> B:
     """Return the parameters of a JSON body.
 
     Raises:
         BadRequest: If a field is unknown or malformed. The error names it.
         WrongMediaType: If the body is not JSON.
     """
-    return convert(await bodies.object_of(request), Search, numbers_as_text=())
+    return convert(await bodies.object_of(request), kind, numbers_as_text=())
 
 
 def to_filter(query: ListQuery, principal: Principal, service: Service) -> Filter:
@@ -182,9 +210,11 @@ def to_filter(query: ListQuery, principal: Principal, service: Service) -> Filte
         BadRequest: If the language is not a language range, or `customer` and `customer_id` differ.
     """
     customer = query.customer
-    text = None
-    if isinstance(query, Search):
-        text = query.q
+    sealed: dict[str, Any] = {}
+    if isinstance(query, DialogQuery) and query.order == "random":
+        sealed["seed"] = query.seed
+    if isinstance(query, Search | DialogSearch):
+        sealed |= {"q": query.q, "metadata": query.metadata, "dialog_ids": query.dialog_ids}
         if query.customer_id is not None:
             if not principal.may("data:identify"):
                 needed = "the scope data:identify to filter by customer_id; filter by the pseudonym instead"
@@ -206,9 +236,9 @@ def to_filter(query: ListQuery, principal: Principal, service: Service) -> Filte
         purpose=query.purpose,
         since=query.since,
         until=query.until,
-        q=text,
         label=query.label,
         review=query.review,
         annotator=query.annotator,
         terms=wanted,
+        **sealed,
     )

@@ -20,7 +20,7 @@ from ...errors import BadRequest
 S = TypeVar("S", bound=msgspec.Struct)
 
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_AS_TEXT: Final = frozenset({"limit", "offset", "bom"})
+_AS_TEXT: Final = frozenset({"limit", "offset", "bom", "seed"})
 
 
 def of_path(request: web.Request) -> dict[str, str]:

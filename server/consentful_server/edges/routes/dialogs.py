@@ -15,7 +15,7 @@ from ..http import list_query, paging, tags
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
 from ..http.headers import EXPORT_ID
-from ..http.list_query import DialogQuery
+from ..http.list_query import DialogQuery, DialogSearch
 from ..http.negotiation import format_of
 from ..http.parameters import convert, of_path
 from ..http.pipeline import PRINCIPAL, SERVICE, json
@@ -29,11 +29,21 @@ class _Path(msgspec.Struct, frozen=True):
 
 async def dialogs(request: web.Request) -> web.StreamResponse:
     """Return a page of dialogs without their messages, or stream all dialogs that match."""
-    query = list_query.from_url(request, DialogQuery)
+    return await _dialogs(request, list_query.from_url(request, DialogQuery))
+
+
+async def search(request: web.Request) -> web.StreamResponse:
+    """Return a page of dialogs, or stream all dialogs that match; the filters come in the body."""
+    return await _dialogs(request, await list_query.from_body(request, DialogSearch))
+
+
+async def _dialogs(request: web.Request, query: DialogQuery) -> web.StreamResponse:
     form = format_of(request, query)
     if form is not None:
         if query.include is not None:
             raise BadRequest("include", "not accepted for a stream; omit it, or request application/json")
+        if query.order == "random":
+            raise BadRequest("order", "random is for pages; request those, and export the dialogs by `dialog_ids`")
         return await stream(request, query, form, "dialogs")
     principal, service = request[PRINCIPAL], request.app[SERVICE]
     page = await service.pages.dialogs(
@@ -82,6 +92,17 @@ ROUTES: Final = (
         refusals=(errors.NotAcceptable, errors.Restored, errors.TooOften),
         tag=tags.DATA,
         operation="data_dialogs",
+    ),
+    Route(
+        "POST",
+        "/v1/dialogs:search",  # a colon, because `search` can be the id of a dialog
+        search,
+        scopes=("data:read",),
+        body={JSON: DialogSearch},
+        answers=(Answer(_DIALOGS, headers=(EXPORT_ID,)),),
+        refusals=(errors.NotAcceptable, errors.Restored, errors.TooOften),
+        tag=tags.DATA,
+        operation="data_dialog_search",
     ),
     Route(
         "GET",

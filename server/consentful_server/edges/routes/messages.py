@@ -25,7 +25,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
 
 async def search(request: web.Request) -> web.StreamResponse:
     """Return a page of messages, or stream all messages that match; the filters come in the body."""
-    return await _messages(request, await list_query.from_body(request))
+    return await _messages(request, await list_query.from_body(request, Search))
 
 
 async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResponse:

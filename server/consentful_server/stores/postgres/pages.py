@@ -6,12 +6,13 @@ Each page follows one index in its own order, so it skips no rows:
     none, times                   messages_by_receipt                          messages_pkey, in the time's dialogs
     bot, purpose, role, language  a merge over messages_by_kind                over messages_by_kind_and_number
     customer                      messages_by_customer                         dialogs_by_customer, sorted
-    dialog_id                     one dialog, sorted                           the same
+    dialog_id, dialog_ids         these dialogs, sorted                        the same
     annotations                   the dialogs of annotation_terms, sorted      the same
 
 and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like; by
-length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. A
-customer's page reads over those of the customer's rows that another filter excludes.
+length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. In random
+order every page reads the number of each dialog that matches, and computes its lot (`stores.lots`). A customer's page
+reads over those of the customer's rows that another filter excludes.
 
 A merge takes a page of each kind that matches, from an index in the order of the page, and of all these rows the first
 ones. OFFSET serves the original contract alone.
@@ -21,6 +22,7 @@ from typing import Final
 
 from ...archive.query import BY_LENGTH, Selection
 from ...clock import to_micros
+from ..lots import lot
 from . import annotations, kinds, numbers
 from .connection import Connection
 from .placeholders import Placeholders
@@ -85,11 +87,18 @@ class Query:
             return []
         return self.after({number: at.dialog} if self.is_stored else {received_at: at.received_at, number: at.dialog})
 
-    def length_after(self) -> list[str]:
-        """Return `after` for dialogs by their length."""
+    def sorted_after(self) -> list[str]:
+        """Return `after` for dialogs by their length, or in random order."""
         if (at := self.selection.after) is None:
             return []
+        if self.selection.order == "random":
+            place, last = self.lot("d.id"), self.lot(f"{self.values.add(at.dialog)}::bigint")
+            return [f"({place}, d.id) > ({last}, {self.values.add(at.dialog)})"]
         return self.after({"d.messages": at.messages, "d.received_at": at.received_at, "d.id": at.dialog})
+
+    def lot(self, number: str) -> str:
+        """Return the lot of a dialog's number."""
+        return lot(number, self.wanted.seed or 0)
 
     def of_kinds(self) -> list[str]:
         """Return the condition that a message is of a kind that matches."""
@@ -99,7 +108,10 @@ class Query:
         return [] if self.wanted.customer is None else [f"d.customer = {self.values.add(self.wanted.customer)}"]
 
     def of_dialog(self) -> list[str]:
-        return [] if self.wanted.dialog_id is None else [f"d.dialog_id = {self.values.add(self.wanted.dialog_id)}"]
+        """Return the conditions on the dialog's id."""
+        one, some = self.wanted.dialog_id, self.wanted.dialog_ids
+        found = [] if one is None else [f"d.dialog_id = {self.values.add(one)}"]
+        return found if some is None else [*found, f"d.dialog_id = ANY({self.values.add(list(some))}::text[])"]
 
     def annotated(self) -> list[str]:
         """Return the condition that a dialog has an annotation as the filter wants it."""
@@ -120,6 +132,8 @@ class Query:
         """Return the order of a page of dialogs, whose columns have these names."""
         if self.is_stored:
             return number
+        if self.selection.order == "random":
+            return f"{self.lot(number)}, {number}"
         columns = (messages, received_at, number) if self.selection.order in BY_LENGTH else (received_at, number)
         return ", ".join(f"{column} {'DESC' if self.descends else 'ASC'}" for column in columns)
 
@@ -146,7 +160,7 @@ async def prepared(db: Connection, selection: Selection) -> Query:
 def message_sql(page: Query) -> str:
     """Return the statement that selects a page of messages."""
     order = _STORED if page.is_stored else _NEWEST
-    if page.wanted.dialog_id is not None or page.wanted.customer is not None or page.wanted.terms:
+    if page.wanted.names_dialogs or page.wanted.customer is not None or page.wanted.terms:
         tables, where = "messages m JOIN dialogs d ON d.id = m.dialog", [*page.of_customer(), *page.of_kinds()]
         where += [*page.range("d.id"), *page.times("m.received_at"), *page.messages_after("m")]
         where += [*page.of_dialog(), *page.annotated_messages()]
@@ -162,12 +176,12 @@ def message_sql(page: Query) -> str:
 def dialog_sql(page: Query) -> str:
     """Return the statement that selects a page of dialogs: their numbers, and their times of receipt."""
     wanted = page.wanted
-    by_length = page.selection.order in BY_LENGTH
-    is_merged = wanted.customer is None and wanted.dialog_id is None and not wanted.terms and not by_length
-    if page.kinds is not None and is_merged:
+    is_sorted = page.selection.order in (*BY_LENGTH, "random")
+    is_few = wanted.customer is not None or wanted.names_dialogs or bool(wanted.terms)
+    if page.kinds is not None and not is_few and not is_sorted:
         return _merged_dialogs(page)
     where = [*page.range("d.id"), *page.times("d.received_at"), *page.of_customer()]
-    where += page.length_after() if by_length else page.dialogs_after("d.received_at", "d.id")
+    where += page.sorted_after() if is_sorted else page.dialogs_after("d.received_at", "d.id")
     where += [*page.of_dialog(), *page.annotated()]
     if page.kinds is not None:
         some = f"{page.values.add(page.kinds)}::bigint[]"

@@ -6,12 +6,13 @@ Each page follows one index in its own order, so it needs no sort and skips no r
     none, times                          messages_by_receipt                   messages, within the dialogs of the time
     bot, purpose, role, language         a merge over messages_by_kind         a merge over dialog_kinds
     customer                             messages_by_customer                  dialogs_by_customer
-    dialog_id                            one dialog, sorted
+    dialog_id, dialog_ids                these dialogs, sorted
     annotations                          the dialogs with such an annotation, from annotation_terms, sorted
 
 and for dialogs `dialogs_by_receipt`, `dialog_kinds_by_receipt`, `dialogs_by_customer_and_receipt` and the like; by
-length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. A
-customer's page reads over those of the customer's rows that another filter excludes.
+length `dialogs_by_length`, which has no kinds: `query.check_order` refuses what would read through all of it. In random
+order every page reads the number of each dialog that matches, and computes its lot (`stores.lots`). A customer's page
+reads over those of the customer's rows that another filter excludes.
 
 A merge is a recursive query whose queue holds the next row of each kind (SQLite takes rows out of the queue in the
 order of its ORDER BY). `+ 0` takes the affinity from a column of the queue: only then does SQLite search the index by
@@ -29,6 +30,7 @@ import msgspec
 from ...archive.query import BY_LENGTH, Selection
 from ...archive.store import MessageRow
 from ...clock import to_micros
+from ..lots import lot
 from . import annotations, kinds
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class _Page:
             "customer": wanted.customer,
             "key": None if wanted.customer is None else kinds.customer_key(wanted.customer),
             "dialog_id": wanted.dialog_id,
+            "dialog_ids": None if wanted.dialog_ids is None else json.dumps(wanted.dialog_ids),
         }
         self.annotated = ""
         if wanted.terms:
@@ -117,7 +120,7 @@ def message_sql(page: _Page) -> str:
             "EXISTS (SELECT 1 FROM annotation_terms t WHERE t.dialog = m.dialog AND t.seq IN (0, m.seq)"
             f" AND {page.annotated})"
         )
-    elif page.wanted.dialog_id is not None:
+    elif page.wanted.names_dialogs:
         tables, where = "dialogs d CROSS JOIN messages m ON m.dialog = d.id", [*where, *page.of_kinds()]
         where += [*_of_dialog(page), *_of_customer(page)]
     elif page.wanted.customer is not None and page.is_newest:
@@ -144,7 +147,9 @@ def dialog_sql(page: _Page) -> str:
     wanted = page.wanted
     if page.order in BY_LENGTH:
         return _by_length(page)
-    if page.has_kinds and wanted.customer is None and wanted.dialog_id is None and not page.annotated:
+    if page.order == "random":
+        return _by_lot(page)
+    if page.has_kinds and wanted.customer is None and not wanted.names_dialogs and not page.annotated:
         fixed = [] if page.is_newest else ["n.dialog >= :least", *page.times("n.received_at")]
         return f"{_merged_dialogs(page, 'n.dialog > :dialog', fixed)} LIMIT :limit"
     where = [*page.times("d.received_at"), *_of_customer(page)]
@@ -160,12 +165,20 @@ def dialog_sql(page: _Page) -> str:
 def _by_length(page: _Page) -> str:
     """Return the statement that selects the numbers of a page of dialogs by their number of messages."""
     beyond, way = ("<", "DESC") if page.order == "longest" else (">", "ASC")
+    after = f"(d.messages, d.received_at, d.id) {beyond} (:length, :received_at, :dialog)"
+    return _sorted(page, f"d.messages {way}, d.received_at {way}, d.id {way}", after)
+
+
+def _by_lot(page: _Page) -> str:
+    """Return the statement that selects the numbers of a page of dialogs in random order."""
+    place, last = lot("d.id", page.wanted.seed or 0), lot(":dialog", page.wanted.seed or 0)
+    return _sorted(page, f"{place}, d.id", f"({place}, d.id) > ({last}, :dialog)")
+
+
+def _sorted(page: _Page, order: str, after: str) -> str:
     where = ["+d.id <= :horizon", *page.times("d.received_at"), *_of_customer(page), *_of_dialog(page)]
-    where += _has_kinds(page)
-    if page.is_after:
-        where.append(f"(d.messages, d.received_at, d.id) {beyond} (:length, :received_at, :dialog)")
+    where += [*_has_kinds(page), *([after] if page.is_after else [])]
     tables = _annotated(page) if page.annotated else "dialogs d"
-    order = f"d.messages {way}, d.received_at {way}, d.id {way}"
     return f"SELECT d.id FROM {tables} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
 
 
@@ -200,7 +213,9 @@ def _has_kinds(page: _Page) -> list[str]:
 
 
 def _of_dialog(page: _Page) -> list[str]:
-    return ["d.dialog_id = :dialog_id"] if page.wanted.dialog_id is not None else []
+    one = ["d.dialog_id = :dialog_id"] if page.wanted.dialog_id is not None else []
+    some = ["d.dialog_id IN (SELECT value FROM json_each(:dialog_ids))"] if page.wanted.dialog_ids is not None else []
+    return one + some
 
 
 def _annotated(page: _Page) -> str:

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import ClientSession
 
 from consentful_server.consent.notices import Wording
+from consentful_server.reading import pages
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 
@@ -101,6 +102,172 @@ class TestLengths:
             lines = (await response.text()).splitlines()
 
         assert [line.split(",")[0] for line in lines[1:]] == ["d-5", "d-3", "d-0", "d-2", "d-4", "d-1"]
+
+
+async def searched(http: ClientSession, path: str = "/v1/dialogs:search", **body: Any) -> dict[str, Any]:
+    async with http.post(path, json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def walked(http: ClientSession, path: str = "/v1/dialogs:search", **body: Any) -> list[str]:
+    """Return the ids of all pages, however many of them are empty."""
+    found: list[str] = []
+    page: dict[str, Any] = {"next": None}
+    while True:
+        cursor = {"cursor": page["next"]} if page["next"] else {}
+        page = await searched(http, path, **body, **cursor)
+        found += [item["dialog_id"] for item in page["items"]]
+        if page["next"] is None:
+            return found
+
+
+PATHS = ("/v1/dialogs:search", "/v1/messages/search")
+
+
+class TestSearch:
+    async def test_dialogs_are_found_by_a_text_in_any_of_their_messages(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", ["Hi", "Grüß Gott"], bot="shop")
+        await keep(service.service, "d-2", ["grüss gott"])
+        await keep(service.service, "d-3", ["Hi"])
+
+        assert await walked(http, q="GRÜß") == ["d-2", "d-1"]
+        assert await walked(http, q="gott", bot="shop") == ["d-1"]
+        assert await walked(http, q="gott", order="longest", limit=1) == ["d-1", "d-2"]
+
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_metadata_has_all_pairs(self, http: ClientSession, service: Served, path: str) -> None:
+        await keep(service.service, "d-1", metadata={"shop": "Graz", "till": "3"})
+        await keep(service.service, "d-2", metadata={"shop": "Graz"})
+        await keep(service.service, "d-3")
+
+        assert await walked(http, path, metadata={"shop": "Graz"}) == ["d-2", "d-1"]
+        assert await walked(http, path, metadata={"shop": "Graz", "till": "3"}) == ["d-1"]
+        assert await walked(http, path, metadata={"shop": "graz"}) == []
+        assert await walked(http, path, metadata={"shop": "Graz"}, q="hi", limit=1) == ["d-2", "d-1"]
+
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_a_search_goes_on_through_empty_pages(
+        self, http: ClientSession, service: Served, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages, "_SCAN_BLOCK", 2)
+        monkeypatch.setattr(pages, "_SCAN_MOST", 4)
+        for number in range(11):
+            await keep(service.service, f"d-{number}", metadata={"shop": "Graz" if number == 0 else "Linz"})
+
+        first = await searched(http, path, metadata={"shop": "Graz"})
+
+        assert first["items"] == []
+        assert await walked(http, path, metadata={"shop": "Graz"}) == ["d-0"]
+        assert await walked(http, path, metadata={"shop": "Linz"}, limit=3) == [f"d-{n}" for n in range(10, 0, -1)]
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+    async def test_a_selection_is_exported_exactly(
+        self, http: ClientSession, service: Served, path: str, form: str
+    ) -> None:
+        for number in range(5):
+            await keep(service.service, f"d-{number}", metadata={"n": str(number % 2)})
+        body = {"dialog_ids": ["d-3", "d-1", "d-2", "unknown"], "metadata": {"n": "1"}, "format": form}
+
+        async with http.post(path, json=body) as response:
+            assert response.status == 200
+            data, export = await response.read(), response.headers["Export-Id"]
+
+        assert (data.count(b"d-1") > 0, data.count(b"d-3") > 0) == (True, True)
+        assert b"d-2" not in data
+        manifest = await get(http, f"/v1/exports/{export}")
+        assert manifest["rows"] == 2
+        assert manifest["filter"] == {"dialog_ids": 4, "metadata": {"n": "1"}, "watermark": 5}
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("dialog_ids", []),
+            ("dialog_ids", ["d"] * 1001),
+            ("dialog_ids", ["a b"]),
+            ("dialog_ids", "d-1"),
+            ("metadata", {}),
+            ("metadata", {"shop": 1}),
+            ("metadata", {"x" * 4097: "y"}),
+            ("metadata", {f"k{number}": "" for number in range(17)}),
+        ],
+    )
+    async def test_what_is_malformed_is_named(self, http: ClientSession, path: str, name: str, value: Any) -> None:
+        async with http.post(path, json={name: value}) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, name)
+
+    @pytest.mark.parametrize("noun", ["dialogs", "messages"])
+    @pytest.mark.parametrize("name", ["q", "customer_id", "dialog_ids", "metadata"])
+    async def test_what_tells_of_a_person_is_not_taken_from_a_url(
+        self, http: ClientSession, noun: str, name: str
+    ) -> None:
+        async with http.get(f"/v1/{noun}", params={name: "x"}) as response:
+            problem = await response.json()
+
+        assert (response.status, problem["parameter"]) == (400, name)
+        path = {"messages": "/v1/messages/search", "dialogs": "/v1/dialogs:search"}[noun]
+        assert problem["detail"].endswith(f"use POST {path}")
+
+    async def test_the_log_forgets_metadata_that_found_nothing_or_what_was_erased(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", metadata={"order": "4711"})
+        await searched(http, metadata={"order": "nobody"})
+        await searched(http, metadata={"order": "4711"})
+        log = service.service.access_log
+
+        before = [entry["values"] for entry in (await get(http, "/v1/access-log", action="dialogs.read"))["items"]]
+        await service.service.archive.erase("d-1", "requested")
+        await log.forget_words()
+        after = [entry["values"] for entry in (await get(http, "/v1/access-log", action="dialogs.read"))["items"]]
+
+        assert before == [{"metadata": {"order": "4711"}}, None]
+        assert after == [None, None]
+
+
+class TestSamples:
+    async def test_a_seed_makes_an_order_and_pages_go_through_it(self, http: ClientSession, service: Served) -> None:
+        for number in range(20):
+            await keep(service.service, f"d-{number}", bot="shop" if number % 2 else "bank")
+
+        whole = await listed(http, order="random", seed=7)
+        by_page = await walked(http, order="random", seed=7, limit=3)
+        shop = await walked(http, order="random", seed=7, limit=3, bot="shop")
+
+        assert by_page == whole
+        assert sorted(whole) == sorted(f"d-{number}" for number in range(20))
+        assert whole != await listed(http, order="random", seed=8)
+        assert shop == [it for it in whole if int(it[2:]) % 2]
+
+    async def test_a_cursor_is_of_one_seed(self, http: ClientSession, service: Served) -> None:
+        for number in range(3):
+            await keep(service.service, f"d-{number}")
+        first = await get(http, "/v1/dialogs", order="random", seed=7, limit=1)
+
+        async with http.get("/v1/dialogs", params={"order": "random", "seed": 8, "cursor": first["next"]}) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "cursor")
+
+    async def test_the_access_log_tells_the_seed(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1")
+        await listed(http, order="random")
+        await listed(http, seed=7)
+
+        entries = (await get(http, "/v1/access-log", action="dialogs.read"))["items"]
+
+        assert [entry["values"] for entry in entries] == [None, {"seed": 0}]
+
+    @pytest.mark.parametrize("seed", ["-1", str(2**53), "1.5", "x"])
+    async def test_a_seed_is_an_integer_that_json_can_carry(self, http: ClientSession, seed: str) -> None:
+        async with http.get("/v1/dialogs", params={"order": "random", "seed": seed}) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "seed")
+
+    async def test_a_stream_is_not_random(self, http: ClientSession) -> None:
+        async with http.get("/v1/dialogs", params={"order": "random", "format": "csv"}) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "order")
 
 
 class TestExtras:

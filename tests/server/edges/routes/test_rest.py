@@ -124,6 +124,7 @@ class TestMethods:
             ("POST", "/v1/messages", {"GET", "HEAD"}),
             ("DELETE", "/v1/messages", {"GET", "HEAD"}),
             ("GET", "/v1/messages/search", {"POST"}),
+            ("GET", "/v1/dialogs:search", {"POST"}),
             ("PUT", "/v1/dialogs/d-1", {"GET", "HEAD", "DELETE"}),
             ("PATCH", "/data", {"GET", "HEAD"}),
             ("GET", "/data/c-1/d-1", {"POST"}),
