@@ -292,6 +292,13 @@ class DialogStore(Protocol):
         """Return the dialog with its heads, or its tombstone; None if the id was never used."""
         ...
 
+    async def find_all(self, dialog_ids: Sequence[str]) -> dict[str, StoredDialog | Tombstone]:
+        """Return by id what `find` returns for each of these ids, but for those that were never used.
+
+        All that is stored was so at one moment. It comes with its texts, so ask for some dozens at a time.
+        """
+        ...
+
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
         """Return all dialogs of a customer (pseudonym), oldest first."""
         ...

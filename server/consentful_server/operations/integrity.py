@@ -8,7 +8,6 @@ this deployment and state this dialog. A dialog that was deleted as a whole is n
 the customer has tells (`verify`).
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -20,8 +19,8 @@ from ..errors import Damaged
 from ..service import Service
 
 _AT_ONCE: Final = 1_000
-_TOGETHER: Final = 8
-"""Dialogs that are read at the same time: a database on another machine takes a round trip for each."""
+_TOGETHER: Final = 64
+"""Dialogs that are read together, with their texts: a database on another machine takes round trips for each time."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _STORED_WITHIN: Final = timedelta(days=1)
@@ -50,18 +49,19 @@ async def prove(
     while keys := await service.store.epochs.keys_before(every, last, _AT_ONCE):
         for start in range(0, len(keys), _TOGETHER):
             names = [key.dialog_id for key in keys[start : start + _TOGETHER]]
-            found = await asyncio.gather(*(_is_whole(service, name) for name in names))
-            whole += sum(found)
-            for name in (name for name, is_whole in zip(names, found, strict=True) if not is_whole):
-                damaged += 1
-                tell(name)
+            found = await service.store.dialogs.find_all(names)
+            for name in names:
+                if _is_whole(service, found.get(name)):
+                    whole += 1
+                else:
+                    damaged += 1
+                    tell(name)
         last = keys[-1].dialog
         passed(whole + damaged)
     return Proof(whole, damaged)
 
 
-async def _is_whole(service: Service, dialog_id: str) -> bool:
-    found = await service.archive.find(dialog_id)
+def _is_whole(service: Service, found: StoredDialog | Tombstone | None) -> bool:
     if not isinstance(found, StoredDialog):
         return isinstance(found, Tombstone)  # erased meanwhile; without a tombstone, its seals are gone
     if abs((found.stored_at - found.record.decided_at) * _MICROSECOND) > _STORED_WITHIN:

@@ -421,6 +421,18 @@ async def test_dialogs_are_found_by_their_customer_and_among_ids(store: Store) -
     assert sorted(await store.dialogs.still_stored(["d-1", "d-2", "d-3", "d-9"])) == ["d-1", "d-3"]
 
 
+async def test_dialogs_that_are_found_together_are_those_that_are_found_alone(store: Store) -> None:
+    for name in ("d-1", "d-2", "d-3"):
+        await store.dialogs.keep(candidate(name, ("Hi", f"I am {name}")))
+    await store.dialogs.erase("d-2", "withdrawn")
+
+    found = await store.dialogs.find_all(["d-3", "d-1", "d-2", "d-9"])
+
+    assert found == {name: await store.dialogs.find(name) for name in ("d-1", "d-2", "d-3")}
+    assert [type(found[name]) for name in ("d-1", "d-2", "d-3")] == [StoredDialog, Tombstone, StoredDialog]
+    assert await store.dialogs.find_all([]) == {}
+
+
 async def test_a_horizon_hides_what_came_later(store: Store) -> None:
     await store.dialogs.keep(candidate("d-1"))
     horizon = await store.dialogs.horizon()

@@ -33,12 +33,12 @@ LISTED: Final = (
 _JOIN: Final = " JOIN dialog_keys k ON k.dialog = d.id JOIN seals s ON s.dialog = d.id"
 _SELECT_STORED: Final = (
     f"SELECT {RECORD}, {LISTED.format(texts='s.texts')}, d.receipt, d.withdrawal_hash, d.content"
-    f" FROM dialogs d{_JOIN} WHERE d.dialog_id = $1"
+    f" FROM dialogs d{_JOIN} WHERE d.dialog_id = ANY($1::text[])"
 )
 _SELECT_TOMBSTONE: Final = (
     "SELECT dialog_id, owner, reason, erased_at, messages, decided_at, stored_at, notice_sha256, purposes,"
     f" receipt_sha256, number, withdrawal_hash, epoch IS NOT NULL AND epoch <= {DESTROYED}"
-    " FROM tombstones WHERE dialog_id = $1"
+    " FROM tombstones WHERE dialog_id = ANY($1::text[])"
 )
 _BEGIN_BATCH: Final = (
     "WITH known AS (SELECT dialog_id FROM dialogs WHERE dialog_id = ANY($1::text[])"
@@ -124,18 +124,21 @@ def fields(row: Row) -> dict[str, Any]:
 
 async def find(db: Connection, dialog_id: str) -> StoredDialog | None:
     """Return the stored dialog with this id and its message heads; None if it is not stored."""
-    row = await db.fetchrow(_SELECT_STORED, dialog_id)
-    if row is None:
-        return None
-    (found,) = await with_heads(db, [_stored(row)])
-    return found
+    return next(iter(await find_all(db, [dialog_id])), None)
+
+
+async def find_all(db: Connection, dialog_ids: Sequence[str]) -> list[StoredDialog]:
+    """Return those of these dialogs that are stored, with their message heads, in any order."""
+    return await with_heads(db, [_stored(row) for row in await db.fetch(_SELECT_STORED, list(dialog_ids))])
 
 
 D = TypeVar("D", bound=ListedDialog)
 
 
 async def with_heads(db: Connection, dialogs: Sequence[D]) -> list[D]:
-    """Return the dialogs with the heads of their messages, from one statement."""
+    """Return the dialogs with the heads of their messages, from one statement; from none, if there are no dialogs."""
+    if not dialogs:
+        return []
     found: dict[int, list[MessageHead]] = {dialog.number: [] for dialog in dialogs}
     sql = (
         "SELECT dialog, role, language, received_at FROM messages WHERE dialog = ANY($1::bigint[]) ORDER BY dialog, seq"
@@ -150,9 +153,15 @@ async def tombstone(db: Connection, dialog_id: str) -> Tombstone | None:
 
     It is `complete` if the master key of the epoch in which it was erased is destroyed, and with it all before.
     """
-    row = await db.fetchrow(_SELECT_TOMBSTONE, dialog_id)
-    if row is None:
-        return None
+    return next(iter(await tombstones(db, [dialog_id])), None)
+
+
+async def tombstones(db: Connection, dialog_ids: Sequence[str]) -> list[Tombstone]:
+    """Return the tombstones of those of these dialogs that were erased, as `tombstone` does, in any order."""
+    return [_tombstone(row) for row in await db.fetch(_SELECT_TOMBSTONE, list(dialog_ids))]
+
+
+def _tombstone(row: Row) -> Tombstone:
     fields: dict[str, Any] = dict(zip(Tombstone.__struct_fields__, row, strict=True))
     fields["purposes"] = purposes_of(fields["purposes"])
     return Tombstone(**fields)

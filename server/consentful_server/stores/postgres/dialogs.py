@@ -104,6 +104,9 @@ class PostgresDialogs:
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.look_up(lambda db: _load(db, dialog_id))
 
+    async def find_all(self, dialog_ids: Sequence[str]) -> dict[str, StoredDialog | Tombstone]:
+        return await self._database.read(lambda db: _load_all(db, dialog_ids))
+
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
         sql = (
             "SELECT id, dialog_id, messages, purposes, stored_at, expires_at FROM dialogs"
@@ -321,6 +324,13 @@ def _sealed(candidate: Candidate, epoch: int, now: int) -> SealedDialog | Except
 
 async def _load(db: Connection, dialog_id: str) -> StoredDialog | Tombstone | None:
     return await rows.find(db, dialog_id) or await rows.tombstone(db, dialog_id)
+
+
+async def _load_all(db: Connection, dialog_ids: Sequence[str]) -> dict[str, StoredDialog | Tombstone]:
+    stored = {dialog.record.dialog_id: dialog for dialog in await rows.find_all(db, dialog_ids)}
+    others = [name for name in dialog_ids if name not in stored]
+    erased = await rows.tombstones(db, others) if others else []
+    return {**stored, **{tombstone.dialog_id: tombstone for tombstone in erased}}
 
 
 async def _found(db: Connection, dialog_id: str) -> tuple[StoredDialog | None, Tombstone | None]:

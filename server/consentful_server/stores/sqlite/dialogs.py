@@ -115,6 +115,9 @@ class SQLiteDialogs:
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
 
+    async def find_all(self, dialog_ids: Sequence[str]) -> dict[str, StoredDialog | Tombstone]:
+        return await self._database.read(lambda db: _load_all(db, dialog_ids))
+
     async def of_customer(self, customer: str) -> list[CustomerDialog]:
         sql = (
             "SELECT id, dialog_id, messages, purposes, stored_at, expires_at FROM dialogs"
@@ -308,6 +311,11 @@ def _horizon(db: sqlite3.Connection) -> Horizon:
 def _one_more(selection: Selection, horizon: Horizon) -> Selection:
     """Return the selection below the horizon, with a row more: if that exists, there is a next page."""
     return msgspec.structs.replace(selection, horizon=horizon, limit=selection.limit + 1)
+
+
+def _load_all(db: sqlite3.Connection, dialog_ids: Sequence[str]) -> dict[str, StoredDialog | Tombstone]:
+    found = ((name, _load(db, name, heads=True)) for name in dialog_ids)
+    return {name: dialog for name, dialog in found if dialog is not None}
 
 
 def _load(db: sqlite3.Connection, dialog_id: str, *, heads: bool) -> StoredDialog | Tombstone | None:
