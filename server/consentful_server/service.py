@@ -137,9 +137,24 @@ class Service:
         )
         turn = asyncio.Lock()
         self.pages = Pages(
-            store.dialogs, vault, self.cursors, self.access_log, clock=clock, turn=turn, priority=priority
+            store.dialogs,
+            vault,
+            self.cursors,
+            self.access_log,
+            clock=clock,
+            turn=turn,
+            priority=priority,
+            on_damaged=self.metrics.damaged.inc,
         )
-        self.streams = Streams(store.dialogs, store.exports, vault, self.access_log, turn, priority)
+        self.streams = Streams(
+            store.dialogs,
+            store.exports,
+            vault,
+            self.access_log,
+            turn,
+            priority,
+            on_damaged=self.metrics.damaged.inc,
+        )
         self.statistics = Statistics(store.counters, clock)
         recipients = Recipients(store.access_log)
         self.manifests = Manifests(store.exports, self.access_log, recipients)
@@ -170,6 +185,7 @@ class Service:
         settings = self.settings
         if settings.access == "oidc":
             provider = self.provider = Provider(settings.issuer, self.clock)
+            self.metrics.provider_age.set_function(lambda: provider.age)
             return Oidc(provider, rules_of(settings), self.clock)
         return NoAuthentication() if settings.access == "none" else self.api_keys
 
@@ -184,6 +200,7 @@ class Service:
         metrics.streams.set_function(lambda: self.clients.streams)
         metrics.draining.set_function(lambda: self.is_draining)
         metrics.queue.set_function(lambda: self.store.waiting)
+        metrics.replica_avoided.set_function(lambda: self.store.is_replica_avoided)
         self.store.measure(metrics.committed)
 
     def report(self) -> Report:

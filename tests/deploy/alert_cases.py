@@ -120,7 +120,8 @@ CASES: Final[Mapping[str, Case]] = {
     ),
     "ConsentfulConsentsSlow": slow("consentful_consent_seconds", "0.25", "5.0", JOB),
     "ConsentfulCommitQueueGrowing": gauge("consentful_commit_queue", 0, 500, 15),
-    "ConsentfulDialogsDamaged": counter("consentful_refusals_total", 1, window=60, code="damaged"),
+    "ConsentfulDialogsDamaged": counter("consentful_dialogs_damaged_total", 1, window=60),
+    "ConsentfulReplicaAvoided": gauge("consentful_replica_avoided", 0, 1, 15),
     "ConsentfulInternalErrors": counter("consentful_refusals_total", 1, window=15, code="internal"),
     "ConsentfulMemoryNearLimit": Case(
         {
@@ -149,6 +150,7 @@ CASES: Final[Mapping[str, Case]] = {
         counter("consentful_auth_refusals_total", 30, 5, 15, {**JOB, "reason": "expired"}, reason="expired")
     ),
     "ConsentfulTokensUnverifiable": counter("consentful_auth_refusals_total", 1, 1, reason="provider"),
+    "ConsentfulProviderUnreachable": gauge("consentful_provider_keys_age_seconds", 300, 3600, 5),
     "ConsentfulCertificateExpired": Case(
         {f"consentful_certificate_expiry_timestamp_seconds{ONE}": hold(30, 600) + hold(20, 90 * DAY)}, 9, 15, 35
     ),

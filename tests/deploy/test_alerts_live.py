@@ -26,6 +26,7 @@ from consentful_server.app import drain
 from consentful_server.edges.server import runner
 from consentful_server.errors import StorageFailed
 from consentful_server.operations import housekeeping
+from consentful_server.stores.postgres.replica import PAUSE_S, Replica
 from consentful_server.stores.sqlite import connection
 from consentful_server.stores.sqlite.connection import connect as database
 from consentful_server.testing import FakeClock
@@ -33,6 +34,7 @@ from faulty_store import HeldStore
 from kept import bearer, get, keep
 from key_service import StandIn
 from live import PATH, connect
+from postgres_server import database_of
 from small_disk import fill, small_disk
 
 from ..server.auth.providers import RSA, signed
@@ -59,6 +61,7 @@ SCENES = {
     "restarts": 1,
     "queue": 1,
     "connections": 1,
+    "replica": 1,
 }
 """How many servers each has."""
 DAY = 86400
@@ -366,7 +369,7 @@ async def test_tokens_that_are_refused_and_that_nobody_can_verify(prometheus: Pr
         ClientSession(headers=bearer("cfl_000000000000_a")) as guessing,
         ClientSession(headers=bearer(UNVERIFIED)) as unlucky,
     ):
-        await prometheus.until_quiet("tokens")
+        await prometheus.until_fires("ConsentfulProviderUnreachable", "tokens")
 
         async def ask() -> None:
             async with unlucky.get(f"http://127.0.0.1:{blind}/v1/messages") as response:
@@ -379,7 +382,33 @@ async def test_tokens_that_are_refused_and_that_nobody_can_verify(prometheus: Pr
 
         await prometheus.until_fires("ConsentfulTokensUnverifiable", "tokens", meanwhile=ask)
         await prometheus.until_fires("ConsentfulAuthRefused", "tokens", meanwhile=guess, reason="unknown")
-        await prometheus.until_quiet("tokens")
+        for name in ("ConsentfulTokensUnverifiable", "ConsentfulAuthRefused"):
+            await prometheus.until_resolved(name, "tokens")
+    await prometheus.until_resolved("ConsentfulProviderUnreachable", "tokens")
+
+
+@pytest.mark.prove
+async def test_a_replica_that_fails(prometheus: Prometheus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,), clock, database = prometheus.ports["replica"], Watch(), await database_of(tmp_path)
+
+    async def fails(*_: Any) -> None:
+        raise ConnectionResetError
+
+    async with (
+        testing.serve(port=port, clock=clock, database=database, read_database=database) as served,
+        ClientSession(served.url) as http,
+    ):
+
+        async def read() -> None:
+            clock.advance(PAUSE_S)
+            await get(http, "/v1/messages")
+
+        await read()
+        await prometheus.until_quiet("replica")
+        with monkeypatch.context() as broken:
+            broken.setattr(Replica, "_in_snapshot", fails)
+            await prometheus.until_fires("ConsentfulReplicaAvoided", "replica", meanwhile=read)
+        await prometheus.until_resolved("ConsentfulReplicaAvoided", "replica", meanwhile=read)
 
 
 async def test_a_server_that_drains_and_does_not_end(prometheus: Prometheus) -> None:

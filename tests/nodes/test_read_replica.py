@@ -122,6 +122,10 @@ async def counted(service: Service) -> int:
     return sum(it.dialogs for it in await service.store.counters.dialogs(Which(), ()))
 
 
+def avoided(service: Service) -> float | None:
+    return service.metrics.registry.get_sample_value("consentful_replica_avoided")
+
+
 async def test_lists_and_statistics_are_the_replicas_and_single_dialogs_the_primarys(
     settings: Settings, pair: Pair, clock: FakeClock
 ) -> None:
@@ -204,12 +208,14 @@ async def test_a_replica_too_far_behind_is_avoided_until_it_has_caught_up(
             assert await counted(service) == 4
         (warning,) = [it for it in caplog.records if "replica" in it.getMessage()]
         assert vars(warning)["why"] == "it is too far behind"
+        assert avoided(service) == 1
 
         await pair.go_on()
         clock.advance(PAUSE_S)
         await pair.fall_behind()
         await keep(service, "d-5")
         assert await shown(service) == {"d-1", "d-2", "d-3", "d-4"}
+        assert avoided(service) == 0
 
 
 async def test_a_replica_that_is_gone_is_done_without(

@@ -274,6 +274,10 @@ def whole(vault: Vault, stored: StoredDialog, scope: ReadScope) -> KeptDialog:
     return KeptDialog(**fields)
 
 
+OnDamaged: TypeAlias = Callable[[int], object]
+"""Is told how many dialogs a reader was not shown, because they could not be opened."""
+
+
 class Opener:
     """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`. So are those
     whose metadata does not have all pairs of `metadata`, before anything else of them is opened; they are not damaged.

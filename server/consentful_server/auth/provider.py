@@ -108,7 +108,7 @@ class Provider:
 
     def known(self, kid: str | None, algorithm: str) -> Key | None:
         """Return the same key if it need not be fetched first; otherwise None."""
-        known, age = self._fitting(kid, algorithm), self._age
+        known, age = self._fitting(kid, algorithm), self.age
         if known is None or age > _STALE_S:
             return None
         if age >= _FRESH_S:
@@ -130,11 +130,11 @@ class Provider:
             # A failed attempt counts as well: a provider that is down is not asked more often than one that is up.
             if self._clock.monotonic() - max(self._fetched_at, self._tried_at) >= min(age, _LEAST_S):
                 await self._renew(age)
-        if self._age > _STALE_S:
+        if self.age > _STALE_S:
             raise ProviderDown
 
     @property
-    def _age(self) -> float:
+    def age(self) -> float:
         """Age of the keys in seconds; infinite before there are any."""
         return self._clock.monotonic() - self._fetched_at
 

@@ -37,7 +37,7 @@ import msgspec
 from ..access_log.log import AccessLog
 from ..annotations.remark import KeptAnnotation
 from ..archive.folding import fold
-from ..archive.opening import Opened, Opener, whole
+from ..archive.opening import OnDamaged, Opened, Opener, whole
 from ..archive.priority import Priority
 from ..archive.query import MAX_PAGE_BYTES, Filter, Horizon, Kind, Order, Position, Selection, check_order
 from ..archive.store import DialogStore, ListedDialog, MessageRow, StoredDialog, Tombstone
@@ -73,8 +73,10 @@ class Pages:
         clock: Clock,
         turn: asyncio.Lock,
         priority: Priority,
+        on_damaged: OnDamaged,
     ) -> None:
         self._priority = priority
+        self._on_damaged = on_damaged
         self._store = store
         self._clock = clock
         self._turn = turn
@@ -138,7 +140,7 @@ class Pages:
         await self._access_log.write(  # (R3, R4)
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
         )
-        return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, _damaged(opener))
+        return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, self._damaged(opener))
 
     async def latest(
         self,
@@ -174,7 +176,7 @@ class Pages:
         await self._access_log.write(
             scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(seen)
         )
-        return Page(items, self._cursor("messages", wanted, scope, "newest", walk, more), more, _damaged(opener))
+        return Page(items, self._cursor("messages", wanted, scope, "newest", walk, more), more, self._damaged(opener))
 
     async def dialogs(
         self,
@@ -249,7 +251,7 @@ class Pages:
         )
         more = last is not None
         walk = walk.below(horizon).past(order, last)
-        return Page(items, self._cursor("annotations", wanted, scope, order, walk, more), more, _damaged(opener))
+        return Page(items, self._cursor("annotations", wanted, scope, order, walk, more), more, self._damaged(opener))
 
     async def _dialogs(
         self,
@@ -295,10 +297,17 @@ class Pages:
         action = "messages.read" if is_chat else "dialogs.read"
         asked = wanted.asked() | ({"include": sorted(extras)} if extras else {})
         await self._access_log.write(scope.by, action, wanted=asked, rows=len(items), dialogs=seen)  # (R3, R4)
-        return Page(items, self._cursor(kind, wanted, scope, order, walk, more), more, _damaged(opener))
+        return Page(items, self._cursor(kind, wanted, scope, order, walk, more), more, self._damaged(opener))
 
     def _opener(self, scope: ReadScope, wanted: Filter) -> Opener:
         return Opener(self._vault, scope, self._priority.give_way, metadata=wanted.metadata)
+
+    def _damaged(self, opener: Opener) -> tuple[str, ...]:
+        """Count and log the dialogs that could not be opened; return their ids for the reader."""
+        self._on_damaged(len(opener.damaged))
+        for dialog_id in opener.damaged:
+            _log.error("dialog cannot be opened", extra={"dialog_id": dialog_id})
+        return tuple(sorted(opener.damaged))
 
     def _turn_of(self, wanted: Filter) -> AbstractAsyncContextManager[None]:
         """Return the turn of a search: one block at a time is searched, or streamed; see `reading.streams`, R5."""
@@ -334,13 +343,6 @@ class Pages:
         if not more and order != "stored":
             return None
         return self._cursors.write(kind, order, wanted, scope.purposes, walk)
-
-
-def _damaged(opener: Opener) -> tuple[str, ...]:
-    """Log the dialogs that could not be opened; return their ids for the reader."""
-    for dialog_id in opener.damaged:
-        _log.error("dialog cannot be opened", extra={"dialog_id": dialog_id})
-    return tuple(sorted(opener.damaged))
 
 
 class _Block(msgspec.Struct, frozen=True):

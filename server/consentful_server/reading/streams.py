@@ -38,7 +38,7 @@ from consentful.identifiers import uuid7
 from ..access_log.chain import Action
 from ..access_log.log import AccessLog
 from ..archive.folding import fold
-from ..archive.opening import Opened, Opener
+from ..archive.opening import OnDamaged, Opened, Opener
 from ..archive.priority import Priority
 from ..archive.query import Filter, Order, Position, Selection, check_order
 from ..archive.store import DialogStore, ListedDialog, MessageRow
@@ -170,7 +170,9 @@ class Streams:
         access_log: AccessLog,
         turn: asyncio.Lock,
         priority: Priority,
+        on_damaged: OnDamaged,
     ) -> None:
+        self._on_damaged = on_damaged
         self._priority = priority
         self._store = store
         self._exports = exports
@@ -198,6 +200,7 @@ class Streams:
                 yield data
         finally:
             record = stream.record(place, damaged=len(opener.damaged))  # (R3)
+            self._on_damaged(record.damaged)
             span.set({"consentful.rows": record.rows, "consentful.complete": record.complete})
             span.end()
             note = self._access_log.note(

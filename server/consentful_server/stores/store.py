@@ -91,6 +91,11 @@ class Store(Protocol):
         """Number of writes that wait for the next commit."""
         ...
 
+    @property
+    def is_replica_avoided(self) -> bool:
+        """Whether the last read at the read replica failed; False without a replica."""
+        ...
+
     def measure(self, meter: Meter) -> None:
         """Tell the meter of each commit from now on."""
         ...

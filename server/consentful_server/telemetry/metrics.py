@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from ..errors import Denial, Limit, Refusal
+from ..errors import Damaged, Denial, Limit, Refusal
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
@@ -95,6 +95,15 @@ class Metrics:
         self.commits = histogram("consentful_commit_seconds", "Duration of a group commit, its fsync included.")
         self.commit_jobs = histogram("consentful_commit_jobs", "Jobs in a group commit.", buckets=_JOBS)
         self.queue = gauge("consentful_commit_queue", "Jobs that wait for the next group commit.", "sum")
+        self.damaged = counter(
+            "consentful_dialogs_damaged",
+            "Stored dialogs that failed their integrity check when they were read, each time that one was.",
+        )
+        self.replica_avoided = gauge(
+            "consentful_replica_avoided",
+            "1 since a read at the read replica failed, until one succeeds; 0 without a replica.",
+            "max",
+        )
         self.reserve = gauge(
             "consentful_disk_reserve",
             "1 while the disk has room and the space for erasures is reserved; 0 if it is full.",
@@ -102,6 +111,13 @@ class Metrics:
         )
         self.disk_free = gauge("consentful_disk_free_bytes", "Free space of a folder's disk.", "min", ["folder"])
         self.disk_size = gauge("consentful_disk_size_bytes", "Size of a folder's disk.", "min", ["folder"])
+
+        # The identity provider.
+        self.provider_age = gauge(
+            "consentful_provider_keys_age_seconds",
+            "Age of the identity provider's keys; +Inf before any were fetched, 0 without a provider.",
+            "max",
+        )
 
         # Privacy.
         self.pending = gauge(
@@ -180,6 +196,8 @@ class Metrics:
     def refuse(self, refusal: Refusal) -> None:
         """Count a refusal, and the limit or the denial of access that it names."""
         self.refused.labels(refusal.code).inc()
+        if isinstance(refusal, Damaged):
+            self.damaged.inc()
         if refusal.limit is not None:
             self.limited.labels(refusal.limit).inc()
         if refusal.denial is not None:

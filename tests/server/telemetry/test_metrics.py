@@ -5,7 +5,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from consentful_server.operations.housekeeping import Housekeeping
 from consentful_server.operations.measures import show_pending
 from consentful_server.privacy.retention import purge
 from consentful_server.privacy.store import PrivacyRequest
+from consentful_server.stores.sqlite.connection import connect as database
 from consentful_server.telemetry.metrics import Metrics
 from consentful_server.testing import FakeClock, Served, serve
 from faulty_store import fail_once
@@ -36,6 +37,7 @@ from kept import bearer, keep
 from live import Live
 from raw import exchange
 
+from ..auth.providers import provider as fake_provider
 from .series import series
 
 Dial = Callable[..., Any]
@@ -111,6 +113,51 @@ class TestDecisions:
 
         assert await grown(http, before, "consentful_replays_total") == {"": 1}
         assert await grown(http, before, "consentful_messages_repeated_total") == {"": 2}
+
+
+class TestDamaged:
+    @pytest.mark.parametrize(
+        ("path", "times"),
+        [
+            ("/v1/messages", 1),
+            ("/v1/dialogs", 1),
+            ("/v1/messages?format=ndjson", 1),
+            ("/v1/dialogs/d-1", 1),
+            ("/v1/dialogs/d-2", 0),
+        ],
+    )
+    async def test_a_damaged_dialog_counts_each_time_that_it_is_met(
+        self, service: Served, http: ClientSession, path: str, times: int
+    ) -> None:
+        for dialog in ("d-1", "d-2"):
+            await keep(service.service, dialog)
+        with closing(database(service.folder / "data" / "consentful.db")) as db:
+            db.execute("UPDATE dialogs SET language = 'de' WHERE dialog_id = 'd-1'")
+        before = await series(http)
+
+        for _ in range(2):
+            async with http.get(path) as response:
+                await response.read()
+
+        assert await grown(http, before, "consentful_dialogs_damaged_total") == ({"": 2 * times} if times else {})
+
+
+class TestProvider:
+    async def test_the_age_of_its_keys_is_shown(self, clock: FakeClock) -> None:
+        async with (
+            fake_provider() as fake,
+            serve(clock=clock, auth="oidc", issuer=fake.issuer, audience="consentful") as served,
+        ):
+            provider, registry = served.service.provider, served.service.metrics.registry
+            assert provider is not None
+            await provider.renew()
+            clock.advance(100)
+            assert registry.get_sample_value("consentful_provider_keys_age_seconds") == 100
+
+    async def test_before_any_were_fetched_it_has_no_end(self, clock: FakeClock) -> None:
+        async with serve(clock=clock, auth="oidc", issuer="http://127.0.0.1:1", audience="consentful") as served:
+            age = served.service.metrics.registry.get_sample_value("consentful_provider_keys_age_seconds")
+            assert age == math.inf
 
 
 class TestStore:

@@ -87,6 +87,11 @@ class Database:
         """Return what `work` returns, as `read` does. It reads a few rows, and does not wait for long reads."""
         return await self._reliably(lambda db: _in_snapshot(db, work))
 
+    @property
+    def is_replica_avoided(self) -> bool:
+        """Whether the last read at the replica failed; False without one."""
+        return self._replica is not None and self._replica.is_avoided
+
     async def read_replica(self, work: Callable[[Connection], Awaitable[T]], horizon: int | None = None) -> T | None:
         """Return what `work` reads at the replica, which has all below the horizon; None if the primary must be asked.
 

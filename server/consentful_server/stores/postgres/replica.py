@@ -69,6 +69,8 @@ class Replica:
         self._pool = pool
         self._clock = clock
         self._avoided_until = -math.inf
+        self.is_avoided = False
+        """Whether the last read failed. While nobody reads, this tells of a read that may be long ago."""
 
     @classmethod
     async def open(cls, address: Address, clock: Clock) -> "Replica":
@@ -127,6 +129,7 @@ class Replica:
             if to_micros(self._clock.now() - MOST_LAG) > (marked_at or 0):
                 self._avoid("it is too far behind")
                 return None
+            self.is_avoided = False
             if horizon is not None and last < horizon:  # (R2)
                 return None
             return await work(db)
@@ -136,5 +139,6 @@ class Replica:
 
     def _avoid(self, why: str, error: BaseException | None = None) -> None:
         self._avoided_until = self._clock.monotonic() + PAUSE_S
+        self.is_avoided = True
         details = {"why": why, "replica": self.address.name} | (told(error) if error else {})
         _log.warning("the read replica is avoided; reading from the primary", extra=details)

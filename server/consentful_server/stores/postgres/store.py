@@ -59,6 +59,10 @@ class PostgresStore:
     def waiting(self) -> int:
         return self._database.writer.commits.waiting
 
+    @property
+    def is_replica_avoided(self) -> bool:
+        return self._database.is_replica_avoided
+
     def measure(self, meter: Meter) -> None:
         self._database.writer.commits.meter = meter
 

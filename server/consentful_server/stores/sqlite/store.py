@@ -64,6 +64,10 @@ class SQLiteStore:
     def waiting(self) -> int:
         return self._database.writer.commits.waiting
 
+    @property
+    def is_replica_avoided(self) -> bool:
+        return False
+
     def measure(self, meter: Meter) -> None:
         self._database.writer.commits.meter = meter
 
