@@ -43,9 +43,16 @@ _AXE: Final = resources.files("axe_playwright_python").joinpath("axe.min.js").re
 
 
 async def violations(page: Page) -> list[str]:
-    """Return what axe-core finds wrong, with the elements."""
+    """Return what axe-core finds wrong, with the elements. Contrast is `CONTRAST`'s part, which takes a hundredth of
+    the time.
+    """
     await page.evaluate(_AXE)
-    found: list[dict[str, Any]] = (await page.evaluate("axe.run({ resultTypes: ['violations'] })"))["violations"]
+    result = await page.evaluate(
+        "axe.run({ resultTypes: ['violations'], rules: { 'color-contrast': { enabled: false } } })"
+    )
+    found: list[dict[str, Any]] = result["violations"] + [
+        {"id": "color-contrast", "nodes": [{"html": poor} for poor in await page.evaluate(CONTRAST)]}
+    ]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 

@@ -36,7 +36,7 @@ def test_a_deployment_moves_in_two_commands(origin: Kind, target: Kind, somewher
 
     said = capsys.readouterr()
     assert re.search(r"^\d+ rows in \d+ tables are the same in both\.$", said.out, re.M)
-    assert "5 dialogs and their receipts verified, and 1 entries of the access log." in said.out
+    assert "5 dialogs and their receipts verified, and 6 entries of the access log." in said.out
     assert "Destroyed 5 dialog keys" in said.out
     assert "verifying: 5 of 5" in said.err.splitlines()
     assert {wrapped for _, wrapped in asyncio.run(content(here))["dialog_keys"]} == {SHREDDED}
