@@ -5,7 +5,7 @@ import { Panel } from "./panel.js";
 import { moment, time } from "./times.js";
 
 const LABELS = {
-  iss: "Issued by", jti: "Dialog or request", sub: "Customer", messages: "Messages", purposes: "Purposes", given_by: "Given by",
+  iss: "Issued by", jti: "Dialog or request", sub: "Customer", messages: "Messages", withdrawn: "Withdrawn for", purposes: "Purposes", given_by: "Given by",
   status: "Status", dialogs: "Erased dialogs", keys_left: "Keys left", rows_left: "Rows left",
 };
 const AGREES = { matches: "stored as consented", erased: "erased", "not here": "not stored here", differs: "differs" };

@@ -93,7 +93,7 @@ async def test_a_reader_finds_the_link_and_the_link_withdraws(
 
     assert link == stored.withdrawal_link(service.url, "de")
     await page.goto(link)
-    await page.get_by_role("button").click()
+    await page.locator("button.main").click()
     await expect(page.get_by_role("status")).to_contain_text("gelöscht")
 
 

@@ -32,7 +32,7 @@ async def test_a_stored_script_runs_nowhere(new_page: NewPage) -> None:
         for code in (ATTACK, stored.withdrawal_code):
             await page.goto(f"{service.url}/withdraw")
             await page.get_by_role("textbox").fill(code)
-            await page.get_by_role("button").click()
+            await page.locator("button.main").click()
             await page.locator("[role=status], [role=alert], #told").first.wait_for()
             await runs_nothing(page)
 

@@ -65,7 +65,7 @@ async def test_a_used_code_is_told_the_same(page: Page, service: testing.Served)
     for _ in range(2):
         await page.goto(f"{service.url}/withdraw")
         await page.get_by_label(LABEL).fill(stored.withdrawal_code)
-        await page.get_by_role("button").click()
+        await page.locator("button.main").click()
         said.append(await page.get_by_role("status").inner_html())
 
     assert said[0] == said[1]
@@ -74,7 +74,7 @@ async def test_a_used_code_is_told_the_same(page: Page, service: testing.Served)
 @pytest.mark.parametrize("code", ["AAAAA-BBBBB", '"><img src=x onerror=alert(1)>', "ä" * 99])
 async def test_a_wrong_code_erases_nothing_stays_in_its_field_and_gets_the_focus(page: Page, code: str) -> None:
     await page.get_by_label(LABEL).fill(code)
-    await page.get_by_role("button").click()
+    await page.locator("button.main").click()
 
     await expect(page.get_by_role("alert")).to_contain_text("This code is not valid.")
     assert await page.locator("img").count() == 0
@@ -86,7 +86,7 @@ async def test_a_wrong_code_erases_nothing_stays_in_its_field_and_gets_the_focus
 async def test_the_confirmation_is_a_file_that_the_published_keys_verify(page: Page, service: testing.Served) -> None:
     stored = await granted(service)
     await page.get_by_label(LABEL).fill(stored.withdrawal_code)
-    await page.get_by_role("button").click()
+    await page.locator("button.main").click()
 
     async with page.expect_download() as waiting:
         await page.get_by_role("link", name="Download a signed confirmation").click()
@@ -98,6 +98,96 @@ async def test_the_confirmation_is_a_file_that_the_published_keys_verify(page: P
         claims = verified(confirmation, *(await response.json(content_type=None))["keys"])
     assert (claims["kind"], claims["jti"], claims["messages"]) == ("withdrawal", stored.dialog_id, 2)
     assert (await check_receipt(confirmation, service.service)).content == "erased"
+
+
+class TestChoice:
+    @pytest_asyncio.fixture(loop_scope="session")
+    async def service(self) -> AsyncGenerator[testing.Served]:
+        """A service whose notice has two purposes."""
+        async with testing.serve() as served:
+            shown = served.service.catalogue.for_language("en")
+            two = msgspec.structs.replace(shown, id="two", purposes=("improve-chatbot", "train-models"))
+            await served.service.offer.add([two])
+            await served.service.offer.refresh()
+            yield served
+
+    async def choose(self, page: Page, code: str) -> None:
+        await page.get_by_label(LABEL).fill(code)
+        await page.get_by_role("button", name="Choose what to withdraw").click()
+
+    async def test_a_customer_withdraws_for_one_purpose_and_keeps_a_confirmation(
+        self, page: Page, service: testing.Served
+    ) -> None:
+        stored = await granted(service)
+        await self.choose(page, stored.withdrawal_code)
+        assert await page.get_by_role("checkbox", checked=True).count() == 0
+
+        await page.get_by_label("train-models").check()
+        await page.get_by_role("button", name="Withdraw for these purposes").click()
+
+        told = page.get_by_role("status")
+        await expect(told).to_contain_text("Your consent has been withdrawn for these purposes.")
+        assert (await told.locator("dd").all_inner_texts())[:2] == ["train-models", "improve-chatbot"]
+        assert await status_of(service, stored.dialog_id) == 200
+        async with page.expect_download() as waiting:
+            await page.get_by_role("link", name="Download a signed confirmation").click()
+        verdict = await check_receipt(Path(await (await waiting.value).path()).read_text("ascii"), service.service)
+        assert (verdict.claims["withdrawn"], verdict.content) == (["train-models"], "matches")
+
+        await page.goto(f"{service.url}/withdraw")
+        await self.choose(page, stored.withdrawal_code)
+        await expect(page.get_by_role("checkbox")).to_have_count(1)  # what is left
+
+    async def test_all_of_them_erase_and_so_does_the_other_button(self, page: Page, service: testing.Served) -> None:
+        for erase in ("Withdraw for these purposes", "Erase my conversation"):
+            stored = await granted(service)
+            await page.goto(f"{service.url}/withdraw")
+            await self.choose(page, stored.withdrawal_code)
+            for box in await page.get_by_role("checkbox").all():
+                await box.check()
+            await page.get_by_role("button", name=erase).click()
+
+            await expect(page.get_by_role("status")).to_contain_text("Your conversation has been erased.")
+            assert await status_of(service, stored.dialog_id) == 410
+
+    async def test_no_choice_withdraws_nothing_and_asks_again(self, page: Page, service: testing.Served) -> None:
+        stored = await granted(service)
+        await self.choose(page, stored.withdrawal_code)
+
+        await page.get_by_role("button", name="Withdraw for these purposes").click()
+
+        await expect(page.get_by_role("alert")).to_contain_text("Choose at least one purpose.")
+        await expect(page.get_by_role("checkbox")).to_have_count(2)
+        assert await status_of(service, stored.dialog_id) == 200
+
+    async def test_a_wrong_code_has_no_choice_and_a_used_one_is_told_the_same(
+        self, page: Page, service: testing.Served
+    ) -> None:
+        await self.choose(page, "AAAAA-BBBBB")
+        await expect(page.get_by_role("alert")).to_contain_text("This code is not valid.")
+
+        stored = await granted(service)
+        await consentful.withdraw(service.url, stored.withdrawal_code)
+        await self.choose(page, stored.withdrawal_code)
+        await expect(page.get_by_role("status")).to_contain_text("Your conversation has been erased.")
+
+    @pytest.mark.parametrize("width", [1280, 390])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    async def test_every_language_has_its_words_for_it(
+        self, new_page: NewPage, service: testing.Served, width: int, scheme: str
+    ) -> None:
+        stored = await granted(service)
+        page = await new_page(service.url, width, scheme)
+        for language, texts in service.service.withdrawal_texts.items():
+            await page.goto(f"{service.url}/withdraw?lang={language}")
+            await page.get_by_label(texts.label).fill(stored.withdrawal_code)
+            await page.get_by_role("button", name=texts.choose).click()
+            await page.get_by_role("button", name=texts.withdraw).click()
+
+            await expect(page.get_by_role("alert")).to_contain_text(texts.none)
+            await expect(page.get_by_role("group", name=texts.purposes)).to_be_visible()
+            assert await fits(page), language
+            assert (await page.evaluate(CONTRAST), await violations(page)) == ([], []), language
 
 
 class TestLanguages:
@@ -131,7 +221,7 @@ class TestLanguages:
         for language, texts in service.service.withdrawal_texts.items():
             await page.goto(f"{service.url}/withdraw?lang={language}")
             await page.get_by_label(texts.label).fill("AAAAA")
-            await page.get_by_role("button").click()
+            await page.locator("button.main").click()
 
             await expect(page.get_by_role("alert")).to_contain_text(texts.wrong)
             assert await fits(page), language
@@ -164,7 +254,7 @@ async def test_a_link_fills_the_code_in_and_takes_it_out_of_the_address_bar(
     assert page.url == f"{service.url}/withdraw?lang=de"
     await page.get_by_role("link", name="Français").click()
     await expect(page.get_by_label("Votre code de retrait")).to_have_value(stored.withdrawal_code)
-    await page.get_by_role("button").click()
+    await page.locator("button.main").click()
     await expect(page.get_by_role("status").locator("time")).not_to_contain_text("-")
     assert not [url for url in asked if stored.withdrawal_code in url.partition("#")[0]]
 

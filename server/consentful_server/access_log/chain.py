@@ -46,6 +46,7 @@ Action: TypeAlias = Literal[
     "annotation.written",
     "annotation.deleted",
     "dialog.withdrawn",
+    "dialog.narrowed",
     "dialog.declined",
     "dialog.retracted",
     "dialog.requested",
@@ -65,7 +66,7 @@ Action: TypeAlias = Literal[
 ]
 """`….streamed` is written before the first byte of a stream, `….sent` after the last, with its dialogs.
 
-`dialog.…` is an erasure for that reason, except `dialog.read`.
+`dialog.…` is an erasure for that reason, except `dialog.read`, and `dialog.narrowed`: withdrawn for some purposes.
 """
 
 BEGUN: Final[frozenset[Action]] = frozenset({"messages.streamed", "dialogs.streamed", "annotations.streamed"})

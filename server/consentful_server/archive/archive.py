@@ -3,7 +3,7 @@
 It joins the pure parts (consent, vault, rules) with the store. Edges call it and decide nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
 from consentful import wire, withdrawal_code
@@ -16,15 +16,15 @@ from ..consent.notices import Wording
 from ..consent.receipt import receipt_claims
 from ..consent.record import Record, expiry
 from ..dialogs.dialog import Dialog, Granted
-from ..errors import Damaged, NotFound
+from ..errors import BadRequest, Damaged, NotFound
 from ..keys.pseudonyms import Pseudonyms
 from ..keys.signing import Signer
 from ..keys.vault import Vault, withdrawal_hash
 from .narrowing import narrowed
 from .opening import Opened, unwrap
 from .priority import Priority
-from .rules import on_narrow
-from .sealing import Sealer
+from .rules import left_of, on_narrow
+from .sealing import Sealer, Sign
 from .store import DialogStore, ErasureOutcome, Reason, StoredDialog, Tombstone
 
 Shown: TypeAlias = tuple[str, str]
@@ -132,11 +132,53 @@ class Archive:
             NotFound: If no dialog has this code.
         """
         note = self._access_log.note(by, "dialog.withdrawn")
-        hashes = [withdrawal_hash(reading) for reading in withdrawal_code.readings(code)]
+        hashes = _hashes(code)
         erasure = await self._store.withdraw(hashes, note) if hashes else None
         if erasure is None:
             raise NotFound
         return erasure
+
+    async def withdrawable(self, code: str) -> StoredDialog | Tombstone:
+        """Return the dialog with this withdrawal code, sealed, or its tombstone.
+
+        Raises:
+            NotFound: If no dialog has this code.
+        """
+        hashes = _hashes(code)
+        found = await self._store.of_withdrawal(hashes) if hashes else None
+        if found is None:
+            raise NotFound
+        return found
+
+    async def withdraw_for(
+        self, code: str, purposes: Collection[str], wordings: Mapping[Shown, Wording], by: Actor = CUSTOMER
+    ) -> ErasureOutcome | StoredDialog:
+        """Withdraw a consent for these purposes alone, durably; return the dialog under what is left of it.
+
+        If nothing is left, the dialog is erased as by `withdraw`. `wordings` as for `narrow`.
+
+        Raises:
+            NotFound: If no dialog has this code.
+            BadRequest: If the notice that the customer was shown does not name one of the purposes.
+        """
+        note = self._access_log.note(by, "dialog.narrowed")
+        while isinstance(found := await self.withdrawable(code), StoredDialog):
+            wording = wordings.get((found.record.notice_id, found.record.notice_language))
+            if wording is None or not set(purposes).issubset(wording.purposes):
+                raise BadRequest("purposes", "must be purposes of the notice that the customer was shown")
+            left = left_of(found.record, purposes)
+            if not left:
+                break
+            if left == found.record.purposes:
+                return found
+
+            def narrower(stored: StoredDialog) -> StoredDialog | None:
+                # Of the consent as it is in the transaction: it may have been narrowed since it was looked up.
+                still_left = left_of(stored.record, purposes)
+                return narrowed(self._vault, stored, still_left, self._resigning(wordings)) if still_left else None
+
+            await self._store.narrow(found.record.dialog_id, narrower, note)
+        return await self.withdraw(code, by)
 
     async def narrow(self, dialog_id: str, purposes: tuple[str, ...], wordings: Mapping[Shown, Wording]) -> bool:
         """Narrow a stored dialog's consent to these purposes, durably; return False if it is as narrow already.
@@ -148,12 +190,7 @@ class Archive:
         if not isinstance(found, StoredDialog) or on_narrow(purposes, found.record) is None:
             return False
 
-        def sign(record: Record, messages: int, content: bytes) -> str:
-            wording = wordings.get((record.notice_id, record.notice_language))
-            if wording is None:
-                raise Damaged(record.dialog_id)
-            return self._signing(wording)(record, messages, content)
-
+        sign = self._resigning(wordings)
         return await self._store.narrow(dialog_id, lambda stored: narrowed(self._vault, stored, purposes, sign))
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
@@ -185,6 +222,15 @@ class Archive:
             expires_at=to_micros(expiry(now, granted.wording)),
         )
 
+    def _resigning(self, wordings: Mapping[Shown, Wording]) -> Sign:
+        def sign(record: Record, messages: int, content: bytes) -> str:
+            wording = wordings.get((record.notice_id, record.notice_language))
+            if wording is None:
+                raise Damaged(record.dialog_id)
+            return self._signing(wording)(record, messages, content)
+
+        return sign
+
     def _signing(self, wording: Wording) -> Callable[[Record, int, bytes], str]:
         def sign(record: Record, messages: int, content: bytes) -> str:
             claims = receipt_claims(
@@ -198,6 +244,10 @@ class Archive:
             return self._signer.sign(claims)
 
         return sign
+
+
+def _hashes(code: str) -> list[bytes]:
+    return [withdrawal_hash(reading) for reading in withdrawal_code.readings(code)]
 
 
 def _proof(stored: StoredDialog, code: str) -> wire.Stored:

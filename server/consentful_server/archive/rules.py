@@ -13,6 +13,8 @@ plan.
               other content, customer, credential Conflict
     narrow    fewer purposes                      the stored record with fewer purposes
               anything else                       nothing
+    withdraw  some of the purposes                narrow to the others
+              all of them                         erase
     erase     stored, and the caller's            Shred
               a tombstone, and the caller's       Done: the earlier outcome
               anything else                       nothing
@@ -26,6 +28,7 @@ true. The tests use the same tables (`tests/server/archive/test_rules.py`).
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
@@ -127,6 +130,14 @@ def on_repeat(mine: Record, stored: Record, *, is_same: bool) -> Record | None:
 def on_narrow(purposes: tuple[str, ...], stored: Record) -> Record | None:
     """Return the record to store when a consent is narrowed to these purposes; None if that is not narrower."""
     return msgspec.structs.replace(stored, purposes=purposes) if set(purposes) < set(stored.purposes) else None
+
+
+def left_of(stored: Record, withdrawn: Collection[str]) -> tuple[str, ...]:
+    """Return the purposes that are left of a consent after a withdrawal for these; none if the dialog is to be erased.
+
+    A purpose that was not consented to, or was withdrawn before, changes nothing.
+    """
+    return tuple(purpose for purpose in stored.purposes if purpose not in withdrawn)
 
 
 def on_erase(

@@ -277,14 +277,19 @@ class DialogStore(Protocol):
         """Erase the dialog whose withdrawal code has one of these hashes; return as `erase` does."""
         ...
 
+    async def of_withdrawal(self, withdrawal_hashes: Sequence[bytes]) -> StoredDialog | Tombstone | None:
+        """Return the dialog whose withdrawal code has the first of these hashes that is known, as `find` does."""
+        ...
+
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
         """Keep the dialog of this owner and customer from being stored, now or later (`rules.on_retract`)."""
         ...
 
-    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
+    async def narrow(self, dialog_id: str, narrower: Narrower, note: Note | None = None) -> bool:
         """Replace the stored dialog by what `narrower` makes of it, in one transaction; return whether it changed.
 
-        This and a narrowing by `keep` are in the ledger before they are committed.
+        If it did, the note is written to the access log in the same transaction. This and a narrowing by `keep` are in
+        the ledger before they are committed.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The notices on offer: added, retired, and read again every 30 s, because other processes change them too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from ..access_log.chain import SERVICE, Actor
@@ -47,6 +47,10 @@ class Offer:
         elif offered == {notice_id}:
             return False
         return await self.retire(notice_id, by=SERVICE, at=at)
+
+    async def every(self) -> Mapping[tuple[str, str], Wording]:
+        """Return all notices by id and language, however long ago they were retired: stored dialogs refer to them."""
+        return {(it.id, it.language): it for it in await self._store.all()}
 
     async def refresh(self) -> None:
         """Read the notices again: those on offer, and retired ones that a live dialog may still show."""

@@ -25,12 +25,21 @@ class PageTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     label: str
     hint: str
     button: str
+    choose: str
+    purposes: str
+    withdraw: str
     about: str
     done: str
     done_text: str
     messages: str
     erased: str
     confirmation: str
+    partly: str
+    partly_text: str
+    withdrawn: str
+    left: str
+    at: str
+    none: str
     wrong: str
     wrong_text: str
     busy: str

@@ -225,6 +225,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     DialogSearch: DialogSearch(metadata={"shop": "Graz"}, order="random", seed=7, limit=50, include="first_text"),
     Erased: Erased(_DIALOG_ID, _STORED_AT, "unreadable"),
     withdrawals.Withdrawal: withdrawals.Withdrawal(_CODE),
+    withdrawals.Narrowed: withdrawals.Narrowed(_DIALOG_ID, _PURPOSES),
     withdrawals.QrCode: withdrawals.QrCode(code=_CODE, language="en"),
     withdraw.Code: withdraw.Code(_CODE),
     privacy_requests.Asked: privacy_requests.Asked("erasure", _CUSTOMER_ID),

@@ -1,6 +1,6 @@
 """`consentful verify`: check that a receipt or an erasure report is genuine, and that a text is in no file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,8 +12,6 @@ from ..errors import BadRequest, Damaged
 from ..keys.jwks import BadReceipt
 from ..service import Service
 
-_OF_ERASURES: Final = frozenset({"erasure", "withdrawal"})
-"""Kinds of reports: of a request, and the confirmation that a customer got on the withdrawal page."""
 _BLOCK_BYTES: Final = 1024 * 1024
 _SHORTEST_MARKER: Final = 6
 
@@ -39,16 +37,18 @@ async def check_receipt(signed: str, service: Service) -> Verdict:
     """
     try:
         claims = service.signer.verified(signed.strip())
-        if claims.get("kind") in _OF_ERASURES:
-            return await _check_report(claims, service)
-        dialog_id, digest = str(claims["jti"]), bytes.fromhex(str(claims["content_hmac_sha256"]))
+        check = _CHECKS.get(claims.get("kind"), _check_content)
+        return await check(claims, service)
     except (JoseError, KeyError, ValueError) as error:
         raise BadReceipt(f"not a receipt or report that this deployment signed ({type(error).__name__})") from None
-    found = await service.archive.find(dialog_id)
-    if isinstance(found, Tombstone):
-        return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
+
+
+async def _check_content(claims: Mapping[str, Any], service: Service) -> Verdict:
+    """Compare the content that a receipt states with what is stored."""
+    digest = bytes.fromhex(str(claims["content_hmac_sha256"]))
+    found = await service.archive.find(str(claims["jti"]))
     if not isinstance(found, StoredDialog):
-        return Verdict(claims, "not here", "the dialog is not in this database")
+        return _not_stored(claims, found)
     try:
         is_same = service.archive.content_digest(found) == digest
     except Damaged as damage:
@@ -56,6 +56,12 @@ async def check_receipt(signed: str, service: Service) -> Verdict:
     if not is_same:
         return Verdict(claims, "differs", "the stored content differs from the content that was consented to")
     return Verdict(claims, "matches", "the stored content is exactly the content that was consented to")
+
+
+def _not_stored(claims: Mapping[str, Any], found: Tombstone | None) -> Verdict:
+    if found is None:
+        return Verdict(claims, "not here", "the dialog is not in this database")
+    return Verdict(claims, "erased", f"the dialog was erased on {found.moment:%Y-%m-%d %H:%M} UTC")
 
 
 async def _check_report(claims: Mapping[str, Any], service: Service) -> Verdict:
@@ -67,6 +73,25 @@ async def _check_report(claims: Mapping[str, Any], service: Service) -> Verdict:
             claims, "differs", f"{len(left)} of the {len(dialogs)} erased dialogs are stored; erase them again"
         )
     return Verdict(claims, "erased", f"none of the {len(dialogs)} dialogs is stored")
+
+
+async def _check_narrowing(claims: Mapping[str, Any], service: Service) -> Verdict:
+    """Compare the confirmation of a withdrawal for some purposes with the consent that is stored now."""
+    found = await service.archive.find(str(claims["jti"]))
+    if not isinstance(found, StoredDialog):
+        return _not_stored(claims, found)
+    still = set(found.record.purposes).intersection(claims["withdrawn"])
+    if still:
+        return Verdict(claims, "differs", f"it is stored for {len(still)} withdrawn purposes; withdraw them again")
+    return Verdict(claims, "matches", "the dialog is stored for none of the withdrawn purposes")
+
+
+_CHECKS: Final[Mapping[Any, Callable[[Mapping[str, Any], Service], Awaitable[Verdict]]]] = {
+    "erasure": _check_report,
+    "withdrawal": _check_report,
+    "narrowing": _check_narrowing,
+}
+"""By kind: the report of a request, and the confirmations that a customer gets on the withdrawal page."""
 
 
 def search(folders: list[Path], marker: str) -> Iterator[Path]:

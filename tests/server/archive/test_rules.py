@@ -50,6 +50,22 @@ class Another(Same):
         raise Conflict
 
 
+class TestWithdraw:
+    @pytest.mark.parametrize(
+        ("withdrawn", "left"),
+        [
+            ({"improve"}, ("research",)),
+            ({"research", "never asked"}, ("improve",)),
+            ({"improve", "research"}, ()),
+            (set[str](), ("improve", "research")),
+        ],
+    )
+    def test_what_is_left_is_what_was_not_withdrawn_in_the_same_order(
+        self, withdrawn: set[str], left: tuple[str, ...]
+    ) -> None:
+        assert rules.left_of(MINE, withdrawn) == left
+
+
 class TestKeep:
     def test_where_nothing_is_there_it_is_inserted_under_the_epochs_master(self) -> None:
         assert rules.on_keep(None, None, None, Same(THERE), 3, NOW) == rules.Insert(bytes([3]) * 64, NOW)

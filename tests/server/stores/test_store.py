@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
 
-from consentful_server.access_log.chain import Action, Chain, Entry, Head, Link, pack
+from consentful_server.access_log.chain import Action, Head, pack
 from consentful_server.access_log.store import Seen, Trace, Values
 from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
 from consentful_server.archive.store import (
@@ -29,6 +29,7 @@ from consentful_server.privacy.store import PrivacyRequest, RequestPlace, Reques
 from consentful_server.statistics.store import NoticeOutcomes, Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
+from jotting import CHAIN, Jotting
 from kinds import KINDS
 from sealed import CATALOGUE, PSEUDONYMS, START, candidate
 
@@ -620,38 +621,6 @@ async def test_a_lease_from_a_clock_that_was_set_back_binds_nobody(store: Store,
     clock.advance(-86_400)
 
     assert await store.leases.take("purge", "b", timedelta(hours=1))
-
-
-CHAIN = Chain(b"c" * 32)
-
-
-class Jotting(msgspec.Struct, frozen=True):
-    """A note as the access_log makes it. Satisfies `stores.access_log.Note`."""
-
-    who: str = "science"
-    action: Action = "dialog.read"
-    at: datetime = START
-    dialogs: bytes | None = None
-    values: Values | None = None
-
-    def about(self, dialog: int) -> "Jotting":
-        return msgspec.structs.replace(self, dialogs=pack([dialog]))
-
-    def follow(self, head: Head, number: int) -> tuple[Link, Head]:
-        entry = Entry(
-            number=number,
-            at=to_micros(self.at),
-            kind="credential",
-            who=self.who,
-            action=self.action,
-            request=None,
-            subject=None,
-            filters=("customer", "q"),
-            commitment=None,
-            rows=0,
-            dialogs=self.dialogs,
-        )
-        return CHAIN.follow(head, entry)
 
 
 async def test_entries_of_the_access_log_follow_each_other(store: Store) -> None:

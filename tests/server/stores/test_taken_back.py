@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from consentful_server.access_log.chain import pack
+from consentful_server.access_log.store import Note
 from consentful_server.archive.narrowing import narrowed
 from consentful_server.archive.opening import whole
 from consentful_server.archive.store import StoredDialog
@@ -17,6 +19,7 @@ from consentful_server.privacy.ledger import NAME, Entry, Ledger, NarrowedEntry,
 from consentful_server.statistics.store import Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
+from jotting import Jotting
 from kinds import KINDS
 from sealed import CATALOGUE, START, VAULT, candidate
 
@@ -35,11 +38,11 @@ def ledger(folder: Path) -> list[Entry]:
     return list(Ledger(path))
 
 
-async def narrow(store: Store, *purposes: str) -> bool:
+async def narrow(store: Store, *purposes: str, note: Note | None = None) -> bool:
     def sign(record: Record, messages: int, _: bytes) -> str:
         return f"receipt for {record.purposes}, {messages} messages"
 
-    return await store.dialogs.narrow("d-1", lambda stored: narrowed(VAULT, stored, purposes, sign))
+    return await store.dialogs.narrow("d-1", lambda stored: narrowed(VAULT, stored, purposes, sign), note)
 
 
 async def test_a_dialog_is_narrowed_without_a_replay_and_opens_as_before(store: Store, tmp_path: Path) -> None:
@@ -81,6 +84,26 @@ async def test_the_store_knows_how_long_its_ledger_is(store: Store, tmp_path: Pa
     assert path.stat().st_size > before[NAME]
     await store.remains.set_ledgers({"erasures-2.ledger": 7})
     assert await store.remains.ledgers() == {"erasures-2.ledger": 7}
+
+
+async def test_a_narrowing_and_its_entry_are_one_and_only_what_changes_is_noted(store: Store) -> None:
+    kept = await store.dialogs.keep(candidate("d-1"))
+    for purposes in (("research",), ("research",), ("improve",)):
+        await narrow(store, *purposes, note=Jotting(action="dialog.narrowed"))
+
+    (logged,) = await store.access_log.links(0, 10)
+    assert logged.link.entry.action == "dialog.narrowed"
+    assert logged.link.entry.dialogs == pack([kept.number])
+
+
+async def test_a_dialog_is_found_by_its_withdrawal_code_stored_or_erased(store: Store) -> None:
+    kept = await store.dialogs.keep(candidate("d-1"))
+    hashes = [b"another", kept.withdrawal_hash]
+
+    assert await store.dialogs.of_withdrawal(hashes) == await store.dialogs.find("d-1")
+    await store.dialogs.erase("d-1", "withdrawn")
+    assert await store.dialogs.of_withdrawal(hashes) == await store.dialogs.find("d-1") is not None
+    assert await store.dialogs.of_withdrawal([b"another"]) is None
 
 
 async def test_a_dialog_that_is_not_stored_is_not_narrowed(store: Store) -> None:

@@ -58,6 +58,13 @@ _REPORT_LABELS: Final[Mapping[str, str]] = {
     "rows_left": "Rows left",
     "earlier_copies_left": "Earlier copies of keys left",
 }
+_NARROWING_LABELS: Final[Mapping[str, str]] = {
+    "iss": "Issued by",
+    "iat": "Issued at",
+    "jti": "Dialog",
+    "withdrawn": "Withdrawn for",
+    "purposes": "Still stored for",
+}
 _END_LABELS: Final[Mapping[str, str]] = {
     "iss": "Issued by",
     "iat": "Issued at",
@@ -74,6 +81,7 @@ _END_LABELS: Final[Mapping[str, str]] = {
 _KINDS: Final[Mapping[Any, tuple[str, Mapping[str, str]]]] = {
     "erasure": ("report of an erasure", _REPORT_LABELS),
     "withdrawal": ("confirmation of a withdrawal", _REPORT_LABELS),
+    "narrowing": ("confirmation of a withdrawal for some purposes", _NARROWING_LABELS),
     "decommission": ("report of a decommissioning", _END_LABELS),
 }
 

@@ -23,8 +23,8 @@ TEXT: Final = "text/plain"
 BODY_S: Final = 30.0
 """Seconds within which a body must be received."""
 
-CODE_BYTES: Final = 4096
-"""Maximum size of a body that holds only a withdrawal code; unauthenticated clients may send it."""
+CODE_BYTES: Final = 16 * 1024
+"""Maximum size of a body with a withdrawal code and purposes; unauthenticated clients may send it."""
 
 _MOST_FIELDS: Final = 10
 
@@ -44,7 +44,9 @@ async def object_of(request: web.Request, max_bytes: int | None = None) -> dict[
     return cast("dict[str, Any]", decoded)
 
 
-async def form_of(request: web.Request, max_bytes: int | None = None) -> dict[str, str]:
+async def form_of(
+    request: web.Request, max_bytes: int | None = None, most_fields: int = _MOST_FIELDS
+) -> dict[str, str]:
     """Return the fields of a form body of at most `max_bytes` bytes.
 
     Raises:
@@ -53,7 +55,7 @@ async def form_of(request: web.Request, max_bytes: int | None = None) -> dict[st
     """
     if request.content_type != FORM:
         raise WrongMediaType(FORM)
-    return decode_form(await _read(request, max_bytes))
+    return decode_form(await _read(request, max_bytes), most_fields)
 
 
 async def of_either(request: web.Request) -> bytes:
@@ -109,7 +111,7 @@ def _without_mark(body: bytes) -> bytes:
     return body.removeprefix(BYTE_ORDER_MARK)
 
 
-def decode_form(body: bytes) -> dict[str, str]:
+def decode_form(body: bytes, most_fields: int = _MOST_FIELDS) -> dict[str, str]:
     """Return the fields of a form.
 
     Raises:
@@ -117,7 +119,7 @@ def decode_form(body: bytes) -> dict[str, str]:
     """
     try:
         pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
+            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=most_fields
         )
     except ValueError:
         raise BadRequest("body", "must be a valid form in UTF-8") from None

@@ -1,38 +1,37 @@
 """`/withdraw`: a page where customers withdraw a consent, without a login and without JavaScript (GDPR art. 7(3))."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import partial
+from collections.abc import Mapping
 from html import escape
-from string import Template
-from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
 from ... import errors
-from ...archive.store import ErasureOutcome
-from ...consent.page_texts import PageTexts, choose
+from ...archive.store import ErasureOutcome, StoredDialog
+from ...clock import to_micros
 from ...errors import BadRequest, NotFound, TooOften
 from ...service import Service
 from ..http import tags
-from ..http.assets import ASSETS
 from ..http.bodies import CODE_BYTES, FORM, form_of
 from ..http.erasure import status_of
 from ..http.pipeline import SERVICE, by_customer, client_address
-from ..http.protection import CONTENT_SECURITY_POLICY
 from ..http.route import Answer, Route
+from ..http.withdrawal_page import PURPOSE, View, facts, file, moment, note, show, texts_for
 
-_PAGE: Final = "withdraw.html"
-_POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+_MOST_FIELDS: Final = 110
+"""A notice names up to 100 purposes."""
 
 
 class Code(msgspec.Struct, frozen=True):
-    """The form: a withdrawal code."""
+    """The form: a withdrawal code, and the step of the page. Without a step the dialog is erased.
+
+    `choose` asks for a choice of the purposes; `chosen` comes with a field `purpose.…` for each chosen one.
+    """
 
     code: str
+    step: Literal["choose", "chosen"] | None = None
 
     def __repr__(self) -> str:
         return "Code(…)"
@@ -46,40 +45,76 @@ class Language(msgspec.Struct, frozen=True):
 
 async def ask(request: web.Request) -> web.StreamResponse:
     """Return the withdrawal form."""
-    return _page(request)
+    return show(request, View())
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Erase the dialog of the withdrawal code, and confirm it on a page. A code that was used gets the same page.
+    """Withdraw the consent of the code, as a whole or for chosen purposes, and confirm it on a page.
 
-    The page offers the confirmation as a file: a compact JWS, as receipts are.
+    A code that was used gets the same page. The page offers the confirmation as a file: a compact JWS, as receipts are.
     """
+    _, texts = texts_for(request)
     code = ""
     try:
         request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
-        code = (await form_of(request, CODE_BYTES)).get("code", "")
-        erasure = await request.app[SERVICE].archive.withdraw(code, by_customer(request))
+        fields = await form_of(request, CODE_BYTES, _MOST_FIELDS)
+        code = fields.get("code", "")
+        view = await _outcome(request, code, fields)
     except (NotFound, BadRequest):
-        return _page(request, _refused, code, status=404)
+        view = View(told=note("error", texts.wrong, texts.wrong_text), code=code, is_wrong=True, status=404)
     except TooOften as refusal:
-        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(refusal.retry_after_s)}
-        return _page(request, partial(_too_often, refusal), code, status=429, headers=headers)
-    return _page(request, partial(_confirmed, erasure, request.app[SERVICE]), is_done=True)
+        told = note("error", texts.busy, f"{texts.busy_text} {refusal.retry_after_s}")
+        headers = {str(hdrs.RETRY_AFTER): str(refusal.retry_after_s)}
+        view = View(told=told, code=code, is_wrong=True, status=429, headers=headers)
+    return show(request, view)
 
 
-def _confirmed(erasure: ErasureOutcome, service: Service, texts: PageTexts) -> str:
-    erased_at = erasure.tombstone.moment.isoformat(timespec="seconds")
-    file = service.signer.sign(confirmation(erasure, service.settings.receipt_issuer))
-    return _note(
-        "stored",
-        "status",
-        texts.done,
-        texts.done_text,
-        f"<dl class='facts'><dt>{escape(texts.messages)}</dt><dd>{erasure.tombstone.messages}</dd>"
-        f"<dt>{escape(texts.erased)}</dt>"
-        f"<dd><time datetime='{erased_at}'>{_date(erasure.tombstone.moment)}</time></dd></dl>"
-        f"<p><a download='withdrawal.jws' href='data:application/jose,{file}'>{escape(texts.confirmation)}</a></p>",
-    )
+async def _outcome(request: web.Request, code: str, fields: Mapping[str, str]) -> View:
+    """Do what the form asks for, and return what to show.
+
+    Raises:
+        NotFound: If no dialog has this code.
+        BadRequest: If a purpose is not one of the notice.
+    """
+    service, by = request.app[SERVICE], by_customer(request)
+    chosen = [name.removeprefix(PURPOSE) for name in fields if name.startswith(PURPOSE)]
+    if fields.get("step") in ("choose", "chosen"):
+        found = await service.archive.withdrawable(code)
+        if isinstance(found, StoredDialog) and not chosen:
+            return _choice(request, code, found, is_empty=fields["step"] == "chosen")
+        outcome = await service.archive.withdraw_for(code, chosen, await service.offer.every(), by)
+        if isinstance(outcome, StoredDialog):
+            return _narrowed(request, outcome, chosen)
+    else:
+        outcome = await service.archive.withdraw(code, by)
+    return _erased(request, outcome)
+
+
+def _choice(request: web.Request, code: str, found: StoredDialog, *, is_empty: bool) -> View:
+    _, texts = texts_for(request)
+    return View(told=note("error", texts.none) if is_empty else "", code=code, purposes=found.record.purposes)
+
+
+def _erased(request: web.Request, erasure: ErasureOutcome) -> View:
+    _, texts = texts_for(request)
+    service, tombstone = request.app[SERVICE], erasure.tombstone
+    rows = {texts.messages: str(tombstone.messages), texts.erased: moment(tombstone.moment)}
+    signed = service.signer.sign(confirmation(erasure, service.settings.receipt_issuer))
+    more = facts(rows) + file(signed, texts.confirmation)
+    return View(told=note("stored", texts.done, texts.done_text, more), is_done=True)
+
+
+def _narrowed(request: web.Request, dialog: StoredDialog, withdrawn: list[str]) -> View:
+    _, texts = texts_for(request)
+    service = request.app[SERVICE]
+    rows = {
+        texts.withdrawn: escape(", ".join(withdrawn)),
+        texts.left: escape(", ".join(dialog.record.purposes)),
+        texts.at: moment(service.clock.now()),
+    }
+    signed = service.signer.sign(narrowing(dialog, withdrawn, service))
+    more = facts(rows) + file(signed, texts.confirmation)
+    return View(told=note("stored", texts.partly, texts.partly_text, more), is_done=True)
 
 
 def confirmation(erasure: ErasureOutcome, issuer: str) -> Mapping[str, Any]:
@@ -99,65 +134,16 @@ def confirmation(erasure: ErasureOutcome, issuer: str) -> Mapping[str, Any]:
     }
 
 
-def _refused(texts: PageTexts) -> str:
-    return _note("error", "alert", texts.wrong, texts.wrong_text)
-
-
-def _too_often(refusal: TooOften, texts: PageTexts) -> str:
-    return _note("error", "alert", texts.busy, f"{texts.busy_text} {refusal.retry_after_s}")
-
-
-def _note(state: str, role: str, headline: str, text: str, more: str = "") -> str:
-    return (
-        f'<section id="told" class="panel" data-state="{state}" role="{role}">'
-        f"<h2>{escape(headline)}</h2><p>{escape(text)}</p>{more}</section>"
-    )
-
-
-def _date(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"  # a script makes it local
-
-
-def _page(
-    request: web.Request,
-    outcome: Callable[[PageTexts], str] | None = None,
-    code: str = "",
-    *,
-    status: int = 200,
-    is_done: bool = False,
-    headers: Mapping[str, str] = MappingProxyType({}),
-) -> web.Response:
-    """Return the page in the language of the request. A refused code stays in its field, which has the focus."""
-    known = request.app[SERVICE].withdrawal_texts
-    language = choose(known, request.query.get("lang"), request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
-    texts = known[language]
-    is_wrong = bool(outcome and not is_done)
-    fields = {name: escape(value) for name, value in msgspec.structs.asdict(texts).items()} | {
-        "lang": language,
-        "outcome": "" if outcome is None else outcome(texts),
-        "hidden": " hidden" if is_done else "",
-        "code": escape(code),
-        "described": " told" if is_wrong else "",
-        "invalid": ' aria-invalid="true" autofocus' if is_wrong else "",
-        "languages": " ".join(_link(tag, it.name, is_current=tag == language) for tag, it in known.items()),
+def narrowing(dialog: StoredDialog, withdrawn: list[str], service: Service) -> Mapping[str, Any]:
+    """Return the claims of the confirmation of a withdrawal for some purposes; `purposes` are those that are left."""
+    return {
+        "iss": service.settings.receipt_issuer,
+        "iat": to_micros(service.clock.now()) // 1_000_000,
+        "jti": dialog.record.dialog_id,
+        "kind": "narrowing",
+        "withdrawn": withdrawn,
+        "purposes": list(dialog.record.purposes),
     }
-    return web.Response(
-        status=status,
-        text=Template(request.app[ASSETS].page(_PAGE)).substitute(fields),
-        content_type="text/html",
-        headers={
-            "Content-Security-Policy": _POLICY,
-            hdrs.CACHE_CONTROL: "no-store",
-            hdrs.CONTENT_LANGUAGE: language,
-            hdrs.VARY: hdrs.ACCEPT_LANGUAGE,
-            **headers,
-        },
-    )
-
-
-def _link(tag: str, name: str, *, is_current: bool) -> str:
-    current = ' aria-current="true"' if is_current else ""
-    return f'<a href="?lang={tag}" hreflang="{tag}" lang="{tag}"{current}>{escape(name)}</a>'
 
 
 _PAGES: Final = {"text/html": str}

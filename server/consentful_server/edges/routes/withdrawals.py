@@ -13,6 +13,7 @@ from msgspec import Meta
 from consentful import wire, withdrawal_code, withdrawal_qr
 
 from ... import errors
+from ...archive.store import ErasureOutcome
 from ..http import bodies, parameters, pipeline, tags
 from ..http.bodies import JSON
 from ..http.erasure import ERASED, ERASURE_REFUSALS, erased
@@ -29,9 +30,18 @@ class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A withdrawal code, as in `stored`. It is read as people type it: case, spaces and hyphens do not matter."""
 
     code: Annotated[str, Meta(min_length=1, max_length=withdrawal_code.LONGEST)]
+    purposes: Annotated[tuple[wire.Label, ...], Meta(min_length=1, max_length=100)] | None = None
 
     def __repr__(self) -> str:
         return "Withdrawal(…)"
+
+
+class Narrowed(msgspec.Struct, frozen=True):
+    """The outcome of a withdrawal for some purposes: the dialog is stored for those that are left."""
+
+    dialog_id: str
+    purposes: tuple[str, ...]
+    status: Literal["narrowed"] = "narrowed"
 
 
 class QrCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,13 +56,20 @@ class QrCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Withdraw a consent (GDPR art. 7(3)). The code is the only credential.
+    """Withdraw a consent (GDPR art. 7(3)), as a whole or for some `purposes`. The code is the only credential.
 
-    A code that was used before returns the same outcome; an unknown code is a 404.
+    A code that was used before returns the same outcome; an unknown code is a 404. If no purpose is left, the dialog is
+    erased.
     """
-    request.app[SERVICE].withdrawal_attempts.admit(client_address(request))
+    service, by = request.app[SERVICE], pipeline.by_customer(request)
+    service.withdrawal_attempts.admit(client_address(request))
     given = parameters.convert(await bodies.object_of(request, bodies.CODE_BYTES), Withdrawal, numbers_as_text=())
-    return erased(await request.app[SERVICE].archive.withdraw(given.code, pipeline.by_customer(request)))
+    if given.purposes is None:
+        return erased(await service.archive.withdraw(given.code, by))
+    outcome = await service.archive.withdraw_for(given.code, given.purposes, await service.offer.every(), by)
+    if isinstance(outcome, ErasureOutcome):
+        return erased(outcome)
+    return pipeline.json(Narrowed(outcome.record.dialog_id, outcome.record.purposes))
 
 
 async def draw(request: web.Request) -> web.StreamResponse:
@@ -79,7 +96,7 @@ ROUTES: Final = (
         "/v1/withdrawals",
         withdraw,
         body={JSON: Withdrawal},
-        answers=ERASED,
+        answers=(*ERASED, Answer({JSON: Narrowed})),
         refusals=(*ERASURE_REFUSALS, errors.TooOften),
         tag=tags.WITHDRAWAL,
         operation="rest_withdraw",

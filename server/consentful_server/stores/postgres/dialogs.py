@@ -98,8 +98,15 @@ class PostgresDialogs:
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
         await self._database.writer.write(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
 
-    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
-        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower))
+    async def of_withdrawal(self, withdrawal_hashes: Sequence[bytes]) -> StoredDialog | Tombstone | None:
+        async def find(db: Connection) -> StoredDialog | Tombstone | None:
+            dialog_id = await rows.of_withdrawal(db, withdrawal_hashes)
+            return None if dialog_id is None else await _load(db, dialog_id)
+
+        return await self._database.look_up(find)
+
+    async def narrow(self, dialog_id: str, narrower: Narrower, note: Note | None = None) -> bool:
+        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower, note))
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.look_up(lambda db: _load(db, dialog_id))
@@ -242,12 +249,13 @@ class PostgresDialogs:
                 await self._replace(db, stored, dialog)
         return dialog
 
-    async def _narrow(self, db: Connection, dialog_id: str, narrower: Narrower) -> bool:
+    async def _narrow(self, db: Connection, dialog_id: str, narrower: Narrower, note: Note | None) -> bool:
         stored, _ = await _found(db, dialog_id)
         narrowed = None if stored is None else await asyncio.to_thread(narrower, stored)
         if stored is None or narrowed is None:
             return False
         await self._replace(db, stored, narrowed)
+        await access_log.append_if(db, note and note.about(narrowed.number))
         return True
 
     async def _replace(self, db: Connection, stored: StoredDialog, dialog: StoredDialog) -> None:

@@ -184,14 +184,16 @@ def insert_tombstone(db: "sqlite3.Connection", tombstone: Tombstone) -> int:
     return db.execute(sql, (tombstone.dialog_id,)).fetchone()[0]
 
 
-def of_withdrawal(db: "sqlite3.Connection", withdrawal_hash: bytes) -> str | None:
-    """Return the id of the dialog, stored or erased, whose withdrawal code has this hash; None if there is none."""
-    row = db.execute(
+def of_withdrawal(db: "sqlite3.Connection", withdrawal_hashes: Sequence[bytes]) -> str | None:
+    """Return the id of the dialog, stored or erased, whose withdrawal code has the first of these hashes that is
+    known; None if there is none.
+    """
+    sql = (
         "SELECT dialog_id FROM dialogs WHERE withdrawal_hash = ?1"
-        " UNION ALL SELECT dialog_id FROM tombstones WHERE withdrawal_hash = ?1",
-        (withdrawal_hash,),
-    ).fetchone()
-    return row[0] if row else None
+        " UNION ALL SELECT dialog_id FROM tombstones WHERE withdrawal_hash = ?1"
+    )
+    found = (db.execute(sql, (withdrawal_hash,)).fetchone() for withdrawal_hash in withdrawal_hashes)
+    return next((row[0] for row in found if row), None)
 
 
 def narrow(db: "sqlite3.Connection", dialog: StoredDialog) -> None:

@@ -100,8 +100,7 @@ class SQLiteDialogs:
 
     async def withdraw(self, withdrawal_hashes: Sequence[bytes], note: Note | None = None) -> ErasureOutcome | None:
         def erase(db: sqlite3.Connection) -> Tombstone | None:
-            found = (rows.of_withdrawal(db, withdrawal_hash) for withdrawal_hash in withdrawal_hashes)
-            dialog_id = next(filter(None, found), None)
+            dialog_id = rows.of_withdrawal(db, withdrawal_hashes)
             return self._erase(db, dialog_id, "withdrawn", None, None, EVERYTHING, note) if dialog_id else None
 
         return await self._erasing(erase)
@@ -109,8 +108,15 @@ class SQLiteDialogs:
     async def retract(self, dialog_id: str, owner: str, customer: str, mark: bytes, note: Note | None = None) -> None:
         await self._database.writer.erase(lambda db: self._retract(db, dialog_id, owner, customer, mark, note))
 
-    async def narrow(self, dialog_id: str, narrower: Narrower) -> bool:
-        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower), erases=True)
+    async def of_withdrawal(self, withdrawal_hashes: Sequence[bytes]) -> StoredDialog | Tombstone | None:
+        def find(db: sqlite3.Connection) -> StoredDialog | Tombstone | None:
+            dialog_id = rows.of_withdrawal(db, withdrawal_hashes)
+            return None if dialog_id is None else _load(db, dialog_id, heads=True)
+
+        return await self._database.look_up(find)
+
+    async def narrow(self, dialog_id: str, narrower: Narrower, note: Note | None = None) -> bool:
+        return await self._database.writer.write(lambda db: self._narrow(db, dialog_id, narrower, note), erases=True)
 
     async def find(self, dialog_id: str) -> StoredDialog | Tombstone | None:
         return await self._database.look_up(lambda db: _load(db, dialog_id, heads=True))
@@ -236,12 +242,14 @@ class SQLiteDialogs:
                 self._replace(db, dialog)
         return dialog
 
-    def _narrow(self, db: sqlite3.Connection, dialog_id: str, narrower: Narrower) -> bool:
+    def _narrow(self, db: sqlite3.Connection, dialog_id: str, narrower: Narrower, note: Note | None) -> bool:
         stored, _ = _found(db, dialog_id, heads=True)
         narrowed = stored and narrower(stored)
         if narrowed is None:
             return False
         self._replace(db, narrowed)
+        if note is not None:
+            access_log.append(db, note.about(narrowed.number))
         return True
 
     def _replace(self, db: sqlite3.Connection, dialog: StoredDialog) -> None:
