@@ -18,6 +18,7 @@ from .chatbots import Chatbots
 from .database import DatabaseServer, database_server, url_of
 from .network import Network, network
 from .node import Node
+from .release import Release
 from .verdict import Verdict, judge
 
 NODES: Final = 2
@@ -46,10 +47,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, *, waits_for_standby: bool | None = None) -> AsyncGenerator[House]:
-    """Start everything. Unless it is None, there is a standby, whose name the nodes know as well.
+async def house(
+    folder: Path, *, waits_for_standby: bool | None = None, release: Release | None = None
+) -> AsyncGenerator[House]:
+    """Start everything; the nodes run this release, or this tree.
 
-    A primary that waits for its standby confirms a COMMIT once the standby has it, too.
+    Unless `waits_for_standby` is None, there is a standby, whose name the nodes know as well. A primary that waits for
+    it confirms a COMMIT once the standby has it, too.
     """
     async with AsyncExitStack() as stack:
         wires = stack.enter_context(network(NODES))
@@ -60,7 +64,7 @@ async def house(folder: Path, *, waits_for_standby: bool | None = None) -> Async
         await database.create(standby)
         places = ",".join(server.place for server in (database, standby) if server is not None)
         url = f"{url_of(places)}?target_session_attrs=read-write"
-        nodes = [_node(folder, wires, room, url) for room in wires.rooms]
+        nodes = [_node(folder, wires, room, url, release) for room in wires.rooms]
         for node in nodes:  # one after the other: the first makes the keys
             await node.start()
             stack.push_async_callback(node.end, signal.SIGKILL)
@@ -68,7 +72,7 @@ async def house(folder: Path, *, waits_for_standby: bool | None = None) -> Async
         yield House(wires, database, standby, nodes, nginx, nodes[0].first_key())
 
 
-def _node(folder: Path, wires: Network, room: str, database: str) -> Node:
+def _node(folder: Path, wires: Network, room: str, database: str, release: Release | None) -> Node:
     settings: dict[str, object] = {
         "database": database,
         "keys-dir": folder / "keys",
@@ -76,7 +80,7 @@ def _node(folder: Path, wires: Network, room: str, database: str) -> Node:
         "trusted-proxy": wires.host("front"),
         "log-format": "json",
     }
-    return Node(folder, room, wires.address(room), settings)
+    return Node(folder, room, wires.address(room), settings, release)
 
 
 def _made(folder: Path) -> Path:

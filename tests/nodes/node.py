@@ -10,6 +10,8 @@ from typing import Final
 from logs import until_written
 from postgres_server import end_with_parent
 
+from .release import Release
+
 PORT: Final = 8080
 _GRACE_S: Final = 1
 
@@ -17,8 +19,12 @@ _GRACE_S: Final = 1
 class Node:
     """A node, always in the same room, at the same address and with the same settings."""
 
-    def __init__(self, folder: Path, room: str, host: str, settings: dict[str, object]) -> None:
+    def __init__(
+        self, folder: Path, room: str, host: str, settings: dict[str, object], release: Release | None = None
+    ) -> None:
+        """`release` is what the next start runs; None is this tree as it lies."""
         self.room = room
+        self.release = release
         self.url = f"http://{host}:{PORT}"
         self.log = folder / f"{room}.log"
         self._settings = settings | {"host": host, "port": PORT, "grace": _GRACE_S}
@@ -38,9 +44,14 @@ class Node:
                 stdout=log,
                 stderr=log,
                 preexec_fn=end_with_parent,
-                env={name: value for name, value in os.environ.items() if not name.startswith("CONSENTFUL_")},
+                cwd=self.log.parent,
+                env=self._environment(),
             )
         await until_written(self.log, b"serving", after=before)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CONSENTFUL_")}
+        return inherited if self.release is None else inherited | {"PYTHONPATH": str(self.release.folder)}
 
     async def until_failing(self) -> None:
         """Return once it has logged an error from now on."""
