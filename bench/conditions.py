@@ -28,8 +28,8 @@ def conditions(folder: Path) -> list[str]:
         f"{platform.system()} {platform.release().partition('-')[0]}, {os.cpu_count()} cores: {cores}",
         f"on: synchronous={synchronous(folder)}, sealing, receipts, acks, limits (rates raised: one client does what "
         "thousands would), metrics, the access log of reads; off: TLS, compression, OIDC, log lines below warning",
-        "each figure: ours and peer in turn, median of at least 5 rounds (2 where a round begins a server, 1 where it "
-        "reads all texts); ratio: median of the rounds' ratios; CPU µs: ours / peer, of a dialog, message or request; "
+        "each figure: ours and peer in turn, median of at least 5 rounds (2 where a round begins a server or reads "
+        "all texts); ratio: median of the rounds' ratios; CPU µs: ours / peer, of a dialog, message or request; "
         "others: cores that other processes used meanwhile",
     ]
 

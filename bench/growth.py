@@ -80,7 +80,8 @@ def _reading(plan: Plan, stores: Sequence[_Store]) -> list[Measured]:
             _drawn(plan, figure, title, in_turn(plan.rounds, [partial(p50, plan, server, path) for server in servers]))
             for figure, (title, path) in pages.items()
         ]
-        searched = in_turn(1, [partial(_search_s, server) for server in servers], thrown_away=0)
+        searches = [partial(_search_s, server) for server in servers]
+        searched = in_turn(max(1, plan.rounds // 2), searches, thrown_away=0)
     return [*rows, _drawn(plan, _SEARCH, "Search all texts", searched)]
 
 

@@ -316,14 +316,18 @@ class Opener:
         return opened
 
     def messages(
-        self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
+        self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog], needle: str | None = None
     ) -> tuple[Sequence[MessageRow], list[KeptMessage]]:
-        """Return the rows of dialogs that can be opened, and the message of each."""
+        """Return the rows of dialogs that can be opened, and the message of each.
+
+        With a needle, which `fold` made, only those whose text contains it: a search opens thousands for each it finds.
+        """
         found: list[_Found | None] = [None] * len(rows)
         for dialog, places, lines in self._authentic(rows, sealed):
             shared = dialog.shared(self._scope)
             for place, line in zip(places, lines, strict=True):
-                found[place] = line, shared
+                if needle is None or needle in fold(line.text):
+                    found[place] = line, shared
             dialog.close_lines()  # a page of one message each would otherwise hold all texts of its dialogs
         opened = [it for it in found if it is not None]
         if len(opened) < len(rows):

@@ -328,10 +328,9 @@ class Pages:
         def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool) -> _Block:
             items: list[KeptMessage] = []
             seen: set[int] = set()
-            for row, message in zip(*opener.messages(rows, listed), strict=True):
-                if needle is None or needle in fold(message.text):
-                    items.append(message)
-                    seen.add(row.dialog)
+            for row, message in zip(*opener.messages(rows, listed, needle), strict=True):
+                items.append(message)
+                seen.add(row.dialog)
                 if len(items) == room:  # the next page begins here, in the middle of the block
                     return _Block(items, seen, len(rows), row.position, more or row is not rows[-1])
             return _Block(items, seen, len(rows), rows[-1].position if more else None, more)

@@ -28,8 +28,8 @@ Races, and the line that closes each:
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress
-from typing import Any, Final, TypeAlias, TypeVar
+from itertools import chain
+from typing import Any, Final
 
 from pyroaring import BitMap
 
@@ -42,18 +42,13 @@ from ..archive.opening import OnDamaged, Opened, Opener
 from ..archive.priority import Priority
 from ..archive.query import Filter, Order, Position, Selection, check_order
 from ..archive.store import DialogStore, ListedDialog, MessageRow
-from ..archive.views import KeptMessage, Roles
+from ..archive.views import Roles
 from ..auth.read_scope import ReadScope
 from ..exports.formats import MEDIA, Format, Shape, encoder
 from ..exports.store import Export, ExportStore
 from ..keys.vault import Vault
 from ..telemetry import traces
 from .walk import Walk
-
-T = TypeVar("T")
-
-Rows: TypeAlias = Sequence[MessageRow]
-Messages: TypeAlias = Sequence[KeptMessage]
 
 _MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200, "annotations": 500}
 _MOST_BYTES: Final = 1024 * 1024
@@ -90,15 +85,7 @@ class Stream:
         self._sha256 = hashlib.sha256()
         self._is_complete = False
         self.dialogs = BitMap()
-        self._needle = None if wanted.q is None else fold(wanted.q)
-
-    def fitting(self, rows: Rows, messages: Messages) -> tuple[Rows, Messages]:
-        """Return the messages that match the text search, and their rows."""
-        needle = self._needle
-        if needle is None:
-            return rows, messages
-        found = [needle in fold(message.text) for message in messages]
-        return list(compress(rows, found)), list(compress(messages, found))
+        self.needle = None if wanted.q is None else fold(wanted.q)
 
     def rows_of(self, opened: Opened | None) -> Sequence[Any]:
         """Return a dialog as rows; none if it does not match, or could not be opened."""
@@ -106,7 +93,7 @@ class Stream:
             return ()
         if self.shape == "annotations":
             return opened.annotations
-        if self._needle is not None and not opened.contains(self._needle):
+        if self.needle is not None and not opened.contains(self.needle):
             return ()
         if self.shape == "dialogs":
             return (opened.summary(self.scope),)
@@ -230,7 +217,7 @@ class Streams:
         def block(
             rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool
         ) -> tuple[bytes, Position | None]:
-            found, messages = stream.fitting(*opener.messages(rows, listed))
+            found, messages = opener.messages(rows, listed, stream.needle)
             data = stream.encode({row.dialog for row in found}, messages)
             return data, rows[-1].position if more else None
 

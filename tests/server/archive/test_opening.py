@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from consentful_server.archive.opening import whole
+from consentful_server.archive.folding import fold
+from consentful_server.archive.opening import Opener, whole
 from consentful_server.archive.sealing import Sealer
-from consentful_server.archive.store import StoredDialog
+from consentful_server.archive.store import MessageRow, StoredDialog
 from consentful_server.auth.read_scope import ReadScope
 from consentful_server.errors import Damaged
 from sealed import VAULT, candidate
@@ -62,3 +63,15 @@ def test_a_seal_of_an_earlier_version_does_not_open_in_a_dialog_of_this_one(fiel
 
     with pytest.raises(Damaged):
         whole(VAULT, msgspec.structs.replace(ours, **{field: getattr(theirs, field)}), SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("needle", "seqs"), [(None, [1, 2, 3]), ("parcel", [1, 3]), ("where", [1]), ("invoice", []), ("straße", [])]
+)
+def test_a_search_makes_messages_of_matching_texts_alone(needle: str | None, seqs: list[int]) -> None:
+    dialog = stored(candidate("d-1", ["WHERE is my parcel?", "On its way", "What parcel?"]))
+    rows = [MessageRow(1, seq, head.role, head.language, head.received_at) for seq, head in enumerate(dialog.heads, 1)]
+
+    found, messages = Opener(VAULT, SCOPE).messages(rows, {1: dialog}, needle and fold(needle))
+
+    assert [row.seq for row in found] == [it.seq for it in messages] == seqs
