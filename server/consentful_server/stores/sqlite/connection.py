@@ -60,7 +60,7 @@ def connect(path: Path, *, read_only: bool = False) -> "sqlite3.Connection":
         journal_mode = WAL, synchronous = FULL   a commit survives a power cut; NORMAL would lose the last ones
         secure_delete = ON                       deleted content is overwritten with zeros (measured: 0 of 20,000 left)
         temp_store = MEMORY                      sorting writes no temporary file
-        wal_autocheckpoint = 4000                pages, about 16 MB of write-ahead log
+        wal_autocheckpoint = 4000                pages, about 16 MB of write-ahead log, where `checkpoints` lag behind
         trusted_schema = OFF                     an altered schema cannot call unsafe functions
         query_only                               a reader's connection cannot write
 

@@ -1,7 +1,8 @@
 """The only writer of an SQLite database in this process: group commit, one fsync for a batch of jobs.
 
 A batch is one transaction: BEGIN IMMEDIATE, each job's work, `before_commit` (fsync of the erasure ledger), COMMIT. If
-a job asks for it, the write-ahead log (WAL) is truncated afterwards. The outcomes:
+a job asks for it, the write-ahead log (WAL) is truncated afterwards. What is in the WAL otherwise is moved into the
+database beside the writer (`checkpoints`). The outcomes:
 
     a job raises a Refusal        it has written nothing; it is refused, and the batch goes on
     any other error in the batch  ROLLBACK; each job is retried alone, so that only the faulty one fails
@@ -35,7 +36,8 @@ Races, and the line that closes each:
      is answered with StorageFailed.
 (R4) A reader, here or in another process, still uses the WAL: the truncation reports busy. All commits wait while it
      waits, so it waits shortly and not often; `truncate` repeats it, and lets others commit in between. The erasure is
-     committed all the same, and answered as not clean if a reader stays.
+     committed all the same, and answered as not clean if a reader stays. A checkpoint beside the writer would make it
+     busy as well: the truncation waits for its end (`checkpoints`, R1).
 (R5) An unexpected error may have written half of a job: the ROLLBACK covers the whole batch, and the retries start
      anew.
 (R6) Another thread or process allocates the reserve again just after it was released: the erasure fails once more with
@@ -54,6 +56,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
 from ..group_commit import GroupCommit, Job
+from .checkpoints import Checkpoints
 from .connection import BUSY_MS, SQLiteConnection, open_connection, sqlite3
 from .location import Location
 from .reserve import Reserve, is_full
@@ -131,12 +134,14 @@ class Writer:
     def __init__(
         self,
         connection: SQLiteConnection,
+        checkpoints: Checkpoints,
         clock: Clock,
         before_commit: BeforeCommit,
         reserve: Reserve,
         location: Location,
     ) -> None:
         self._connection = connection
+        self._checkpoints = checkpoints
         self._location = location
         self._before_commit = before_commit
         self._reserve = reserve
@@ -156,9 +161,9 @@ class Writer:
         cls, path: Path, clock: Clock, before_commit: BeforeCommit = lambda _: None, reserve: Reserve | None = None
     ) -> "Writer":
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
-        connection = await open_connection(path)
+        connection, checkpoints = await open_connection(path), await Checkpoints.open(path)
         await connection.run(_open_log)
-        return cls(connection, clock, before_commit, reserve or Reserve({}), Location(path))
+        return cls(connection, checkpoints, clock, before_commit, reserve or Reserve({}), Location(path))
 
     @property
     def in_doubt(self) -> bool:
@@ -205,12 +210,16 @@ class Writer:
         return False
 
     async def close(self) -> None:
-        """Commit the waiting jobs, then close the connection."""
+        """Commit the waiting jobs, then close the connections."""
         await self.commits.close()
+        await self._checkpoints.close()
         await self._connection.close()
 
     async def _run_on_thread(self, batch: _Batch) -> list[_Outcome]:
-        return await self._connection.run(lambda db: self._run_batch(db, batch))
+        outcomes = await self._connection.run(lambda db: self._run_batch(db, batch))
+        if not self._was_displaced:  # a checkpoint writes to the database
+            self._checkpoints.after(len(batch))
+        return outcomes
 
     def _run_batch(self, db: sqlite3.Connection, batch: _Batch) -> list[_Outcome]:
         """Run the batch on the connection's thread, and note how that went. Never raises."""
@@ -309,14 +318,15 @@ class Writer:
 
     def _truncate(self, db: sqlite3.Connection, busy_ms: int) -> bool:
         """Truncate the WAL, on the reserve if the disk is full; return whether it succeeded."""
-        try:
-            return _truncate(db, busy_ms)
-        except sqlite3.Error as error:
-            if not self._releases_reserve(error):  # the checkpoint itself may need space: it extends the database
-                return False
-        with suppress(sqlite3.Error):
-            return _truncate(db, busy_ms)
-        return False
+        with self._checkpoints.turn:  # (R4)
+            try:
+                return _truncate(db, busy_ms)
+            except sqlite3.Error as error:
+                if not self._releases_reserve(error):  # the checkpoint itself may need space: it extends the database
+                    return False
+            with suppress(sqlite3.Error):
+                return _truncate(db, busy_ms)
+            return False
 
     def _truncated(self, db: sqlite3.Connection, batch: _Batch, outcomes: list[_Outcome]) -> list[_Outcome]:
         is_asked = any(job.truncate for job in batch)
