@@ -17,6 +17,8 @@ export class Annotating {
   #said = []; // the annotations of the dialog
   #me = null; // the reader's name as an annotator, once it is known
   #etag = null; // of the reader's own annotation there
+  #seen = new Set(); // labels
+  #labels; // their list
   #turn = 0; // responses to earlier requests are ignored
 
   /**
@@ -27,6 +29,7 @@ export class Annotating {
    */
   constructor(form, panel, rest, go) {
     [this.#form, this.#panel, this.#rest, this.#go] = [form, panel, rest, go];
+    this.#labels = document.getElementById("labels-seen");
     this.#field = (name) => form.querySelector(`#${name}`);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -60,7 +63,14 @@ export class Annotating {
     const { items } = await this.#rest.json({ path: `/v1/annotations?${query}` }).catch(() => ({ items: [] }));
     if (turn !== this.#turn) return;
     this.#said = items;
+    this.suggest(items.flatMap(({ labels }) => labels));
     this.#list();
+  }
+
+  /** Suggest the labels that this tab has seen. They are sealed: nobody can list those that it has not. */
+  suggest(labels) {
+    for (const label of labels) this.#seen.add(label);
+    this.#labels.replaceChildren(...[...this.#seen].sort().map((value) => element("option", { value })));
   }
 
   #list() {

@@ -1,21 +1,23 @@
 import { Annotating } from "./annotating.js";
 import { Conversation } from "./conversation.js";
+import { Columns } from "./columns.js";
 import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on } from "./element.js";
 import { Facets } from "./facets.js";
-import { snippet } from "./hits.js";
 import { Plots } from "./plots.js";
-import { exact, FILTERS, local, Query } from "./query.js";
+import { exact, FILTERS, local, Query, VIEWS } from "./query.js";
 import { recipes } from "./recipes.js";
 import { RestClient } from "./rest.js";
 import { Rows } from "./rows.js";
+import { SavedViews } from "./saved_views.js";
 import { SITE } from "./site.js";
-import { time } from "./times.js";
+import { Ticked } from "./ticked.js";
 
 const PAGE = 200;
 const TIMES = ["since", "until"];
 const SUGGESTED = { language: "languages", bot: "bots", purpose: "purposes-known" };
 const REFUSED = [401, 403];
+const BY_DIALOG = ["longest", "shortest", "random"];
 
 const rest = new RestClient();
 const rows = new Rows(byId("pane"), row, more);
@@ -23,6 +25,10 @@ const conversation = new Conversation(byId("dialog"), rest);
 const annotating = new Annotating(byId("annotate"), byId("dialog"), rest, step);
 const facets = new Facets(byId("facets"), rest, (filters) => query.with(filters).url(shown, marked));
 const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url(), go);
+
+const columns = new Columns();
+const ticked = new Ticked(tellTicked);
+const savedViews = new SavedViews(byId("saved-views"), openView);
 
 let query = new Query();
 let shown = ""; // the id of the open dialog
@@ -32,18 +38,13 @@ let requests = null; // aborts the requests of the current query
 let isLoading = false;
 let exporting = null; // aborts the current export
 
-// Messages
+// The list
 
-function row({ dialog_id, received_at, role, language, text, seq }) {
-  const link = element("a", { href: query.url(dialog_id, seq), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
-  const made = element("tr", { data: { dialog: dialog_id } },
-    element("td", {}, time(received_at)),
-    element("td", {}, role),
-    element("td", {}, language ?? "–"),
-    element("td", { className: "text", dir: "auto", lang: language ?? "", title: text.slice(0, 1000) }, ...snippet(text, query.q)),
-    element("td", {}, link, element("small", {}, ` #${seq}`)));
-  made.ariaSelected = String(dialog_id === shown && (!marked || seq === marked));
-  made.addEventListener("click", (event) => event.target.closest("a") || getSelection().toString() || link.click());
+function row(item) {
+  const { dialog_id, seq } = item;
+  const made = element("tr", { data: { dialog: dialog_id } }, ...columns.cells(query.view, item, { query, tick: (it) => ticked.box(it) }));
+  made.ariaSelected = String(dialog_id === shown && (!marked || !seq || seq === marked));
+  made.addEventListener("click", (event) => event.target.closest("a, input") || getSelection().toString() || made.querySelector("a").click());
   return made;
 }
 
@@ -53,9 +54,11 @@ async function more() {
   isLoading = true;
   const { signal } = requests;
   try {
-    const page = await rest.json(query.request({ limit: PAGE, ...(next && { cursor: next }) }), signal);
+    const include = query.view === "dialogs" && columns.includes("dialogs");
+    const page = await rest.json(query.page({ limit: PAGE, ...(include && { include }), ...(next && { cursor: next }) }), signal);
     next = query.filters.order === "stored" && !page.more ? null : page.next;
     rows.add(page.items);
+    annotating.suggest(page.items.flatMap(({ annotations = [] }) => annotations.flatMap(({ labels }) => labels)));
     showProgress();
   } catch (error) {
     if (signal.aborted) return;
@@ -67,17 +70,29 @@ async function more() {
   if (!signal.aborted) rows.fetchAhead();
 }
 
-/** Show how many messages are loaded, and whether there are more. */
+/** Show how many rows are loaded, and whether there are more. */
 function showProgress() {
   const loaded = rows.count;
-  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()} loaded, more below` : count(loaded));
-  if (next) byId("end").replaceChildren(query.q && !loaded ? "Searching …" : "Loading more …");
+  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()} loaded, more below` : counted(loaded));
+  if (next) byId("end").replaceChildren((query.q || query.metadata) && !loaded ? "Searching …" : "Loading more …");
   else byId("end").replaceChildren(...(loaded ? ["End of the list."] : emptyText()));
 }
 
+const counted = (number) => (query.view === "dialogs" ? `${number.toLocaleString()} dialog${number === 1 ? "" : "s"}` : count(number));
+
+/** Show how many dialogs and messages the server's counters have, as far as they know the filters. */
+async function showTotals() {
+  const { signal } = requests;
+  byId("totals").textContent = "";
+  const { totals } = await rest.json({ path: query.counted("length") }, signal).catch(() => ({}));
+  if (signal.aborted || !totals) return;
+  const numbers = `${totals.dialogs.toLocaleString()} dialogs, ${count(totals.messages)}`;
+  byId("totals").textContent = query.uncounted.length ? `of ${numbers}` : numbers;
+}
+
 function emptyText() {
-  const isFiltered = Object.keys(query.filters).length || query.q;
-  if (isFiltered) return [element("p", {}, "No message matches. Remove a filter, or "), element("a", { href: "?" }, "clear all filters"), "."];
+  const noun = query.view === "dialogs" ? "dialog" : "message";
+  if (query.isFiltered) return [element("p", {}, `No ${noun} matches. Remove a filter, or `), element("a", { href: "?", data: { clears: "words" } }, "clear all filters"), "."];
   return [element("p", {}, "No dialog is stored yet. "), element("a", { href: `${SITE}/` }, "Hold a dialog"), " and grant it, or run ", element("code", {}, "consentful demo"), "."];
 }
 
@@ -121,7 +136,7 @@ function become(state, text) {
 /** Show what the page's URL names; the words of a text search are in the history's state, which no server sees. */
 function visit() {
   const parameters = new URLSearchParams(location.search);
-  const wanted = Query.from(parameters, history.state?.q ?? "");
+  const wanted = Query.from(parameters, history.state ?? {});
   if (!requests || !wanted.equals(query)) load(wanted); // one that is loaded already is not loaded again
   show(parameters.get("show") ?? "", Number(parameters.get("seq")) || 0);
 }
@@ -134,10 +149,12 @@ function load(wanted) {
   next = undefined;
   fill();
   acquit();
+  showView();
   rows.clear();
   become("loading", "loading …");
   byId("end").replaceChildren("Loading …");
   more();
+  showTotals();
   facets.show(query);
   plots.show(query);
   byId("plots-of").textContent = ["counted by day (UTC)", ...ignored(query)].join("; ");
@@ -160,9 +177,9 @@ function show(dialogId, seq) {
   }
 }
 
-/** Go to a URL of this page. The URL without filters also clears the text search. */
-function go(url) {
-  history.pushState({ q: url === "?" ? "" : query.q }, "", url);
+/** Go to a URL of this page. What is searched for stays, unless other words are given. */
+function go(url, words = query.words) {
+  history.pushState(words, "", url);
   visit();
 }
 
@@ -175,9 +192,12 @@ function step(seq) {
 /** Write the query into the form. */
 function fill() {
   byId("q").value = query.q;
+  byId("metadata").value = query.metadata;
+  for (const option of byId("order").options) option.disabled = query.view === "messages" && BY_DIALOG.includes(option.value);
   for (const name of FILTERS) byId(name).value = TIMES.includes(name) ? local(query.filters[name]) : query.filters[name] ?? "";
   byId("order").value = query.filters.order ?? "newest";
-  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "label", "review", "order"].some((name) => query.filters[name]);
+  byId("seed-row").hidden = byId("order").value !== "random";
+  byId("more").open ||= ["bot", "purpose", "customer", "dialog_id", "label", "review", "order"].some((name) => query.filters[name]) || Boolean(query.metadata);
 }
 
 /** Read the query from the form. A time that was not edited keeps its seconds, which the form does not show. */
@@ -187,7 +207,7 @@ function fromForm() {
     const before = query.filters[name];
     filters[name] = local(before) === filters[name] ? before : exact(filters[name]);
   }
-  return new Query(filters, byId("q").value.trim());
+  return new Query({ ...filters, view: query.view }, { q: byId("q").value.trim(), metadata: byId("metadata").value.trim() });
 }
 
 /** Suggest the stored languages, chatbots and purposes. */
@@ -200,7 +220,52 @@ async function suggest() {
   }
 }
 
+// The view: messages or dialogs, and their columns
+
+function showView() {
+  const title = query.view === "dialogs" ? "Dialogs" : "Messages";
+  byId("list-title").textContent = title;
+  byId("heads").replaceChildren(...columns.heads(query.view));
+  byId("pane").style.setProperty("--least", `${columns.least(query.view)}rem`);
+  for (const view of VIEWS) {
+    const link = byId(`view-${view}`);
+    link.href = query.with({ view }).url(shown, marked);
+    link.ariaCurrent = view === query.view ? "true" : null;
+  }
+  byId("ticks").hidden = query.view !== "dialogs";
+  byId("choices").replaceChildren(...columns.choices(query.view).map(({ name, title: label, isShown }) => {
+    const box = element("input", { type: "checkbox", checked: isShown });
+    box.addEventListener("change", () => choose(() => columns.choose(query.view, name, box.checked)));
+    return element("label", {}, box, ` ${label}`);
+  }));
+  byId("keys-form").hidden = query.view !== "dialogs";
+  byId("keys").value = columns.keys("dialogs").join(", ");
+}
+
+/** Change the columns; rows are requested again if they need what was not asked for. */
+function choose(change) {
+  const before = columns.includes(query.view);
+  change();
+  const isKnown = columns.includes(query.view).split(",").every((name) => before.split(",").includes(name));
+  if (!isKnown) return load(query);
+  showView();
+  rows.refresh();
+}
+
+function openView({ url, words, columns: chosen }) {
+  columns.all = chosen;
+  query = new Query(); // another query, so that it is loaded with these columns
+  requests = null;
+  history.pushState(words ?? {}, "", url);
+  visit();
+}
+
 // Export
+
+function tellTicked(number, isFull) {
+  const most = isFull ? ", the most that one export can name" : "";
+  byId("exported").textContent = number ? `the messages of ${number.toLocaleString()} selected dialog${number === 1 ? "" : "s"}${most}` : "all messages that match the filters";
+}
 
 function writeRecipes() {
   const texts = recipes(query, { origin: SITE, isKeyed: Boolean(rest.key) });
@@ -236,7 +301,7 @@ async function save({ name, parameters, file }) {
   });
   status(size, " ", cancel);
   try {
-    const bytes = await download(rest, query.request(parameters), file, (sum) => (size.textContent = `${name}: ${formatted(sum)} …`), signal);
+    const bytes = await download(rest, query.exported(parameters, ticked.ids), file, (sum) => (size.textContent = `${name}: ${formatted(sum)} …`), signal);
     status(`${file}: ${formatted(bytes)}, complete.`);
   } catch (error) {
     status(element("span", { className: "failure" }, `${file} was not saved: ${error.code ? error.message : "the stream was interrupted"}.`));
@@ -255,11 +320,26 @@ byId("downloads").append(...DOWNLOADS.map((what) => {
 on("asking", "submit", () => {
   if (byId("key").value) setKey(byId("key").value.trim());
   const wanted = fromForm();
-  history.pushState({ q: wanted.q }, "", wanted.url(shown, marked));
+  history.pushState(wanted.words, "", wanted.url(shown, marked));
   load(wanted);
   show(shown, marked);
 });
-on("clear", "click", () => go("?"));
+on("order", "change", () => (byId("seed-row").hidden = byId("order").value !== "random"));
+on("clear", "click", () => go("?", {}));
+on("keys-form", "submit", () => choose(() => columns.chooseKeys(byId("keys").value.split(",").map((key) => key.trim()).filter(Boolean))));
+on("save-view", "submit", () => {
+  const words = byId("with-words").checked ? { words: query.words } : {};
+  savedViews.save({ name: byId("view-name").value.trim(), url: query.url(), columns: columns.all, ...words });
+  byId("view-name").value = "";
+});
+on("tick-all", "click", () => {
+  ticked.add(rows.items.map(({ dialog_id }) => dialog_id));
+  rows.refresh();
+});
+on("untick", "click", () => {
+  ticked.clear();
+  rows.refresh();
+});
 on("forget-key", "click", () => {
   setKey("");
   load(query);
@@ -269,7 +349,7 @@ addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='?']");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(link.getAttribute("href"));
+  go(link.getAttribute("href"), link.dataset.clears ? {} : query.words);
   if (shown && matchMedia("(max-width: 60rem)").matches) byId("dialog").scrollIntoView();
 });
 on("to-messages", "click", () => {

@@ -1,45 +1,89 @@
 /** A query: the filters of the form, of the page's URL and of requests. */
 
-export const FILTERS = ["language", "role", "since", "until", "bot", "purpose", "customer", "dialog_id", "label", "review", "order"];
+export const FILTERS = ["language", "role", "since", "until", "bot", "purpose", "customer", "dialog_id", "label", "review", "order", "seed"];
+export const VIEWS = ["messages", "dialogs"];
 
 const COUNTED = ["language", "bot", "purpose", "since", "until"]; // the filters that the server's counters have
 const DAY_MS = 86_400_000;
+const OF_DIALOGS = ["longest", "shortest", "random"]; // orders that messages do not have
 
 export class Query {
   /**
-   * @param {Record<string, string>} filters  empty and default values are removed
-   * @param {string} q  text to search for; never in a URL, because URLs are logged
+   * @param {Record<string, string>} filters  empty and default values are removed; `view` is one of `VIEWS`
+   * @param {{q?: string, metadata?: string}} words  a text to search for, and `key=value` of the metadata; never in a
+   *   URL, because URLs are logged
    */
-  constructor(filters = {}, q = "") {
-    const set = FILTERS.map((name) => [name, filters[name]]).filter(([name, value]) => value && !(name === "order" && value === "newest"));
-    this.filters = Object.fromEntries(set);
+  constructor(filters = {}, { q = "", metadata = "" } = {}) {
+    this.view = filters.view === "dialogs" ? "dialogs" : "messages";
+    const isSet = ([name, value]) => value && !(name === "order" && (value === "newest" || (this.view === "messages" && OF_DIALOGS.includes(value))));
+    const set = Object.fromEntries(FILTERS.map((name) => [name, filters[name]]).filter(isSet));
+    if (set.order !== "random") delete set.seed;
+    this.filters = set;
     this.q = q;
+    this.metadata = metadata;
   }
 
   /** @param {URLSearchParams} parameters */
-  static from(parameters, q = "") {
-    return new Query(Object.fromEntries(parameters), q);
+  static from(parameters, words) {
+    return new Query(Object.fromEntries(parameters), words);
+  }
+
+  /** What is searched for, which is in the history's state instead of the URL. */
+  get words() {
+    return { q: this.q, metadata: this.metadata };
+  }
+
+  get isFiltered() {
+    return Boolean(Object.keys(this.filters).some((name) => name !== "order" && name !== "seed") || this.q || this.metadata);
   }
 
   /** A query with these filters changed; an empty value removes a filter. */
   with(changes) {
-    return new Query({ ...this.filters, ...changes }, this.q);
+    return new Query({ ...this.filters, view: this.view, ...changes }, this.words);
   }
 
   equals(other) {
-    return this.q === other.q && this.url() === other.url();
+    return this.q === other.q && this.metadata === other.metadata && this.url() === other.url();
   }
 
   /** The page's URL, which can be shared. `show` is the id of the dialog that is open, `seq` the message marked in it. */
   url(show = "", seq = 0) {
-    return `?${new URLSearchParams({ ...this.filters, ...(show && { show }), ...(show && seq && { seq }) })}`;
+    const view = this.view === "dialogs" ? { view: "dialogs" } : {};
+    return `?${new URLSearchParams({ ...view, ...this.filters, ...(show && { show }), ...(show && seq && { seq }) })}`;
   }
 
-  /** The request for the messages; a text search has a body. */
-  request(parameters = {}) {
-    if (this.q) return { method: "POST", path: "/v1/messages/search", body: { ...this.filters, q: this.q, ...parameters } };
-    const query = new URLSearchParams({ ...this.filters, ...parameters });
-    return { method: "GET", path: `/v1/messages${query.size ? `?${query}` : ""}` };
+  /** The request for a page of the view. */
+  page(parameters) {
+    if (this.view === "messages") return this.exported(parameters);
+    return this.#request("/v1/dialogs", "/v1/dialogs:search", { ...this.filters, ...parameters });
+  }
+
+  /** The request for messages: all that match, in an order that they have; or those of some dialogs. */
+  exported(parameters = {}, dialogIds = []) {
+    return this.#request("/v1/messages", "/v1/messages/search", dialogIds.length ? { dialog_ids: dialogIds, ...parameters } : { ...this.ofMessages, ...parameters }, dialogIds.length);
+  }
+
+  /** The filters that messages have. */
+  get ofMessages() {
+    const { seed, order, ...filters } = this.filters;
+    return order && !OF_DIALOGS.includes(order) ? { ...filters, order } : filters;
+  }
+
+  /** The metadata to search for, as an object; null if there is none. */
+  get pairs() {
+    const at = this.metadata.indexOf("=");
+    return at > 0 ? { [this.metadata.slice(0, at).trim()]: this.metadata.slice(at + 1).trim() } : null;
+  }
+
+  #request(path, search, parameters, isNamed = false) {
+    if (isNamed) return { method: "POST", path: search, body: parameters };
+    const words = { ...(this.q && { q: this.q }), ...(this.pairs && { metadata: this.pairs }) };
+    if (Object.keys(words).length) {
+      const { seed, ...others } = parameters;
+      return { method: "POST", path: search, body: { ...others, ...(seed && { seed: Number(seed) }), ...words } };
+    }
+    const query = new URLSearchParams(parameters);
+    return { method: "GET", path: `${path}${query.size ? `?${query}` : ""}` };
   }
 
   /** The path of the counts, by day in UTC: the server's counters have no smaller unit. */
@@ -63,8 +107,8 @@ export class Query {
 
   /** The filters that the counts ignore. */
   get uncounted() {
-    const ignored = Object.keys(this.filters).filter((name) => !COUNTED.includes(name) && name !== "order");
-    return this.q ? ["text", ...ignored] : ignored;
+    const ignored = Object.keys(this.filters).filter((name) => !COUNTED.includes(name) && name !== "order" && name !== "seed");
+    return [...(this.q ? ["text"] : []), ...(this.metadata ? ["metadata"] : []), ...ignored];
   }
 }
 

@@ -1,7 +1,7 @@
 /** Examples that request the same data without this page. They contain the key's environment variable, never the key. */
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-const python = (value) => JSON.stringify(value); // a JSON string is a Python string
+const python = (value) => JSON.stringify(value); // a JSON string is a Python string, and an object of them a dict
 const sql = (text) => `'${text.replaceAll("'", "''")}'`;
 
 /**
@@ -15,7 +15,7 @@ export function recipes(query, where) {
 
 /** A stream of all matching messages, to the standard output or to a file. */
 function curl(query, { origin, isKeyed }, format, file = "") {
-  const { path, body } = query.request({ format });
+  const { path, body } = query.exported({ format });
   const parts = [`curl -sS --fail ${shell(origin + path)}`];
   if (isKeyed) parts.push(`-H "Authorization: Bearer $CONSENTFUL_TOKEN"`);
   if (body) parts.push(`-H 'Content-Type: application/json'`, `-d ${shell(JSON.stringify(body))}`);
@@ -24,7 +24,7 @@ function curl(query, { origin, isKeyed }, format, file = "") {
 }
 
 function reader(query, { origin, isKeyed }) {
-  const given = { ...query.filters, ...(query.q && { q: query.q }) };
+  const given = { ...query.ofMessages, ...(query.q && { q: query.q }), ...(query.pairs && { metadata: query.pairs }) };
   const filters = Object.entries(given).map(([name, value]) => `${name}=${python(value)}`);
   const key = isKeyed ? `, token=os.environ["CONSENTFUL_TOKEN"]` : "";
   return [

@@ -42,8 +42,13 @@ export class Rows {
     this.#drawn.clear();
     this.#active = 0;
     this.#pane.scrollTop = 0;
+    for (const space of [this.#above, this.#below]) space.firstChild.colSpan = this.#pane.querySelectorAll("th").length;
     this.#body.replaceChildren(this.#above, this.#below);
     this.#layOut();
+  }
+
+  get items() {
+    return this.#items;
   }
 
   /** Append the items of a page. */
@@ -146,5 +151,5 @@ export class Rows {
 }
 
 function spacer() {
-  return element("tr", { className: "spacer", ariaHidden: "true" }, element("td", { colSpan: 5 }));
+  return element("tr", { className: "spacer", ariaHidden: "true" }, element("td", {}));
 }

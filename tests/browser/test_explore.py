@@ -126,7 +126,7 @@ async def test_a_filter_that_is_refused_is_named(new_page: NewPage, filled: test
     await read(page, "error")
 
     await expect(page.get_by_role("alert")).to_contain_text("customer")
-    field = page.get_by_label("Customer")
+    field = page.get_by_role("textbox", name="Customer")
     await expect(field).to_be_focused()
     await expect(field).to_have_attribute("aria-invalid", "true")
     await expect(page.locator(f"#{await field.get_attribute('aria-describedby')}")).to_contain_text("customer")

@@ -99,7 +99,7 @@ async def test_on_a_phone_the_dialog_is_bounded_and_there_is_a_way_back(
     assert await page.evaluate("document.documentElement.scrollHeight") < 6_000
     assert await fits(page)
 
-    await page.get_by_role("button", name="Back to the messages").click()
+    await page.get_by_role("button", name="Back to the list").click()
 
     await expect(page.locator("#dialog")).to_have_attribute("data-state", "empty")
     await expect(page.locator("#messages")).to_be_focused()
