@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -10,9 +10,12 @@ from ..keys.decommissioned import refuse_decommissioned
 from ..service import Service, keep_apart
 from ..settings import Place
 from ..stores.open import backend_of
+from ..stores.store import Backend
 from . import ERR, OUT, Token, Url, Where, with_service
 from .client.demo import DEFAULT_DIALOGS, Demo
 from .client.export import ExportCommand
+
+_UP_TO_DATE: Final = "The schema is up to date."
 
 
 def demo(
@@ -49,6 +52,19 @@ def export(
     return filters.run(url, token, output, ERR)
 
 
+def _tell_pending(backend: Backend) -> int:
+    """Print what `migrate` would do."""
+    if not backend.exists():
+        OUT.print(f"There is no database at {backend.name}; migrate creates one.", markup=False, soft_wrap=True)
+        return 0
+    steps = backend.pending()
+    for step in steps:
+        OUT.print(f"{step.number:04d} {step.name}")
+    if not steps:
+        OUT.print(_UP_TO_DATE)
+    return 0
+
+
 def migrate(*, dry_run: bool = False, citus: bool = False, place: Where = Place()) -> int:
     """Migrate the database to this version's schema. `serve` does the same at its start; other commands do not.
 
@@ -64,16 +80,14 @@ def migrate(*, dry_run: bool = False, citus: bool = False, place: Where = Place(
     keep_apart(place, backend)
     refuse_decommissioned(place.keys_dir)
     if dry_run:
-        for step in backend.pending():
-            OUT.print(f"{step.number:04d} {step.name}")
-        return 0
+        return _tell_pending(backend)
     is_new = not backend.exists()
     steps = backend.migrate()
     if is_new:
         with_service(place, _nothing)  # opening it creates its keys and its first notice
     for step in steps:
         OUT.print(f"{step.number:04d} {step.name}")
-    OUT.print("The schema is up to date." if not steps else f"Applied {len(steps)} migrations.")
+    OUT.print(_UP_TO_DATE if not steps else f"Applied {len(steps)} migrations.")
     if citus:
         for statement in backend.distribute():
             OUT.print(f"{statement};", markup=False, highlight=False, soft_wrap=True)

@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ..access_log.log import Check
+from ..errors import BadSetting
+from ..keys.decommissioned import refuse_decommissioned
 from ..keys.wrapping import wrapping_of
 from ..operations import integrity, moving
 from ..service import Service
 from ..settings import Place
 from ..stores.copying import Tell
 from ..stores.open import backend_of
-from . import ERR, OUT, existing, with_service
+from ..stores.store import Backend
+from . import ERR, OUT, with_service
 
 _LINE_EVERY_S: Final = 10.0
 
@@ -44,7 +47,10 @@ def move(
     at_origin, at_target = (
         Place(database=url, keys_dir=keys_dir, keys_command=keys_command) for url in (origin, target)
     )
-    source, copy = existing(at_origin), backend_of(target, at_target.data_dir)
+    refuse_decommissioned(keys_dir)
+    source, copy = _at("ORIGIN", at_origin), _at("TARGET", at_target)
+    if not source.exists():
+        raise BadSetting("ORIGIN", f"there is no database at {source.name}; name the one that is in use")
     wrapping = wrapping_of(keys_command)
     with shown(ERR) as tell:
         if not finish:
@@ -61,6 +67,18 @@ def move(
     destroyed = asyncio.run(moving.close_origin(source))
     _say(f"Destroyed {destroyed:,} dialog keys in {source.name}. Delete it.")
     return 0
+
+
+def _at(argument: str, place: Place) -> Backend:
+    """Return the backend of a place; a refusal of its URL names the argument, because no setting has it.
+
+    Raises:
+        BadSetting: If no kind of store has such a URL.
+    """
+    try:
+        return backend_of(place.database, place.data_dir)
+    except BadSetting as refusal:
+        raise BadSetting(argument, refusal.remedy) from None
 
 
 def _is_verified(place: Place, dialogs: int, tell: Tell) -> bool:

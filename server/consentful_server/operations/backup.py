@@ -46,6 +46,8 @@ from .keeping import BackupRule, kept
 
 _LEASE: Final = "backup"
 _ATTEMPTS: Final = 3
+_SHOWN: Final = 3
+"""Backups that a refusal names: the newest."""
 _KEEP_ALL: Final = BackupRule()
 
 
@@ -201,7 +203,11 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping:
     """
     data, keys = Copies(folder).at(name)
     if not all(path.is_file() for path in (data, keys / KEYS, keys / LEDGER)):
-        raise BadBackup(f"{folder} has no backup {name} with both its data and its keys; nothing was changed")
+        there = ", ".join([each for each in Copies(folder).names() if Copies(folder).opens(each)][-_SHOWN:])
+        raise BadBackup(
+            f"{folder} has no backup {name} with both its data and its keys; it has {there or 'none'};"
+            " nothing was changed"
+        )
     if found := backend.in_the_way():
         names = ", ".join(found)
         raise BadBackup(

@@ -25,6 +25,7 @@ import msgspec
 from consentful.identifiers import uuid7
 
 from ..clock import Clock, to_micros
+from ..errors import BadBackup
 from ..keys import signing
 from ..keys.decommissioned import ENDING, PUBLISHED, REPORT
 from ..keys.files import destroy_file, leftovers, sync_folder, write_new
@@ -66,10 +67,12 @@ async def look(settings: Settings, backend: Backend, clock: Clock, backups: Path
     Raises:
         BadDatabase: If a server or another command has the database open.
         BadKeys: If the keys are not those of the database.
-        BadBackup: If the folder has backups of another deployment.
+        BadBackup: If the folder has no backup, or backups of another deployment.
     """
     if (settings.keys_dir / ENDING).exists():
         return msgspec.json.decode((settings.keys_dir / ENDING).read_bytes(), type=Plan)
+    if backups is not None and not Copies(backups).names():
+        raise BadBackup(f"there is no backup in {backups}; check --backups, or omit it; nothing was destroyed")
     await backend.check_idle()
     async with open_service(settings, clock) as service:  # checks that keys and database belong together
         if backups is not None:

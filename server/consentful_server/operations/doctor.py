@@ -26,11 +26,11 @@ async def examine_deployment(settings: Settings, backend: Backend, clock: Clock)
     except BadKeys as refusal:
         yield problem("database", "none any more", refusal.detail)
         return
-    if not backend.exists():
-        advice = "the first start creates it; if there was one, check --database and --data-dir"
-        yield warning("database", f"none at {backend.name}", advice)
-        return
     try:
+        if not await asyncio.to_thread(backend.exists):
+            advice = "the first start creates it; if there was one, check --database and --data-dir"
+            yield warning("database", f"none at {backend.name}", advice)
+            return
         if steps := await asyncio.to_thread(backend.pending):
             found = f"schema {steps[0].number - 1}; this program needs {steps[-1].number}, and `serve` migrates it"
             yield warning("database", found, "back it up with the version that runs now, before you start this one")

@@ -257,3 +257,12 @@ def test_memory_is_what_the_machine_or_its_container_has(tmp_path: Path, meminfo
     (tmp_path / "max").write_text(cgroup)
 
     assert machine.memory(Settings(), tmp_path / "meminfo", tmp_path / "max").state == state
+
+
+def test_a_database_server_that_is_away_is_one_finding_of_many(unused_tcp_port: int, capsys: Output) -> None:
+    status, found = examined(capsys, "--database", f"postgresql://consentful@127.0.0.1:{unused_tcp_port}/consentful")
+
+    assert status == 1
+    assert found["unreachable"]["state"] == "problem"
+    assert f"127.0.0.1:{unused_tcp_port}" in found["unreachable"]["found"]
+    assert {"settings", "TLS", "memory", "clock", "open files"} < set(found)

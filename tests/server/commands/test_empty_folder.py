@@ -112,3 +112,14 @@ async def test_an_erasure_prints_the_whole_id_of_the_request_and_its_report(
     Path("report.jws").write_text(said.out)  # as a shell redirects it
     assert await asyncio.to_thread(cli.run, ["verify", "report.jws"]) == 0
     assert capsys.readouterr().out.startswith("{")
+
+
+def test_a_dry_run_says_what_would_be_done_or_that_nothing_is(capsys: Output, somewhere: Path) -> None:
+    assert cli.run(["migrate", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "There is no database at data/consentful.db; migrate creates one.\n"
+    assert not list(somewhere.iterdir())
+
+    assert cli.run(["migrate"]) == 0
+    capsys.readouterr()
+    assert cli.run(["migrate", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "The schema is up to date.\n"

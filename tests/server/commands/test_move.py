@@ -101,3 +101,16 @@ def test_a_terminal_shows_a_bar_for_each_step() -> None:
     assert "100%" in (text := console.export_text())
     assert "dialogs" in text
     assert "verifying" in text
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "said"),
+    [
+        ("x.db", "sqlite:///y.db", "ORIGIN: must be sqlite:///relative/path"),
+        ("sqlite:///x.db", "sqlite:///y.db", "ORIGIN: there is no database at x.db; name the one that is in use"),
+        ("sqlite:///x.db", "y.db", "TARGET: must be sqlite:///relative/path"),
+    ],
+)
+@pytest.mark.usefixtures("somewhere")
+def test_a_refusal_names_the_argument(origin: str, target: str, said: str, capsys: Output) -> None:
+    assert said in refused(capsys, "move", origin, target)

@@ -188,3 +188,11 @@ def test_after_a_crash_at_any_moment_the_same_command_ends_it(
 
 def _claims(report: str) -> str:
     return urlsafe_b64decode(report.split(".")[1] + "==").decode()
+
+
+def test_a_folder_without_backups_is_told_before_anything_is_destroyed(arguments: list[str], capsys: Output) -> None:
+    assert run("--yes", "--backups", "copis", *arguments) == 2
+
+    assert "there is no backup in " in (said := capsys.readouterr().err)
+    assert "copis; check --backups, or omit it; nothing was destroyed" in said
+    assert run("--yes", "--backups", "copies", *arguments) == 0
