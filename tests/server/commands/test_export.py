@@ -313,6 +313,27 @@ class TestExport:
 
         assert json.loads((somewhere / "out.ndjson").read_bytes())["messages"][0]["role"] == named
 
+    async def test_annotations_are_exported_anew_each_time(
+        self, service: Served, somewhere: Path, http: ClientSession
+    ) -> None:
+        for number, language in enumerate(("en", "de")):
+            await keep(service.service, f"d-{number}", language=language)
+            await http.put(f"/v1/annotations/d-{number}/1", json={"labels": ["greeting"]})
+        (somewhere / "out.ndjson.part").write_text('{"dialog_id": "d-9", "seq": 1}\n')
+
+        assert await self.export(service, "out.ndjson", "--shape", "annotations", "--language", "de") == 0
+        assert await self.export(service, "out.csv", "--shape", "annotations", "--bom") == 0
+
+        (line,) = (somewhere / "out.ndjson").read_text().splitlines()
+        assert (json.loads(line)["dialog_id"], json.loads(line)["labels"]) == ("d-1", ["greeting"])
+        assert len((somewhere / "out.csv").read_bytes().splitlines()) == 3
+
+    async def test_annotations_are_not_partitioned(self, service: Served, somewhere: Path, capsys: Output) -> None:
+        assert await self.export(service, "kept", "--shape", "annotations", "--partition") == 2
+
+        assert "annotations have no language to partition by" in capsys.readouterr().err
+        assert not (somewhere / "kept").exists()
+
     async def test_nothing_is_partitioned_into_an_empty_folder(self, service: Served, somewhere: Path) -> None:
         assert await self.export(service, "kept", "--partition") == 0
 

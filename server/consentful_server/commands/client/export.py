@@ -54,8 +54,8 @@ class ExportCommand:
 
     format: Format | None = None
     """Output format; by default from the file name's extension, otherwise NDJSON."""
-    shape: Literal["messages", "chat"] = "messages"
-    """One row per message, or one row per dialog with `messages` of `role` and `content`."""
+    shape: Literal["messages", "chat", "annotations"] = "messages"
+    """One row per message; one row per dialog with `messages` of `role` and `content`; or one row per annotation."""
     roles: Literal["user/assistant", "customer/bot"] = "user/assistant"
     """The roles of `--shape chat`: those of chat templates, or those that were stored."""
     bom: bool = False
@@ -84,19 +84,20 @@ class ExportCommand:
     def run(self, url: str, token: str | None, output: Path, console: Console) -> int:
         """Write the stream to `output.part`, and rename it to `output` when it is complete.
 
-        In commit order, NDJSON and CSV resume an existing `output.part`.
+        In commit order, NDJSON and CSV resume an existing `output.part`, but not of annotations, which change.
 
         Raises:
             ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
             BadSetting: If the URL or the extension is invalid, the folder of `output` does not exist, or `--partition`
-                gets a folder that is not empty, or `-`.
+                gets a folder that is not empty, `-`, or annotations, which have no language.
         """
         if self.partition:
             return self._run_partitioned(url, token, output, console)
         form = self.format or _form_of(output)
         if not output.parent.is_dir():
             raise BadSetting("output", f"{output.parent} is not a folder; create it first, or name another")
-        target = Target(output, form, resumes=self.order == "stored" and form in RESUMABLE and str(output) != _STDOUT)
+        is_lasting = self.order == "stored" and self.shape != "annotations"
+        target = Target(output, form, resumes=is_lasting and form in RESUMABLE and str(output) != _STDOUT)
         rows = self._download(url, token, target, console)
         if not target.is_stdout:
             target.part.replace(output)
@@ -106,6 +107,8 @@ class ExportCommand:
     def _run_partitioned(self, url: str, token: str | None, output: Path, console: Console) -> int:
         from .partition import partition  # noqa: PLC0415 - pyarrow is an extra
 
+        if self.shape == "annotations":
+            raise BadSetting("shape", "annotations have no language to partition by; export them to one file")
         if str(output) == _STDOUT or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
             raise BadSetting("output", "must be a new or an empty folder")
         stream = Target(output.with_name(output.name + ".arrow"), "arrow", resumes=False)
@@ -140,9 +143,10 @@ class ExportCommand:
 
     def _asked(self, form: Format) -> Asked:
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NO_FILTERS}
-        return filters.messages(values).but(
-            shape=self.shape, format=form, roles=self.roles, bom="true" if self.bom else None
-        )
+        bom = "true" if self.bom else None
+        if self.shape == "annotations":
+            return filters.annotations(values).but(format=form, bom=bom)
+        return filters.messages(values).but(shape=self.shape, format=form, roles=self.roles, bom=bom)
 
 
 @dataclass(frozen=True)
