@@ -185,3 +185,14 @@ def test_every_meaning_is_of_a_field_that_exists() -> None:
 
     assert set(meanings.OF_TYPES) <= fields
     assert set(meanings.FIELDS) <= {field for _, field in fields}
+
+
+def test_every_field_of_every_schema_says_what_it_means() -> None:
+    untold = [
+        f"{name}.{field}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for field, about in schema.get("properties", {}).items()
+        if not any("description" in choice for choice in (about, *about.get("anyOf", ())))
+    ]
+
+    assert untold == [], "add them to documents/meanings.py"

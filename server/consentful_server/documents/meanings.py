@@ -7,6 +7,8 @@ say themselves, in their annotations, is left as it is.
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from .meanings_for_officers import OF_FIGURES, OF_RECORDS
+
 Json: TypeAlias = dict[str, Any]
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -67,6 +69,8 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 
 OF_TYPES: Final[Mapping[tuple[str, str], str]] = {
+    **OF_FIGURES,
+    **OF_RECORDS,
     ("Open", "dialog_id"): "the id to use, if the chatbot has one; a UUIDv7 is made otherwise",
     ("Open", "language"): "the language of messages that name none, and of the notice",
     ("Message", "language"): "the message's own language, if it is not the dialog's",
@@ -126,6 +130,22 @@ OF_TYPES: Final[Mapping[tuple[str, str], str]] = {
     ("Withdrawal", "purposes"): "withdraw for these alone; if absent, for all, and the dialog is erased",
     ("Narrowed", "purposes"): "the purposes that the customer still consents to",
     ("Narrowed", "status"): "always `narrowed`: the dialog is still stored",
+    ("Annotation", "review"): "whether the text is good to use",
+    ("KeptAnnotation", "annotator"): "the credential that wrote it",
+    ("KeptAnnotation", "labels"): "names from your vocabulary",
+    ("KeptAnnotation", "note"): "free text",
+    ("KeptAnnotation", "review"): "whether the text is good to use; `pending`: somebody has to look again",
+    ("KeptAnnotation", "written_at"): "when it was written",
+    ("KeptAnnotation", "etag"): "changes with the annotation; send it as `If-Match` to change what you have seen",
+    ("KeptDialog", "annotations"): "what annotators said of it; in answers to privacy requests alone",
+    ("Summary", "annotations"): "what annotators said of it, if `include` asks for it",
+    ("Summary", "first_text"): "the beginning of its first message, if `include` asks for it",
+    ("ChatLine", "content"): "the words of the message",
+    ("Code", "step"): "`choose` shows the purposes, `chosen` withdraws for those chosen; without, the dialog is erased",
+    ("Decided", "withdrawLink"): "the page with the code in its fragment, for the customer alone",
+    ("Problem", "request_id"): "the response's `Request-Id`, which the server's log lines have as `request`",
+    ("ShownNotice", "id"): "names this version of the notice",
+    ("Statistics", "totals"): "all dialogs and messages that match; a dialog of several groups counts once",
     ("QrCode", "code"): "the withdrawal code, exactly as in `stored`",
     ("QrCode", "language"): "the language of the withdrawal page; else it follows the customer's browser",
     ("Code", "code"): "the withdrawal code, in any case, with or without hyphens",

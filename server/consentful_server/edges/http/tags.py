@@ -10,7 +10,7 @@ class Tag(NamedTuple):
     description: str
 
 
-DATA: Final = Tag("Kept dialogs", "Messages and dialogs that were stored with consent: pages, streams, text search.")
+DATA: Final = Tag("Stored dialogs", "Messages and dialogs that were stored with consent: pages, streams, text search.")
 ANNOTATIONS: Final = Tag("Annotations", "Labels, notes and review status, stored and erased with their dialog.")
 STATISTICS: Final = Tag("Statistics", "Counts of stored dialogs and messages, and outcomes of dialogs.")
 EXPORTS: Final = Tag("Exports and erasures", "Manifests of exports, and the feed of erased dialogs (GDPR art. 19).")
