@@ -35,9 +35,16 @@ class Pair(NamedTuple):
 
 
 def make_pair(
-    folder: Path, name: str = "server", passphrase: bytes | None = None, valid_for: timedelta = timedelta(days=1)
+    folder: Path,
+    name: str = "server",
+    passphrase: bytes | None = None,
+    valid_for: timedelta = timedelta(days=1),
+    address: str = "127.0.0.1",
 ) -> Pair:
-    """Write a new certificate and its key, over those of the same name; valid from an hour ago until then."""
+    """Write a new certificate and its key, over those of the same name; valid from an hour ago until then.
+
+    It is that of `localhost` and of this address.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -50,7 +57,7 @@ def make_pair(
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + valid_for)
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -140,6 +141,8 @@ async def connect(address: Address, *, is_patient: bool = False, **settings: str
         given["command_timeout"] = None
     try:
         return cast("Connection", await open_connection(**given))
+    except ssl.SSLError:  # a certificate that does not fit is a ValueError as well
+        raise
     except (asyncpg.exceptions.ClientConfigurationError, ValueError):
         raise bad_url() from None
 

@@ -24,6 +24,7 @@ Races, and the line that closes each:
 
 import logging
 import math
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
@@ -109,6 +110,8 @@ class Replica:
         try:
             async with self._pool.acquire(timeout=None):
                 pass
+        except ssl.SSLError as error:  # a certificate that does not fit is a ValueError as well
+            self._avoid("it cannot be reached", error)
         except (asyncpg.exceptions.ClientConfigurationError, ValueError):
             self.close()
             raise BadSetting("read_database", "must be postgresql://user@host:5432/database; this URL is not") from None
