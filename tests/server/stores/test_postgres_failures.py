@@ -126,6 +126,22 @@ def test_a_server_that_cannot_be_used(case: str, capsys: pytest.CaptureFixture[s
     assert not list(tmp_path.glob("keys/*"))
 
 
+async def test_a_pooler_that_refuses_the_settings_of_a_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # SSLRequest
+        writer.write(b"N")
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)  # StartupMessage
+        fields = b"SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0"  # as PgBouncer 1.18 answers
+        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        code, said = await asyncio.to_thread(refused, capsys, f"postgresql://ann:secret@127.0.0.1:{port}/kept")
+
+    assert (code, "connect to PostgreSQL directly, not through a pooler" in said) == (2, True), said
+
+
 def test_a_server_that_is_too_old(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from asyncpg.exceptions import (
     InvalidCatalogNameError,
     InvalidParameterValueError,
     InvalidSchemaNameError,
+    ProtocolViolationError,
     ReadOnlySQLTransactionError,
     TooManyConnectionsError,
     UndefinedObjectError,
@@ -46,6 +47,10 @@ REMEDIES: Final[Sequence[tuple[type[BaseException], str]]] = (
     (
         ReadOnlySQLTransactionError,
         "is read-only; set default_transaction_read_only = off, or name the primary server in --database",
+    ),
+    (
+        ProtocolViolationError,
+        "refuses how connections are opened, as PgBouncer does; connect to PostgreSQL directly, not through a pooler",
     ),
     (DiskFullError, "has no disk space left; free some, and the service goes on by itself"),
     (
