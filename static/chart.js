@@ -20,7 +20,6 @@ const isNumber = (value) => value !== null && value !== undefined;
  */
 
 export class Chart {
-  #name;
   #pick;
   #data = null;
   #drawn = null;
@@ -36,7 +35,7 @@ export class Chart {
    * @param {(index: number) => void} [pick]  called with the label that was clicked
    */
   constructor(name, pick) {
-    this.#name = name;
+    this.#place.ariaLabel = name; // from the start: the first data may be a while in coming
     this.#pick = pick;
     this.#place.classList.toggle("picks", Boolean(pick));
     this.#place.addEventListener("pointermove", (event) => this.#point(this.#at(event)));
@@ -48,7 +47,6 @@ export class Chart {
   /** Draw the data in place of what was drawn before. @param {Data} data */
   show(data) {
     this.#data = data;
-    this.#place.ariaLabel = this.#name;
     if (this.#width) this.#draw();
   }
 

@@ -56,7 +56,7 @@ async def test_where_nothing_can_be_shown_one_finds_the_way_back(new_page: NewPa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/explore", "/privacy", "/docs", "/docs/live", "/withdraw", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/explore", "/privacy", "/ops", "/docs", "/docs/live", "/withdraw", "/nowhere"])
 async def test_axe_core_finds_nothing_wrong(
     new_page: NewPage, service: testing.Served, path: str, scheme: Literal["light", "dark"]
 ) -> None:
@@ -65,6 +65,23 @@ async def test_axe_core_finds_nothing_wrong(
     await expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
     assert await violations(page) == []
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/withdraw", "/nowhere"])
+async def test_all_text_is_in_the_systems_fonts_and_emoji_in_theirs(
+    new_page: NewPage, service: testing.Served, path: str
+) -> None:
+    page = await new_page(service.url)
+    await page.goto(service.url + path)
+
+    stacks: list[str] = await page.evaluate(
+        "[...new Set([...document.querySelectorAll('body *')].map((it) => getComputedStyle(it).fontFamily))]"
+    )
+
+    assert stacks
+    assert [it for it in stacks if not it.startswith(("system-ui", "ui-monospace"))] == []
+    assert [it for it in stacks if "Noto Color Emoji" not in it] == []
+    assert await page.evaluate("document.fonts.size") == 0
 
 
 @pytest.mark.parametrize(

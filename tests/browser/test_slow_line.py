@@ -29,6 +29,8 @@ class Place(NamedTuple):
 PLACES: Final = {
     "/": Place("#samples button", 40_000),
     "/explore": Place("#rows tr[data-index]", 110_000),
+    "/privacy": Place("#requests:not([data-state=loading])", 60_000),
+    "/ops": Place("#parts li", 60_000),
     "/docs": Place("#reference section", 60_000),
     "/docs/live": Place("#reference article", 40_000),
     "/withdraw": Place("#code", 10_000),
