@@ -1,4 +1,4 @@
-"""Checkpoints run beside the writer, so that no COMMIT has to do one; and an erasure waits for its turn."""
+"""Checkpoints run beside the writer, so that hardly a COMMIT has to do one; and an erasure waits for its turn."""
 
 import asyncio
 import threading
