@@ -1,12 +1,15 @@
 """The Grafana dashboard: every panel says what it shows and in which unit, and every query has a result."""
 
+import functools
 import itertools
 import json
+import operator
 import re
 from collections.abc import Generator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+import msgspec
 import pytest
 from aiohttp import ClientSession
 
@@ -14,6 +17,7 @@ from consentful_server import testing
 from live import connect
 
 from .alerting import ROOT, alerts
+from .dashboard_model import Dashboard
 from .scraping import Prometheus, scraping
 from .test_alerts import exported
 
@@ -39,6 +43,33 @@ def asked(query: str) -> str:
     for name, value in PLACES.items():
         query = query.replace(name, value)
     return query
+
+
+def test_every_name_and_value_is_one_of_grafanas() -> None:
+    assert msgspec.convert(DASHBOARD, Dashboard).panels
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("panels.1.option", {}),
+        ("panels.1.type", "singlestat"),
+        ("panels.1.gridPos.w", 25),
+        ("panels.1.fieldConfig.defaults.unit", "seconds"),
+        ("panels.1.fieldConfig.defaults.thresholds.steps.0.value", 1),
+        ("panels.1.targets.0.legend", "x"),
+        ("panels.7.options.tooltip.mode", "all"),
+        ("templating.list.1.refresh", "onTime"),
+        ("time.from", ""),
+    ],
+)
+def test_what_grafana_would_ignore_is_refused(path: str, value: object) -> None:
+    altered = json.loads(json.dumps(DASHBOARD))
+    *way, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+    functools.reduce(operator.getitem, way, altered)[last] = value
+
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(altered, Dashboard)
 
 
 def test_it_has_an_address_that_stays_and_takes_any_prometheus() -> None:
