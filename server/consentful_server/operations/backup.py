@@ -196,8 +196,8 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping:
     Keys that exist already stay. So do their ledgers; the first one gets the entries of the backup's that they lack.
 
     Raises:
-        BadBackup: If the backup does not exist, a database or files of one exist, or the folder holds other keys;
-            nothing is overwritten.
+        BadBackup: If the backup does not exist, a database or files of one exist, data or keys would be among the
+            backups, or the folder holds other keys; nothing is overwritten.
         BadKeys: If the backup's keys do not match its data, or keys exist without their ledger.
         BadDatabase: If its data cannot be read.
     """
@@ -213,6 +213,8 @@ def restore(folder: Path, name: str, backend: Backend, keys_dir: Path, wrapping:
         raise BadBackup(
             f"{names} already exists; move it away, or name another --data-dir or --database; nothing was changed"
         )
+    if clash := overlap(folder, (*backend.folders, keys_dir)):
+        raise BadBackup(f"{clash}; nothing was changed")
     _check(backend.contents(data), keys, keys_dir, wrapping)
     missing = [path.name for path in Ledgers(keys, {}).paths if not (keys_dir / path.name).exists()]
     if roots.exist(keys_dir) and missing:

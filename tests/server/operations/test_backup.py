@@ -114,6 +114,19 @@ async def test_a_restore_overwrites_nothing(tmp_path: Path) -> None:
         put_back(tmp_path / "copies", "another", place(tmp_path / "there"))
 
 
+@pytest.mark.parametrize("home", ["copies", "copies/data", "copies/keys/there"])
+async def test_nothing_is_restored_into_the_backups(tmp_path: Path, home: str) -> None:
+    async with open_service(place(tmp_path)) as service:
+        await keep(service, "d-1")
+        made = await backup.back_up(service, tmp_path / "copies", FIRST)
+    before = sorted((tmp_path / "copies").rglob("*"))
+
+    with pytest.raises(BadBackup, match=r"overlaps.*nothing was changed"):
+        put_back(tmp_path / "copies", made.name, place(tmp_path / home))
+
+    assert sorted((tmp_path / "copies").rglob("*")) == before
+
+
 class CrashError(Exception):
     """The process dies here."""
 
