@@ -108,7 +108,7 @@ class TestAddress:
         assert "secret" not in str(refused.value)
 
 
-GOOD = ServerFacts(150_000, False, "UTF8", "on", "on", "on", "off")
+GOOD = ServerFacts(150_000, False, "UTF8", "on", "on", "on", "off", "1min")
 
 
 class TestServer:
@@ -122,6 +122,7 @@ class TestServer:
             ({"full_page_writes": "off"}, "full_page_writes = on"),
             ({"synchronous_commit": "off"}, "set it to on"),
             ({"read_only": "on"}, "default_transaction_read_only = off"),
+            ({"idle_timeout": "0"}, "connect to PostgreSQL directly"),
         ],
         ids=str,
     )
@@ -137,6 +138,10 @@ class TestServer:
     async def test_a_start_asks_the_server(self, tmp_path: Path, clock: FakeClock) -> None:
         with pytest.raises(BadDatabase, match="synchronous_commit off"):
             await open_store(tmp_path, clock, "&synchronous_commit=off")
+
+    async def test_a_start_sees_that_its_time_outs_do_not_hold(self, tmp_path: Path, clock: FakeClock) -> None:
+        with pytest.raises(BadDatabase, match="pooler"):
+            await open_store(tmp_path, clock, "&idle_in_transaction_session_timeout=0")
 
     async def test_a_database_that_does_not_exist_is_no_store_and_says_what_to_do(self, tmp_path: Path) -> None:
         backend = backend_of(server().url("nowhere"), tmp_path)

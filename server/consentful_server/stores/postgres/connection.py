@@ -237,7 +237,7 @@ async def _check(db: Connection, address: Address) -> None:
     row = await db.fetchrow(
         "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('server_encoding'),"
         " current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
-        " current_setting('default_transaction_read_only')"
+        " current_setting('default_transaction_read_only'), current_setting('idle_in_transaction_session_timeout')"
     )
     assert row is not None
     for what in wrong_with(ServerFacts(*row)):
@@ -254,6 +254,7 @@ class ServerFacts(NamedTuple):
     full_page_writes: str
     synchronous_commit: str
     read_only: str
+    idle_timeout: str
 
 
 def wrong_with(server: ServerFacts) -> Iterator[str]:
@@ -272,3 +273,8 @@ def wrong_with(server: ServerFacts) -> Iterator[str]:
         yield "has full_page_writes off, so a power cut can damage it; set full_page_writes = on"
     if server.synchronous_commit == "off":
         yield "has synchronous_commit off for this user, so a crash loses what was stored; set it to on"
+    if server.idle_timeout == "0":  # every connection asks for one
+        yield (
+            "has no idle_in_transaction_session_timeout, as behind a pooler that ignores what connections ask for;"
+            " connect to PostgreSQL directly, or set a time in --database"
+        )
