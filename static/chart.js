@@ -24,7 +24,7 @@ export class Chart {
   #data = null;
   #drawn = null;
   #legend = element("p", { className: "legend", ariaHidden: "true" });
-  #place = element("div", { className: "plot", role: "img" });
+  #place = element("div", { className: "plot", role: "img" }, element("p", { className: "quiet" }, "Waiting for numbers …"));
   #width = 0;
 
   /** The chart as an element. Its drawing fits the element's width, also when that changes. */

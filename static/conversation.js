@@ -26,7 +26,7 @@ export class Conversation {
   close() {
     this.#request?.abort();
     this.#shown = "";
-    this.#show("empty", "none", paragraph("Select a message to see its dialog, its consent and its receipt.", "quiet"));
+    this.#show("empty", "none", paragraph("Select a row to see its dialog, its consent and its receipt.", "quiet"));
   }
 
   /**
