@@ -28,11 +28,20 @@ export class Overview {
       const waiting = await Promise.all(["open", "pending"].map((status) =>
         this.rest.json({ path: `/v1/privacy-requests?${new URLSearchParams({ status, order: "due", limit: 1000 })}` }, signal)));
       this.open = waiting[0].items;
-      this.raise(alarmsOf(waiting.flatMap(({ items }) => items), told));
+      this.found = alarmsOf(waiting.flatMap(({ items }) => items), told);
+      this.raise();
     });
   }
 
-  raise(alarms) {
+  /** Tell how the access log was altered; null if it was not. The alarm stays until a verification finds nothing. */
+  logged(fault) {
+    this.fault = fault;
+    if (fault || this.found) this.raise();
+  }
+
+  raise() {
+    const altered = { level: "late", title: "Access log altered", text: `${this.fault}: save the database, and tell whoever is responsible for its security (GDPR art. 33)` };
+    const alarms = [...(this.fault ? [altered] : []), ...(this.found ?? [])];
     const items = alarms.map(({ level, title, text }) => element("li", { data: { level } }, element("strong", {}, title), element("small", {}, text)));
     if (items.length) this.alarms.show("full", number(items.length), element("ul", {}, ...items));
     else this.alarms.show("empty", "all in order", element("p", { className: "quiet" }, "No request is due within a week, and every recipient has read of erasures."));

@@ -1,5 +1,6 @@
 /** The privacy officer's page: its parts, and the key that they share. */
 
+import { ChainVerifier } from "./chain.js";
 import { byId, on } from "./element.js";
 import { Overview } from "./overview.js";
 import { REFUSED } from "./panel.js";
@@ -15,6 +16,7 @@ const requests = new Requests(rest, refresh);
 const person = new Person(rest, refresh);
 const trail = new Trail(rest);
 new Verifier(rest);
+new ChainVerifier(rest, (fault) => overview.logged(fault));
 
 /** Load what a change may have changed, and demand a key if that is refused. */
 async function refresh() {

@@ -76,6 +76,5 @@ export class Trail {
 }
 
 function head(text) {
-  return element("p", { className: "quiet" }, "Head ", element("code", {}, text), ". Save it elsewhere: ",
-    element("code", {}, "consentful verify --head"), " proves later that no entry up to it was altered.");
+  return element("p", { className: "quiet" }, "Head ", element("code", {}, text), ". Save it elsewhere: ", element("a", { href: "#chain" }, "verify the log"), " with it later, to prove that no entry up to it was altered.");
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from .access_log.chain import Chain
 from .access_log.commitments import Commitments
 from .access_log.log import AccessLog
+from .access_log.verification import Verifier
 from .annotations.annotations import Annotations
 from .annotations.terms import AnnotationTerms
 from .archive.archive import Archive
@@ -101,12 +102,11 @@ class Service:
         self.signer = Signer(keys.signing)
         self.cursors = Cursors(keys.cursor, generation)
         vault = Vault(deployment, keys.wrapping, look=masters.all)
-        self.access_log = AccessLog(
-            store.access_log,
-            Chain(keys.derive("access log")),
-            Commitments(keys.derive("access values"), EpochSeals(vault)),
-            clock,
-        )
+        turn, priority = asyncio.Lock(), Priority()
+        chain = Chain(keys.derive("access log"))
+        commitments = Commitments(keys.derive("access values"), EpochSeals(vault))
+        self.access_log = AccessLog(store.access_log, chain, commitments, clock)
+        self.log_verifier = Verifier(store.access_log, chain, commitments, turn=turn, give_way=priority.give_way)
         self.api_keys = ApiKeys(store.credentials, self.access_log, keys.derive("api keys"), clock)
         self.provider: Provider | None = None
         self.access: Access = self._access()
@@ -114,7 +114,6 @@ class Service:
         self.rotation = Rotation(
             store.epochs, store.leases, vault, masters, deployment, clock, timedelta(days=settings.epoch_days)
         )
-        priority = Priority()
         self.archive = Archive(
             store.dialogs,
             vault,
@@ -135,7 +134,6 @@ class Service:
             self.access_log,
             clock,
         )
-        turn = asyncio.Lock()
         self.pages = Pages(
             store.dialogs,
             vault,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -13,9 +14,11 @@ from playwright.async_api import Download, Page, Route, expect
 
 from consentful_server import testing
 from consentful_server.access_log.chain import OPERATOR, Actor
+from consentful_server.access_log.store import Trace
 from consentful_server.auth.access import Scope
 from consentful_server.auth.read_scope import EVERYTHING, ReadScope
 from consentful_server.service import Service
+from consentful_server.stores.sqlite.connection import connect
 from kept import keep
 
 from .looks import CONTRAST, fits, violations
@@ -123,7 +126,7 @@ async def test_an_erasure_shows_what_it_will_erase_and_does_nothing_until_it_is_
         await page.get_by_role("button", name="Download the signed report").first.click()
     report = Path(await (await waiting.value).path()).read_text("ascii")
     await page.locator("#receipt").fill(report)
-    await page.get_by_role("button", name="Verify").click()
+    await page.get_by_role("button", name="Verify", exact=True).click()
     await expect(page.locator("#receipts .chip")).to_have_text("erased")
 
 
@@ -194,6 +197,104 @@ async def test_whose_data_a_credential_saw(new_page: NewPage, served: testing.Se
     await expect(page.locator("#log")).to_contain_text("science was shown 5 dialogs of 3 customers.")
     _, report = await saved(page, "Download as JSON")
     assert len(json.loads(report)["dialogs"]) == 5
+
+
+async def verify_log(page: Page, state: str, earlier: str = "") -> None:
+    await page.get_by_label("Head saved earlier").fill(earlier)
+    await page.get_by_role("button", name="Verify the log").click()
+    await expect(page.locator("#chain .chip")).to_have_text(state)
+
+
+async def test_the_log_is_verified_step_by_step_and_against_a_head_that_was_saved_earlier(
+    new_page: NewPage, served: testing.Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for length in ("_STEP", "_BLOCK"):
+        monkeypatch.setattr(f"consentful_server.access_log.verification.{length}", 4)
+    await fill(served.service)
+    log = served.service.access_log
+    earlier = str(await log.head())
+    page = await opened(new_page, served)
+    await expect(page.locator("#alarms li")).to_have_count(2)
+    answers: list[int] = []
+    page.on("response", lambda it: answers.append(it.status) if it.url.endswith("/verify") else None)
+
+    await verify_log(page, "unaltered")
+    last = (await log.search(Trace(action="log.verified"), limit=1)).items[0].number - 1
+    await expect(page.locator("#chain")).to_contain_text(f"Log verified up to entry {last} at")
+    assert len(answers) == -(-last // 4) > 1, "each step is a request of its own"
+    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    assert (await violations(page), await page.evaluate(CONTRAST), await fits(page)) == ([], [], True)
+
+    await verify_log(page, "unaltered", earlier)
+    await expect(page.locator("#chain")).to_contain_text("the head saved earlier is a part of it")
+
+    await verify_log(page, "altered", f"3:{'ab' * 32}")
+    await expect(page.locator("#chain .failure")).to_contain_text("entry 3 differs from the saved head")
+    await expect(page.locator("#alarms li").nth(0)).to_contain_text("Access log altered")
+    await expect(page.locator("#alarms li")).to_have_count(3)
+
+    await verify_log(page, "unaltered", earlier)
+    await expect(page.locator("#alarms li")).to_have_count(2)
+
+
+async def test_an_altered_log_is_an_alarm_that_stays_when_the_page_loads_again(
+    new_page: NewPage, served: testing.Served
+) -> None:
+    await fill(served.service)
+    page = await opened(new_page, served)
+    await expect(page.locator("#alarms li")).to_have_count(2)
+    # With the service's own SQLite: a second one in this process would drop the first one's locks on the file.
+    with closing(connect(served.folder / "data" / "consentful.db")) as db, db:
+        db.execute("DROP TRIGGER access_log_holds")
+        db.execute("UPDATE access_log SET who = 'nobody' WHERE number = 5")
+
+    await verify_log(page, "altered")
+
+    fault = "entry 5 was altered, removed or inserted"
+    await expect(page.locator("#chain .failure")).to_contain_text(fault)
+    await expect(page.locator("#chain")).to_contain_text("The chain of its entries is intact up to entry 4 at")
+    await expect(page.locator("#alarms li").nth(0)).to_contain_text(fault)
+    assert (await violations(page), await page.evaluate(CONTRAST)) == ([], [])
+    await page.locator("#recording summary").click()
+    await page.get_by_role("button", name="Record", exact=True).click()
+    await expect(page.locator("#requests tbody tr")).to_have_count(4)
+    await expect(page.locator("#alarms .chip")).to_have_text("3")
+    await expect(page.locator("#alarms li").nth(0)).to_contain_text(fault)
+
+
+async def test_a_verification_is_stopped_and_one_that_fails_goes_on_where_it_was(
+    new_page: NewPage, served: testing.Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for length in ("_STEP", "_BLOCK"):
+        monkeypatch.setattr(f"consentful_server.access_log.verification.{length}", 4)
+    await fill(served.service)
+    page = await opened(new_page, served)
+    sent: list[str] = []
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        """Let the first step pass, hold the second of the first verification, and refuse that of the second one."""
+        sent.append(route.request.post_data or "")
+        if len(sent) == 2:
+            await held.wait()
+            await route.abort()
+        elif len(sent) == 4:
+            await route.fulfill(status=429, json={"detail": "rate limit exceeded", "code": "too_often"})
+        else:
+            await route.continue_()
+
+    await page.route("**/v1/access-log/verify", hold)
+    await page.get_by_role("button", name="Verify the log").click()
+    await expect(page.locator("#chain .chip")).to_contain_text("4 of")
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator("#chain .chip")).to_have_text("stopped")
+    held.set()
+
+    await verify_log(page, "too_often")
+    await page.locator("#chain").get_by_role("button", name="Retry").click()
+
+    await expect(page.locator("#chain .chip")).to_have_text("unaltered")
+    assert sent[4] == sent[3] != sent[2] == "{}"
 
 
 async def test_a_late_answer_does_not_replace_a_newer_one(new_page: NewPage, served: testing.Served) -> None:
@@ -272,7 +373,7 @@ async def test_a_receipt_that_is_altered_is_not_valid(new_page: NewPage, served:
     receipt = (await keep(served.service, "d-1")).receipt
     page = await opened(new_page, served)
     await page.locator("#receipt").fill(receipt)
-    await page.get_by_role("button", name="Verify").click()
+    await page.get_by_role("button", name="Verify", exact=True).click()
     await expect(page.locator("#receipts .chip")).to_have_text("stored as consented")
 
     head, payload, signature = receipt.split(".")

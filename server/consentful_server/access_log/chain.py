@@ -4,7 +4,7 @@
 
     link i = HMAC(key, entry i, link i-1)        seal = HMAC(key, n, link n)        the key is not in the database
 
-Whoever can write to the database, but has no key, can do the following, and `AccessLog.check` finds it:
+Whoever can write to the database, but has no key, can do the following, and `Verifier.check` finds it:
 
     change, remove, insert or move an entry    the next link does not follow
     remove the last entries                    the head names an entry that does not exist, or its seal is wrong
@@ -62,6 +62,7 @@ Action: TypeAlias = Literal[
     "notice.added",
     "notice.retired",
     "log.read",
+    "log.verified",
     "customer.read",
 ]
 """`….streamed` is written before the first byte of a stream, `….sent` after the last, with its dialogs.
@@ -173,6 +174,10 @@ class Chain:
                 return head, head.number + 1
             head = after
         return head, None
+
+    def sealed(self, head: Head) -> Head:
+        """Return the head with this chain's seal. Its link must have been verified."""
+        return Head(head.number, head.link, self._seal_of(head))
 
     def is_genuine(self, head: Head) -> bool:
         """Return whether this chain sealed the head. The head of an empty log needs no seal."""

@@ -1,4 +1,4 @@
-"""The access log: events are recorded, searched, and verified against the chain.
+"""The access log: events are recorded and searched; `verification` verifies it.
 
 An event takes one of two ways into the log:
 
@@ -20,10 +20,9 @@ Races, and the line that closes each:
 
 (R1) Entries are appended while a search walks from newest to oldest: each block continues before the last number seen,
      so new entries change neither the page nor its cursor.
-(R2) Entries are appended while `check` walks: it reads the head first, and ignores entries after it.
-(R3) A stream ends while `seen` walks: its `….sent` entry may be missed, its `….streamed` entry is not. The stream is
+(R2) A stream ends while `seen` walks: its `….sent` entry may be missed, its `….streamed` entry is not. The stream is
      then reported as unfinished, so the answer errs towards more (GDPR art. 33).
-(R4) A dialog is erased after a text search found it and before the search is logged: `forget_words` knows every erased
+(R3) A dialog is erased after a text search found it and before the search is logged: `forget_words` knows every erased
      dialog, not only those since its last run.
 """
 
@@ -35,10 +34,10 @@ import msgspec
 from pyroaring import BitMap
 
 from ..clock import Clock, from_micros, to_micros
-from ..errors import BadRequest
-from .chain import BEGUN, DISCLOSED, FIRST_LINK, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
+from .chain import BEGUN, DISCLOSED, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
 from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
+from .verification import Check, Verifier
 from .views import LogEntry, Recipient, SeenDialog
 
 _BLOCK: Final = 2_000
@@ -89,16 +88,6 @@ class Sighting(msgspec.Struct, frozen=True):
     dialogs: list[SeenDialog]
     after: int | None
     unfinished: list[str]
-
-
-class Check(msgspec.Struct, frozen=True):
-    """The result of a verification: how many entries are intact, their head, and the first fault; None if there is
-    none.
-    """
-
-    entries: int
-    head: Head
-    fault: str | None
 
 
 class AccessLog:
@@ -178,6 +167,10 @@ class AccessLog:
         """Return the head of the chain, which later proves that no entry up to here was altered."""
         return await self._store.head()
 
+    async def check(self, anchor: Head | None = None) -> Check:
+        """Verify the whole log, and that the anchor, a head that was saved earlier, is a part of it."""
+        return await Verifier(self._store, self._chain, self._commitments).check(anchor)
+
     async def search(
         self, trace: Trace, *, limit: int, before: int | None = None, about: BitMap | None = None
     ) -> Found:
@@ -230,7 +223,7 @@ class AccessLog:
             dialogs |= numbers
             if entry.subject is not None and entry.action in BEGUN:
                 dialogs |= sent.get(entry.subject, BitMap())
-                if entry.subject not in sent:  # (R3)
+                if entry.subject not in sent:  # (R2)
                     unfinished.append(entry.subject)
         seen: list[Seen] = []
         numbers = (number for number in dialogs if number > after)
@@ -253,33 +246,10 @@ class AccessLog:
             for who, (first, last, which) in sorted(seen.items())
         ]
 
-    async def check(self, anchor: Head | None = None) -> Check:
-        """Verify every entry against the chain, the stored values against their commitments, and all of it against the
-        anchor.
-        """
-        end = await self.head()  # (R2)
-        at = Head()
-        async for block in self._blocks(end.number):
-            after, broken = self._chain.breaks(at, [logged.link for logged in block])
-            at = after
-            if broken is not None:
-                return Check(at.number, at, f"entry {broken} was altered, removed or inserted")
-            if altered := next((it.link.entry.number for it in block if not self._holds(it)), None):
-                return Check(at.number, at, f"the filter values of entry {altered} were altered")
-            if fault := _anchor_fault(anchor, block):
-                return Check(at.number, at, fault)
-        if not self._chain.is_genuine(end) or (at.number, at.link) != (end.number, end.link):
-            return Check(
-                at.number, at, f"the log should not end with entry {at.number}: entries were removed or forged"
-            )
-        if anchor is not None and anchor.number > at.number:
-            return Check(at.number, at, f"the log ends before entry {anchor.number}")
-        return Check(at.number, at, None)
-
     async def _learn_erased(self) -> None:
         """Learn which dialogs were erased, from the feed of erasures; a million take about a hundred kilobytes."""
         while block := await self._store.erased_after(self._place, _BLOCK):
-            self._erased.update(erased.number for erased in block)  # (R4)
+            self._erased.update(erased.number for erased in block)  # (R3)
             self._place = block[-1].place
 
     async def _found(self, search: Entry) -> BitMap | None:
@@ -299,21 +269,6 @@ class AccessLog:
             for logged in block:
                 yield logged.link.entry
             before = block[-1].link.entry.number
-
-    async def _blocks(self, end: int) -> AsyncGenerator[list[Logged]]:
-        after = _LOWEST_NUMBER
-        while block := await self._store.links(after, _BLOCK):
-            after = block[-1].link.entry.number
-            yield [logged for logged in block if logged.link.entry.number <= end]  # (R2)
-            if after >= end:
-                return
-
-    def _holds(self, logged: Logged) -> bool:
-        """Return whether the values are those of the entry's commitment; True if they were erased, or have ended."""
-        entry = logged.link.entry
-        if logged.sealed is None:
-            return True
-        return entry.commitment is not None and self._commitments.holds(entry.filters, entry.commitment, logged.sealed)
 
     def values_of(self, logged: Logged) -> dict[str, Any] | None:
         """Return an entry's filter values; None if they were erased, or have ended with their epoch."""
@@ -340,32 +295,8 @@ class AccessLog:
         )
 
 
-def read_head(text: str) -> Head:
-    """Parse a head from `number:hash`.
-
-    Raises:
-        BadRequest: If the text is not a head.
-    """
-    number, separator, link = text.strip().partition(":")
-    try:
-        head = Head(int(number), bytes.fromhex(link))
-    except ValueError:
-        head = Head(-1)
-    if not separator or head.number < 0 or len(head.link) != len(FIRST_LINK):
-        raise BadRequest("head", "a head as `consentful verify --log` prints it, such as 12:9f86d0…")
-    return head
-
-
 def _is_about(entry: Entry, dialogs: BitMap) -> bool:
     return entry.dialogs is not None and not unpack(entry.dialogs).isdisjoint(dialogs)
-
-
-def _anchor_fault(anchor: Head | None, block: list[Logged]) -> str | None:
-    """Return the fault if the anchor's number is in this block and another entry has it."""
-    if anchor is None or not block or not block[0].link.entry.number <= anchor.number <= block[-1].link.entry.number:
-        return None
-    there = block[anchor.number - block[0].link.entry.number].link
-    return None if there.link == anchor.link else f"entry {anchor.number} differs from the anchor"
 
 
 def _seen(dialog: Seen) -> SeenDialog:

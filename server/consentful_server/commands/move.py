@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from ..access_log.log import Check
+from ..access_log.verification import Check
 from ..errors import BadSetting
 from ..keys.decommissioned import refuse_decommissioned
 from ..keys.wrapping import wrapping_of

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..access_log.chain import OPERATOR
-from ..access_log.log import read_head
+from ..access_log.verification import read_head
 from ..clock import SystemClock, to_micros
 from ..errors import BadSetting, NotFound
 from ..keys.jwks import BadReceipt

@@ -284,6 +284,10 @@ EXAMPLES: Final[Mapping[Any, Any]] = {
     retention.RetentionCalendar: retention.RetentionCalendar([ExpiryDay("2027-01-31", 12)], 0, "running"),
     access_log.LogSearch: access_log.LogSearch(customer_id=_CUSTOMER_ID, since=_SAID_AT),
     access_log.LogPage: access_log.LogPage([_ENTRY], None, f"1:{_DIGEST}"),
+    access_log.Verifying: access_log.Verifying(head=f"1:{_DIGEST}"),
+    access_log.LogVerification: access_log.LogVerification(
+        verified=1, entries=1, head=f"1:{_DIGEST}", at=_STORED_AT, fault=None, next=None
+    ),
     access_log.SeenDialogs: access_log.SeenDialogs(
         [SeenDialog(dialog_id=_DIALOG_ID, customer=_CUSTOMER, erased_at=None)], None, []
     ),

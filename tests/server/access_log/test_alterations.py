@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from consentful_server import cli
 from consentful_server.access_log.chain import CUSTOMER, OPERATOR, Chain, Entry, Head, Link
 from consentful_server.access_log.commitments import Commitments
-from consentful_server.access_log.log import AccessLog, Check, read_head
+from consentful_server.access_log.log import AccessLog
+from consentful_server.access_log.verification import Check, read_head
 from consentful_server.errors import BadRequest
 from consentful_server.keys.epoch_seals import EpochSeals
 from consentful_server.operations.housekeeping import Housekeeping
@@ -163,7 +164,7 @@ class TestTheChain:
         assert check(tmp_path, anchored).fault == f"the log ends before entry {ENTRIES}"
         for _ in range(ENTRIES):
             run(tmp_path, lambda access_log: access_log.write(OPERATOR, "log.read"))
-        assert check(tmp_path, anchored).fault == f"entry {ENTRIES} differs from the anchor"
+        assert check(tmp_path, anchored).fault == f"entry {ENTRIES} differs from the saved head"
 
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(mutation=mutations)

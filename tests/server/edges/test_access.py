@@ -70,6 +70,7 @@ DOCUMENTED: dict[tuple[str, str], set[Scope]] = {
     ("GET", "/v1/access-log"): {"privacy"},
     ("POST", "/v1/access-log/search"): {"privacy"},
     ("GET", "/v1/access-log/dialogs"): {"privacy"},
+    ("POST", "/v1/access-log/verify"): {"privacy"},
     ("POST", "/data/{customerId}/{dialogId}"): {"dialogs:write"},
     ("POST", "/consents/{dialogId}"): {"dialogs:write"},
     ("GET", "/v1/notices/current"): {"dialogs:write"},
@@ -378,6 +379,7 @@ class TestAnOfficerBoundToPurposes:
         for token, status in ((bound, 403), (unbound, 200)):
             assert (await http.get("/v1/access-log", headers=bearer(token))).status == status
             assert (await http.post("/v1/access-log/search", json={}, headers=bearer(token))).status == status
+            assert (await http.post("/v1/access-log/verify", json={}, headers=bearer(token))).status == status
 
     async def test_reads_no_manifest_but_its_own(self, http: ClientSession, bound: str, unbound: str) -> None:
         exports: list[str] = []

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from consentful_server.access_log.chain import Action, Head, pack
+from consentful_server.access_log.commitments import Commitments
 from consentful_server.access_log.store import Seen, Trace, Values
+from consentful_server.access_log.verification import Verifier
 from consentful_server.archive.query import Filter, Horizon, Order, Position, Selection
 from consentful_server.archive.store import (
     CustomerDialog,
@@ -25,13 +27,14 @@ from consentful_server.auth.store import Credential
 from consentful_server.clock import from_micros, to_micros
 from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict, Erased
+from consentful_server.keys.epoch_seals import EpochSeals
 from consentful_server.privacy.store import PrivacyRequest, RequestPlace, RequestsWanted
 from consentful_server.statistics.store import NoticeOutcomes, Which
 from consentful_server.stores.store import Store
 from consentful_server.testing import FakeClock
 from jotting import CHAIN, Jotting
 from kinds import KINDS
-from sealed import CATALOGUE, PSEUDONYMS, START, candidate
+from sealed import CATALOGUE, PSEUDONYMS, START, VAULT, candidate
 
 
 @pytest.fixture
@@ -634,6 +637,26 @@ async def test_entries_of_the_access_log_follow_each_other(store: Store) -> None
     assert CHAIN.breaks(Head(), links) == (end, None)
     assert CHAIN.is_genuine(end)
     assert [logged.link for logged in await store.access_log.links(1, 1)] == links[1:2]
+
+
+async def test_a_log_is_verified_in_steps_up_to_its_head_as_it_is_then(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consentful_server.access_log.verification._STEP", 4)
+    monkeypatch.setattr("consentful_server.access_log.verification._BLOCK", 2)
+    verifier = Verifier(store.access_log, CHAIN, Commitments(b"v" * 32, EpochSeals(VAULT)))
+    for number in range(7):
+        await store.access_log.add(Jotting(str(number)))
+
+    first = await verifier.step(Head())
+    await store.access_log.add(Jotting("meanwhile"))
+    second = await verifier.step(first.head)
+
+    assert (first.entries, first.last, first.fault, first.more) == (4, 7, None, True)
+    assert (second.entries, second.last, second.fault, second.more) == (8, 8, None, False)
+    assert second.head == await store.access_log.head()
+    assert (await verifier.check(first.head)).fault is None
+    assert (await verifier.check(Head(4, bytes(32)))).fault == "entry 4 differs from the saved head"
 
 
 async def test_entries_are_found_by_who_what_and_when_newest_first(store: Store) -> None:

@@ -1,4 +1,6 @@
-"""`/v1/access-log`: who read, erased or changed what, and when; and whose data a credential saw (GDPR art. 32, 33)."""
+"""`/v1/access-log`: who read, erased or changed what, and when; whose data a credential saw; and whether the log was
+altered (GDPR art. 32, 33).
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -10,8 +12,9 @@ from msgspec import Meta
 from consentful import wire
 
 from ... import errors
-from ...access_log.chain import Action
+from ...access_log.chain import Action, Head
 from ...access_log.store import Trace
+from ...access_log.verification import read_head
 from ...access_log.views import LogEntry, SeenDialog
 from ...errors import BadRequest
 from ..http import bodies, list_query, paging, parameters, tags
@@ -20,11 +23,21 @@ from ..http.route import Answer, Route
 
 _ENTRIES: Final = "access log"
 _DIALOGS: Final = "access log: dialogs"
+_VERIFIED: Final = "access log: verified"
 _TELLS_ALL: Final = "the log tells of every purpose; search it by customer or dialog"
 
 Who = Annotated[str, Meta(min_length=1, max_length=200, description="the name of a credential")]
 Since = Annotated[datetime, Meta(tz=True, description="logged at or after this time; RFC 3339 with an offset")]
 Until = Annotated[datetime, Meta(tz=True, description="logged before this time; RFC 3339 with an offset")]
+
+SavedHead = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        pattern=r"^\s*[0-9]{1,18}:[0-9a-fA-F]{64}\s*$",
+        description="a `head` that was saved earlier; the same in each step",
+    ),
+]
 
 
 class Tracing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +70,7 @@ class LogSearch(LogListing, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class LogPage(msgspec.Struct, frozen=True):
     """One page of the log, newest first.
 
-    `head` is the log's latest link. Save it: `consentful verify --head` later proves that no entry up to it changed.
+    `head` is the log's latest link. Save it: a verification later proves that no entry up to it changed.
     """
 
     items: list[LogEntry]
@@ -75,6 +88,29 @@ class SeenDialogs(msgspec.Struct, frozen=True):
     items: list[SeenDialog]
     next: str | None
     unfinished: list[str]
+
+
+class Verifying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of a verification of the whole log."""
+
+    head: SavedHead | None = None
+    cursor: list_query.Cursor | None = None
+
+
+class LogVerification(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the log was verified.
+
+    The chain of the first `verified` of `entries` entries is intact, up to `head`. With `next`, the verification goes
+    on: send it as `cursor`. Without `next` it ended, at the time `at`: the whole log is unaltered if `fault` is null;
+    otherwise `fault` says what was altered first.
+    """
+
+    verified: int
+    entries: int
+    head: str
+    at: datetime
+    fault: str | None
+    next: str | None
 
 
 async def entries(request: web.Request) -> web.StreamResponse:
@@ -125,6 +161,38 @@ async def dialogs(request: web.Request) -> web.StreamResponse:
     await service.access_log.write(principal.actor, "log.read", wanted=filters, rows=len(seen.dialogs))
     following = None if seen.after is None else service.cursors.mark(_DIALOGS, filters, seen.after)
     return json(SeenDialogs(seen.dialogs, following, seen.unfinished))
+
+
+async def verify(request: web.Request) -> web.StreamResponse:
+    """Verify the log, one step of up to 10,000 entries: no entry was altered, removed, inserted or moved.
+
+    With `head`, a head that was saved earlier, also an older copy of the whole log is found. The end of a verification
+    is logged. Refused to a key that is bound to purposes: the log tells of every purpose.
+    """
+    service, principal = request.app[SERVICE], request[PRINCIPAL]
+    principal.require_unbound(_TELLS_ALL)
+    query = parameters.convert(await bodies.object_of(request), Verifying, numbers_as_text=())
+    anchor = None if query.head is None else read_head(query.head)
+    wanted, start = query.head, Head()
+    if query.cursor is not None:
+        number, link = service.cursors.marked_key(query.cursor, _VERIFIED, wanted)
+        start = Head(number, bytes.fromhex(link))
+    found = await service.log_verifier.step(start, anchor)
+    following: str | None = None
+    if found.more:
+        following = service.cursors.mark_key(_VERIFIED, wanted, found.head.number, found.head.link.hex())
+    else:
+        await service.access_log.write(principal.actor, "log.verified", rows=found.entries)
+    return json(
+        LogVerification(
+            verified=found.entries,
+            entries=found.last,
+            head=str(found.head),
+            at=service.clock.now(),
+            fault=found.fault,
+            next=following,
+        )
+    )
 
 
 async def _page(request: web.Request, query: LogListing, about: dict[str, str]) -> LogPage:
@@ -181,5 +249,16 @@ ROUTES: Final = (
         refusals=(errors.Restored, errors.StorageFailed, errors.OutcomeUnknown),
         tag=tags.ACCESS_LOG,
         operation="access_log_dialogs",
+    ),
+    Route(
+        "POST",
+        "/v1/access-log/verify",
+        verify,
+        scopes=("privacy",),
+        body={bodies.JSON: Verifying},
+        answers=(Answer({bodies.JSON: LogVerification}),),
+        refusals=(errors.Restored, errors.StorageFailed, errors.OutcomeUnknown),
+        tag=tags.ACCESS_LOG,
+        operation="access_log_verify",
     ),
 )
