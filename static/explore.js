@@ -205,7 +205,7 @@ function fromForm() {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, byId(name).value.trim()]));
   for (const name of TIMES) {
     const before = query.filters[name];
-    filters[name] = local(before) === filters[name] ? before : exact(filters[name]);
+    filters[name] &&= local(before) === filters[name] ? before : exact(filters[name]);
   }
   return new Query({ ...filters, view: query.view }, { q: byId("q").value.trim(), metadata: byId("metadata").value.trim() });
 }

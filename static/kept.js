@@ -1,4 +1,5 @@
 import { button, count, element } from "./element.js";
+import { respond } from "./rest.js";
 import { SITE } from "./site.js";
 
 const paragraph = (text) => element("p", {}, text);
@@ -77,11 +78,11 @@ export class Kept {
     let status = 0;
     let body = null;
     try {
-      const response = await fetch(`${SITE}/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
+      const response = await respond(`${SITE}/v1/dialogs/${encodeURIComponent(dialogId)}`, { method, headers, cache: "no-store" });
       status = response.status;
       body = await response.json();
-    } catch {
-      // no response (status 0), or no body
+    } catch (error) {
+      if (!status) body = { detail: error.message, code: error.code }; // otherwise the response has no body
     }
     outcome.textContent = ` ${status || "no response"} in ${Math.round(performance.now() - began)} ms`;
     return turn === this.#turn ? { line, status, body } : null;
@@ -100,9 +101,9 @@ export class Kept {
     if (turn === this.#turn) receipt.firstChild.append(element("span", { className: "chip" }, result));
   }
 
-  async #fail(chip, { line, body }, dialogId, about) {
+  async #fail(chip, { line, status, body }, dialogId, about) {
     const turn = this.#turn;
-    const problem = `${body?.detail ?? "the server does not respond"} (${body?.code ?? "unavailable"})`;
+    const problem = `${body?.detail ?? `HTTP ${status}`} (${body?.code ?? "http"})`;
     const told = [];
     if (about.withdrawalCode) {
       const [{ receiptOf }, { withdrawal }] = await parts();

@@ -194,7 +194,7 @@ async function watch() {
 }
 
 function lose(why) {
-  become("lost", "reconnecting …", `Not connected: ${why}. What is below was seen last.`);
+  become("lost", "reconnecting …", `Not connected: ${why}.${byId("parts").childElementCount ? " What is below was seen last." : ""}`);
 }
 
 function askForKey(error) {

@@ -1,6 +1,6 @@
 /** What an officer watches: recipients, notices, the retention calendar, and the alarms that follow from all of it. */
 
-import { element } from "./element.js";
+import { button, element } from "./element.js";
 import { empty, Panel, table } from "./panel.js";
 import { daysLeft } from "./requests.js";
 import { day, time } from "./times.js";
@@ -20,14 +20,17 @@ export class Overview {
   /** Load everything, and raise the alarms. */
   async load() {
     const told = {};
-    await Promise.all(["recipients", "notices", "retention"].map((name) => this.panels[name].attempt(async (signal) => {
+    const panels = Promise.all(["recipients", "notices", "retention"].map((name) => this.panels[name].attempt(async (signal) => {
       told[name] = await this.rest.json({ path: `/v1/${name}` }, signal);
       SHOW[name](this.panels[name], told[name]);
     })));
     await this.alarms.attempt(async (signal) => {
       const waiting = await Promise.all(["open", "pending"].map((status) =>
         this.rest.json({ path: `/v1/privacy-requests?${new URLSearchParams({ status, order: "due", limit: 1000 })}` }, signal)));
+      await panels;
+      signal.throwIfAborted(); // newer work has aborted the panels, too: what they would have told is not unknown
       this.open = waiting[0].items;
+      this.unknown = ["recipients", "retention"].filter((name) => !told[name]);
       this.found = alarmsOf(waiting.flatMap(({ items }) => items), told);
       this.raise();
     });
@@ -39,10 +42,15 @@ export class Overview {
     if (fault || this.found) this.raise();
   }
 
+  /** Show the alarms. Nothing is in order as long as something is unknown. */
   raise() {
     const altered = { level: "late", title: "Access log altered", text: `${this.fault}: save the database, and tell whoever is responsible for its security (GDPR art. 33)` };
     const alarms = [...(this.fault ? [altered] : []), ...(this.found ?? [])];
     const items = alarms.map(({ level, title, text }) => element("li", { data: { level } }, element("strong", {}, title), element("small", {}, text)));
+    if (this.unknown?.length) {
+      items.push(element("li", { data: { level: "soon" } }, element("strong", {}, "Not known"),
+        element("small", {}, `${this.unknown.join(" and ")}: could not be read`), button("Retry", () => this.load())));
+    }
     if (items.length) this.alarms.show("full", number(items.length), element("ul", {}, ...items));
     else this.alarms.show("empty", "all in order", element("p", { className: "quiet" }, "No request is due within a week, and every recipient has read of erasures."));
   }

@@ -1,4 +1,4 @@
-import { Dialog, Unauthorised } from "./consentful.js";
+import { Dialog, Unauthorised, Unavailable } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { saveFile } from "./files.js";
@@ -89,6 +89,7 @@ function onState(state, { delayMs, error }) {
     log.event(`reconnecting in ${Math.round(delayMs)} ms`);
     markHeld(0); // the server discarded all messages with the connection
     if (dialog) become("lost", "reconnecting …");
+    else become("loading", "no connection; trying again …");
   }
   if (state === "unavailable") become("lost", "no server available");
   if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
@@ -159,7 +160,9 @@ async function open(about) {
 
 async function load() {
   const parts = ["kept", "watched_socket", "malformed", "same_in_code"].map((name) => import(`./${name}.js`));
-  const [{ Kept }, { watchedSocket }, { malformed: frames }, { inCode: examples }] = await Promise.all(parts);
+  const [{ Kept }, { watchedSocket }, { malformed: frames }, { inCode: examples }] = await Promise.all(parts).catch(() => {
+    throw new Unavailable("the server does not respond; check that it is running, and open the dialog again", "unavailable");
+  });
   [Socket, malformed, inCode] = [watchedSocket(log), frames, examples];
   byId("malformed").append(...["free text", ...Object.keys(malformed(0))].map((name) => element("option", {}, name)));
   kept = new Kept(byId("kept"));

@@ -1,6 +1,7 @@
 /** What both reference pages do: read their document, list it at the side, search it, and follow its anchors. */
 
 import { byId, element } from "./element.js";
+import { respond } from "./rest.js";
 import { SITE } from "./site.js";
 
 /**
@@ -17,7 +18,7 @@ import { SITE } from "./site.js";
 export async function show(path, draw) {
   const place = byId("reference");
   try {
-    const response = await fetch(SITE + path);
+    const response = await respond(SITE + path);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     const { panels, groups } = draw(await response.json());
     place.replaceChildren(...panels);
@@ -73,7 +74,8 @@ addEventListener("keydown", (event) => {
 
 /** Show what the URL's fragment names: it did not exist before the page was drawn, and may be closed. */
 function follow() {
-  const target = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
+  const id = new URLSearchParams(`id=${location.hash.slice(1)}`).get("id"); // decodes without throwing at a stray %
+  const target = byId(id);
   if (!target) return;
   target.hidden = false;
   for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;

@@ -24,6 +24,7 @@ export class Requests {
     this.onChange = onChange;
     this.panel = new Panel("requests");
     byId("status").value = new URLSearchParams(location.search).get("status") ?? "";
+    byId("status").value ||= ""; // all, instead of a status that there is not
     on("status", "change", () => {
       const status = byId("status").value;
       history.replaceState(null, "", status ? `?status=${status}` : location.pathname);

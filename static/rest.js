@@ -16,6 +16,25 @@ export class Refused extends Error {
   }
 }
 
+/**
+ * Send a request and return the response, whatever its status.
+ *
+ * @throws {Refused} if there is no response within 30 s
+ */
+export async function respond(url, init = {}, signal) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), WAIT_MS);
+  const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+  try {
+    return await fetch(url, { ...init, signal: either });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refused(0, late.signal.aborted ? { detail: `no response within ${WAIT_MS / 1000} s; try again`, code: "timeout" } : {});
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export class RestClient {
   get key() {
     return sessionStorage.getItem(STORED_AS) ?? "";
@@ -35,18 +54,7 @@ export class RestClient {
   async send({ method = "GET", path, body, headers: more = {} }, signal) {
     const headers = { ...more, ...(this.key && { authorization: `Bearer ${this.key}` }) };
     if (body) headers["content-type"] = "application/json";
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), WAIT_MS);
-    const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
-    let response;
-    try {
-      response = await fetch(SITE + path, { method, headers, signal: either, cache: "no-store", body: body && JSON.stringify(body) });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      throw new Refused(0, late.signal.aborted ? { detail: `no response within ${WAIT_MS / 1000} s; try again`, code: "timeout" } : {});
-    } finally {
-      clearTimeout(timer);
-    }
+    const response = await respond(SITE + path, { method, headers, cache: "no-store", body: body && JSON.stringify(body) }, signal);
     if (response.ok) return response;
     throw new Refused(response.status, await response.json().catch(() => ({ detail: `HTTP ${response.status}`, code: "http" })));
   }

@@ -3,6 +3,7 @@
 import { copyButton } from "./copy.js";
 import { byId, element } from "./element.js";
 import { PROGRAMS } from "./request_code.js";
+import { respond } from "./rest.js";
 import { SITE } from "./site.js";
 
 const MOST_CHARACTERS = 20_000;
@@ -76,14 +77,15 @@ async function send({ method, url, headers, body, isGuarded }, answer) {
   answer.replaceChildren(element("p", { className: "quiet" }, "Waiting …"));
   const began = performance.now();
   try {
-    const response = await fetch(url, { method, headers, body, cache: "no-store" });
+    const response = await respond(url, { method, headers, body, cache: "no-store" });
     const text = await response.text();
     const took = `${response.status} ${response.statusText} in ${Math.round(performance.now() - began)} ms`;
     const rest = text.length - MOST_CHARACTERS;
     const shown = rest > 0 ? `${text.slice(0, MOST_CHARACTERS)} … ${rest.toLocaleString()} more characters` : indented(text);
     answer.replaceChildren(element("p", { className: response.ok ? "status" : "status failure" }, took), element("pre", { tabIndex: 0 }, shown));
-  } catch {
-    answer.replaceChildren(element("p", { className: "failure" }, "The server does not respond. Check that it is running, and send again."));
+  } catch (error) {
+    const why = error.code ? error.message : "the response was interrupted; send again";
+    answer.replaceChildren(element("p", { className: "failure", role: "alert" }, why));
   }
 }
 

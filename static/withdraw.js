@@ -3,7 +3,7 @@
 const field = document.getElementById("code");
 
 // A fragment is never sent to a server. It leaves the address bar, so that nobody finds it in the history.
-const code = decodeURIComponent(location.hash.slice(1));
+const code = new URLSearchParams(`code=${location.hash.slice(1)}`).get("code"); // decodes without throwing at a stray %
 if (code && field) {
   field.value = code;
   history.replaceState(null, "", location.pathname + location.search);
@@ -17,5 +17,5 @@ for (const time of document.querySelectorAll("time")) {
 
 // Another language keeps what was typed.
 for (const link of document.querySelectorAll(".languages a")) {
-  link.addEventListener("click", () => (link.hash = field?.value ?? ""));
+  link.addEventListener("click", () => (link.hash = encodeURIComponent(field?.value ?? "")));
 }

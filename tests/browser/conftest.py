@@ -22,7 +22,8 @@ ARGS = (
 )
 FAKE_SOCKET = Path(__file__).parent / "fake_socket.js"
 REFUSED = re.compile(
-    r"status of 4\d\d|HTTP Authentication failed|net::ERR_(?:CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING)"
+    r"status of 4\d\d|HTTP Authentication failed"
+    r"|net::ERR_(?:CONNECTION_(?:REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)"
 )
 """What Chromium logs for every 4xx that a page is answered, and of a server that ended before its page did: to ask for
 what is gone is no mistake of the page's."""
