@@ -75,7 +75,7 @@ function showProgress() {
   const loaded = rows.count;
   become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()} loaded, more below` : counted(loaded));
   if (next) byId("end").replaceChildren((query.q || query.metadata) && !loaded ? "Searching …" : "Loading more …");
-  else byId("end").replaceChildren(...(loaded ? ["End of the list."] : emptyText()));
+  else byId("end").replaceChildren(...(loaded ? ["End of results."] : emptyText()));
 }
 
 const counted = (number) => (query.view === "dialogs" ? `${number.toLocaleString()} dialog${number === 1 ? "" : "s"}` : count(number));

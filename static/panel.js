@@ -39,6 +39,7 @@ export class Panel {
     } catch (error) {
       if (signal.aborted) return null;
       const name = error.code ?? error.name;
+      if (error.status === 401) this.section.dispatchEvent(new CustomEvent("refused", { bubbles: true, detail: error }));
       if (REFUSED.includes(error.status)) this.show("error", name, empty(`${error.message}.`)); // a retry would be refused, too
       else this.show("error", name, failure(`${error.message} (${name})`), button("Retry", () => this.attempt(work)));
       return error;

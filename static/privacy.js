@@ -44,4 +44,5 @@ on("forget-key", "click", () => {
   rest.key = "";
   refresh();
 });
+addEventListener("refused", ({ detail }) => demand(detail)); // the key has ended since the page was loaded
 refresh();

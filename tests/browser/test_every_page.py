@@ -14,6 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from consentful_server import testing
+from kept import keep
 
 from .looks import fits
 
@@ -165,6 +166,52 @@ async def test_a_server_that_is_slow_is_waited_for_and_then_told(
     await expect(bad.told(page)).to_be_hidden()
 
 
+ENDED: Final = {
+    "/explore": Bad(click("Apply"), "#end [role=alert]", "send a valid token", click("Apply"), USABLE["/explore"]),
+    "/privacy": Bad(
+        click("Apply"), "#key-failure", "send a valid token", click("Use this key"), "#log[data-state=full]"
+    ),
+    "/ops": Bad(nothing, "#failure", "send a valid token", click("Connect"), USABLE["/ops"]),
+}
+
+
+@pytest.mark.parametrize(("path", "bad"), ENDED.items(), ids=ENDED)
+async def test_a_key_that_ended_is_told_and_another_one_asked_for(new_page: NewPage, path: str, bad: Bad) -> None:
+    async with testing.serve(auth="keys") as service:
+        key, another = await service.create_key(), await service.create_key()
+        page = await new_page(service.url, PHONE)
+        await page.evaluate("key => sessionStorage.setItem('consentful key', key)", key)
+        await page.goto(service.url + path)
+        await usable(page, path)
+        await service.revoke_key(key)
+        await bad.act(page)
+        await expect(bad.told(page)).to_be_visible()
+        await expect(page.locator("#key")).to_be_focused()
+        await settled(page)
+
+        await page.locator("#key").fill(another)
+        await bad.again(page)
+
+        await expect(page.locator(bad.good).first).to_be_visible()
+        await expect(bad.told(page)).to_be_hidden()
+        await settled(page)
+
+
+async def test_what_could_not_be_read_is_not_called_in_order(new_page: NewPage, empty: testing.Served) -> None:
+    page = await new_page(empty.url, PHONE)
+    await page.route(
+        "**/v1/retention", lambda route: route.fulfill(status=429, json={"detail": "later", "code": "rate"})
+    )
+    await page.goto(f"{empty.url}/privacy")
+    await expect(page.locator("#alarms li")).to_contain_text("retention: could not be read")
+
+    await page.unroute("**/v1/retention")
+    await click("Retry", "#alarms")(page)
+
+    await expect(page.locator("#alarms")).to_contain_text("all in order")
+    await settled(page)
+
+
 EMPTY: Final = {
     "/": ("#kept", "Grant or decline to see what the server has stored."),
     "/explore": ("#messages", "Hold a dialog and grant it, or run consentful demo."),
@@ -266,3 +313,40 @@ async def test_another_language_keeps_whatever_was_typed(new_page: NewPage, empt
 
     await expect(page.locator("html")).to_have_attribute("lang", "de")
     await expect(page.locator("#code")).to_have_value("100% & more")
+
+
+MANY: Final = 1200
+
+
+async def show_the_long_one(page: Page) -> None:
+    """Hold a short dialog, and be shown the long one as what is stored of it."""
+    await page.route(
+        ANSWERS, lambda route: route.continue_(url=re.sub("dialogs/.+", "dialogs/d-long", route.request.url))
+    )
+    await hold_and_grant(page)
+
+
+async def look_the_customer_up(page: Page) -> None:
+    await page.get_by_label("Customer ids").fill("c-long")
+    await click("Look up")(page)
+
+
+LONG: Final = {
+    "/": (show_the_long_one, "#kept .chip", "1,200 messages"),
+    "/explore?show=d-long&seq=1200": (nothing, "#dialog .chip", "1,200 messages"),
+    "/privacy": (look_the_customer_up, "#person td.number", "1,200"),
+}
+
+
+@pytest.mark.parametrize(("address", "told"), LONG.items(), ids=LONG)
+async def test_a_long_dialog_is_shown_whole(
+    new_page: NewPage, service: testing.Served, address: str, told: tuple[Act, str, str]
+) -> None:
+    act, where, words = told
+    await keep(service.service, "d-long", ["Where is my parcel?"] * MANY, customer_id="c-long")
+    page = await new_page(service.url, PHONE)
+    await page.goto(service.url + address)
+    await act(page)
+
+    await expect(page.locator(where).filter(has_text=words).first).to_be_visible()
+    await settled(page)

@@ -94,7 +94,7 @@ async def test_markup_is_shown_as_text_everywhere(new_page: NewPage, filled: tes
 async def test_filters_are_in_the_address_and_words_are_not(page: Page, filled: testing.Served) -> None:
     await page.get_by_role("combobox", name="Language").fill("EN")
     await page.get_by_label("Received since").fill("2020-01-01T00:00")
-    await page.get_by_label("Text contains").fill("PARCEL")
+    await page.get_by_label("Search text").fill("PARCEL")
     await page.get_by_role("button", name="Apply").click()
 
     await expect(page.locator("#count")).to_have_text("1 message")
@@ -102,7 +102,7 @@ async def test_filters_are_in_the_address_and_words_are_not(page: Page, filled: 
     assert re.fullmatch(re.escape(f"{filled.url}/explore?language=EN&since=20") + r"[\dTZ%A-]+", page.url)
     await page.reload()
     await expect(page.locator("#count")).to_have_text("1 message")
-    await expect(page.get_by_label("Text contains")).to_have_value("PARCEL")
+    await expect(page.get_by_label("Search text")).to_have_value("PARCEL")
     await expect(page.get_by_role("combobox", name="Language")).to_have_value("EN")
     await expect(page.get_by_label("Received since")).to_have_value("2020-01-01T00:00")
 
@@ -267,7 +267,7 @@ async def test_the_csv_of_a_text_search_has_a_byte_order_mark_too(
     new_page: NewPage, filled: testing.Served, tmp_path: Path
 ) -> None:
     page = await explore(new_page, filled)
-    await page.get_by_label("Text contains").fill("parcel")
+    await page.get_by_label("Search text").fill("parcel")
     await page.get_by_role("button", name="Apply").click()
     await expect(page.locator("#count")).to_have_text("1 message")
 
@@ -316,7 +316,7 @@ async def test_the_lines_to_copy_do_what_they_say(new_page: NewPage, tmp_path: P
         key = await service.create_key("data:read")
         page = await explore(new_page, service, "?language=en")
         await page.get_by_label("API key").fill(key)
-        await page.get_by_label("Text contains").fill("it's")
+        await page.get_by_label("Search text").fill("it's")
         await page.get_by_role("button", name="Apply").click()
         await expect(rows(page)).to_have_count(2)
         lines, program, table = [await recipe(page, name) for name in ("curl", "Python", "DuckDB")]

@@ -181,11 +181,11 @@ async def test_a_view_is_saved_without_what_was_searched_for_unless_that_is_want
     await page.get_by_role("link", name="French", exact=True).click()
 
     await shows(page, "d-two")
-    await expect(page.get_by_label("Text contains")).to_have_value("")
+    await expect(page.get_by_label("Search text")).to_have_value("")
     await page.reload()
     await page.locator("#saved summary").click()
     await page.get_by_role("link", name="French parcels").click()
-    await expect(page.get_by_label("Text contains")).to_have_value("parcel")
+    await expect(page.get_by_label("Search text")).to_have_value("parcel")
     await shows(page, "d-two")
     for name in ("French", "French parcels"):
         await page.get_by_role("button", name=f"Delete the view {name}", exact=True).click()

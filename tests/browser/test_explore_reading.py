@@ -35,7 +35,7 @@ async def explore(new_page: NewPage, served: testing.Served, address: str = "", 
 
 
 async def search(page: Page, words: str) -> None:
-    await page.get_by_label("Text contains").fill(words)
+    await page.get_by_label("Search text").fill(words)
     await page.get_by_role("button", name="Apply").click()
 
 
@@ -118,7 +118,7 @@ async def test_going_back_keeps_the_words(new_page: NewPage, filled: testing.Ser
     await page.go_back()
 
     await expect(page.locator("#count")).to_have_text("3 messages")
-    await expect(page.get_by_label("Text contains")).to_have_value("parcel")
+    await expect(page.get_by_label("Search text")).to_have_value("parcel")
     assert "parcel" not in page.url
 
 

@@ -101,7 +101,7 @@ async def test_leaving_stores_nothing(page: Page, service: testing.Served) -> No
     dialog_id = await open_dialog(page)
     await say(page, "Forget me")
 
-    await page.get_by_role("button", name="Leave").click()
+    await page.get_by_role("button", name="Close without deciding").click()
 
     await expect(page.locator("#kept")).to_have_attribute("data-state", "absent")
     assert (await dialog_over_rest(service, dialog_id))[0] == 404
