@@ -4,7 +4,7 @@ import asyncio
 import resource
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -93,15 +93,18 @@ async def dribble(writer: asyncio.StreamWriter, pieces: bytes, answer: Coroutine
 class TestSlowLoris:
     @pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["a new connection", "one that was kept alive"])
     async def test_slow_loris_head(self, service: Served, before: bytes) -> None:
-        async with connection(service) as (reader, writer):
-            writer.write(before)
-            if before:
-                await reader.readuntil(b'{"status":"ok"}')
+        answer = b""
+        for _ in range(5):  # a byte that crosses the answer resets the connection: it may be lost (RFC 9112 §9.6)
+            async with connection(service) as (reader, writer):
+                writer.write(before)
+                if before:
+                    await reader.readuntil(b'{"status":"ok"}')
+                with suppress(ConnectionResetError):
+                    answer = await dribble(writer, HEAD + b"X: y\r\n" * 1000, reader.read())
+                    break
 
-            answer = await dribble(writer, HEAD + b"X: y\r\n" * 1000, reader.read())
-
-            assert answer.startswith(b"HTTP/1.1 408 ")
-            assert b'"code":"too_slow"' in answer
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"too_slow"' in answer
         await goes_on(service)
 
     async def test_slow_loris_body(self, service: Served) -> None:

@@ -32,6 +32,9 @@ from consentful.identifiers import new_id
 
 from .traces import INTERNAL, TRACEPARENT, Attributes, Kind, Recorder, Span
 
+LAST_SPANS: Final = "consentful-last-spans"
+"""The thread that delivers what is left; it may go on for a while after `OtlpRecorder.close`."""
+
 _NAME: Final = "consentful"
 _PATH: Final = "/v1/traces"
 _NANOSECONDS: Final = 1_000_000_000
@@ -113,7 +116,7 @@ class OtlpRecorder(Recorder):
 
     def close(self) -> None:
         # The SDK waits half a minute for a collector that does not answer, and has no setting for it.
-        closing = threading.Thread(target=self._provider.shutdown, name="consentful-last-spans", daemon=True)
+        closing = threading.Thread(target=self._provider.shutdown, name=LAST_SPANS, daemon=True)
         closing.start()
         closing.join(_CLOSE_S)
         if closing.is_alive():

@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -18,6 +19,7 @@ from collector import Collector, Told, collecting
 from consentful.wire import Consent, Error, Open
 from consentful_server.errors import BadSetting, StorageFailed
 from consentful_server.telemetry import traces
+from consentful_server.telemetry.otlp import LAST_SPANS
 from consentful_server.testing import Served, serve
 from faulty_store import fail_once
 from kept import eventually
@@ -30,6 +32,16 @@ ROOT = Path(__file__).parent.parent.parent.parent
 MARKER = "contraband4711"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 NAMED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """A sender that tries again draws random numbers, and Hypothesis would blame another test for that."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+    yield
+    for thread in threading.enumerate():
+        if thread.name == LAST_SPANS:
+            thread.join()
 
 
 @pytest.fixture
