@@ -300,5 +300,5 @@ def keep_apart(place: Place, backend: Backend) -> None:
             raise BadSetting(
                 "keys_dir",
                 "must be outside the data directory, so that a copy of the data never contains its keys;"
-                f" {place.keys_dir} is not",
+                f" {place.keys_dir} is in {folder}",
             )

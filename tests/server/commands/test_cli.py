@@ -48,6 +48,7 @@ class TestRefusals:
             (["--memory", "1048577", "--workers", "2"], "memory", "for each of 2 workers"),
             (["--database", "mysql://x"], "database", "sqlite:///"),
             (["--keys-dir", "data/keys"], "keys_dir", "outside the data directory"),
+            (["--database", "sqlite:///x.db"], "keys_dir", "keys is in ."),
         ],
     )
     def test_a_setting_that_cannot_be_is_named_with_its_remedy(
