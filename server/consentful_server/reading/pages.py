@@ -195,10 +195,9 @@ class Pages:
         Raises:
             BadRequest: If no index has the rows in this order.
         """
-        needle = None if wanted.q is None else fold(wanted.q)
 
-        def view(opened: Opened) -> Summary | None:
-            return opened.summary(scope, extras) if needle is None or opened.contains(needle) else None
+        def view(opened: Opened) -> Summary:
+            return opened.summary(scope, extras)
 
         return await self._dialogs("dialogs", wanted, scope, order, limit, cursor, view, extras)
 
@@ -216,10 +215,9 @@ class Pages:
 
         With `q` it may hold fewer than `limit` dialogs, as `messages` does.
         """
-        needle = None if wanted.q is None else fold(wanted.q)
 
-        def view(opened: Opened) -> Chat | None:
-            return opened.chat(scope, roles) if needle is None or opened.contains(needle) else None
+        def view(opened: Opened) -> Chat:
+            return opened.chat(scope, roles)
 
         return await self._dialogs("chat", wanted, scope, order, limit, cursor, view)
 
@@ -261,10 +259,11 @@ class Pages:
         order: Order,
         limit: int,
         cursor: str | None,
-        view: Callable[[Opened], T | None],
+        view: Callable[[Opened], T],
         extras: frozenset[Extra] = frozenset(),
     ) -> Page[T]:
         walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope, wanted)
+        needle = None if wanted.q is None else fold(wanted.q)
         is_chat = kind == "chat"
         has_texts = is_chat or wanted.q is not None or "first_text" in extras
         items: list[T] = []
@@ -275,9 +274,8 @@ class Pages:
         def block(rows: Sequence[ListedDialog], more: bool) -> tuple[int, Position | None]:
             for place, dialog in enumerate(rows, 1):  # one at a time: nothing but its view stays in memory
                 opened = opener.open(dialog, texts=has_texts, heads=is_chat)
-                item = None if opened is None else view(opened)
-                if item is not None:
-                    items.append(item)
+                if opened is not None and (needle is None or opened.contains(needle)):
+                    items.append(view(opened))
                     seen.append(dialog.number)
                 if len(items) == limit:  # the next page begins here, in the middle of the block
                     return place, dialog.position if more or place < len(rows) else None
