@@ -7,6 +7,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
+from ports import free_port
+
 # The time that a test takes says more of the machine than of the code.
 settings.register_profile("chance", deadline=None)
 # What chance finds is for whoever searches, not for an unrelated change that waits for CI.
@@ -14,6 +16,12 @@ settings.register_profile("same", deadline=None, derandomize=True, database=None
 settings.load_profile("same" if os.environ.get("FORBID_SKIPS") else "chance")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port where nobody listens until the test does; pytest-asyncio's may be given to somebody else meanwhile."""
+    return free_port()
 
 
 @pytest.hookimpl(wrapper=True)

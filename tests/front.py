@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from certificates import Pair, make_pair
 from logs import until_written
 from needs import need
+from ports import free_port
 
 CONF = Path(__file__).parents[1] / "deploy" / "nginx" / "consentful.conf"
 _LISTENS = b"event method"
@@ -68,12 +68,6 @@ class Front:
                 await writer.wait_closed()
             except (ConnectionError, ssl.SSLError):
                 pass  # it hung up on us
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def configure(folder: Path, servers: Sequence[str], change: Callable[[str], str] = str) -> tuple[Path, int, int, Pair]:

@@ -15,6 +15,7 @@ from playwright.async_api import Locator, Page, expect
 
 from consentful_server import testing
 from kept import keep
+from ports import free_port
 
 from .looks import fits
 
@@ -117,13 +118,14 @@ STOPPED: Final = {
 async def test_a_server_that_stopped_is_told_and_found_again(
     new_page: NewPage, tmp_path: Path, path: str, bad: Bad
 ) -> None:
-    async with testing.serve(folder=tmp_path) as service:
+    port = free_port()
+    async with testing.serve(folder=tmp_path, port=port) as service:
         page = await opened(new_page, service, path)
     await bad.act(page)
     await expect(bad.told(page)).to_be_visible()
     await settled(page)
 
-    async with testing.serve(folder=tmp_path, port=int(service.url.rpartition(":")[2])):
+    async with testing.serve(folder=tmp_path, port=port):
         await bad.again(page)
         await expect(page.locator(bad.good).first).to_be_visible()
         await expect(bad.told(page)).to_be_hidden()

@@ -13,6 +13,7 @@ from consentful_server.edges.routes import operations as routes
 from consentful_server.errors import StorageFailed
 from consentful_server.operations import overviews
 from kept import keep
+from ports import free_port
 
 from .looks import CONTRAST, bytes_sent, fits, violations
 
@@ -98,8 +99,8 @@ async def test_it_is_small(new_page: NewPage, service: testing.Served) -> None:
 
 
 async def test_a_stopped_server_is_told_and_found_again(new_page: NewPage) -> None:
-    async with testing.serve() as service:
-        port = int(service.url.rpartition(":")[2])
+    port = free_port()
+    async with testing.serve(port=port) as service:
         page = await ops(new_page, service)
         await expect(verdict(page)).to_have_text("ready")
         await drain(service.service)

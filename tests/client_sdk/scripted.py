@@ -1,7 +1,6 @@
 """A server that says what the test tells it to say, over a real socket, connection by connection."""
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -197,13 +196,6 @@ class FakeClock:
         self.slept.append(seconds)
         self._elapsed += seconds
         await asyncio.sleep(0)  # a turn of the loop: whoever waits lets the others go on
-
-
-def free_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -7,9 +7,10 @@ import pytest
 
 import consentful
 from consentful import reconnector, wire
+from ports import free_port
 
 from .conftest import Opened, Opens
-from .scripted import SO_MANY_503, FakeClock, Peer, ScriptedServer, free_port, task
+from .scripted import SO_MANY_503, FakeClock, Peer, ScriptedServer, task
 
 
 async def test_a_server_that_cannot_be_reached_is_unavailable(opens: Opens, clock: FakeClock) -> None:
@@ -137,14 +138,15 @@ async def test_a_short_trouble_is_not(server: ScriptedServer, opened: Opened, ca
 async def test_a_session_without_a_free_connection_is_named(
     server: ScriptedServer, opened: Opened, opens: Opens, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(reconnector, "CONNECT_WITHIN_S", 0.05)
-    monkeypatch.setattr(reconnector, "AT_LEAST_S", 0.05)
     only_one: dict[str, int] = {limit: 1}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(**only_one)) as session:  # pyright: ignore[reportArgumentType]
         dialog, peer = await opened(session=session)
 
-        with pytest.raises(consentful.Unavailable, match=rf"dialogs hold all connections.*pass it {limit}=0"):
-            await opens(session=session, timeout=0.0).__aenter__()
+        with monkeypatch.context() as impatient:
+            for name in ("CONNECT_WITHIN_S", "AT_LEAST_S"):
+                impatient.setattr(reconnector, name, 0.05)
+            with pytest.raises(consentful.Unavailable, match=rf"dialogs hold all connections.*pass it {limit}=0"):
+                await opens(session=session, timeout=0.0).__aenter__()
 
         declining = task(dialog.decline())
         await peer.expect(wire.Consent)

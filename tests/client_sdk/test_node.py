@@ -7,8 +7,9 @@ import pytest
 from consentful import wire
 from javascript import in_node
 from needs import install_from_npm
+from ports import free_port
 
-from .scripted import ScriptedServer, free_port, task
+from .scripted import ScriptedServer, task
 
 WITH_WS = 'const { WebSocket } = await import("ws");'
 EMITTER = """

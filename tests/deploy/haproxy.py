@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 from certificates import Pair, make_pair
 from logs import until_written
 from needs import need
+from ports import free_port
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "haproxy"
 _RUNS: Final = b"Loading success"
@@ -41,12 +41,6 @@ class Front:
                 return await reader.read()
         finally:
             writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def configure(folder: Path, servers: Sequence[str], change: Callable[[str], str] = str) -> tuple[Path, Front]:

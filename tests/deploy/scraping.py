@@ -6,7 +6,6 @@ Each scene has a job of its own, and ports that are known before: a change of th
 
 import asyncio
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
@@ -20,6 +19,7 @@ from urllib.request import urlopen
 import yaml
 
 from needs import need
+from ports import free_port
 
 from .alerting import hastened
 
@@ -102,8 +102,8 @@ def job_of(scene: str) -> str:
 @contextmanager
 def scraping(folder: Path, scenes: Mapping[str, int], secure: Sequence[str] = ()) -> Generator[Prometheus]:
     """Run Prometheus; each scene has this number of servers, and those of `secure` speak TLS."""
-    own, *ports = _free_ports(1 + sum(scenes.values()))
-    given = {scene: [ports.pop() for _ in range(number)] for scene, number in scenes.items()}
+    own = free_port()
+    given = {scene: [free_port() for _ in range(number)] for scene, number in scenes.items()}
     (folder / "rules.yml").write_text(hastened())
     (folder / "prometheus.yml").write_text(yaml.safe_dump(_configuration(given, secure)))
     command = [
@@ -146,14 +146,3 @@ def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except (URLError, ConnectionError):
             time.sleep(_POLL_S)
     raise AssertionError(log.read_text("utf-8"))
-
-
-def _free_ports(number: int) -> list[int]:
-    """Return ports that nobody uses; all are taken at once, so none comes twice."""
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from consentful_server.settings import Settings
 from consentful_server.workers.supervisor import Patience
 from documented import shell
 from needs import need
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy" / "systemd" / "consentful.service"
@@ -75,12 +75,6 @@ def test_it_gives_dialogs_their_time_and_no_process_two_signals() -> None:
     assert (service["KillMode"], service["NotifyAccess"], service["Type"]) == ("mixed", "main", "notify")
     assert service["RestartPreventExitStatus"] == str(Refusal.exit_status)
     assert (service["MemorySwapMax"], service["LimitCORE"]) == ("0", "0")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def test_no_system_call_of_the_server_is_filtered(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from consentful_server.stores.postgres.address import address_of
 from consentful_server.stores.postgres.connection import connect
-from front import free_port
+from ports import free_port
 from postgres_server import USER, end_with_parent, fast_folder, programs, unprivileged
 
 NAME: Final = "consentful"

@@ -1,7 +1,6 @@
 """What `consentful serve` tells systemd, with one process and with several: its own process tells it, and no other."""
 
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from aiohttp import ClientSession
 
 from certificates import make_pair
 from managed import manager
+from ports import free_port
 
 from .serving import serving
 
@@ -36,9 +36,3 @@ async def test_the_server_tells_that_it_serves_reloads_and_stops(workers: int, t
             assert (await told.until("STOPPING"))[0] == child.pid
             assert await child.wait() == 0
     assert len([line for line in said if '"reloaded"' in line]) == workers
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
