@@ -5,14 +5,14 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from ports import free_port
 
-# The time that a test takes says more of the machine than of the code.
-settings.register_profile("chance", deadline=None)
+# The time that a test takes, or that its examples take to be made, says more of the machine than of the code.
+settings.register_profile("chance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # What chance finds is for whoever searches, not for an unrelated change that waits for CI.
-settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("same", settings.get_profile("chance"), derandomize=True, database=None)
 settings.load_profile("same" if os.environ.get("FORBID_SKIPS") else "chance")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

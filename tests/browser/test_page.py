@@ -31,8 +31,8 @@ async def say(page: Page, text: str) -> None:
     """Say it, and wait until the server holds it."""
     await page.get_by_role("textbox", name="Message").fill(text)
     await page.get_by_role("textbox", name="Message").press("Enter")
+    await expect(page.locator("#said li").last).to_contain_text(text)  # until then, the last one is the one before
     await expect(page.locator("#said li").last).to_have_attribute("data-held", "true")
-    await expect(page.locator("#said li").last).to_contain_text(text)
 
 
 async def grant(page: Page) -> None:
@@ -345,17 +345,17 @@ async def test_one_can_stop_waiting_for_a_server_that_does_not_answer(page: Page
 
 
 async def test_one_can_stop_before_its_modules_are_loaded(page: Page) -> None:
-    loading = asyncio.Event()
+    is_stopped = asyncio.Event()
 
     async def stopped(route: Route) -> None:
-        loading.set()
         await page.get_by_role("button", name="Cancel").click()
         await route.continue_()
+        is_stopped.set()  # the page is closed after the test, and must not be used then
 
     await page.route("**/malformed.js", stopped)
     await page.reload()
     await page.get_by_role("button", name="Open the dialog").click()
-    await loading.wait()
+    await is_stopped.wait()
 
     await expect(page.locator("#state")).to_have_text("not open")
 
@@ -394,7 +394,7 @@ async def test_what_may_be_shared_is_in_the_address(page: Page, service: testing
     await page.get_by_role("combobox", name="Language").fill("pt-BR")
     await page.get_by_text("Dialog id, bot, token").click()
     await page.get_by_label("Token").fill("secret")
-    assert page.url == f"{service.url}/?customer=c+7&language=pt-BR"
+    await expect(page).to_have_url(f"{service.url}/?customer=c+7&language=pt-BR")
 
     await page.reload()
 

@@ -96,7 +96,7 @@ async def test_what_is_overdue_or_due_soon_is_told_first(new_page: NewPage, serv
     first = page.locator("#requests tbody tr").nth(0)
     await expect(first).to_contain_text("overdue by 12 d")
     await expect(first).to_contain_text("2026/1")
-    assert page.url.endswith("?status=open")
+    await expect(page).to_have_url(f"{served.url}/privacy?status=open")
     await page.reload()
     await expect(page.locator("#requests tbody tr")).to_have_count(3)
 

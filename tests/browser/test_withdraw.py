@@ -120,7 +120,7 @@ class TestChoice:
     ) -> None:
         stored = await granted(service)
         await self.choose(page, stored.withdrawal_code)
-        assert await page.get_by_role("checkbox", checked=True).count() == 0
+        await expect(page.get_by_role("checkbox", checked=False)).to_have_count(2)
 
         await page.get_by_label("train-models").check()
         await page.get_by_role("button", name="Withdraw for these purposes").click()
@@ -143,6 +143,7 @@ class TestChoice:
             stored = await granted(service)
             await page.goto(f"{service.url}/withdraw")
             await self.choose(page, stored.withdrawal_code)
+            await expect(page.get_by_role("checkbox")).to_have_count(2)  # the next page may still be on its way
             for box in await page.get_by_role("checkbox").all():
                 await box.check()
             await page.get_by_role("button", name=erase).click()

@@ -73,7 +73,9 @@ NO_VERSION = SEEDS[-1].replace(b"Sec-WebSocket-Version: ", b"Sec-WebSocket-Versi
 
 
 @example(sent=NO_VERSION)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(sent=spoilt())
 def test_whatever_is_sent_is_answered_within_http_and_nobody_else_notices(url: str, sent: bytes) -> None:
     answer = asyncio.run(answer_to(url, sent))

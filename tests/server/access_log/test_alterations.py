@@ -138,7 +138,11 @@ class TestTheChain:
         assert (found.fault, found.entries, found.head.number) == (None, ENTRIES, ENTRIES)
         assert check(written, found.head).fault is None
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
     @given(mutation=mutations)
     def test_any_single_alteration_is_found(
         self, written: Path, tmp_path_factory: pytest.TempPathFactory, mutation: tuple[str, Any, int]
@@ -166,7 +170,11 @@ class TestTheChain:
             run(tmp_path, lambda access_log: access_log.write(OPERATOR, "log.read"))
         assert check(tmp_path, anchored).fault == f"entry {ENTRIES} differs from the saved head"
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
     @given(mutation=mutations)
     def test_no_alteration_stops_what_comes_after_or_is_covered_by_it(
         self, written: Path, tmp_path_factory: pytest.TempPathFactory, mutation: tuple[str, Any, int]

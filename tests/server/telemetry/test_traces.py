@@ -293,9 +293,9 @@ class TestTheCollector:
             for _ in range(20):
                 async with connect(session, served.url) as live:
                     await keep(live)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 60, "each would wait for 10 s"
             began = time.monotonic()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20, "the SDK alone waits for 30 s"
 
     async def test_more_spans_than_the_queue_holds_are_lost_and_nothing_else(
         self, monkeypatch: pytest.MonkeyPatch, collector: Collector
