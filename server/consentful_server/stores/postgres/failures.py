@@ -16,6 +16,7 @@ from asyncpg.exceptions import (
     InvalidAuthorizationSpecificationError,
     InvalidCatalogNameError,
     InvalidParameterValueError,
+    InvalidPasswordError,
     InvalidSchemaNameError,
     ProtocolViolationError,
     ReadOnlySQLTransactionError,
@@ -29,8 +30,13 @@ _LASTING: Final = (ssl.SSLError,)
 REMEDIES: Final[Sequence[tuple[type[BaseException], str]]] = (
     (InvalidCatalogNameError, "does not exist; create it with `createdb`, or correct its name in --database"),
     (
-        InvalidAuthorizationSpecificationError,
+        InvalidPasswordError,
         "refuses this user or password; correct the user in --database, or the password in ~/.pgpass or PGPASSWORD",
+    ),
+    (
+        InvalidAuthorizationSpecificationError,
+        "does not let this user in; correct the user, `sslmode` or `sslcert` in --database, or the server's pg_hba.conf"
+        " or role (LOGIN): its log names the reason",
     ),
     (
         InsufficientPrivilegeError,
