@@ -3,7 +3,7 @@
 import { element } from "./element.js";
 import { drawOperation, idOf } from "./operation.js";
 import { show } from "./reference.js";
-import { code, panel, paragraphs, typeDetails } from "./schema.js";
+import { code, panel, paragraphs, prose, quiet, typeDetails } from "./schema.js";
 import { SITE } from "./site.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -15,7 +15,7 @@ function draw(description) {
   const types = Object.entries(description.components.schemas).map(([name, schema]) => ({
     href: `#${name}`, label: [code(name)], text: `${name} ${Object.keys(schema.properties ?? {}).join(" ")}`, target: typeDetails(name, schema),
   }));
-  const panels = groups.map((group) => panel(anchor(group.title), group.title, element("p", { className: "quiet" }, group.description), ...group.entries.map(({ target }) => target)));
+  const panels = groups.map((group) => panel(anchor(group.title), group.title, quiet(...prose(group.description)), ...group.entries.map(({ target }) => target)));
   const about = panel("about", "About this API", ...paragraphs(description.info.description), element("p", {}, "This server: ", code(SITE)), ...token(description));
   return { panels: [about, ...panels, panel("types", "Types", ...types.map(({ target }) => target))], groups: [...groups, { title: "Types", entries: types }] };
 }

@@ -2,6 +2,7 @@
 
 import { element } from "./element.js";
 import { ofDay } from "./figures.js";
+import { dayOf } from "./times.js";
 
 const MOST = 8; // values of each facet: the most frequent ones, and of days the last ones
 const FACETS = {
@@ -9,7 +10,7 @@ const FACETS = {
   role: { name: "Role" },
   bot: { name: "Chatbot" },
   purpose: { name: "Purpose" },
-  day: { name: "Day (UTC)", filters: ofDay, order: (one, other) => (one.day < other.day ? 1 : -1) },
+  day: { name: "Day (UTC)", shown: dayOf, filters: ofDay, order: (one, other) => (one.day < other.day ? 1 : -1) },
 };
 const byCount = (one, other) => other.messages - one.messages;
 const paragraph = (text, className = "quiet") => element("p", { className }, text);
@@ -65,10 +66,11 @@ export class Facets {
 
   /** A value with its count. The one that is filtered by leads back to all. */
   #value(by, { [by]: value, messages }, query) {
-    const filters = (FACETS[by].filters ?? ((it) => ({ [by]: it })))(value);
+    const { shown = String, filters: filtersOf = (it) => ({ [by]: it }) } = FACETS[by];
+    const filters = filtersOf(value);
     const isOn = Object.entries(filters).every(([name, it]) => query.filters[name] === it);
     const off = Object.fromEntries(Object.keys(filters).map((name) => [name, ""]));
-    const link = element("a", { href: this.#link(isOn ? off : filters) }, isOn ? `${value} ×` : value);
+    const link = element("a", { href: this.#link(isOn ? off : filters) }, isOn ? `${shown(value)} ×` : shown(value));
     if (isOn) link.ariaCurrent = "true";
     return element("span", { className: "value" }, link, element("span", { className: "number" }, messages.toLocaleString()));
   }

@@ -19,7 +19,7 @@ export function summary({ customer, purposes, notice, stored_at, expires_at, bot
 }
 
 export function messages(kept) {
-  const heads = ["#", "Role", "Language", "Text", "Received"].map((name) => element("th", { scope: "col" }, name));
+  const heads = ["#", "Role", "Language", "Text", "Received"].map((name) => element("th", { scope: "col", className: name === "#" ? "number" : "" }, name));
   const rows = kept.map(({ seq, role, language, text, received_at }) =>
     element("tr", {},
       element("td", { className: "number" }, String(seq)),

@@ -12,7 +12,7 @@ export const idOf = (method, path, { operationId }) => operationId ?? `${method}
 /** @returns {HTMLDetailsElement} whose content is drawn when it is opened first */
 export function drawOperation(method, path, operation) {
   const head = element("summary", {}, element("span", { className: "method", data: { method } }, method), " ", code(path), " ",
-    element("span", { className: "quiet" }, operation.summary));
+    element("span", { className: "quiet" }, ...prose(operation.summary)));
   const box = element("details", { id: idOf(method, path, operation), className: "operation" }, head);
   box.addEventListener("toggle", () => {
     if (box.open && box.childElementCount === 1) box.append(element("div", {}, ...whole(method, path, operation)));

@@ -2,7 +2,7 @@ import { Chart } from "./chart.js";
 import { byId, element, facts, on } from "./element.js";
 import { eventsOf } from "./events.js";
 import { History, total } from "./history.js";
-import { bytes, number, span } from "./quantities.js";
+import { bytes, many, number, span } from "./quantities.js";
 import { RestClient } from "./rest.js";
 import { clock, time } from "./times.js";
 
@@ -74,7 +74,7 @@ function show(now) {
     element("li", { className: state === "ready" ? "" : "is-bad" }, `${name} `, element("b", {}, state))));
   byId("service").replaceChildren(...facts({
     Version: now.version,
-    Workers: `${now.workers}${now.worker_deaths ? `; replaced ${now.worker_deaths} times` : ""}`,
+    Workers: `${now.workers}${now.worker_deaths ? `; ${many(now.worker_deaths, "replacement")}` : ""}`,
     Started: time(now.started_at * 1000),
     Seen: element("span", {}, clock(new Date(now.at * 1000))),
   }));
@@ -87,12 +87,12 @@ function show(now) {
 
 function tiles({ dialogs, disks, store, consent_seconds }) {
   return [
-    tile("Live dialogs", number(dialogs.live), `${number(dialogs.opened)} opened, ${number(dialogs.messages)} messages ended`),
+    tile("Live dialogs", number(dialogs.live), `${number(dialogs.opened)} opened; ${number(dialogs.messages)} messages in those that ended`),
     tile("Memory of dialogs", bytes(dialogs.bytes), `of ${bytes(dialogs.limit_bytes)}`, dialogs.bytes, dialogs.limit_bytes),
     tile("Connections", number(dialogs.connections), `of ${number(dialogs.connections_limit)}; ${number(dialogs.streams)} exports`, dialogs.connections, dialogs.connections_limit),
     ...disks.map(({ folder, free_bytes, size_bytes }) =>
       tile(`Disk of ${folder}`, `${bytes(free_bytes)} free`, `of ${bytes(size_bytes)}; reserve ${store.has_reserve ? "held" : "not held: the disk is full"}`, size_bytes - free_bytes, size_bytes)),
-    tile("From a grant to stored", span(consent_seconds.p50), `half of them; p99 ${span(consent_seconds.p99)}`),
+    tile("From a grant to stored", span(consent_seconds.p50), `median; p99 ${span(consent_seconds.p99)}`),
   ];
 }
 
@@ -142,8 +142,8 @@ function late({ privacy, keys }) {
     "Privacy requests pending": flag(due !== null && due < 0, `${privacy.requests_pending}${due === null ? "" : `; the first is due in ${span(due)}`}`),
     "Erasures not complete": flag(false, `${privacy.erasures_incomplete}${privacy.erasures_incomplete ? `; the oldest is ${span(privacy.erasures_incomplete_age_seconds)} old` : ""}`),
     "Erasures that a recipient has not read": flag(privacy.erasure_untold_seconds > 72 * HOUR, privacy.erasure_untold_seconds ? `the oldest is ${span(privacy.erasure_untold_seconds)} old` : "none"),
-    Retention: flag(privacy.retention_halted || privacy.retention_lag_seconds > 2 * HOUR, privacy.retention_halted ? "halted: the clock is not trusted" : `${span(privacy.retention_lag_seconds)} late`),
-    "Master key": `${span(keys.epoch_age_seconds)} old; ${keys.epoch_keys_left} keys left to rewrap`,
+    Retention: flag(privacy.retention_halted || privacy.retention_lag_seconds > 2 * HOUR, privacy.retention_halted ? "halted: the clock is not trusted" : privacy.retention_lag_seconds ? `${span(privacy.retention_lag_seconds)} late` : "on time"),
+    "Master key": `${span(keys.epoch_age_seconds)} old; ${many(keys.epoch_keys_left, "key")} left to rewrap`,
     "Last backup": keys.backup_at ? time(keys.backup_at * 1000) : "not known here",
     "TLS certificate": keys.certificate_expires_at ? element("span", {}, "expires ", time(keys.certificate_expires_at * 1000)) : "none: TLS ends before this server, or is not used",
   });

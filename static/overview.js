@@ -2,8 +2,9 @@
 
 import { button, element } from "./element.js";
 import { empty, Panel, table } from "./panel.js";
+import { many } from "./quantities.js";
 import { daysLeft } from "./requests.js";
-import { day, time } from "./times.js";
+import { day, dayOf, time } from "./times.js";
 
 const SOON_DAYS = 7;
 const UNTOLD_DAYS = 3;
@@ -66,9 +67,9 @@ function alarmsOf(waiting, { recipients, retention }) {
   if (retention?.purge === "halted") add("late", "Purge halted", "the server's clock cannot be trusted: expired dialogs stay until it can");
   if (soon.length) add("soon", `${number(soon.length)} due within ${SOON_DAYS} days`, "requests to answer, extend or refuse");
   const pending = waiting.filter(({ status }) => status === "pending");
-  if (pending.length) add("soon", `${number(pending.length)} erasures pending`, "an earlier copy of a key may be left; the server retries every 30 s");
+  if (pending.length) add("soon", `${many(pending.length, "erasure")} pending`, "an earlier copy of a key may be left; the server retries every 30 s");
   const untold = (recipients?.items ?? []).filter(({ unconfirmed_since: since }) => since && Date.now() - new Date(since) > UNTOLD_DAYS * 86_400_000);
-  if (untold.length) add("soon", `${number(untold.length)} recipients behind`, `have not read of erasures for ${UNTOLD_DAYS} days (art. 19): ${untold.map(({ who }) => who).join(", ")}`);
+  if (untold.length) add("soon", `${many(untold.length, "recipient")} behind`, `have not read of erasures for ${UNTOLD_DAYS} days (art. 19): ${untold.map(({ who }) => who).join(", ")}`);
   return alarms;
 }
 
@@ -77,22 +78,22 @@ const SHOW = {
     if (!items.length) return panel.show("empty", "none", empty("Nobody has read or exported a dialog yet."));
     const rows = items.map(({ who, dialogs, erased, unconfirmed, unconfirmed_since: since, exports }) =>
       [who, dialogs, erased, unconfirmed ? element("span", { className: "soon" }, number(unconfirmed)) : 0, since ? time(since, day) : "–", stale(exports)]);
-    return panel.show("full", number(items.length), table("Table of recipients", ["Credential", "#Dialogs", "#Erased", "#Not read of", "Since", "Stale exports"], rows));
+    return panel.show("full", many(items.length, "credential"), table("Table of recipients", ["Credential", "#Dialogs", "#Erased", "#Not read of", "Since", "Stale exports"], rows));
   },
 
   notices(panel, { items }) {
     const rows = items.map(({ notice, is_on_offer: isOnOffer, added_at, retired_at, opened, granted, declined, dropped }) => [
       element("span", { title: `SHA-256 ${notice.sha256}` }, `${notice.id} `, element("small", {}, isOnOffer ? "on offer" : retired_at ? "retired" : "replaced")),
       notice.language, time(retired_at ?? added_at, day), opened, percent(granted, opened), percent(declined, opened), percent(dropped, opened)]);
-    return panel.show("full", number(items.length), table("Table of notices", ["Notice", "Language", "Since", "#Shown", "#Granted", "#Declined", "#Left"], rows));
+    return panel.show("full", many(items.length, "wording"), table("Table of notices", ["Notice", "Language", "Since", "#Shown", "#Granted", "#Declined", "#Left"], rows));
   },
 
   retention(panel, { items, overdue, purge }) {
     if (!items.length) return panel.show("empty", "nothing stored", empty("No dialog is stored, so nothing expires."));
     const most = Math.max(...items.map(({ dialogs }) => dialogs));
-    const rows = items.map(({ day: on, dialogs }) => [element("time", { dateTime: on }, day(new Date(`${on}T12:00`))), dialogs, bar(dialogs / most)]);
-    const late = overdue ? [element("p", { className: purge === "halted" ? "late" : "quiet" }, `${number(overdue)} dialogs have expired; ${purge === "halted" ? "the purge is halted" : "the server erases them within the hour"}.`)] : [];
-    return panel.show("full", items.length === 1 ? "1 day" : `${number(items.length)} days`, ...late, table("Retention calendar", ["Day", "#Dialogs", "Share"], rows));
+    const rows = items.map(({ day: on, dialogs }) => [element("time", { dateTime: on }, dayOf(on)), dialogs, bar(dialogs / most)]);
+    const late = overdue ? [element("p", { className: purge === "halted" ? "late" : "quiet" }, `${many(overdue, "dialog")} past retention; ${purge === "halted" ? "the purge is halted" : "the server erases what has expired within the hour"}.`)] : [];
+    return panel.show("full", many(items.length, "day"), ...late, table("Retention calendar", ["Day", "#Dialogs", "Share"], rows));
   },
 };
 

@@ -3,10 +3,10 @@
 import { saveFile } from "./files.js";
 import { button, byId, element, on } from "./element.js";
 import { empty, failure, Panel, table } from "./panel.js";
+import { many } from "./quantities.js";
 import { day, time } from "./times.js";
 
 const REQUESTS = "/v1/privacy-requests";
-const many = (number, what) => `${number.toLocaleString("en-GB")} ${what}${number === 1 ? "" : "s"}`;
 const sum = (held, name) => held.reduce((total, it) => total + it[name], 0);
 
 export class Person {
@@ -109,7 +109,7 @@ async function answered(response, id, file) {
 function dialogTable(found) {
   const listed = found.flatMap(({ items }) => items);
   const rows = listed.map(({ dialog_id, messages, purposes, stored_at, expires_at }) =>
-    [element("code", {}, dialog_id), messages, purposes.join(", "), time(stored_at), time(expires_at, day)]);
+    [element("code", {}, dialog_id), messages, purposes.join(", "), time(stored_at, day), time(expires_at, day)]);
   const left = sum(found, "dialogs") - listed.length;
   const shown = table("Dialogs", ["Dialog", "#Messages", "Purposes", "Stored", "Expires"], rows);
   return left ? element("div", {}, shown, element("p", { className: "quiet" }, `and ${many(left, "more dialog")}`)) : shown;

@@ -24,3 +24,6 @@ export function span(seconds) {
 }
 
 export const number = (value) => Number(value.toFixed(value < 10 ? 2 : 0)).toLocaleString();
+
+/** `1 dialog`, `2,574 dialogs` */
+export const many = (value, what) => `${value.toLocaleString("en-GB")} ${what}${value === 1 ? "" : "s"}`;

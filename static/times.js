@@ -16,6 +16,9 @@ export const exactClock = (at) => MILLISECOND.format(at);
 /** `25 Nov 2026` */
 export const day = (at) => DAY.format(at);
 
+/** `25 Nov 2026` of `2026-11-25`, in every time zone. */
+export const dayOf = (date) => day(new Date(`${date}T12:00`));
+
 /** `25 Nov 2026, 10:37 UTC+1` */
 export const moment = (at) => `${day(at)}, ${MINUTE.format(at)} ${zone(at)}`;
 

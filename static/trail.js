@@ -3,6 +3,7 @@
 import { saveFile } from "./files.js";
 import { button, byId, element, on } from "./element.js";
 import { empty, Panel, table } from "./panel.js";
+import { many } from "./quantities.js";
 import { time } from "./times.js";
 
 const PAGE = 50;
@@ -65,9 +66,9 @@ export class Trail {
       const rows = found.slice(0, ALL).map(({ dialog_id, customer, erased_at }) =>
         [element("code", {}, dialog_id), customer ? element("code", {}, customer) : "–", erased_at ? time(erased_at) : "–"]);
       const report = { who, ...times, dialogs: found, unfinished: page.unfinished };
-      this.panel.show(found.length ? "full" : "empty", `${found.length.toLocaleString("en-GB")} dialogs`,
-        element("p", {}, element("strong", {}, who), ` was shown ${found.length.toLocaleString("en-GB")} dialogs of ${customers.size.toLocaleString("en-GB")} customers.`,
-          page.unfinished.length ? ` ${page.unfinished.length} streams have no end in the log, and may have sent more.` : ""),
+      this.panel.show(found.length ? "full" : "empty", many(found.length, "dialog"),
+        element("p", {}, element("strong", {}, who), ` was shown ${many(found.length, "dialog")} of ${many(customers.size, "customer")}.`,
+          page.unfinished.length ? ` ${many(page.unfinished.length, "stream")} without an end in the log may have sent more.` : ""),
         table("Dialogs that the credential saw", ["Dialog", "Customer", "Erased"], rows),
         element("p", { className: "row" }, button("Download as JSON", () => saveFile("seen.json", new Blob([JSON.stringify(report, null, 1)], { type: "application/json" }))),
           button("Back to the entries", () => this.load())));
