@@ -25,6 +25,7 @@
  * @typedef {{dialogId: string, messages: number}} Discarded
  * @typedef {{dialogId: string, erasedAt: Date, status: "unreadable"|"pending"|"complete"}} Withdrawn  `pending`: a copy of
  *   the dialog's key is left for a moment; ask again
+ * @typedef {{dialogId: string, purposes: string[], status: "narrowed"}} Narrowed  `purposes`: those that are left
  * @typedef {"connecting"|"open"|"reconnecting"|"unavailable"|"stored"|"discarded"|"left"|"failed"} State
  * @typedef {object} Options
  * @property {string} customerId  the chatbot's id of the customer
@@ -217,22 +218,28 @@ export async function openDialog(url, options) {
 }
 
 /**
- * The customer withdraws the consent: the dialog with this withdrawal code is erased (GDPR art. 7(3)). No token is
- * needed. The code is read as people type and paste it; one that was used before gets the same answer again.
+ * The customer withdraws the consent of this withdrawal code (GDPR art. 7(3)). No token is needed. Without `purposes`
+ * the dialog is erased. With some of the notice's purposes the consent ends for these alone; where none is left, the
+ * dialog is erased. The code is read as people type and paste it; one that was used before gets the same answer again.
  *
  * @param {string | URL} url  the server's URL
  * @param {string} code  `withdrawalCode` of `Stored`
- * @returns {Promise<Withdrawn>}
+ * @param {{purposes?: string[]}} [about]  default: the whole consent
+ * @returns {Promise<Withdrawn | Narrowed>}
  * @throws {UnknownCode | Unavailable | Refused}
  */
-export async function withdraw(url, code) {
-  check({ code });
+export async function withdraw(url, code, { purposes } = {}) {
+  check({ code, purposes });
+  if (purposes?.length === 0) {
+    // No purpose and every purpose are opposites, so neither is guessed.
+    throw new Refused("purposes: must not be empty; leave it out to withdraw the whole consent", "frame");
+  }
   let status, type, answer;
   try {
     const response = await fetch(endpoint(url, "/v1/withdrawals").replace(/^ws/, "http"), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ code }),
+      body: JSON.stringify({ code, purposes: purposes ?? undefined }),
       credentials: "omit",
       signal: AbortSignal.timeout(WITHDRAWN_WITHIN_MS),
     });
@@ -243,10 +250,15 @@ export async function withdraw(url, code) {
     throw new Unavailable(`the server cannot be reached (${error.name}); the outcome is unknown, try again`, "unavailable");
   }
   if (status === 200 || status === 202) {
-    const { dialog_id, erased_at, status: state } = JSON.parse(answer);
+    const { dialog_id, erased_at, purposes: left, status: state } = JSON.parse(answer);
+    if (state === "narrowed") return { dialogId: dialog_id, purposes: left, status: state };
     return { dialogId: dialog_id, erasedAt: new Date(erased_at), status: state };
   }
-  if ((status === 400 || status === 404) && type.startsWith("application/problem+json")) {
+  const isProblem = type.startsWith("application/problem+json");
+  if (status === 400 && isProblem && purposes) {
+    throw new Refused("purposes must be purposes of the notice that the customer was shown; nothing was withdrawn", "bad_request");
+  }
+  if ((status === 400 || status === 404) && isProblem) {
     throw new UnknownCode("no dialog has this withdrawal code; check it and try again; nothing was erased", "not_found");
   }
   if ([429, 500, 502, 503, 504].includes(status)) {

@@ -36,7 +36,7 @@ from .opening import Opening, open_dialog
 from .reader import Reader
 from .rows import KeptAnnotation, KeptDialog, KeptMessage
 from .wire import BadFrame, Discarded, Limits, Notice, Role, Stored
-from .withdrawal import Withdrawn, withdraw
+from .withdrawal import Narrowed, Withdrawn, withdraw
 
 open = open_dialog  # noqa: A001 - consentful.open, for `await`; within this module no file is opened
 
@@ -55,6 +55,7 @@ __all__ = (
     "KeptMessage",
     "Limits",
     "MessageRefused",
+    "Narrowed",
     "Notice",
     "Opening",
     "OutcomeUnknown",

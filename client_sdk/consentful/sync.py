@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, 
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from . import dialog as asynchronous
 from . import errors, opening, reader, wire, withdrawal
@@ -28,7 +28,7 @@ from .filters import AnnotationFilters, DialogFilters, MessageFilters, Shape, at
 from .mirror import Synced
 from .pages import Pages
 from .rows import KeptAnnotation, KeptDialog, KeptMessage
-from .withdrawal import Withdrawn
+from .withdrawal import Narrowed, Withdrawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,9 +128,17 @@ open = _opened(opening.open_dialog)  # noqa: A001 - consentful.sync.open, as `co
 open_dialog = _blocking(open)
 
 
-def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
-    """The customer withdraws the consent; see `consentful.withdraw`."""
-    return _thread.run(withdrawal.withdraw(url, code, ssl=ssl))
+@overload
+def withdraw(url: str, code: str, *, purposes: None = None, ssl: TLS | None = None) -> Withdrawn: ...
+@overload
+def withdraw(url: str, code: str, *, purposes: Sequence[str], ssl: TLS | None = None) -> Withdrawn | Narrowed: ...
+def withdraw(
+    url: str, code: str, *, purposes: Sequence[str] | None = None, ssl: TLS | None = None
+) -> Withdrawn | Narrowed:
+    """The customer withdraws the consent, as a whole or for some purposes; see `consentful.withdraw`."""
+    if purposes is None:
+        return _thread.run(withdrawal.withdraw(url, code, ssl=ssl))
+    return _thread.run(withdrawal.withdraw(url, code, purposes=purposes, ssl=ssl))
 
 
 class Reader:

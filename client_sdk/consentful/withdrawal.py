@@ -1,13 +1,14 @@
-"""The customer withdraws the consent: the dialog with this withdrawal code is erased (GDPR art. 7(3))."""
+"""The customer withdraws the consent, as a whole or for some purposes, by the withdrawal code (GDPR art. 7(3))."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, overload
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs
 
-from . import withdrawal_code
+from . import arguments, withdrawal_code
 from .endpoint import TLS, http_url
 from .errors import ConsentfulError, Refused, Unavailable, UnknownCode
 
@@ -26,46 +27,77 @@ class Withdrawn(msgspec.Struct, frozen=True):
     status: Literal["unreadable", "pending", "complete"]
 
 
-async def withdraw(url: str, code: str, *, ssl: TLS | None = None) -> Withdrawn:
-    """Erase the dialog with this withdrawal code, which `stored` carried. No token is needed.
+class Narrowed(msgspec.Struct, frozen=True):
+    """What is left of a consent that was withdrawn for some purposes: the dialog is stored for `purposes` alone."""
 
-    The code is read as people type and paste it: case, spaces and hyphens do not matter.
+    dialog_id: str
+    purposes: tuple[str, ...]
+    status: Literal["narrowed"] = "narrowed"
+
+
+@overload
+async def withdraw(url: str, code: str, *, purposes: None = None, ssl: TLS | None = None) -> Withdrawn: ...
+@overload
+async def withdraw(url: str, code: str, *, purposes: Sequence[str], ssl: TLS | None = None) -> Withdrawn | Narrowed: ...
+async def withdraw(
+    url: str, code: str, *, purposes: Sequence[str] | None = None, ssl: TLS | None = None
+) -> Withdrawn | Narrowed:
+    """Withdraw the consent of this withdrawal code, which `stored` carried. No token is needed.
+
+    Without `purposes` the dialog is erased. With some of the notice's purposes the consent ends for these alone; where
+    none is left, the dialog is erased. The code is read as people type and paste it: case, spaces and hyphens do not
+    matter.
 
     Raises:
         UnknownCode: If no dialog has this code. Nothing was erased.
         Unavailable: If the server cannot be reached, or cannot write now; try again.
-        Refused: If it refuses for another reason.
-        ValueError: If the URL is invalid.
+        Refused: If the customer's notice does not name one of the purposes, or the server refuses for another reason.
+        TypeError: If an argument has another type, such as a single text for `purposes`.
+        ValueError: If the URL is invalid, or `purposes` is empty.
     """
     target = http_url(url) / "v1" / "withdrawals"
+    chosen = arguments.texts_or_none("purposes", purposes)
+    if chosen == []:  # no purpose and every purpose are opposites, so neither is guessed
+        raise ValueError("purposes must not be empty; leave it out to withdraw the whole consent")
     if not withdrawal_code.readings(code):
         raise _unknown()
+    body: dict[str, Any] = {"code": code} if chosen is None else {"code": code, "purposes": chosen}
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.post(target, json={"code": code}, ssl=True if ssl is None else ssl) as response,
+            session.post(target, json=body, ssl=True if ssl is None else ssl) as response,
         ):
-            return _outcome(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), await response.read())
+            kind = response.headers.get(hdrs.CONTENT_TYPE, "")
+            return _outcome(response.status, kind, await response.read(), is_partial=chosen is not None)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Unavailable(
             f"the server cannot be reached ({type(error).__name__}); the outcome is unknown, try again"
         ) from None
 
 
-def _outcome(status: int, content_type: str, body: bytes) -> Withdrawn:
+def _outcome(status: int, content_type: str, body: bytes, *, is_partial: bool) -> Withdrawn | Narrowed:
     """Return the outcome that the response states.
 
     Raises:
         ConsentfulError: If it states none.
     """
-    if status in (200, 202):
-        return msgspec.json.decode(body, type=Withdrawn)
-    raise _refusal(status, content_type)
+    if status not in (200, 202):
+        raise _refusal(status, content_type, is_partial=is_partial)
+    is_narrowed = msgspec.json.decode(body, type=_Status).status == "narrowed"
+    return msgspec.json.decode(body, type=Narrowed if is_narrowed else Withdrawn)
 
 
-def _refusal(status: int, content_type: str) -> ConsentfulError:
+class _Status(msgspec.Struct):
+    status: str
+
+
+def _refusal(status: int, content_type: str, *, is_partial: bool) -> ConsentfulError:
     ours = content_type.startswith("application/problem+json")
+    if status == 400 and ours and is_partial:  # the code was read above, so it is the purposes
+        return Refused(
+            "purposes must be purposes of the notice that the customer was shown; nothing was withdrawn", "bad_request"
+        )
     if status in (400, 404) and ours:
         return _unknown()
     if status in (429, 500, 502, 503, 504):

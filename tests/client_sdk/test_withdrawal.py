@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import pytest
 from aiohttp import ClientSession, web
@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 
 import consentful
 from consentful_server import testing
+from consentful_server.consent.notices import Wording
 from javascript import in_node
 from vectors import NO_WITHDRAWAL_CODES, WITHDRAWAL_CODES
 
@@ -158,3 +159,100 @@ async def test_a_link_carries_the_code_in_its_fragment(base: str, language: str 
 
     assert stored.withdrawal_link(base, language) == link
     assert in_javascript == link
+
+
+_SOME_IN_NODE = """
+const done = sdk.withdraw(given.url, given.code, { purposes: given.purposes });
+console.log(JSON.stringify(await done.then(
+  ({ dialogId, purposes, status }) => ({ id: dialogId, left: purposes, status }),
+  ({ name, code, message }) => ({ error: name, code, message }),
+)));
+"""
+
+TWO_PURPOSES = Wording(
+    id="n-2",
+    language="en",
+    text="May we?",
+    purposes=("improve", "research"),
+    controller="Shop",
+    contact="privacy@shop.example",
+    retention=timedelta(days=30),
+)
+
+Left: TypeAlias = tuple[str, list[str] | None, str]
+WithdrawSome: TypeAlias = Callable[[str, str, Any], Awaitable[Left]]
+
+
+async def some_by_python(url: str, code: str, purposes: Any) -> Left:
+    done = await consentful.withdraw(url, code, purposes=purposes)
+    return done.dialog_id, list(done.purposes) if isinstance(done, consentful.Narrowed) else None, done.status
+
+
+async def some_by_blocking_code(url: str, code: str, purposes: Any) -> Left:
+    done = await asyncio.to_thread(consentful.sync.withdraw, url, code, purposes=purposes)
+    return done.dialog_id, list(done.purposes) if isinstance(done, consentful.Narrowed) else None, done.status
+
+
+async def some_by_javascript(url: str, code: str, purposes: Any) -> Left:
+    answer = await in_node(_SOME_IN_NODE, {"url": url, "code": code, "purposes": purposes})
+    if "error" in answer:
+        raise getattr(consentful, answer["error"])(answer["message"], answer["code"])
+    return answer["id"], answer.get("left"), answer["status"]
+
+
+each_way = pytest.mark.parametrize("withdraw", [some_by_python, some_by_blocking_code, some_by_javascript])
+
+
+async def for_two_purposes(service: testing.Served) -> consentful.Stored:
+    await service.service.offer.add([TWO_PURPOSES])
+    await service.service.offer.refresh()
+    return await stored_at(service.url)
+
+
+async def purposes_left(service: testing.Served, dialog_id: str) -> list[str] | None:
+    """Return the purposes that the dialog is stored for; None if it was erased."""
+    async with ClientSession() as http, http.get(f"{service.url}/v1/dialogs/{dialog_id}") as response:
+        return (await response.json())["purposes"] if response.status == 200 else None
+
+
+@each_way
+async def test_a_consent_is_withdrawn_for_some_purposes_and_then_for_the_rest(withdraw: WithdrawSome) -> None:
+    async with testing.serve() as service:
+        stored = await for_two_purposes(service)
+        code = stored.withdrawal_code
+
+        assert await withdraw(service.url, code.lower(), ["research"]) == (stored.dialog_id, ["improve"], "narrowed")
+        assert await withdraw(service.url, code, ["research"]) == (stored.dialog_id, ["improve"], "narrowed")
+        assert await purposes_left(service, stored.dialog_id) == ["improve"]
+
+        assert await withdraw(service.url, code, ["improve"]) == (stored.dialog_id, None, "unreadable")
+        assert await purposes_left(service, stored.dialog_id) is None
+
+
+@each_way
+async def test_without_purposes_the_whole_consent_is_withdrawn(withdraw: WithdrawSome) -> None:
+    async with testing.serve() as service:
+        stored = await for_two_purposes(service)
+
+        assert await withdraw(service.url, stored.withdrawal_code, None) == (stored.dialog_id, None, "unreadable")
+
+
+@each_way
+async def test_a_purpose_that_the_notice_does_not_name_withdraws_nothing(withdraw: WithdrawSome) -> None:
+    async with testing.serve() as service:
+        stored = await for_two_purposes(service)
+
+        with pytest.raises(consentful.Refused, match="nothing was withdrawn") as refusal:
+            await withdraw(service.url, stored.withdrawal_code, ["research", "advertising"])
+
+        assert refusal.value.code == "bad_request"
+        assert await purposes_left(service, stored.dialog_id) == ["improve", "research"]
+
+
+@each_way
+@pytest.mark.parametrize("purposes", [[], "research", [1]])
+async def test_what_names_no_purposes_is_refused_before_anything_is_sent(
+    withdraw: WithdrawSome, purposes: Any, unused_tcp_port: int
+) -> None:
+    with pytest.raises((consentful.Refused, TypeError, ValueError), match="purposes"):
+        await withdraw(f"http://127.0.0.1:{unused_tcp_port}", CODE, purposes)
