@@ -196,3 +196,14 @@ def test_every_field_of_every_schema_says_what_it_means() -> None:
     ]
 
     assert untold == [], "add them to documents/meanings.py"
+
+
+@each_route
+def test_every_parameter_says_what_it_means(route: Route) -> None:
+    untold = [
+        each["name"]
+        for each in operation(route).get("parameters", ())
+        if not any("description" in choice for choice in (each, each["schema"], *each["schema"].get("anyOf", ())))
+    ]
+
+    assert untold == [], "annotate the field of the query, or the path's name in documents/openapi.py"

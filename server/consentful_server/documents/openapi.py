@@ -45,9 +45,13 @@ _PATHS: Final[Mapping[str, Any]] = {
     "dialog_id": wire.DialogId,
     "dialogId": wire.DialogId,
     "customerId": wire.CustomerId,
-    "seq": Annotated[int, msgspec.Meta(ge=1)],
+    "seq": Annotated[int, msgspec.Meta(ge=1, description="the number of the message in its dialog, from 1")],
+    "export_id": Annotated[str, msgspec.Meta(description="the id that the export's `Export-Id` header has")],
+    "request_id": Annotated[str, msgspec.Meta(description="the `id` of the privacy request")],
+    "name": Annotated[str, msgspec.Meta(description="the name of a bundled file, such as `page.css`")],
+    "version": Annotated[str, msgspec.Meta(description="the version of all bundled files, as the pages name it")],
 }
-"""The types of path parameters; all others are plain strings."""
+"""The types of path parameters."""
 
 _HEADERS: Final = {
     EXPORT_ID: ("The export's id; `/v1/exports/{export_id}` returns its manifest", "string"),
@@ -186,7 +190,7 @@ def scopes_of(route: Route) -> tuple[str, ...]:
 
 def _parameters(route: Route) -> Iterator[Json]:
     for name in _PARAMETER.findall(route.path):
-        yield _parameter(name, "path", _inline(_PATHS.get(name, str)), required=True)
+        yield _parameter(name, "path", _inline(_PATHS[name]), required=True)
     if route.query is not None:
         properties = next(iter(msgspec.json.schema_components([route.query])[1].values()))["properties"]
         for name, schema in properties.items():

@@ -84,7 +84,9 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     language: Range | None = None
     customer: Pseudonym | None = None
     dialog_id: wire.DialogId | None = None
-    role: wire.Role | None = None
+    role: Annotated[wire.Role, Meta(description="said by the customer, by the chatbot, or by a human agent")] | None = (
+        None
+    )
     bot: Annotated[str, Meta(min_length=1, max_length=200, description="the chatbot's name")] | None = None
     purpose: wire.Label | None = None
     label: Annotated[Label, Meta(description="annotated with this label")] | None = None
