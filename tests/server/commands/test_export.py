@@ -5,6 +5,7 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -103,6 +104,102 @@ class TestExport:
 
         assert "zwei" in (somewhere / "out.ndjson").read_text()
         assert "one" not in (somewhere / "out.ndjson").read_text()
+
+    @pytest.mark.parametrize(
+        ("arguments", "exported"),
+        [
+            (["--label", "greeting"], ["d-0", "d-2"]),
+            (["--label", "greeting", "--review", "accepted"], ["d-2"]),
+            (["--annotator", "local"], ["d-0", "d-2"]),
+            (["--annotator", "nobody"], []),
+            (["--metadata", "channel=web"], ["d-1", "d-2"]),
+            (["--metadata", "channel=web", "--metadata", "query=a=b"], ["d-2"]),
+            (["--metadata", "query="], ["d-1"]),
+            (["--dialog-ids", "ids"], ["d-0", "d-1"]),
+            (["--dialog-ids", "-"], ["d-2"]),
+            (["--dialog-ids", "ids", "--label", "greeting"], ["d-0"]),
+        ],
+        ids=" ".join,
+    )
+    async def test_dialogs_are_chosen_by_what_they_are_annotated_with_and_by_what_the_chatbot_noted(
+        self,
+        service: Served,
+        somewhere: Path,
+        http: ClientSession,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: list[str],
+        exported: list[str],
+    ) -> None:
+        await keep(service.service, "d-0", metadata={"channel": "app"})
+        await keep(service.service, "d-1", metadata={"channel": "web", "query": ""})
+        await keep(service.service, "d-2", metadata={"channel": "web", "query": "a=b"})
+        for number, review in ((0, "rejected"), (2, "accepted")):
+            await http.put(f"/v1/annotations/d-{number}/1", json={"labels": ["greeting"], "review": review})
+        (somewhere / "ids").write_text("\ufeffd-1 \r\n\n  d-0\nd-9\n", encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", io.StringIO("d-2\n"))
+
+        assert await self.export(service, "out.ndjson", *arguments) == 0
+
+        lines = (somewhere / "out.ndjson").read_text().splitlines()
+        assert [json.loads(line)["dialog_id"] for line in lines] == exported
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--metadata", "channel"], "metadata: must be KEY=VALUE"),
+            (["--metadata", "=web"], "metadata: must be KEY=VALUE"),
+            (["--metadata", "a=1", "--metadata", "a=2"], "metadata: a is given twice"),
+            (["--dialog-ids", "nowhere"], "dialog_ids: nowhere cannot be read"),
+            (["--dialog-ids", "binary"], "dialog_ids: binary cannot be read"),
+            (["--dialog-ids", "empty"], "dialog_ids: names no dialog"),
+            (["--dialog-ids", "bad"], "dialog_ids"),  # by the server, as are the next two
+            (["--dialog-ids", "many"], "dialog_ids"),
+            (["--label", "No Label"], "label"),
+            (["--review", "seen"], "review"),
+            (["--shape", "annotations", "--metadata", "a=1"], "metadata: annotations are not filtered by it"),
+            (["--shape", "annotations", "--dialog-ids", "many"], "dialog_ids: annotations are not filtered by it"),
+        ],
+        ids=" ".join,
+    )
+    async def test_a_filter_that_means_nothing_is_named_and_writes_nothing(
+        self, service: Served, somewhere: Path, capsys: Output, arguments: list[str], told: str
+    ) -> None:
+        (somewhere / "empty").write_text(" \n\n")
+        (somewhere / "binary").write_bytes(b"\xff\xfe\x00d")
+        (somewhere / "bad").write_text("no id/of a dialog\n")
+        (somewhere / "many").write_text("\n".join(f"d-{number}" for number in range(1001)))
+
+        said = await asyncio.to_thread(refused, capsys, "export", "out.ndjson", *arguments, "--url", service.url)
+
+        assert told in " ".join(said.split())
+        assert not list(somewhere.glob("out*"))
+
+    @pytest.mark.parametrize("arguments", [["--label", "greeting"], ["--review", "accepted"], ["--annotator", "local"]])
+    async def test_what_is_filtered_by_annotations_begins_anew_because_they_change(
+        self, service: Served, somewhere: Path, http: ClientSession, arguments: list[str]
+    ) -> None:
+        for number in range(2):
+            await keep(service.service, f"d-{number}")
+            await http.put(f"/v1/annotations/d-{number}/1", json={"labels": ["greeting"], "review": "accepted"})
+        assert await self.export(service, "whole.ndjson", *arguments) == 0
+        whole = (somewhere / "whole.ndjson").read_bytes()
+        (somewhere / "out.ndjson.part").write_bytes(whole.splitlines(keepends=True)[1])
+
+        assert await self.export(service, "out.ndjson", *arguments) == 0
+
+        assert (somewhere / "out.ndjson").read_bytes() == whole
+
+    async def test_what_is_chosen_by_metadata_goes_on_where_it_ended(self, service: Served, somewhere: Path) -> None:
+        for number in range(6):
+            await keep(service.service, f"d-{number}", metadata={"channel": ("web", "app")[number % 2]})
+        assert await self.export(service, "whole.ndjson", "--metadata", "channel=web") == 0
+        whole = (somewhere / "whole.ndjson").read_bytes()
+        first = whole.splitlines(keepends=True)[0].replace(b'"role"', b'"kept":1,"role"')
+        (somewhere / "out.ndjson.part").write_bytes(first)
+
+        assert await self.export(service, "out.ndjson", "--metadata", "channel=web") == 0
+
+        assert (somewhere / "out.ndjson").read_bytes() == first + b"".join(whole.splitlines(keepends=True)[1:])
 
     @pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
     async def test_the_name_tells_the_format(

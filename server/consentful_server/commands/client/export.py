@@ -16,8 +16,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Annotated, Any, BinaryIO, Final, Literal
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
@@ -30,8 +31,10 @@ from consentful.errors import ConsentfulError, Unavailable
 from consentful.filters import Asked
 from consentful.http_client import Altered, HttpClient, unavailable
 
+from ...annotations.remark import Review
 from ...errors import BadSetting, Refusal
 from ...exports.formats import MEDIA, Format
+from . import selection
 from .resume import NOTHING, RESUMABLE, WholeRows, whole_rows
 
 _RETRY_FOR_S: Final = 120.0
@@ -78,31 +81,48 @@ class ExportCommand:
     """Received at or after this time; RFC 3339 with an offset."""
     until: str | None = None
     """Received before this time; RFC 3339 with an offset."""
+    label: str | None = None
+    """A label of an annotation. One annotation must have all that is given of label, review and annotator."""
+    review: Review | None = None
+    """The review status of an annotation."""
+    annotator: str | None = None
+    """The credential that wrote an annotation."""
+    metadata: tuple[str, ...] = ()
+    """`KEY=VALUE`, a pair that the dialog's metadata has; repeat it for several, all of which must match."""
+    dialog_ids: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
+    """A file with at most 1,000 ids of dialogs, one a line; `-` is the standard input."""
     order: Literal["stored", "newest"] = "stored"
     """By commit, oldest first; or by time of receipt, newest first."""
 
     def run(self, url: str, token: str | None, output: Path, console: Console) -> int:
         """Write the stream to `output.part`, and rename it to `output` when it is complete.
 
-        In commit order, NDJSON and CSV resume an existing `output.part`, but not of annotations, which change.
+        In commit order, NDJSON and CSV resume an existing `output.part`, but not of annotations or filtered by them,
+        because they change.
 
         Raises:
             ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
-            BadSetting: If the URL or the extension is invalid, the folder of `output` does not exist, or `--partition`
-                gets a folder that is not empty, `-`, or annotations, which have no language.
+            BadSetting: If the URL, the extension or a filter is invalid, the folder of `output` does not exist, or
+                `--partition` gets a folder that is not empty, `-`, or annotations, which have no language.
         """
         if self.partition:
             return self._run_partitioned(url, token, output, console)
         form = self.format or _form_of(output)
         if not output.parent.is_dir():
             raise BadSetting("output", f"{output.parent} is not a folder; create it first, or name another")
-        is_lasting = self.order == "stored" and self.shape != "annotations"
-        target = Target(output, form, resumes=is_lasting and form in RESUMABLE and str(output) != _STDOUT)
+        resumes = self._is_lasting and form in RESUMABLE and str(output) != _STDOUT
+        target = Target(output, form, resumes=resumes)
         rows = self._download(url, token, target, console)
         if not target.is_stdout:
             target.part.replace(output)
         console.print(f"{rows:,} rows")
         return 0
+
+    @property
+    def _is_lasting(self) -> bool:
+        """Whether the rows that a first attempt wrote are the first rows of the next one as well."""
+        is_by_annotation = self.shape == "annotations" or self.label or self.review or self.annotator
+        return self.order == "stored" and not is_by_annotation
 
     def _run_partitioned(self, url: str, token: str | None, output: Path, console: Console) -> int:
         from .partition import partition  # noqa: PLC0415 - pyarrow is an extra
@@ -125,13 +145,13 @@ class ExportCommand:
 
         Raises:
             ExportFailed: If the server cannot be reached, refuses the request, or interrupts the stream.
-            BadSetting: If the URL is invalid.
+            BadSetting: If the URL or a filter is invalid.
         """
         columns = (TextColumn("exporting"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-        client = _client(url, token)
+        client, asked = _client(url, token), self._asked(target.form)
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("exporting", total=None)
-            download = Download(client, self._asked(target.form), target, lambda size: progress.advance(task, size))
+            download = Download(client, asked, target, lambda size: progress.advance(task, size))
             try:
                 return asyncio.run(client.retry(download.attempt))
             except Unavailable as error:
@@ -141,10 +161,17 @@ class ExportCommand:
                 reason = refusal.detail
         raise ExportFailed(reason)
 
-    def _asked(self, form: Format) -> Asked:
+    def _filters(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NO_FILTERS}
-        bom = "true" if self.bom else None
+        values["metadata"] = selection.pairs(self.metadata)
+        values["dialog_ids"] = None if self.dialog_ids is None else selection.dialog_ids(self.dialog_ids)
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _asked(self, form: Format) -> Asked:
+        values, bom = self._filters(), "true" if self.bom else None
         if self.shape == "annotations":
+            if unknown := [name for name in ("metadata", "dialog_ids") if name in values]:
+                raise BadSetting(unknown[0], "annotations are not filtered by it; export messages, or leave it out")
             return filters.annotations(values).but(format=form, bom=bom)
         return filters.messages(values).but(shape=self.shape, format=form, roles=self.roles, bom=bom)
 
