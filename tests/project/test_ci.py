@@ -47,7 +47,8 @@ IN_A_MODULE = SKIPPED.format('pytest.skip("no strace", allow_module_level=True)'
 
 def outcome(folder: Path, source: str, **environment: str) -> tuple[int, str]:
     """Run pytest on one file beside this repository's conftest; return its status and what it said."""
-    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    for name in ("conftest.py", "ports.py"):  # the one imports the other
+        shutil.copy(ROOT / "tests" / name, folder)
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_it.py").write_text(source)
     inherited = {name: value for name, value in os.environ.items() if name != "FORBID_SKIPS"}
