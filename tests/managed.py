@@ -6,39 +6,43 @@ import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 _CREDENTIALS: Final = struct.Struct("3i")
+_PATIENCE_S: Final = 60
+
+Told: TypeAlias = tuple[int, dict[str, str]]
 
 
 class Manager:
-    """Receives what a service tells. `environment` is what systemd would start it with."""
+    """Receives what a service tells, at once: the system holds ten datagrams, and a service drops what finds no room.
+
+    `environment` is what systemd would start the service with.
+    """
 
     def __init__(self, receiving: socket.socket, path: Path) -> None:
-        self._receiving = receiving
         self.environment = {"NOTIFY_SOCKET": str(path)}
+        self._receiving = receiving
+        self._received = asyncio.Queue[Told]()
 
-    async def told(self) -> tuple[int, dict[str, str]]:
-        """Return the next datagram: the sender's process id, and its assignments."""
-        loop = asyncio.get_running_loop()
-        arrived = loop.create_future()
-        loop.add_reader(self._receiving, lambda: arrived.done() or arrived.set_result(None))
-        try:
-            async with asyncio.timeout(60):
-                await arrived
-        finally:
-            loop.remove_reader(self._receiving)
+    def receive(self) -> None:
+        """Take the next datagram, which has arrived."""
         data, ancillary, _, _ = self._receiving.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
         ((_, _, credentials),) = ancillary
         lines = (line.partition("=") for line in data.decode().split("\n"))
-        return _CREDENTIALS.unpack(credentials)[0], {name: value for name, _, value in lines}
+        self._received.put_nowait((_CREDENTIALS.unpack(credentials)[0], {name: value for name, _, value in lines}))
 
-    async def until(self, name: str) -> tuple[int, dict[str, str]]:
+    async def told(self) -> Told:
+        """Return the next datagram: the sender's process id, and its assignments."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self._received.get()
+
+    async def until(self, name: str) -> Told:
         """Return the next datagram that assigns this name; others are skipped."""
-        while True:
-            pid, state = await self.told()
-            if name in state:
-                return pid, state
+        async with asyncio.timeout(_PATIENCE_S):  # of all: the watchdog is told again and again
+            while name not in (told := await self._received.get())[1]:
+                pass
+            return told
 
 
 @contextmanager
@@ -46,4 +50,9 @@ def manager(path: Path) -> Generator[Manager]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiving:
         receiving.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         receiving.bind(str(path))
-        yield Manager(receiving, path)
+        manager, loop = Manager(receiving, path), asyncio.get_running_loop()
+        loop.add_reader(receiving, manager.receive)
+        try:
+            yield manager
+        finally:
+            loop.remove_reader(receiving)
