@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, get_args
 from cyclopts import App, ArgumentCollection, CoercionError, CycloptsError, Parameter, config
 
 from . import process
-from .commands import ERR, backup, data, privacy
+from .commands import ERR, backup, data, privacy, usage
 from .commands.capacity import capacity
 from .commands.decommission import decommission
 from .commands.doctor import examine
@@ -69,6 +69,8 @@ app = App(
     version=version("consentful"),
     version_flags=["--version"],
     default_parameter=_quiet,
+    error_console=usage.CONSOLE,
+    error_formatter=usage.told,
     config=[_environment, _File(FILE, use_commands_as_keys=False, allow_unknown=True), _refuse_fractions],
 )
 

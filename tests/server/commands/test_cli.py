@@ -103,6 +103,33 @@ class TestRefusals:
 
         assert "0 to 65535" in refused(capsys, "serve")
 
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["backup"], "--folder is missing. See `consentful backup --help`."),
+            (["notice", "add"], "--file is missing. See `consentful notice add --help`."),
+            (["move"], "ORIGIN is missing. See `consentful move --help`."),
+            (["serve", "--port"], "--port has no value. See `consentful serve --help`."),
+            (["serve", "--prot", "3"], "Unknown option: --prot. Did you mean --port? See `consentful serve --help`."),
+            (["serve", "now", "please"], "it takes no now please. See `consentful serve --help`."),
+            (
+                ["serve", "--port", "x"],
+                'Invalid value for --port: unable to convert "x" into int. See `consentful serve',
+            ),
+            (
+                ["request", "frob"],
+                'Unknown command "frob". Available commands: list, show, receive, decide, answer. See',
+            ),
+        ],
+    )
+    def test_a_wrong_command_line_is_told_in_one_line_with_where_help_is(
+        self, capsys: Output, arguments: list[str], says: str
+    ) -> None:
+        said = refused(capsys, *arguments)
+
+        assert said.startswith(f"command: {says}")
+        assert said.count("\n") == 1
+
     @pytest.mark.parametrize("command", [("serve",), ("keys", "list")])
     @pytest.mark.parametrize("content", [b"host = = 1", b'host = "\xff"', b"port = 1"], ids=["toml", "utf-8", "twice"])
     def test_a_file_that_cannot_be_read_is_named_with_its_line(
@@ -112,9 +139,8 @@ class TestRefusals:
 
         said = refused(capsys, *command)
 
-        flat = said.translate(dict.fromkeys(map(ord, " \n│")))  # cyclopts wraps its messages, within a path as well
-        assert str(somewhere / cli.FILE) in flat
-        assert "line2" in flat
+        assert str(somewhere / cli.FILE) in said
+        assert "line 2" in said
         assert not (somewhere / "data").exists()
 
     def test_keys_of_another_database_are_refused_and_left_alone(self, capsys: Output, somewhere: Path) -> None:
