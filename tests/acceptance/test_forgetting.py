@@ -25,6 +25,7 @@ import pytest
 from consentful import wire
 from logs import until_written
 from needs import need
+from ports import free_port
 
 NEVER: Final = (
     *("splice", "tee", "vmsplice", "copy_file_range", "memfd_create", "process_vm_writev"),
@@ -62,9 +63,7 @@ class Traced:
         self.home = home
         self.trace = home / "trace"
         self.log = home / "log"
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.control = f"CONTROL{secrets.token_hex(8)}"
         self.live = f"{self.url}/v1/dialogs/live"
@@ -85,7 +84,7 @@ class Traced:
                 *(sys.executable, str(Path(__file__).with_name("faulty.py")), "serve"),
                 *(f"--{name}={value}" for name, value in where.items()),
                 "--auth=keys",
-                "--idle-timeout=2",
+                "--idle-timeout=5",  # more than a traced server needs for one frame of a dialog that is not idle
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "TMPDIR": str(self.home / "tmp"), "CONTROL": self.control},

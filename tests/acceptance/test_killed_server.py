@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -23,6 +22,7 @@ import pytest
 import consentful
 from consentful.clock import SystemClock
 from logs import until_written
+from ports import free_port
 
 Fate: TypeAlias = Literal[
     "granted",
@@ -45,9 +45,7 @@ class Server:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self._port = int(listener.getsockname()[1])
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.serving = asyncio.Event()
         """Set while it listens."""

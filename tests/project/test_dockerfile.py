@@ -14,12 +14,12 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 
 import pytest
 
 from consentful_server import cli, process, testing
 from consentful_server.settings import Settings
+from ports import free_port
 
 from .dockerfile import Ignored, read
 
@@ -232,9 +232,7 @@ def confined(command: list[str], there: dict[str, Path]) -> list[str]:
 @contextmanager
 def started(there: dict[str, Path]) -> Generator[tuple[int, Path]]:
     """Run the image's command with nothing but its environment; it must end well when it is told to."""
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     said = there["/src"].parent / "said"
     moved = {str(image): str(here) for image, here in there.items()}
     environment = {name: moved.get(value, value) for name, value in IMAGE.environment.items()}
