@@ -88,7 +88,7 @@ def export_ended(service: Service) -> Generator[asyncio.Event]:
 
 
 async def eventually(true: Callable[[], bool]) -> None:
-    """Let the server's tasks run until it is so; fail if that takes seconds."""
-    async with asyncio.timeout(5):
+    """Let the server's tasks run until it is so; fail if that takes a minute."""
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is waited for belongs to the server, and sets no event
             await asyncio.sleep(0)

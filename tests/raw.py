@@ -19,6 +19,7 @@ CLOSE = bytes([0x88, 0x80, 0, 0, 0, 0])
 
 
 _FULL_AFTER_S = 0.3
+_PATIENCE_S = 60
 
 
 def upgrade(url: str, **headers: str) -> bytes:
@@ -76,7 +77,7 @@ async def exchange(url: str, sent: bytes, *, to_the_end: bool = False) -> bytes:
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     try:
         writer.write(sent)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_PATIENCE_S):
             if to_the_end:
                 return await reader.read()
             head = await _head(reader)

@@ -14,8 +14,8 @@ from bench.side import Side
 MOST = 1.8
 """Ours / bare aiohttp, of servers that have just started.
 
-Measured: 1.43 on an idle machine and 1.33 to 1.49 at a load average of 10; 2.3 before the upgrade took the short way. A
-fifth is for noise.
+Measured: 1.43 on an idle machine and 1.19 to 1.58 in 20 runs at load averages of 8 to 20; 2.3 before the upgrade took
+the short way. An eighth is for noise beyond that.
 """
 
 _ROUNDS, _DIALOGS = 3, 150

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ async def files(folder: Path, number: int) -> None:
 
 def said(caplog: pytest.LogCaptureFixture, message: str) -> list[logging.LogRecord]:
     return [record for record in caplog.records if message in record.message]
+
+
+async def until_said(caplog: pytest.LogCaptureFixture, message: str, times: int = 1) -> None:
+    """Return once this was logged so often."""
+    async with asyncio.timeout(60):
+        while len(said(caplog, message)) < times:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
 
 
 async def test_a_crash_loop_ends_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,9 +98,7 @@ async def test_a_system_without_processes_is_asked_again(
 
     monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", none_left)
     running = asyncio.create_task(supervisor(tmp_path, short_lives.crash).run())
-    async with asyncio.timeout(30):
-        while len(said(caplog, "worker could not be started")) < 2:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.01)
+    await until_said(caplog, "worker could not be started", 2)
 
     signal.raise_signal(signal.SIGTERM)
 
@@ -105,8 +111,16 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
 ) -> None:
     monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.01)
     monkeypatch.setattr(supervision, "_ANSWER_S", 0.05)
-    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", 1000)  # 10 s, in which the second one starts
-    running = asyncio.create_task(supervisor(tmp_path, work).run())
+    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", sys.maxsize)
+    supervising = supervisor(tmp_path, work)
+    running = asyncio.create_task(supervising.run())
+    await files(tmp_path, 1)
+    if work is short_lives.hang_before_serving_once:
+        (first,) = supervising._workers  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", first.silent + 10)
+    await until_said(caplog, "its event loop does not answer")
+    for name in ("_UNANSWERED", "_UNANSWERED_AT_START"):  # the second one may start as slowly as it will
+        monkeypatch.setattr(supervision, name, sys.maxsize)
     await files(tmp_path, 2)
 
     signal.raise_signal(signal.SIGTERM)
@@ -122,11 +136,12 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
 async def test_a_worker_that_answers_late_does_not_hang(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervision, "_ASK_EVERY_S", 0.02)
     monkeypatch.setattr(supervision, "_ANSWER_S", 0)
-    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", 1000)
+    monkeypatch.setattr(supervision, "_UNANSWERED", 60)
+    monkeypatch.setattr(supervision, "_UNANSWERED_AT_START", sys.maxsize)
     running = asyncio.create_task(supervisor(tmp_path, short_lives.answer_late).run())
-    await files(tmp_path, 20)
+    await files(tmp_path, 70)  # by then it would have been killed if late answers were none
 
     signal.raise_signal(signal.SIGTERM)
 
