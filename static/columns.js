@@ -49,7 +49,7 @@ export class Columns {
     this.#chosen = JSON.parse(localStorage.getItem(STORED_AS) ?? "{}");
   }
 
-  /** The names of a view's columns, in order; a key of metadata is one of dialogs. */
+  /** The names of a view's columns, in order; those of metadata before the last. */
   of(view) {
     const chosen = this.#chosen[view] ?? {};
     const own = Object.entries(COLUMNS[view]).filter(([name, it]) => it.isFixed || (chosen[name] ?? !it.isHidden)).map(([name]) => name);
@@ -58,7 +58,7 @@ export class Columns {
   }
 
   keys(view) {
-    return view === "dialogs" ? this.#chosen.keys ?? [] : [];
+    return this.#chosen.keys?.[view] ?? [];
   }
 
   /** What a reader can choose in a view: name, title and whether it is shown. */
@@ -72,8 +72,8 @@ export class Columns {
     this.#keep({ [view]: { ...this.#chosen[view], [name]: isShown } });
   }
 
-  chooseKeys(keys) {
-    this.#keep({ keys: [...new Set(keys)].slice(0, MOST_KEYS) });
+  chooseKeys(view, keys) {
+    this.#keep({ keys: { ...this.#chosen.keys, [view]: [...new Set(keys)].slice(0, MOST_KEYS) } });
   }
 
   /** The choice as a whole, for a saved view. */
@@ -94,8 +94,9 @@ export class Columns {
   /** What the list must ask the server for, so that its columns can be drawn. */
   includes(view) {
     const names = this.of(view);
-    const wanted = { first_text: names.includes("text"), annotations: names.includes("annotations"), metadata: this.keys(view).length };
-    return Object.keys(wanted).filter((name) => wanted[name]).join(",");
+    const ofDialogs = { first_text: names.includes("text"), annotations: names.includes("annotations") };
+    const wanted = { ...(view === "dialogs" && ofDialogs), metadata: this.keys(view).length };
+    return Object.keys(wanted).filter((name) => wanted[name]);
   }
 
   /** The header cells of a view. */

@@ -54,8 +54,8 @@ async function more() {
   isLoading = true;
   const { signal } = requests;
   try {
-    const include = query.view === "dialogs" && columns.includes("dialogs");
-    const page = await rest.json(query.page({ limit: PAGE, ...(include && { include }), ...(next && { cursor: next }) }), signal);
+    const include = columns.includes(query.view);
+    const page = await rest.json(query.page({ limit: PAGE, ...(include.length && { include: include.join() }), ...(next && { cursor: next }) }), signal);
     next = query.filters.order === "stored" && !page.more ? null : page.next;
     rows.add(page.items);
     annotating.suggest(page.items.flatMap(({ annotations = [] }) => annotations.flatMap(({ labels }) => labels)));
@@ -238,15 +238,14 @@ function showView() {
     box.addEventListener("change", () => choose(() => columns.choose(query.view, name, box.checked)));
     return element("label", {}, box, ` ${label}`);
   }));
-  byId("keys-form").hidden = query.view !== "dialogs";
-  byId("keys").value = columns.keys("dialogs").join(", ");
+  byId("keys").value = columns.keys(query.view).join(", ");
 }
 
 /** Change the columns; rows are requested again if they need what was not asked for. */
 function choose(change) {
   const before = columns.includes(query.view);
   change();
-  const isKnown = columns.includes(query.view).split(",").every((name) => before.split(",").includes(name));
+  const isKnown = columns.includes(query.view).every((name) => before.includes(name));
   if (!isKnown) return load(query);
   showView();
   rows.refresh();
@@ -326,7 +325,7 @@ on("asking", "submit", () => {
 });
 on("order", "change", () => (byId("seed-row").hidden = byId("order").value !== "random"));
 on("clear", "click", () => go("?", {}));
-on("keys-form", "submit", () => choose(() => columns.chooseKeys(byId("keys").value.split(",").map((key) => key.trim()).filter(Boolean))));
+on("keys-form", "submit", () => choose(() => columns.chooseKeys(query.view, byId("keys").value.split(",").map((key) => key.trim()).filter(Boolean))));
 on("save-view", "submit", () => {
   const words = byId("with-words").checked ? { words: query.words } : {};
   savedViews.save({ name: byId("view-name").value.trim(), url: query.url(), columns: columns.all, ...words });

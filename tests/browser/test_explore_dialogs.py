@@ -133,6 +133,38 @@ async def test_metadata_is_a_filter_and_a_column(new_page: NewPage, filled: test
     assert await page.title() == "Explore · Consentful"
 
 
+async def test_metadata_is_a_column_of_messages_too_and_each_list_has_its_own(
+    new_page: NewPage, filled: testing.Served
+) -> None:
+    page = await explore(new_page, filled, "")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/messages" in request.url else None)
+    await expect(page.locator("#count")).to_have_text("7 messages")
+    await page.locator("#columns summary").click()
+    await page.get_by_label("Keys of the metadata").fill("till, shop")
+    await page.get_by_role("button", name="Show", exact=True).click()
+
+    await expect(page.locator("#heads .metadata")).to_have_text(["till", "shop"])
+    of_two, of_attack = ["–", "Graz"], ["–", ATTACK]
+    shown = [*of_attack, *of_two * 2, *["–", "Linz"] * 3, "3", "Graz"]
+    await expect(rows(page).locator(".metadata")).to_have_text(shown)
+    assert ["include=metadata" in url for url in asked] == [True]  # asked for once more, with it
+    await page.get_by_label("Keys of the metadata").fill("shop")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await expect(rows(page).locator(".metadata")).to_have_text(shown[1::2])
+    await page.get_by_label("Search text").fill("parcel")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(rows(page).locator(".metadata")).to_have_text(["Graz", "Linz"])
+    await page.get_by_role("link", name="Dialogs", exact=True).click()
+    await expect(page.locator("#count")).to_have_text("2 dialogs")
+    await expect(page.locator("#heads .metadata")).to_have_count(0)
+    await page.get_by_role("link", name="Messages", exact=True).click()
+    await page.reload()
+    await expect(page.locator("#heads .metadata")).to_have_text("shop")
+    await expect(page.get_by_label("Keys of the metadata")).to_have_value("shop")
+    await expect(rows(page).locator(".metadata")).to_have_text(["Graz", "Linz"])
+
+
 async def test_columns_are_chosen_and_remembered(new_page: NewPage, filled: testing.Served) -> None:
     page = await explore(new_page, filled)
     await expect(rows(page)).to_have_count(4)

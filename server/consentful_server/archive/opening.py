@@ -60,7 +60,17 @@ def unwrap(vault: Vault, sealed: ListedDialog) -> DialogKey:
 class Opened:
     """One stored dialog; its fields are opened when they are read. Discard it after one page."""
 
-    __slots__ = ("_annotations", "_bound", "_customer_id", "_key", "_lines", "_sealed", "_stored_at", "_vault")
+    __slots__ = (
+        "_annotations",
+        "_bound",
+        "_customer_id",
+        "_key",
+        "_lines",
+        "_metadata",
+        "_sealed",
+        "_stored_at",
+        "_vault",
+    )
 
     def __init__(self, vault: Vault, sealed: ListedDialog) -> None:
         self._vault = vault
@@ -69,6 +79,7 @@ class Opened:
         self._lines: list[Line] | None = None
         self._annotations: list[KeptAnnotation] | None = None
         self._customer_id: str | None = None
+        self._metadata: dict[str, str] | UnsetType | None = UNSET  # not opened yet
         record = sealed.record  # bound once for all fields
         self._bound = bound(record, sealed.language, sealed.messages, sealed.opened_at, sealed.received_at)
         self._stored_at = from_micros(sealed.stored_at)
@@ -76,8 +87,8 @@ class Opened:
     def __repr__(self) -> str:
         return f"Opened({self._sealed.record.dialog_id!r})"
 
-    def check(self, scope: ReadScope, *, texts: bool, heads: bool = False) -> None:
-        """Open all fields that this scope will show, so that a damaged dialog is found before any of it is shown. With
+    def check(self, scope: ReadScope, *, texts: bool, heads: bool = False, metadata: bool = False) -> None:
+        """Open all fields that will be shown, so that a damaged dialog is found before any of it is shown. With
         `heads`, compare them too.
 
         Raises:
@@ -92,6 +103,8 @@ class Opened:
             self.check_heads()
         if self._sealed.annotations:
             _ = self.annotations
+        if metadata:
+            _ = self.metadata
 
     def check_heads(self) -> None:
         """Check that the heads of the messages are all there, as they were sealed.
@@ -155,8 +168,10 @@ class Opened:
     @property
     def metadata(self) -> dict[str, str] | None:
         """The dialog's metadata; None if it has none."""
-        sealed = self._sealed.metadata
-        return None if sealed is None else decode_metadata(self._open("metadata", sealed))
+        if self._metadata is UNSET:
+            sealed = self._sealed.metadata
+            self._metadata = None if sealed is None else decode_metadata(self._open("metadata", sealed))
+        return self._metadata
 
     def has_metadata(self, pairs: Mapping[str, str]) -> bool:
         """Return whether the dialog's metadata has all these pairs."""
@@ -190,10 +205,10 @@ class Opened:
         shared = self.shared(scope)
         return _messages(rows, [(line, shared) for line in self.lines_of(rows)])
 
-    def shared(self, scope: ReadScope) -> "_Shared":
-        """Return what all messages of the dialog show, as far as the scope allows."""
-        record = self._sealed.record
-        return record.dialog_id, record.customer, self._named(scope), record.bot, self._stored_at
+    def shared(self, scope: ReadScope, extras: Collection[Extra] = ()) -> "_Shared":
+        """Return what all messages of the dialog show, as far as the scope allows, with these extras."""
+        record, metadata = self._sealed.record, self.metadata if "metadata" in extras else UNSET
+        return record.dialog_id, record.customer, self._named(scope), record.bot, self._stored_at, metadata
 
     def summary(self, scope: ReadScope, extras: Collection[Extra] = ()) -> Summary:
         """Return the dialog without its messages, with these extras."""
@@ -281,6 +296,7 @@ OnDamaged: TypeAlias = Callable[[int], object]
 class Opener:
     """Opens dialogs for one reader. Those that cannot be opened are left out and collected in `damaged`. So are those
     whose metadata does not have all pairs of `metadata`, before anything else of them is opened; they are not damaged.
+    `extras` are what will be shown of a dialog.
 
     `give_way` is called before each dialog; see `priority`.
     """
@@ -292,10 +308,12 @@ class Opener:
         give_way: Callable[[], None] = lambda: None,
         *,
         metadata: Mapping[str, str] | None = None,
+        extras: Collection[Extra] = (),
     ) -> None:
         self._vault = vault
         self._scope = scope
         self._metadata = metadata
+        self._extras = extras
         self._give_way = give_way
         self.damaged: set[str] = set()
 
@@ -309,7 +327,7 @@ class Opener:
             opened = Opened(self._vault, sealed)
             if self._metadata is not None and not opened.has_metadata(self._metadata):
                 return None
-            opened.check(self._scope, texts=texts, heads=heads)
+            opened.check(self._scope, texts=texts, heads=heads, metadata="metadata" in self._extras)
         except Damaged:
             self.damaged.add(sealed.record.dialog_id)
             return None
@@ -324,7 +342,7 @@ class Opener:
         """
         found: list[_Found | None] = [None] * len(rows)
         for dialog, places, lines in self._authentic(rows, sealed):
-            shared = dialog.shared(self._scope)
+            shared = dialog.shared(self._scope, self._extras)
             for place, line in zip(places, lines, strict=True):
                 if needle is None or needle in fold(line.text):
                     found[place] = line, shared
@@ -361,8 +379,10 @@ class Opener:
                 yield dialog, places, lines
 
 
-_Shared: TypeAlias = tuple[str, str, str | UnsetType, str | None, datetime]
-"""What all messages of a dialog show: its id, the customer, the customer's id, the bot, when it was stored."""
+_Shared: TypeAlias = tuple[str, str, str | UnsetType, str | None, datetime, dict[str, str] | UnsetType | None]
+"""What all messages of a dialog show: its id, the customer, the customer's id, the bot, when it was stored, its
+metadata.
+"""
 
 _Found: TypeAlias = tuple[Line, _Shared]
 
@@ -392,8 +412,9 @@ def _messages(rows: Sequence[MessageRow], found: Sequence[_Found]) -> list[KeptM
             sent_at=None if line.sent_at is None else next(sent),
             received_at=received_at,
             stored_at=stored_at,
+            metadata=metadata,
         )
-        for row, (line, (dialog_id, customer, customer_id, bot, stored_at)), received_at in zip(
+        for row, (line, (dialog_id, customer, customer_id, bot, stored_at, metadata)), received_at in zip(
             rows, found, received, strict=True
         )
     ]

@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 
 class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message of a consented dialog. Times are UTC; `customer_id` is only there with scope `data:identify`."""
+    """One message of a consented dialog. Times are UTC; `customer_id` is only there with scope `data:identify`, and
+    `metadata`, which is the dialog's, if `include` names it.
+    """
 
     dialog_id: str
     seq: int
@@ -26,6 +28,7 @@ class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sent_at: datetime | None
     received_at: datetime
     stored_at: datetime
+    metadata: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"KeptMessage({self.dialog_id!r}, seq={self.seq})"
@@ -40,7 +43,7 @@ class ShownNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Extra: TypeAlias = Literal["first_text", "metadata", "annotations"]
-"""What a list of dialogs shows if it is asked to; each has to be opened."""
+"""What a list shows if it is asked to; each has to be opened. Of messages it is the metadata of their dialogs."""
 
 FIRST_TEXT_LENGTH: Final = 200
 """Characters of a dialog's first message that a list shows."""

@@ -142,6 +142,7 @@ OF_TYPES: Final[Mapping[tuple[str, str], str]] = {
     ("KeptAnnotation", "review"): "whether the text is good to use; `pending`: somebody has to look again",
     ("KeptAnnotation", "written_at"): "when it was written",
     ("KeptAnnotation", "etag"): "changes with the annotation; send it as `If-Match` to change what you have seen",
+    ("KeptMessage", "metadata"): "the metadata of its dialog, if `include` asks for it",
     ("KeptDialog", "annotations"): "what annotators said of it; in answers to privacy requests alone",
     ("Summary", "annotations"): "what annotators said of it, if `include` asks for it",
     ("Summary", "first_text"): "the beginning of its first message, if `include` asks for it",

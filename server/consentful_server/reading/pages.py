@@ -30,7 +30,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -112,13 +112,20 @@ class Pages:
         return found.number, whole(self._vault, found, scope)
 
     async def messages(
-        self, wanted: Filter, scope: ReadScope, *, order: Order, limit: int, cursor: str | None = None
+        self,
+        wanted: Filter,
+        scope: ReadScope,
+        *,
+        order: Order,
+        limit: int,
+        cursor: str | None = None,
+        extras: frozenset[Extra] = frozenset(),
     ) -> Page[KeptMessage]:
-        """Return a page of messages; the access log has recorded it.
+        """Return a page of messages; the access log has recorded it, and which extras it has.
 
         If rows must be opened, it may hold fewer than `limit` messages, even none, and still have a next page.
         """
-        walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope, wanted)
+        walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope, wanted, extras)
         items: list[KeptMessage] = []
         dialogs: set[int] = set()
         scanned, size, more = 0, 0, True
@@ -138,7 +145,7 @@ class Pages:
             if self._clock.monotonic() >= until:
                 break  # the reader gets what was found, and goes on with the cursor
         await self._access_log.write(  # (R3, R4)
-            scope.by, "messages.read", wanted=wanted.asked(), rows=len(items), dialogs=sorted(dialogs)
+            scope.by, "messages.read", wanted=_asked(wanted, extras), rows=len(items), dialogs=sorted(dialogs)
         )
         return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, self._damaged(opener))
 
@@ -262,7 +269,7 @@ class Pages:
         view: Callable[[Opened], T],
         extras: frozenset[Extra] = frozenset(),
     ) -> Page[T]:
-        walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope, wanted)
+        walk, opener = self._walk(kind, wanted, scope, order, cursor), self._opener(scope, wanted, extras)
         needle = None if wanted.q is None else fold(wanted.q)
         is_chat = kind == "chat"
         has_texts = is_chat or wanted.q is not None or "first_text" in extras
@@ -293,12 +300,13 @@ class Pages:
             if not wanted.must_open or self._clock.monotonic() >= until:
                 break  # the reader gets what was found, and goes on with the cursor
         action = "messages.read" if is_chat else "dialogs.read"
-        asked = wanted.asked() | ({"include": sorted(extras)} if extras else {})
-        await self._access_log.write(scope.by, action, wanted=asked, rows=len(items), dialogs=seen)  # (R3, R4)
+        await self._access_log.write(  # (R3, R4)
+            scope.by, action, wanted=_asked(wanted, extras), rows=len(items), dialogs=seen
+        )
         return Page(items, self._cursor(kind, wanted, scope, order, walk, more), more, self._damaged(opener))
 
-    def _opener(self, scope: ReadScope, wanted: Filter) -> Opener:
-        return Opener(self._vault, scope, self._priority.give_way, metadata=wanted.metadata)
+    def _opener(self, scope: ReadScope, wanted: Filter, extras: frozenset[Extra] = frozenset()) -> Opener:
+        return Opener(self._vault, scope, self._priority.give_way, metadata=wanted.metadata, extras=extras)
 
     def _damaged(self, opener: Opener) -> tuple[str, ...]:
         """Count and log the dialogs that could not be opened; return their ids for the reader."""
@@ -340,6 +348,11 @@ class Pages:
         if not more and order != "stored":
             return None
         return self._cursors.write(kind, order, wanted, scope.purposes, walk)
+
+
+def _asked(wanted: Filter, extras: frozenset[Extra]) -> dict[str, Any]:
+    """Return the filters and extras, as the access log records them."""
+    return wanted.asked() | ({"include": sorted(extras)} if extras else {})
 
 
 class _Block(msgspec.Struct, frozen=True):

@@ -70,6 +70,7 @@ _INCLUDE: Final = (
     "comma-separated: `first_text`, the beginning of the first message, at most 200 characters; `metadata`;"
     " `annotations`, those that match the filters. Not for streams"
 )
+_INCLUDE_OF_MESSAGES: Final = "`metadata`: each message has the metadata of its dialog. Only for pages of messages"
 Pseudonym = Annotated[str, Meta(pattern=PATTERN, description="the customer's pseudonym")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="maximum number of items on a page")]
 Annotator = Annotated[str, Meta(min_length=1, max_length=300, description="the credential that wrote the annotation")]
@@ -135,7 +136,7 @@ class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields
     """The parameters of a list of messages."""
 
     order: _ByTime = "newest"
-
+    include: Annotated[Literal["metadata"], Meta(description=_INCLUDE_OF_MESSAGES)] | None = None
     shape: Annotated[
         Literal["messages", "chat"],
         Meta(description="`messages`: one row per message; `chat`: one row per dialog, with its `messages`"),
@@ -148,6 +149,11 @@ class MessageQuery(StreamQuery, frozen=True, kw_only=True, forbid_unknown_fields
         ),
     ] = "user/assistant"
     after: Annotated[str, Meta(pattern=r"^(\d{1,9}@)?[A-Za-z0-9._~:-]{1,200}$(?!\n)", description=_AFTER)] | None = None
+
+    @property
+    def extras(self) -> frozenset[Extra]:
+        """What each message of a page shows beyond what lists always show."""
+        return frozenset() if self.include is None else frozenset([self.include])
 
 
 class Search(MessageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):

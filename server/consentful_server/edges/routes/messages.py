@@ -30,6 +30,8 @@ async def search(request: web.Request) -> web.StreamResponse:
 
 async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResponse:
     form = format_of(request, query)
+    if query.include is not None and (form is not None or query.shape == "chat"):
+        raise BadRequest("include", "only accepted for a page of messages; omit it, or omit `format` and `shape`")
     if form is not None:
         return await stream(request, query, form, query.shape)
     if query.after is not None:
@@ -40,7 +42,7 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
     if query.shape == "chat":
         page = await pages.chats(rows, principal.read_scope, roles=query.roles, **how)
     else:
-        page = await pages.messages(rows, principal.read_scope, **how)
+        page = await pages.messages(rows, principal.read_scope, extras=query.extras, **how)
     return paging.page(request, query, page)
 
 

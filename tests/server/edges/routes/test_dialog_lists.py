@@ -10,7 +10,7 @@ from consentful_server.reading import pages
 from consentful_server.testing import FakeClock, Served
 from kept import bearer, get, keep
 
-from .lists import alter
+from .lists import LISTS, alter
 
 LENGTHS = (3, 1, 2, 3, 1, 5)
 
@@ -318,3 +318,15 @@ class TestExtras:
         page = await get(http, "/v1/dialogs", include="first_text")
 
         assert ([item["dialog_id"] for item in page["items"]], page["damaged"]) == (["d-2"], ["d-1"])
+
+    @pytest.mark.parametrize("path", LISTS)
+    async def test_damaged_metadata_hurts_its_own_dialog_alone(
+        self, http: ClientSession, service: Served, path: str
+    ) -> None:
+        await keep(service.service, "d-1", metadata={"shop": "Graz"})
+        await keep(service.service, "d-2", metadata={"shop": "Linz"})
+        alter(service, "UPDATE seals SET metadata = zeroblob(40) WHERE dialog = (SELECT min(dialog) FROM seals)")
+
+        page = await get(http, path, include="metadata")
+
+        assert ({item["dialog_id"] for item in page["items"]}, page["damaged"]) == ({"d-2"}, ["d-1"])

@@ -273,3 +273,44 @@ class TestParameters:
 
         assert len(page["items"]) == 100
         assert page["next"] is not None
+
+
+class TestExtrasOfMessages:
+    async def test_a_message_shows_the_metadata_of_its_dialog_if_that_is_asked_for(
+        self, http: ClientSession, service: Served
+    ) -> None:
+        await keep(service.service, "d-1", ["Hello", "Bye"], metadata={"shop": "Graz"})
+        await keep(service.service, "d-2")
+        bare = await messages(http)
+
+        full = await messages(http, include="metadata")
+
+        assert [item["metadata"] for item in full] == [None, {"shop": "Graz"}, {"shop": "Graz"}]
+        assert [{name: item[name] for name in item if name != "metadata"} for item in full] == bare
+
+    async def test_it_comes_with_a_search_and_with_every_page(self, http: ClientSession, service: Served) -> None:
+        for number in range(3):
+            await keep(service.service, f"d-{number}", ["Hello"], metadata={"number": str(number)})
+        asked = {"q": "hello", "limit": 2, "include": "metadata"}
+
+        async with http.post("/v1/messages/search", json=asked) as response:
+            first = await response.json()
+        async with http.post("/v1/messages/search", json=asked | {"cursor": first["next"]}) as response:
+            last = await response.json()
+
+        assert [item["metadata"]["number"] for item in first["items"] + last["items"]] == ["2", "1", "0"]
+
+    async def test_the_access_log_tells_that_it_was_shown(self, http: ClientSession, service: Served) -> None:
+        await keep(service.service, "d-1")
+
+        await messages(http, include="metadata")
+
+        entry = (await get(http, "/v1/access-log"))["items"][0]
+        assert (entry["action"], entry["values"]) == ("messages.read", {"include": ["metadata"]})
+
+    @pytest.mark.parametrize(
+        "asked", [{"include": "first_text"}, {"format": "csv"}, {"format": "ndjson"}, {"shape": "chat"}]
+    )
+    async def test_only_pages_of_messages_have_it(self, http: ClientSession, asked: dict[str, str]) -> None:
+        async with http.get("/v1/messages", params={"include": "metadata"} | asked) as response:
+            assert (response.status, (await response.json())["parameter"]) == (400, "include")
