@@ -15,9 +15,12 @@ const text = (value) => [value ?? "–"];
 const link = ({ dialog_id, seq }, { query }) => element("a",
   { href: query.url(dialog_id, seq), title: dialog_id, ariaLabel: `Dialog ${dialog_id}` }, `…${dialog_id.slice(-8)}`);
 
+const TICK = { title: "", long: "Selected for export", cell: (item, { tick }) => [tick(item)], isFixed: true };
+
 /** The columns of each view, in order: a title, the nodes of a cell, and whether it is shown unless chosen otherwise. */
 const COLUMNS = {
   messages: {
+    tick: TICK,
     received: { title: "Received", cell: ({ received_at }) => [time(received_at)] },
     role: { title: "Role", cell: ({ role }) => [role] },
     language: { title: "Lang.", long: "Language", cell: ({ language }) => text(language) },
@@ -27,7 +30,7 @@ const COLUMNS = {
     dialog: { title: "Dialog", cell: (item, how) => [link(item, how), element("small", {}, ` #${item.seq}`)], isFixed: true },
   },
   dialogs: {
-    tick: { title: "", long: "Ticked for export", cell: (item, { tick }) => [tick(item)], isFixed: true },
+    tick: TICK,
     stored: { title: "Stored", cell: ({ stored_at }) => [time(stored_at)] },
     length: { title: "Length", cell: ({ messages }) => [messages.toLocaleString()] },
     language: { title: "Lang.", long: "Language", cell: ({ language }) => text(language) },

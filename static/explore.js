@@ -1,12 +1,10 @@
 import { Annotating } from "./annotating.js";
 import { Conversation } from "./conversation.js";
 import { Columns } from "./columns.js";
-import { DOWNLOADS, download } from "./download.js";
 import { byId, count, element, on } from "./element.js";
 import { Facets } from "./facets.js";
 import { Plots } from "./plots.js";
 import { exact, FILTERS, local, Query, VIEWS } from "./query.js";
-import { recipes } from "./recipes.js";
 import { RestClient } from "./rest.js";
 import { Rows } from "./rows.js";
 import { SavedViews } from "./saved_views.js";
@@ -17,6 +15,7 @@ const PAGE = 200;
 const TIMES = ["since", "until"];
 const SUGGESTED = { language: "languages", bot: "bots", purpose: "purposes-known" };
 const REFUSED = [401, 403];
+const MOST_DIALOGS = 1000; // that one request can name
 const BY_DIALOG = ["longest", "shortest", "random"];
 
 const rest = new RestClient();
@@ -27,7 +26,10 @@ const facets = new Facets(byId("facets"), rest, (filters) => query.with(filters)
 const plots = new Plots(byId("figures"), rest, (filters) => query.with(filters).url(), go);
 
 const columns = new Columns();
-const ticked = new Ticked(tellTicked);
+const ticked = {
+  messages: new Ticked({ key: ({ dialog_id, seq }) => `${dialog_id}@${seq}`, name: ({ dialog_id, seq }) => `message ${seq} of dialog ${dialog_id}`, most: Infinity }, tellTicked),
+  dialogs: new Ticked({ key: ({ dialog_id }) => dialog_id, name: ({ dialog_id }) => `dialog ${dialog_id}`, most: MOST_DIALOGS }, tellTicked),
+};
 const savedViews = new SavedViews(byId("saved-views"), openView);
 
 let query = new Query();
@@ -36,13 +38,13 @@ let marked = 0; // the seq of the message that is marked in it; 0 if none is
 let next; // the cursor of the next page; null after the last page, undefined before the first
 let requests = null; // aborts the requests of the current query
 let isLoading = false;
-let exporting = null; // aborts the current export
+let exportPanel = null; // a promise of it: it is loaded after the first rows
 
 // The list
 
 function row(item) {
   const { dialog_id, seq } = item;
-  const made = element("tr", { data: { dialog: dialog_id } }, ...columns.cells(query.view, item, { query, tick: (it) => ticked.box(it) }));
+  const made = element("tr", { data: { dialog: dialog_id } }, ...columns.cells(query.view, item, { query, tick: (it) => ticked[query.view].box(it) }));
   made.ariaSelected = String(dialog_id === shown && (!marked || !seq || seq === marked));
   made.addEventListener("click", (event) => event.target.closest("a, input") || getSelection().toString() || made.querySelector("a").click());
   return made;
@@ -153,12 +155,11 @@ function load(wanted) {
   rows.clear();
   become("loading", "loading …");
   byId("end").replaceChildren("Loading …");
-  more();
+  more().then(showExport);
   showTotals();
   facets.show(query);
   plots.show(query);
   byId("plots-of").textContent = ["counted by day (UTC)", ...ignored(query)].join("; ");
-  writeRecipes();
   suggest();
 }
 
@@ -232,7 +233,7 @@ function showView() {
     link.href = query.with({ view }).url(shown, marked);
     link.ariaCurrent = view === query.view ? "true" : null;
   }
-  byId("ticks").hidden = query.view !== "dialogs";
+  tellTicked();
   byId("choices").replaceChildren(...columns.choices(query.view).map(({ name, title: label, isShown }) => {
     const box = element("input", { type: "checkbox", checked: isShown });
     box.addEventListener("change", () => choose(() => columns.choose(query.view, name, box.checked)));
@@ -261,22 +262,22 @@ function openView({ url, words, columns: chosen }) {
 
 // Export
 
-function tellTicked(number, isFull) {
-  const most = isFull ? ", the most that one export can name" : "";
-  byId("exported").textContent = number ? `the messages of ${number.toLocaleString()} selected dialog${number === 1 ? "" : "s"}${most}` : "all messages that match the filters";
+/** Tell how many rows of this view are selected, beside them and in the export panel. */
+function tellTicked() {
+  const { count: number } = ticked[query.view];
+  byId("to-export").hidden = !number;
+  byId("to-export").textContent = `${number.toLocaleString()} selected`;
+  if (exportPanel) showExport();
 }
 
-function writeRecipes() {
-  const texts = recipes(query, { origin: SITE, isKeyed: Boolean(rest.key) });
-  byId("recipes").replaceChildren(...Object.entries(texts).map(([name, text]) => {
-    const code = element("pre", { tabIndex: 0 }, text);
-    const copy = element("button", { type: "button", ariaLabel: `Copy the ${name} example` }, "Copy");
-    copy.addEventListener("click", async () => {
-      getSelection().selectAllChildren(code); // without clipboard access, Ctrl+C copies the selection
-      await navigator.clipboard?.writeText(text).then(() => (copy.textContent = "Copied"), () => {});
-    });
-    return element("div", {}, element("div", { className: "head" }, element("h3", {}, name), copy), code);
-  }));
+async function showExport() {
+  exportPanel ??= import("./export_panel.js").then((loaded) => new loaded.ExportPanel(rest));
+  try {
+    (await exportPanel).show(query, ticked[query.view]);
+  } catch {
+    exportPanel = null;
+    byId("download-state").replaceChildren(element("span", { className: "failure" }, "The formats could not be loaded. Check that the server is running, and press Apply."));
+  }
 }
 
 /** Store the key for this tab, or remove it. */
@@ -287,35 +288,6 @@ function setKey(key) {
   byId("key-row").hidden = byId("forget-key").hidden = !key;
 }
 
-async function save({ name, parameters, file }) {
-  exporting?.abort();
-  exporting = new AbortController();
-  const { signal } = exporting;
-  const status = (...nodes) => signal.aborted || byId("download-state").replaceChildren(...nodes);
-  const cancel = element("button", { type: "button" }, "Cancel");
-  const size = element("span", {}, `${name}: starting …`);
-  cancel.addEventListener("click", () => {
-    status(`${name}: cancelled.`);
-    exporting.abort();
-  });
-  status(size, " ", cancel);
-  try {
-    const bytes = await download(rest, query.exported(parameters, ticked.ids), file, (sum) => (size.textContent = `${name}: ${formatted(sum)} …`), signal);
-    status(`${file}: ${formatted(bytes)}, complete.`);
-  } catch (error) {
-    status(element("span", { className: "failure" }, `${file} was not saved: ${error.code ? error.message : "the stream was interrupted"}.`));
-  }
-}
-
-function formatted(bytes) {
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-byId("downloads").append(...DOWNLOADS.map((what) => {
-  const button = element("button", { type: "button" }, what.name);
-  button.addEventListener("click", () => save(what));
-  return button;
-}));
 on("asking", "submit", () => {
   if (byId("key").value) setKey(byId("key").value.trim());
   const wanted = fromForm();
@@ -332,15 +304,20 @@ on("save-view", "submit", () => {
   byId("view-name").value = "";
 });
 on("tick-all", "click", () => {
-  ticked.add(rows.items.map(({ dialog_id }) => dialog_id));
+  ticked[query.view].add(rows.items);
   rows.refresh();
 });
 on("untick", "click", () => {
-  ticked.clear();
+  ticked[query.view].clear();
   rows.refresh();
+});
+on("to-export", "click", () => {
+  byId("export").scrollIntoView();
+  byId("export").focus({ preventScroll: true });
 });
 on("forget-key", "click", () => {
   setKey("");
+  ticked.messages.clear(); // their texts, too, are gone with the key
   load(query);
   show(shown, marked);
 });

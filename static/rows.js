@@ -14,7 +14,7 @@ export class Rows {
   #drawn = new Map();
   #above = spacer();
   #below = spacer();
-  #active = 0; // the row in the Tab order
+  #active = 0; // the row whose link and check box are in the Tab order
   #isScheduled = false;
 
   /**
@@ -116,17 +116,15 @@ export class Rows {
     const row = this.#draw(this.#items[index], index);
     row.dataset.index = index;
     row.ariaRowIndex = String(index + 2); // the header is row 1
-    row.querySelector("a").tabIndex = -1;
+    tabbable(row, false);
     this.#drawn.set(index, row);
     return row;
   }
 
-  /** Put this row's link into the Tab order, instead of the previous one. */
+  /** Put this row into the Tab order, instead of the previous one. */
   #activate(index) {
-    const link = (at) => this.#drawn.get(at)?.querySelector("a");
-    const [previous, current] = [link(this.#active), link(index)];
-    if (previous) previous.tabIndex = -1;
-    if (current) current.tabIndex = 0;
+    tabbable(this.#drawn.get(this.#active), false);
+    tabbable(this.#drawn.get(index), true);
     this.#active = index;
   }
 
@@ -148,6 +146,10 @@ export class Rows {
     this.#drawn.get(to).querySelector("a").focus({ preventScroll: true });
     this.fetchAhead();
   }
+}
+
+function tabbable(row, isIn) {
+  for (const inner of row?.querySelectorAll("a, input") ?? []) inner.tabIndex = isIn ? 0 : -1;
 }
 
 function spacer() {

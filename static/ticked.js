@@ -1,47 +1,60 @@
-/** Ticked: the dialogs that the reader selected for an export. */
+/** Ticked: the rows of one list that the reader selected for an export. They stay selected when the filters change. */
 
 import { element } from "./element.js";
 
-const MOST = 1000; // that one request can name
-
 export class Ticked {
-  #ids = new Set();
+  #items = new Map();
+  #kind;
   #told;
 
-  /** @param {(count: number, isFull: boolean) => void} told  called when it changes */
-  constructor(told) {
-    this.#told = told;
+  /**
+   * @param {{key: (item: object) => string, name: (item: object) => string, most: number}} kind  what identifies a row,
+   *   what it is called, and how many of them one export can have
+   * @param {() => void} told  called when the selection changes
+   */
+  constructor(kind, told) {
+    [this.#kind, this.#told] = [kind, told];
   }
 
-  get ids() {
-    return [...this.#ids];
+  /** The keys of the rows, in the order in which they were selected. */
+  get keys() {
+    return [...this.#items.keys()];
   }
 
-  /** A check box for a dialog. */
-  box({ dialog_id }) {
-    const box = element("input", { type: "checkbox", checked: this.#ids.has(dialog_id), ariaLabel: `Select dialog ${dialog_id}` });
+  get items() {
+    return [...this.#items.values()];
+  }
+
+  get count() {
+    return this.#items.size;
+  }
+
+  get isFull() {
+    return this.#items.size >= this.#kind.most;
+  }
+
+  /** A check box for a row. */
+  box(item) {
+    const key = this.#kind.key(item);
+    const box = element("input", { type: "checkbox", checked: this.#items.has(key), ariaLabel: `Select ${this.#kind.name(item)}` });
     box.addEventListener("click", (event) => event.stopPropagation()); // does not open the dialog
     box.addEventListener("change", () => {
-      if (!box.checked) this.#ids.delete(dialog_id);
-      else if (this.#ids.size < MOST) this.#ids.add(dialog_id);
-      box.checked = this.#ids.has(dialog_id);
-      this.#tell();
+      if (!box.checked) this.#items.delete(key);
+      else if (!this.isFull) this.#items.set(key, item);
+      box.checked = this.#items.has(key);
+      this.#told();
     });
     return box;
   }
 
   /** Tick as many of these as fit. */
-  add(ids) {
-    for (const id of ids) if (this.#ids.size < MOST) this.#ids.add(id);
-    this.#tell();
+  add(items) {
+    for (const item of items) if (!this.isFull) this.#items.set(this.#kind.key(item), item);
+    this.#told();
   }
 
   clear() {
-    this.#ids.clear();
-    this.#tell();
-  }
-
-  #tell() {
-    this.#told(this.#ids.size, this.#ids.size >= MOST);
+    this.#items.clear();
+    this.#told();
   }
 }
