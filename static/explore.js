@@ -35,6 +35,7 @@ const savedViews = new SavedViews(byId("saved-views"), openView);
 let query = new Query();
 let shown = ""; // the id of the open dialog
 let marked = 0; // the seq of the message that is marked in it; 0 if none is
+let total = null; // how many rows there are, as far as the server's counters know
 let next; // the cursor of the next page; null after the last page, undefined before the first
 let requests = null; // aborts the requests of the current query
 let isLoading = false;
@@ -72,23 +73,29 @@ async function more() {
   if (!signal.aborted) rows.fetchAhead();
 }
 
-/** Show how many rows are loaded, and whether there are more. */
+/** Show how many rows are loaded, and of how many, or that there are more. */
 function showProgress() {
   const loaded = rows.count;
-  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()} loaded, more below` : counted(loaded));
+  const isKnown = total !== null && total >= loaded; // those that were stored or erased since are counted, too
+  const part = isKnown ? ` of ${query.isTotalRough ? "about " : ""}${total.toLocaleString()}` : " loaded, more below";
+  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()}${part}` : counted(loaded));
   if (next) byId("end").replaceChildren((query.q || query.metadata) && !loaded ? "Searching …" : "Loading more …");
   else byId("end").replaceChildren(...(loaded ? ["End of results."] : emptyText()));
 }
 
-const counted = (number) => (query.view === "dialogs" ? `${number.toLocaleString()} dialog${number === 1 ? "" : "s"}` : count(number));
+const dialogs = (number) => `${number.toLocaleString()} dialog${number === 1 ? "" : "s"}`;
+const counted = (number) => (query.view === "dialogs" ? dialogs : count)(number);
 
 /** Show how many dialogs and messages the server's counters have, as far as they know the filters. */
 async function showTotals() {
   const { signal } = requests;
   byId("totals").textContent = "";
-  const { totals } = await rest.json({ path: query.counted("length") }, signal).catch(() => ({}));
-  if (signal.aborted || !totals) return;
-  const numbers = `${totals.dialogs.toLocaleString()} dialogs, ${count(totals.messages)}`;
+  const answer = await rest.json({ path: query.counted("role") }, signal).catch(() => null);
+  if (signal.aborted || !answer) return;
+  const { totals } = answer;
+  total = query.total(answer);
+  if (next) showProgress();
+  const numbers = `${dialogs(totals.dialogs)}, ${count(totals.messages)}`;
   byId("totals").textContent = query.uncounted.length ? `of ${numbers}` : numbers;
 }
 
@@ -149,6 +156,7 @@ function load(wanted) {
   isLoading = false;
   query = wanted;
   next = undefined;
+  total = null;
   fill();
   acquit();
   showView();

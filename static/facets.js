@@ -1,6 +1,7 @@
 /** Facets: the values that stored messages have, with how many messages have each, as links that filter by one. */
 
 import { element } from "./element.js";
+import { failed } from "./failed.js";
 import { ofDay } from "./figures.js";
 import { dayOf } from "./times.js";
 
@@ -13,7 +14,7 @@ const FACETS = {
   day: { name: "Day (UTC)", shown: dayOf, filters: ofDay, order: (one, other) => (one.day < other.day ? 1 : -1) },
 };
 const byCount = (one, other) => other.messages - one.messages;
-const paragraph = (text, className = "quiet") => element("p", { className }, text);
+const quiet = (text) => element("p", { className: "quiet" }, text);
 
 export class Facets {
   #panel;
@@ -21,6 +22,7 @@ export class Facets {
   #link;
   #query = null; // what is still to be shown
   #request = null;
+  #places;
 
   /**
    * @param {HTMLDetailsElement} panel  its last child has the lists; nothing is requested before it is open
@@ -29,6 +31,8 @@ export class Facets {
    */
   constructor(panel, rest, link) {
     [this.#panel, this.#rest, this.#link] = [panel, rest, link];
+    this.#places = Object.entries(FACETS).map(([by, { name }]) => element("div", {}, titled(by, name), quiet("Loading …")));
+    panel.lastElementChild.append(...this.#places);
     panel.addEventListener("toggle", () => this.#load());
   }
 
@@ -39,29 +43,36 @@ export class Facets {
     this.#load();
   }
 
-  async #load() {
+  #load() {
     if (!this.#panel.open || !this.#query) return;
     const query = this.#query;
     this.#query = null;
     this.#request = new AbortController();
-    const { signal } = this.#request;
-    const lists = await Promise.all(Object.keys(FACETS).map((by) => this.#list(by, query, signal)));
-    if (!signal.aborted) this.#panel.lastElementChild.replaceChildren(...lists);
+    for (const [at, by] of Object.keys(FACETS).entries()) this.#fill(this.#places[at], by, query, this.#request.signal);
   }
 
-  async #list(by, query, signal) {
-    const { name, order = byCount } = FACETS[by];
-    const title = element("b", { id: `facet-${by}` }, name);
+  /** Count by one of them. What its place shows stays until then, unless it is a failure. */
+  async #fill(place, by, query, signal) {
+    const { name } = FACETS[by];
+    place.ariaBusy = "true";
+    if (!place.querySelector("ul")) place.replaceChildren(titled(by, name), quiet("Loading …"));
     try {
       const { items } = await this.#rest.json({ path: query.counted(by) }, signal);
-      const shown = items.filter((item) => item[by]).sort(order).slice(0, MOST);
-      const rows = shown.map((item) => element("li", {}, this.#value(by, item, query)));
-      const list = element("ul", {}, ...rows);
-      list.setAttribute("aria-labelledby", title.id);
-      return element("div", {}, title, rows.length ? list : paragraph("none"));
+      if (signal.aborted) return;
+      place.replaceChildren(titled(by, name), this.#list(by, items, query));
     } catch (error) {
-      return element("div", {}, title, paragraph(error.message, "failure"));
+      if (signal.aborted) return;
+      place.replaceChildren(titled(by, name), ...failed(error, name, () => this.#fill(place, by, query, signal)));
     }
+    place.ariaBusy = "false";
+  }
+
+  #list(by, items, query) {
+    const shown = items.filter((item) => item[by]).sort(FACETS[by].order ?? byCount).slice(0, MOST);
+    if (!shown.length) return quiet("none");
+    const list = element("ul", {}, ...shown.map((item) => element("li", {}, this.#value(by, item, query))));
+    list.setAttribute("aria-labelledby", `facet-${by}`);
+    return list;
   }
 
   /** A value with its count. The one that is filtered by leads back to all. */
@@ -75,3 +86,5 @@ export class Facets {
     return element("span", { className: "value" }, link, element("span", { className: "number" }, messages.toLocaleString()));
   }
 }
+
+const titled = (by, name) => element("b", { id: `facet-${by}` }, name);

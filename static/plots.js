@@ -1,10 +1,15 @@
 /** The plots, each with its data as a table: for readers who cannot see the plot, with links that filter by a row. */
 
-import { Chart } from "./chart.js";
 import { element } from "./element.js";
+import { failed } from "./failed.js";
 import { FIGURES } from "./figures.js";
+import { Refused } from "./rest.js";
 
-const paragraph = (text, className = "quiet") => element("p", { className }, text);
+/** What draws is loaded with the first counts: many readers never scroll to the plots. */
+const drawing = () => import("./chart.js").catch(() => {
+  throw new Refused(0);
+});
+const quiet = (text) => element("p", { className: "quiet" }, text);
 
 export class Plots {
   #rest;
@@ -51,19 +56,21 @@ export class Plots {
   async #plot(figure, query, signal) {
     const { name, place } = figure;
     place.ariaBusy = "true";
-    if (!place.hasChildNodes()) place.append(caption(name), paragraph("Loading …"));
+    if (!place.querySelector("svg")) place.replaceChildren(caption(name), quiet("Loading …"));
     try {
-      const counts = figure.read(await this.#rest.json({ path: figure.path(query) }, signal));
-      if (counts.labels.length) this.#draw(figure, counts);
-      else place.replaceChildren(caption(name), paragraph("No data: no dialog matches the filters."));
+      const [answer, { Chart }] = await Promise.all([this.#rest.json({ path: figure.path(query) }, signal), drawing()]);
+      if (signal.aborted) return;
+      const counts = figure.read(answer);
+      if (counts.labels.length) this.#draw(Chart, figure, counts);
+      else place.replaceChildren(caption(name), quiet("No data: no dialog matches the filters."));
     } catch (error) {
       if (signal.aborted) return;
-      place.replaceChildren(caption(name), paragraph(`${error.message} (${error.code ?? error.name})`, "failure"));
+      place.replaceChildren(caption(name), ...failed(error, name, () => this.#plot(figure, query, signal)));
     }
     place.ariaBusy = "false";
   }
 
-  #draw({ name, head, place }, counts) {
+  #draw(Chart, { name, head, place }, counts) {
     const numbers = element("details", {}, element("summary", {}, "Data table"), table(head, counts, this.#link));
     const chart = new Chart(`${name}; the data table follows`, counts.link && ((index) => this.#pick(counts, index)));
     place.replaceChildren(caption(name), chart.element, numbers);

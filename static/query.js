@@ -91,6 +91,23 @@ export class Query {
     return `/v1/stats?${this.#countFilters({ by }, ["language", "bot", "purpose"])}`;
   }
 
+  /**
+   * How many rows the list has, from the counts by role; null if no counter knows. The language and role of a dialog
+   * are those of any of its messages, which nobody counts.
+   */
+  total({ items, totals }) {
+    const { role, language, since, until } = this.filters;
+    const isOfDays = [since, until].every((time) => !time || Date.parse(time) % DAY_MS === 0);
+    if (!isOfDays || this.uncounted.some((name) => name !== "role")) return null;
+    if (this.view === "dialogs") return role || language ? null : totals.dialogs;
+    return role ? items.find((item) => item.role === role)?.messages ?? 0 : totals.messages;
+  }
+
+  /** Whether a total is near the truth, but not it: the list goes by the time of receipt, the counters by the day of storing. */
+  get isTotalRough() {
+    return Boolean(this.filters.since || this.filters.until);
+  }
+
   /** The path of the outcomes of dialogs. */
   get outcomes() {
     return `/v1/stats/outcomes?${this.#countFilters({}, ["bot"])}`;
