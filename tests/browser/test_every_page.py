@@ -34,7 +34,7 @@ USABLE: Final = {
 }
 """What is there once a page can be used."""
 
-ANSWERS: Final = re.compile(r"/v1/dialogs/.+-.+|/v1/(?!dialogs/)|/(openapi|asyncapi)\.json")
+ANSWERS: Final = re.compile(r"/v1/dialogs/.+-.+|/v1/(?!dialogs/)|/(openapi|asyncapi)\.json|/withdraw\?")
 """What pages ask the server for, besides their own files and the connection of a dialog."""
 
 
@@ -80,6 +80,11 @@ async def try_route_out(page: Page) -> None:
     await click("Send", "#reference details[open]")(page)
 
 
+async def send_a_wrong_code(page: Page) -> None:
+    await page.locator("#code").fill("AAAAA-BBBBB")
+    await click("Erase my conversation")(page)
+
+
 async def hold_and_grant(page: Page) -> None:
     await click("Open the dialog")(page)
     await page.get_by_role("textbox", name="Message").fill("Hi")
@@ -111,6 +116,9 @@ STOPPED: Final = {
     ),
     "/ops": Bad(nothing, "#failure[role=alert]", "Not connected", nothing, USABLE["/ops"]),
     "/docs": Bad(try_route_out, ".answer [role=alert]", "check that it is running", click("Send"), ".answer .status"),
+    "/withdraw": Bad(
+        send_a_wrong_code, "#told", "No answer from the server.", click("Try again"), "#code[aria-invalid]"
+    ),
 }
 
 
@@ -140,6 +148,9 @@ LATE: Final = {
     "/docs": Bad(nothing, "#reference [role=alert]", "no response within 30 s", click("Retry"), USABLE["/docs"]),
     "/docs/live": Bad(
         nothing, "#reference [role=alert]", "no response within 30 s", click("Retry"), USABLE["/docs/live"]
+    ),
+    "/withdraw": Bad(
+        send_a_wrong_code, "#told", "No answer from the server.", click("Try again"), "#code[aria-invalid]"
     ),
 }
 WAITS: Final = re.compile("(loading|connecting|waiting)", re.IGNORECASE)

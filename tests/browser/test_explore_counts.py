@@ -111,6 +111,7 @@ async def test_a_facet_that_failed_is_asked_for_again_alone(new_page: NewPage, f
     await expect(failures(page, "#facets")).to_have_text("too many requests; try again (rate)")
     await expect(facets.get_by_role("list", name="Language").locator("li")).to_have_count(2)
     await expect(page.locator("#recipes pre")).to_have_count(3)
+    await expect(page.locator("#purposes-known option")).to_have_count(1)  # nothing else is asked for now
     await page.unroute(re.compile("by=bot"))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.partition("/v1/")[2]))
@@ -130,6 +131,7 @@ async def test_a_plot_that_failed_is_asked_for_again_alone(new_page: NewPage, fi
     await expect(failures(page, "#figures")).to_have_text("too many requests; try again (rate)")
     await expect(page.locator("figure svg")).to_have_count(3)
     await expect(page.locator("#recipes pre")).to_have_count(3)
+    await expect(page.locator("#purposes-known option")).to_have_count(1)  # nothing else is asked for now
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.partition("/v1/")[2]))
 

@@ -1,4 +1,4 @@
-"""The withdrawal page: one code, no login, no script (GDPR art. 7(3))."""
+"""The withdrawal page: one code, no login (GDPR art. 7(3)). It works without a script, and the same with it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -8,12 +8,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 import consentful
 from consentful_server import testing
 from consentful_server.consent.page_texts import read_texts
 from consentful_server.operations.verify import check_receipt
+from ports import free_port
 from receipts import verified
 
 from .looks import CONTRAST, fits, violations
@@ -23,10 +24,13 @@ NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 LABEL = "Your withdrawal code"
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=[1280, 390])
+@pytest_asyncio.fixture(
+    loop_scope="session", params=[(1280, False), (390, False), (1280, True)], ids=["wide", "phone", "with-script"]
+)
 async def page(browser: Browser, service: testing.Served, request: pytest.FixtureRequest) -> AsyncGenerator[Page]:
-    """The withdrawal page, in a browser that runs no script."""
-    context = await browser.new_context(viewport={"width": request.param, "height": 800}, java_script_enabled=False)
+    """The withdrawal page, in browsers that run no script, and in one that does."""
+    width, is_scripted = request.param
+    context = await browser.new_context(viewport={"width": width, "height": 800}, java_script_enabled=is_scripted)
     page = await context.new_page()
     await page.goto(f"{service.url}/withdraw")
     yield page
@@ -258,6 +262,88 @@ async def test_a_link_fills_the_code_in_and_takes_it_out_of_the_address_bar(
     await page.locator("button.main").click()
     await expect(page.get_by_role("status").locator("time")).not_to_contain_text("-")
     assert not [url for url in asked if stored.withdrawal_code in url.partition("#")[0]]
+
+
+class TestWithoutAnAnswer:
+    async def test_what_was_chosen_and_typed_stays_and_is_sent_again(self, new_page: NewPage, tmp_path: Path) -> None:
+        port = free_port()
+        async with testing.serve(folder=tmp_path, port=port) as service:
+            stored = await granted(service)
+            page = await new_page(service.url)
+            await page.goto(f"{service.url}/withdraw")
+            await page.get_by_label(LABEL).fill(stored.withdrawal_code)
+        await page.get_by_role("button", name="Choose what to withdraw").click()
+        await expect(page.get_by_role("alert")).to_contain_text("It is not known whether anything was erased.")
+        await expect(page.get_by_label(LABEL)).to_have_value(stored.withdrawal_code)
+        retry = page.get_by_role("button", name="Try again")
+        await expect(retry).to_be_focused()
+        assert (await fits(page), await violations(page)) == (True, [])
+
+        async with testing.serve(folder=tmp_path, port=port) as service:
+            await retry.click()
+
+            await expect(page.get_by_role("checkbox")).to_be_focused()  # to choose was sent, not to erase
+            await expect(page.get_by_role("alert")).to_have_count(0)
+            assert await status_of(service, stored.dialog_id) == 200
+            await page.get_by_role("checkbox").check()
+            await page.route("**/withdraw?*", lambda route: route.abort("connectionrefused"))
+            await page.get_by_role("button", name="Withdraw for these purposes").click()
+            await expect(retry).to_be_focused()
+            await expect(page.get_by_role("checkbox")).to_be_checked()
+            await page.unroute("**/withdraw?*")
+            await retry.click()
+            await expect(page.get_by_role("status")).to_be_focused()
+            await expect(page.get_by_role("status")).to_contain_text("Your conversation has been erased.")
+            await expect(page.get_by_role("status").locator("time")).not_to_contain_text("-")
+
+    async def test_a_second_press_sends_nothing_while_the_first_waits(
+        self, new_page: NewPage, service: testing.Served
+    ) -> None:
+        page = await new_page(service.url)
+        await page.goto(f"{service.url}/withdraw?lang=de")
+        asked: list[Route] = []
+
+        async def keep_waiting(route: Route) -> None:
+            asked.append(route)
+
+        await page.route("**/withdraw?*", keep_waiting)
+        await page.get_by_label("Ihr Widerrufscode").fill("AAAAA")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#waiting")).to_have_text("Warten auf den Server …")
+
+        await page.keyboard.press("Enter")
+        await expect(page.locator("form button:enabled")).to_have_count(0)
+        await asked[0].continue_()
+
+        await expect(page.get_by_role("alert")).to_contain_text("Dieser Code ist nicht gültig.")
+        assert len(asked) == 1
+
+    @pytest.mark.parametrize("answer", [{"status": 200, "body": "<h1>Bad gateway</h1>"}, {"status": 413, "body": ""}])
+    async def test_another_page_is_no_answer(
+        self, new_page: NewPage, service: testing.Served, answer: dict[str, Any]
+    ) -> None:
+        page = await new_page(service.url)
+        await page.goto(f"{service.url}/withdraw")
+        await page.route("**/withdraw?*", lambda route: route.fulfill(**answer))
+        await page.get_by_label(LABEL).fill("AAAAA")
+        await page.keyboard.press("Enter")
+
+        await expect(page.get_by_role("alert")).to_contain_text("No answer from the server.")
+        await expect(page.get_by_label(LABEL)).to_have_value("AAAAA")
+
+    async def test_it_is_told_in_every_language(self, new_page: NewPage, service: testing.Served) -> None:
+        page = await new_page(service.url, 390)
+        for language, texts in service.service.withdrawal_texts.items():
+            await page.goto(f"{service.url}/withdraw?lang={language}")
+            await page.route("**/withdraw?*", lambda route: route.abort("connectionrefused"))
+            await page.get_by_label(texts.label).fill("AAAAA")
+            await page.locator("button.main").click()
+
+            await expect(page.get_by_role("alert")).to_contain_text(texts.lost_text)
+            await expect(page.get_by_role("button", name=texts.retry)).to_be_focused()
+            assert await fits(page), language
+            assert (await page.evaluate(CONTRAST), await violations(page)) == ([], []), language
+            await page.unroute("**/withdraw?*")
 
 
 async def test_it_fits_a_phone(page: Page) -> None:

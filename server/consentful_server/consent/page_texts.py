@@ -44,6 +44,10 @@ class PageTexts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     wrong_text: str
     busy: str
     busy_text: str
+    lost: str
+    lost_text: str
+    retry: str
+    waiting: str
 
 
 Texts: TypeAlias = Mapping[str, PageTexts]

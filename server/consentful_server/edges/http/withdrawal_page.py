@@ -1,4 +1,4 @@
-"""The withdrawal page as HTML, in the language of the request. It needs no script.
+"""The withdrawal page as HTML, in the language of the request. It needs no script; one tells when the server is lost.
 
 What it shows, and what follows:
 
@@ -62,6 +62,7 @@ def show(request: web.Request, view: View) -> web.Response:
     fields = {name: escape(value) for name, value in msgspec.structs.asdict(texts).items()} | {
         "lang": language,
         "outcome": view.told,
+        "unanswered": note("error", texts.lost, texts.lost_text, _retry(texts)),
         "hidden": " hidden" if view.is_done else "",
         "code": escape(view.code),
         "described": " told" if view.is_wrong else "",
@@ -113,6 +114,10 @@ def _state_of_field(view: View) -> str:
     if view.is_wrong:
         return ' aria-invalid="true" autofocus'
     return "" if view.purposes is None else " readonly"  # the choice is of this code's dialog
+
+
+def _retry(texts: PageTexts) -> str:
+    return f'<p><button type="button">{escape(texts.retry)}</button></p>'
 
 
 def _acts(texts: PageTexts) -> str:
