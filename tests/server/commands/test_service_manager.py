@@ -10,7 +10,7 @@ from certificates import make_pair
 from managed import manager
 from ports import free_port
 
-from .serving import serving
+from .serving import serving, until_said
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -31,6 +31,7 @@ async def test_the_server_tells_that_it_serves_reloads_and_stops(workers: int, t
             child.send_signal(signal.SIGHUP)
             assert (await told.until("RELOADING"))[0] == child.pid
             assert (await told.until("READY"))[0] == child.pid
+            await until_said(child, said, '"reloaded"', workers)  # a worker that is told to stop first does not reload
 
             child.send_signal(signal.SIGTERM)
             assert (await told.until("STOPPING"))[0] == child.pid
