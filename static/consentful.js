@@ -18,7 +18,7 @@
  * The server holds a dialog as long as its connection; this object keeps every message until the decision.
  * While `#isUncertain`, a grant was sent and may have been stored: only an answer about its outcome ends the dialog.
  *
- * @typedef {{id: string, language: string, text: string, sha256: string, purposes: string[], terms?: object}} Notice
+ * @typedef {{id: string, language: string, text: string, sha256: string, purposes: string[], terms?: object, purpose_names?: Record<string, string>}} Notice
  * @typedef {Record<"max_frame_bytes"|"max_text_bytes"|"max_dialog_bytes"|"max_messages"|"idle_timeout_s"|"max_duration_s",
  *   number>} Limits  bytes of UTF-8, and seconds
  * @typedef {{dialogId: string, messages: number, storedAt: Date, receipt: string, withdrawalCode: string}} Stored

@@ -152,7 +152,7 @@ async function open(about) {
   byId("notice-text").lang = notice.language;
   byId("notice-text").replaceChildren(...paragraphs, element("p", { className: "quiet" }, `${notice.id}, ${notice.language}`));
   byId("purposes").replaceChildren(...notice.purposes.map((purpose) =>
-    element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), ` ${purpose}`)));
+    element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), ` ${notice.purpose_names?.[purpose] ?? purpose}`)));
   becomeOpen();
   byId("text").focus({ preventScroll: true });
   byId("composer").scrollIntoView({ block: "nearest" });

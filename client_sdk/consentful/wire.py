@@ -119,11 +119,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     special_categories: bool
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """The exact text to show when asking for consent (GDPR art. 13).
 
     `sha256` is the hex digest of the UTF-8 `text`; `purposes` are what the customer may agree to. Older servers send no
-    `terms`.
+    `terms`. `purpose_names` is there if the notice names its purposes: by their ids, in the language of the text.
     """
 
     id: Label
@@ -132,6 +132,7 @@ class Notice(msgspec.Struct, frozen=True):
     sha256: str
     purposes: list[Label]
     terms: Terms | None = None
+    purpose_names: dict[Label, str] | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 from playwright.async_api import Locator, Page, Route, expect
 
 from consentful_server import testing
@@ -218,6 +219,24 @@ async def test_an_erased_id_cannot_be_used_again(page: Page) -> None:
     await page.get_by_role("button", name="Grant").click()
 
     await expect(page.locator("#failure")).to_contain_text("(erased)")
+
+
+async def test_purposes_are_shown_by_their_names_and_granted_by_their_ids(new_page: NewPage) -> None:
+    async with testing.serve() as service:
+        shown = service.service.catalogue.for_language("en")
+        purposes, names = ("improve-chatbot", "train-models"), ("Improving the chatbot", "Training <b>models</b>")
+        await service.service.offer.add([replace(shown, id="named", purposes=purposes, purpose_names=names)])
+        await service.service.offer.refresh()
+        page = await new_page(service.url)
+        await page.goto(service.url)
+
+        dialog_id = await open_dialog(page)
+        await say(page, "Hello")
+        await page.get_by_label("Improving the chatbot").uncheck()
+        await expect(page.get_by_label("Training <b>models</b>")).to_be_checked()
+        await grant(page)
+
+        assert (await dialog_over_rest(service, dialog_id))[1]["purposes"] == ["train-models"]
 
 
 async def test_without_a_purpose_nothing_is_stored_and_the_dialog_goes_on(page: Page) -> None:

@@ -110,7 +110,10 @@ class TestChoice:
         """A service whose notice has two purposes."""
         async with testing.serve() as served:
             shown = served.service.catalogue.for_language("en")
-            two = msgspec.structs.replace(shown, id="two", purposes=("improve-chatbot", "train-models"))
+            names = ("improve-chatbot", "Training models")
+            two = msgspec.structs.replace(
+                shown, id="two", purposes=("improve-chatbot", "train-models"), purpose_names=names
+            )
             await served.service.offer.add([two])
             await served.service.offer.refresh()
             yield served
@@ -126,12 +129,12 @@ class TestChoice:
         await self.choose(page, stored.withdrawal_code)
         await expect(page.get_by_role("checkbox", checked=False)).to_have_count(2)
 
-        await page.get_by_label("train-models").check()
+        await page.get_by_label("Training models").check()
         await page.get_by_role("button", name="Withdraw for these purposes").click()
 
         told = page.get_by_role("status")
         await expect(told).to_contain_text("Your consent has been withdrawn for these purposes.")
-        assert (await told.locator("dd").all_inner_texts())[:2] == ["train-models", "improve-chatbot"]
+        assert (await told.locator("dd").all_inner_texts())[:2] == ["Training models", "improve-chatbot"]
         assert await status_of(service, stored.dialog_id) == 200
         async with page.expect_download() as waiting:
             await page.get_by_role("link", name="Download a signed confirmation").click()

@@ -23,7 +23,8 @@ def add(file: Path, *, place: Where = Place()) -> int:
     """Add a notice from a TOML file. New dialogs show the latest notice.
 
     Args:
-        file: Contains `id`, `controller`, `contact`, `purposes`, `retention_days` and a `[text]` with each language.
+        file: Contains `id`, `controller`, `contact`, `purposes`, `retention_days` and a `[text]` with each language;
+            if customers should read more than the ids of purposes, also `[purpose_names.en]` and so on.
     """
     if not file.is_file():
         raise BadSetting("file", f"must be a TOML file with a notice; {file} is not a file")

@@ -1,14 +1,16 @@
 """Notices: the exact texts that customers are shown, in each language, and the choice of the one to show. Pure.
 
 A notice is shown before the first message (GDPR art. 13). Its text is never changed: a consent refers to it by hash.
+The hash is of the text alone. Names of purposes are what a customer reads beside a checkbox instead of their ids; no
+consent is to them, so the text says itself what the purposes are. They cannot be changed either.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from importlib import resources
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -56,11 +58,18 @@ class Wording(msgspec.Struct, frozen=True):
     added_at: int = 0
     """Microseconds since the epoch, as is `retired_at`."""
     retired_at: int | None = None
+    purpose_names: tuple[str, ...] = ()
+    """What people read instead of the ids in `purposes`, in the same order; empty if the notice names none."""
 
     @property
     def sha256(self) -> str:
         """The hex digest of the UTF-8 text, which identifies the wording."""
         return _digest(self.text)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The names of the purposes by their ids; empty if the notice names none."""
+        return dict(zip(self.purposes, self.purpose_names, strict=False))
 
     def to_wire(self) -> wire.Notice:
         """Return the wording as frames and REST carry it."""
@@ -70,7 +79,8 @@ class Wording(msgspec.Struct, frozen=True):
             retention_days=self.retention.days,
             **msgspec.structs.asdict(self.terms),
         )
-        return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes), terms)
+        names = dict(self.names) or None
+        return wire.Notice(self.id, self.language, self.text, self.sha256, list(self.purposes), terms, names)
 
     def choose(self, purposes: Iterable[str] | None) -> tuple[str, ...]:
         """Return the granted purposes in the notice's order; all of them if `purposes` is None.
@@ -130,6 +140,12 @@ def on_offer(wordings: Sequence[Wording]) -> list[Wording]:
     return [wording for wording in current if wording.id == current[-1].id]
 
 
+def names_of(purposes: Iterable[str], versions: Iterable[Wording | None]) -> Mapping[str, str]:
+    """Return what people read for each purpose: its name in the first of these versions that has one, else its id."""
+    names = [version.names for version in versions if version is not None and version.purpose_names]
+    return {purpose: next((it[purpose] for it in names if purpose in it), purpose) for purpose in purposes}
+
+
 def is_new(wordings: Iterable[Wording], known: Iterable[Wording]) -> bool:
     """Return whether a notice must be added, given the known wordings of its id. A known notice is never changed.
 
@@ -146,8 +162,11 @@ def _without_times(wording: Wording) -> Wording:
     return msgspec.structs.replace(wording, added_at=0, retired_at=None)
 
 
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}$(?!\n)")]
+
+
 class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A notice file, in TOML: one text for each language."""
+    """A notice file, in TOML: one text for each language, and names of the purposes for some or all of them."""
 
     id: wire.Label
     controller: Annotated[str, Meta(min_length=1)]
@@ -155,6 +174,7 @@ class NoticeFile(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     purposes: Annotated[tuple[wire.Label, ...], Meta(min_length=1)]
     retention_days: Annotated[int, Meta(ge=1, le=36_500)]
     text: Annotated[dict[str, Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
+    purpose_names: dict[str, dict[wire.Label, Name]] = {}
 
 
 def read_notice(file: bytes) -> list[Wording]:
@@ -172,6 +192,7 @@ def read_notice(file: bytes) -> list[Wording]:
         raise BadRequest("text", f"{unknown[0]} is not a BCP 47 language tag")
     if len({canonical(language) for language in notice.text}) != len(notice.text):
         raise BadRequest("text", "two of its languages are the same, such as `en` and `EN`; keep one text for each")
+    names = _names_by_language(notice)
     terms = Terms(**{field: getattr(notice, field) for field in Terms.__struct_fields__})
     return [
         Wording(
@@ -183,9 +204,28 @@ def read_notice(file: bytes) -> list[Wording]:
             contact=notice.contact,
             retention=timedelta(days=notice.retention_days),
             terms=terms,
+            purpose_names=names.get(canonical(language), ()),
         )
         for language, text in notice.text.items()
     ]
+
+
+def _names_by_language(notice: NoticeFile) -> Mapping[str | None, tuple[str, ...]]:
+    """Return the names of the purposes in each language that has them, in the order of the purposes.
+
+    Raises:
+        BadRequest: If a language has no text, or does not name each purpose.
+    """
+    texts = {canonical(language) for language in notice.text}
+    for language, names in notice.purpose_names.items():
+        if canonical(language) not in texts:
+            raise BadRequest("purpose_names", f"there is no text in {language}; add it, or leave out its names")
+        if names.keys() != set(notice.purposes):
+            raise BadRequest("purpose_names", f"in {language} each purpose must have one name, and nothing else")
+    return {
+        canonical(language): tuple(names[purpose] for purpose in notice.purposes)
+        for language, names in notice.purpose_names.items()
+    }
 
 
 def default_notice() -> list[Wording]:

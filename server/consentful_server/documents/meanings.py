@@ -87,6 +87,7 @@ OF_TYPES: Final[Mapping[tuple[str, str], str]] = {
     ("Notice", "text"): "the exact words to show",
     ("Notice", "sha256"): "the digest of the text in UTF-8, in hexadecimal digits; the receipt repeats it",
     ("Notice", "purposes"): "what the customer may agree to",
+    ("Notice", "purpose_names"): "what to show for each purpose instead of its id; absent if the notice names none",
     ("Limits", "max_frame_bytes"): "the largest frame; a larger one closes the connection with 1009",
     ("Limits", "max_text_bytes"): "the longest text of a message, in bytes of UTF-8",
     ("Limits", "max_dialog_bytes"): "all texts of a dialog together, in bytes of UTF-8",

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from consentful import wire
-from consentful_server.consent.notices import Catalogue, Terms, Wording, read_notice
+from consentful_server.consent.notices import Catalogue, Terms, Wording, names_of, read_notice
 from consentful_server.errors import BadRequest, UnknownNotice, UnknownPurpose
 
 TERMS = Terms(
@@ -202,6 +202,68 @@ class TestFiles:
         for days in (1, 36_500):
             file = FILE.replace("= 30", f"= {days}") + '[text]\nen = "May we?"'
             assert read_notice(file.encode())[0].retention == timedelta(days=days)
+
+    NAMED = (
+        FILE
+        + """
+[text]
+en = "May we?"
+DE-at = "Dürfen wir?"
+nl = "Mogen wij?"
+[purpose_names.EN]
+research = "Research"
+improve = "Improving the chatbot"
+[purpose_names.de-AT]
+improve = "Verbesserung"
+research = "Forschung <&>"
+"""
+    )
+
+    def test_purposes_have_names_in_the_languages_that_name_them(self) -> None:
+        en, de, nl = read_notice(self.NAMED.encode())
+
+        assert en.names == {"improve": "Improving the chatbot", "research": "Research"}
+        assert de.names == {"improve": "Verbesserung", "research": "Forschung <&>"}
+        assert nl.names == {}
+
+    def test_names_change_neither_the_hash_nor_anything_else_of_a_notice(self) -> None:
+        named = read_notice(self.NAMED.encode())
+        unnamed = read_notice(self.NAMED.partition("[purpose_names.EN]")[0].encode())
+
+        assert [it.sha256 for it in named] == [it.sha256 for it in unnamed]
+        assert [msgspec.structs.replace(it, purpose_names=()) for it in named] == unnamed
+
+    def test_a_frame_has_names_only_where_the_notice_has_some(self) -> None:
+        en, _, nl = read_notice(self.NAMED.encode())
+
+        assert msgspec.to_builtins(en.to_wire())["purpose_names"] == dict(en.names)
+        assert "purpose_names" not in msgspec.to_builtins(nl.to_wire())
+        assert msgspec.convert(msgspec.to_builtins(nl.to_wire()), wire.Notice).purpose_names is None
+
+    def test_a_customer_reads_the_first_name_that_there_is_and_else_the_id(self) -> None:
+        en, de, nl = read_notice(self.NAMED.encode())
+
+        assert names_of(("research", "improve"), [de, en]) == {"research": "Forschung <&>", "improve": "Verbesserung"}
+        assert names_of(("research",), [None, nl, en]) == {"research": "Research"}
+        assert names_of(("research", "other"), [nl, None]) == {"research": "research", "other": "other"}
+
+    @pytest.mark.parametrize(
+        ("old", "new", "told"),
+        [
+            ("[purpose_names.EN]", "[purpose_names.fr]", "purpose_names: there is no text in fr"),
+            ("[purpose_names.EN]", '[purpose_names."no tag"]', "purpose_names: there is no text in no tag"),
+            ('research = "Research"\n', "", "purpose_names: in EN each purpose must have one name"),
+            ('research = "Research"\n', 'sell = "Selling"\n', "purpose_names: in EN each purpose must have one name"),
+            ('"Research"', '""', "notice: not a notice file"),
+            ('"Research"', '"a\\nb"', "notice: not a notice file"),
+            ('"Research"', f'"{"x" * 201}"', "notice: not a notice file"),
+        ],
+    )
+    def test_names_that_fit_no_text_or_purpose_are_refused(self, old: str, new: str, told: str) -> None:
+        assert old in self.NAMED
+
+        with pytest.raises(BadRequest, match=told):
+            read_notice(self.NAMED.replace(old, new).encode())
 
     @pytest.mark.parametrize("file", [b"\xff", b"[", b""])
     def test_what_is_no_toml_is_refused(self, file: bytes) -> None:

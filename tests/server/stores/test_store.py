@@ -510,6 +510,20 @@ async def test_facts_once_stated_are_never_changed(store: Store) -> None:
     assert await store.facts.all() == {"deployment": b"first", "a": b"1", "b": b"2"}
 
 
+async def test_names_of_purposes_are_kept_with_their_notice_and_are_not_added_later(store: Store) -> None:
+    unnamed, named = (msgspec.structs.replace(CATALOGUE.wordings[0], id=it) for it in ("plain", "named"))
+    names = tuple(f"Purpose {purpose}" for purpose in named.purposes)
+    named = msgspec.structs.replace(named, purpose_names=names)
+    await store.notices.add([unnamed])
+    await store.notices.add([named])
+
+    with pytest.raises(Conflict):
+        await store.notices.add([msgspec.structs.replace(unnamed, purpose_names=names)])
+
+    kept = {wording.id: wording.purpose_names for wording in await store.notices.all()}
+    assert kept == {"plain": (), "named": names}
+
+
 async def test_a_notice_is_added_once_never_changed_and_kept_when_it_is_retired(store: Store, clock: FakeClock) -> None:
     wordings: Sequence[Wording] = CATALOGUE.wordings
     await store.notices.add(wordings)

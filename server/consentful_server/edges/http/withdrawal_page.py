@@ -8,7 +8,7 @@ What it shows, and what follows:
     the choice of purposes ──► withdrawn for these, with a confirmation; erased, if none is left
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from html import escape
 from string import Template
@@ -33,12 +33,13 @@ _POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-act
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows: the form again unless `is_done`, and what was told above it.
 
-    `purposes` None: the form asks for the code alone, otherwise to choose from these. `is_wrong`: the code is.
+    `purposes` None: the form asks for the code alone, otherwise to choose from these, which are ids with what people
+    read for them. `is_wrong`: the code is.
     """
 
     told: str = ""
     code: str = ""
-    purposes: Sequence[str] | None = None
+    purposes: Mapping[str, str] | None = None
     is_wrong: bool = False
     is_done: bool = False
     status: int = 200
@@ -127,10 +128,10 @@ def _acts(texts: PageTexts) -> str:
     )
 
 
-def _choice(texts: PageTexts, purposes: Sequence[str]) -> str:
+def _choice(texts: PageTexts, purposes: Mapping[str, str]) -> str:
     boxes = "".join(
-        f'<p><label><input type="checkbox" name="{PURPOSE}{escape(purpose)}"> {escape(purpose)}</label></p>'
-        for purpose in purposes
+        f'<p><label><input type="checkbox" name="{PURPOSE}{escape(purpose)}"> {escape(name)}</label></p>'
+        for purpose, name in purposes.items()
     )
     return (
         f"<fieldset><legend>{escape(texts.purposes)}</legend>{boxes}</fieldset>"

@@ -1,6 +1,6 @@
 """`/withdraw`: a page where customers withdraw a consent, without a login and without JavaScript (GDPR art. 7(3))."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Annotated, Any, Final, Literal
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 from ... import errors
 from ...archive.store import ErasureOutcome, StoredDialog
 from ...clock import to_micros
+from ...consent.notices import names_of
 from ...errors import BadRequest, NotFound, TooOften
 from ...service import Service
 from ..http import tags
@@ -81,18 +82,27 @@ async def _outcome(request: web.Request, code: str, fields: Mapping[str, str]) -
     if fields.get("step") in ("choose", "chosen"):
         found = await service.archive.withdrawable(code)
         if isinstance(found, StoredDialog) and not chosen:
-            return _choice(request, code, found, is_empty=fields["step"] == "chosen")
+            return await _choice(request, code, found, is_empty=fields["step"] == "chosen")
         outcome = await service.archive.withdraw_for(code, chosen, await service.offer.every(), by)
         if isinstance(outcome, StoredDialog):
-            return _narrowed(request, outcome, chosen)
+            return await _narrowed(request, outcome, chosen)
     else:
         outcome = await service.archive.withdraw(code, by)
     return _erased(request, outcome)
 
 
-def _choice(request: web.Request, code: str, found: StoredDialog, *, is_empty: bool) -> View:
+async def _choice(request: web.Request, code: str, found: StoredDialog, *, is_empty: bool) -> View:
     _, texts = texts_for(request)
-    return View(told=note("error", texts.none) if is_empty else "", code=code, purposes=found.record.purposes)
+    names = await _names(request, found, found.record.purposes)
+    return View(told=note("error", texts.none) if is_empty else "", code=code, purposes=names)
+
+
+async def _names(request: web.Request, dialog: StoredDialog, purposes: Iterable[str]) -> Mapping[str, str]:
+    """Return what the customer reads for each purpose, in the page's language or else in that of the notice."""
+    language, _ = texts_for(request)
+    record, wordings = dialog.record, await request.app[SERVICE].offer.every()
+    languages = (language, record.notice_language)
+    return names_of(purposes, [wordings.get((record.notice_id, it)) for it in languages])
 
 
 def _erased(request: web.Request, erasure: ErasureOutcome) -> View:
@@ -104,12 +114,13 @@ def _erased(request: web.Request, erasure: ErasureOutcome) -> View:
     return View(told=note("stored", texts.done, texts.done_text, more), is_done=True)
 
 
-def _narrowed(request: web.Request, dialog: StoredDialog, withdrawn: list[str]) -> View:
+async def _narrowed(request: web.Request, dialog: StoredDialog, withdrawn: list[str]) -> View:
     _, texts = texts_for(request)
     service = request.app[SERVICE]
+    names = await _names(request, dialog, (*withdrawn, *dialog.record.purposes))
     rows = {
-        texts.withdrawn: escape(", ".join(withdrawn)),
-        texts.left: escape(", ".join(dialog.record.purposes)),
+        texts.withdrawn: escape(", ".join(names[purpose] for purpose in withdrawn)),
+        texts.left: escape(", ".join(names[purpose] for purpose in dialog.record.purposes)),
         texts.at: moment(service.clock.now()),
     }
     signed = service.signer.sign(narrowing(dialog, withdrawn, service))

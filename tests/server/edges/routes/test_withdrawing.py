@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from msgspec.structs import replace
 
 from consentful_server.access_log.chain import OPERATOR
+from consentful_server.consent.notices import Wording
 from consentful_server.errors import Conflict
 from consentful_server.operations.verify import check_receipt
 from consentful_server.testing import FakeClock, Served
@@ -111,6 +113,31 @@ class TestForSomePurposes:
         assert (status, problem["code"]) == (400, "bad_request")
         assert problem["parameter"].startswith("purposes")
         assert (await get(http, "/v1/dialogs/d-1"))["purposes"] == ["improve", "research"]
+
+    @pytest.mark.parametrize(
+        ("language", "shown"),
+        [("de", ["Forschung &lt;&amp;&gt;", "Verbesserung"]), ("nl", ["Research", "Improving"])],
+    )
+    async def test_the_page_shows_names_in_its_language_or_in_that_of_the_notice(
+        self, http: ClientSession, service: Served, two_purposes: Wording, language: str, shown: list[str]
+    ) -> None:
+        en = replace(two_purposes, id="n-3", purpose_names=("Improving", "Research"))
+        de = replace(en, language="de", purpose_names=("Verbesserung", "Forschung <&>"))
+        await service.service.offer.add([en, de, replace(en, language="nl", purpose_names=())])
+        await service.service.offer.refresh()
+        code = (await keep(service.service, "d-1", language="en")).withdrawal_code
+
+        pages: list[str] = []
+        for form in ({"step": "choose"}, {"step": "chosen", "purpose.research": "on"}):
+            async with http.post("/withdraw", params={"lang": language}, data={"code": code} | form) as response:
+                pages.append(await response.text())
+
+        research, improve = shown
+        assert f'name="purpose.research"> {research}</label>' in pages[0]
+        assert f'name="purpose.improve"> {improve}</label>' in pages[0]
+        assert f"<dd>{research}</dd>" in pages[1]
+        assert f"<dd>{improve}</dd>" in pages[1]
+        assert (await get(http, "/v1/dialogs/d-1"))["purposes"] == ["improve"]
 
     async def test_two_withdrawals_at_once_leave_nothing(self, http: ClientSession, service: Served) -> None:
         stored = await keep(service.service, "d-1", ["one"])
