@@ -7,7 +7,7 @@ import { time } from "./times.js";
 const STORED_AS = "consentful columns"; // in localStorage: names of columns and keys of metadata, no values
 const MOST_KEYS = 6;
 const KEY = "metadata:";
-const WIDTHS = { received: 12.5, stored: 12.5, role: 4.9, language: 3.8, length: 4.4, tick: 2.4, dialog: 7.8 }; // in rem
+const WIDTHS = { received: 6.9, stored: 6.9, role: 4.9, language: 3.8, length: 4.4, tick: 2.4, dialog: 7.8 }; // in rem; the default columns fit at 1280 px
 const OTHER_WIDTH = 7;
 const LEAST_TEXT = 11; // what is left is the text's, but not less
 
@@ -35,12 +35,14 @@ const COLUMNS = {
     length: { title: "Length", cell: ({ messages }) => [messages.toLocaleString()] },
     language: { title: "Lang.", long: "Language", cell: ({ language }) => text(language) },
     text: { title: "First message", cell: (item, { query }) => snippet(item.first_text, query.q), isText: true },
-    bot: { title: "Chatbot", cell: ({ bot }) => text(bot) },
+    bot: { title: "Chatbot", cell: ({ bot }) => text(bot), isHidden: true },
     customer: { title: "Customer", cell: ({ customer }) => [customer], isHidden: true },
     annotations: { title: "Annotations", cell: ({ annotations }) => [said(annotations)] },
-    dialog: { title: "Dialog", cell: (item, how) => [link(item, how)], isFixed: true },
+    dialog: { title: "Dialog", cell: (item, how) => [link(item, how)], isFixed: true, width: 6 },
   },
 };
+
+const widthOf = (view, name) => COLUMNS[view][name]?.width ?? WIDTHS[name] ?? OTHER_WIDTH;
 
 /** The review statuses and labels of a dialog, each once. */
 const said = (annotations) => [...new Set(annotations.flatMap(({ review, labels }) => [...(review ? [review] : []), ...labels]))].join(" ");
@@ -108,14 +110,14 @@ export class Columns {
       const { title, long, isText } = COLUMNS[view][name] ?? { title: name.slice(KEY.length) };
       const shown = long ? element("abbr", { title: long }, title || "✓") : title;
       const head = element("th", { scope: "col", className: classOf(name) }, shown);
-      if (!isText) head.style.width = `${WIDTHS[name] ?? OTHER_WIDTH}rem`;
+      if (!isText) head.style.width = `${widthOf(view, name)}rem`;
       return head;
     });
   }
 
   /** The least width of a view's table, in rem; a narrower pane scrolls sideways. */
   least(view) {
-    return this.of(view).reduce((sum, name) => sum + (name === "text" ? LEAST_TEXT : WIDTHS[name] ?? OTHER_WIDTH), 0);
+    return this.of(view).reduce((sum, name) => sum + (name === "text" ? LEAST_TEXT : widthOf(view, name)), 0);
   }
 
   /** The cells of an item. @param {{query: import("./query.js").Query, tick: (item: object) => Node}} how */

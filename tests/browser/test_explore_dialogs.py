@@ -71,7 +71,6 @@ async def test_a_switch_leads_to_the_dialogs_and_back(new_page: NewPage, filled:
     await expect(page.locator("#totals")).to_have_text("4 dialogs, 7 messages")
     row = rows(page).nth(2)
     await expect(row.locator(".length")).to_have_text("3")
-    await expect(row.locator(".bot")).to_have_text("shop")
     await expect(row.locator(".text")).to_have_text("Where is my parcel?")
     await expect(row.locator(".annotations")).to_have_text("accepted intent/parcel")
     await row.click()
@@ -172,6 +171,8 @@ async def test_columns_are_chosen_and_remembered(new_page: NewPage, filled: test
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/v1/dialogs" in request.url else None)
 
+    await page.get_by_role("checkbox", name="Chatbot").check()
+    await expect(rows(page).nth(2).locator(".bot")).to_have_text("shop")
     await page.get_by_role("checkbox", name="Customer").check()
     await page.get_by_role("checkbox", name="Annotations").uncheck()
 
@@ -254,6 +255,21 @@ async def test_labels_that_were_seen_are_suggested(new_page: NewPage, filled: te
     await shows(page, "d-attack", "d-two", "d-long", "d-short")
 
     await expect(page.locator("#labels-seen option")).to_have_attribute("value", "intent/parcel")
+
+
+@pytest.mark.parametrize("view", ["dialogs", "messages"])
+async def test_the_columns_that_are_shown_at_first_fit(new_page: NewPage, filled: testing.Served, view: str) -> None:
+    page = await explore(new_page, filled, f"?view={view}")
+    await expect(rows(page).first).to_be_visible()
+
+    width = await page.locator("#pane").evaluate("pane => [pane.scrollWidth, pane.clientWidth]")
+    cut = "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"
+    heads = await page.locator("#heads th").evaluate_all(cut)
+    times = await page.locator("#rows td:has(time)").evaluate_all(cut)
+    heights = await rows(page).evaluate_all("rows => rows.map((row) => row.offsetHeight)")
+
+    assert width[0] <= width[1]
+    assert (heads, times, set(heights)) == ([], [], {34})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
