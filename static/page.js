@@ -6,6 +6,7 @@ import { SAMPLES } from "./samples.js";
 import { SITE } from "./site.js";
 
 const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
+const REFUSED = ["unauthenticated", "forbidden"]; // codes of errors that another key can mend
 const PARTS = ["opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
 const TALKING = ["talk", "notice", "composer", "decision", "trouble"];
 const SHOWN = {
@@ -14,6 +15,7 @@ const SHOWN = {
   open: TALKING,
   lost: TALKING,
   stored: ["talk", "outcome", "replay"],
+  refused: ["opening", "talk", "outcome"],
   over: ["outcome"],
 };
 
@@ -29,6 +31,7 @@ let isStopped = false; // by its user, while it opens
 let isDeciding = false; // by this page; a raw frame can decide as well
 let beforeSample = null; // the role and language to go back to
 let showLast = null; // the frame in which the conversation is scrolled to its end
+let refusal = null; // the code of the last error of this connection
 let expiry = null; // when the server will discard the dialog, and why
 
 /** Show the parts that belong to the state. */
@@ -91,9 +94,19 @@ function onState(state, { delayMs, error }) {
     if (dialog) become("lost", "reconnecting …");
     else become("loading", "no connection; trying again …");
   }
-  if (state === "unavailable") become("lost", "no server available");
-  if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
+  if (dialog && REFUSED.includes(refusal) && ["unavailable", "failed"].includes(state)) keepForAnotherKey(refusal);
+  else if (state === "unavailable") become("lost", "no server available");
+  else if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
   if ((state === "stored" || state === "discarded") && !isDeciding) onRawDecision(state);
+}
+
+/** The key is not accepted any more: what was said stays, so that it can be sent again with another one. */
+function keepForAnotherKey(code) {
+  const known = isDeciding ? "The server did not confirm that it stored anything" : "Nothing was stored";
+  finish("refused", code, `${known}: it no longer accepts the token, which was revoked or has ended. ` +
+    "Enter another one, and press Open the dialog: the same messages are sent again, and then you decide.");
+  markHeld(0);
+  askForToken();
 }
 
 /** A raw consent was answered: the SDK did not ask, so nobody waits for the answer. */
@@ -115,6 +128,8 @@ function resync() {
 
 function onFrame(frame, direction) {
   if (direction === "sent") return;
+  if (frame.type === "error") refusal = frame.code;
+  if (frame.type === "opened") refusal = null;
   if (frame.type === "closing") expiry = { at: Date.now() + frame.in_s * 1000, why: `closing (${frame.reason}) in` };
   const idle = (frame.limits ?? dialog?.limits)?.idle_timeout_s;
   if (frame.type === "opened" || frame.type === "ack") expiry = { at: Date.now() + idle * 1000, why: "expires in" };
@@ -201,7 +216,7 @@ async function grant(about) {
     await kept.ask(dialogId, { token: options.token, language: dialog.notice.language, withdrawalCode, receipt, onErased });
   } catch (error) {
     if (byId("dialog").dataset.state === "open") becomeOpen();
-    throw error;
+    if (byId("dialog").dataset.state !== "refused") throw error; // which is told already
   } finally {
     isDeciding = false;
   }
@@ -235,10 +250,24 @@ function onErased() {
   finish("over", "erased", "The dialog's key is destroyed; its messages cannot be read any more.");
 }
 
-async function replay() {
-  const again = sent;
-  await open({ ...options, dialogId: dialog.id });
+/** Open the dialog once more, under its id, and say the same. What was said stays on the page if that fails. */
+async function resume(token = options.token) {
+  const [before, again, drawn, how] = [dialog, sent, [...byId("said").children], { ...options, token }];
+  const { state } = byId("dialog").dataset;
+  before.close(); // it may still wait for an answer that this one gets
+  try {
+    await open({ ...how, dialogId: before.id });
+  } catch (error) {
+    [dialog, sent] = [before, again];
+    byId("said").replaceChildren(...drawn);
+    become(state, error.code ?? error.name);
+    throw error;
+  }
   for (const { text, about } of again) await say(text, about);
+}
+
+async function replay() {
+  await resume();
   await grant();
 }
 
@@ -248,7 +277,8 @@ on("opening", "submit", () => {
   const about = { customerId: byId("customer").value, token: valueOf("token") };
   for (const [name, id] of [["dialogId", "dialog-id"], ["language", "language"], ["bot", "bot"]]) about[name] = valueOf(id) || undefined;
   byId("message-language").value = about.language ?? "";
-  attempt(() => open(about));
+  const isRefused = byId("dialog").dataset.state === "refused" && about.customerId === options.customerId;
+  attempt(() => (isRefused ? resume(about.token) : open(about)));
 });
 on("stop", "click", () => {
   isStopped = true;

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from consentful_server import testing
 
-from .looks import CONTRAST, fits
+from .looks import CONTRAST, fits, violations
 
 NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 
@@ -349,6 +349,40 @@ async def test_tokens(new_page: NewPage) -> None:
         await grant(page)
         assert key not in page.url
         assert key not in await page.locator("#frame-rows").inner_text()
+
+
+async def test_a_key_that_is_revoked_before_the_decision_costs_no_word(new_page: NewPage) -> None:
+    async with testing.serve(auth="keys") as service:
+        page = await new_page(service.url)
+        key, another = await service.create_key(), await service.create_key()
+        await page.get_by_text("Dialog id, bot, token").click()
+        await page.get_by_label("Token").fill(key)
+        await open_dialog(page)
+        await say(page, "Hello")
+        await say(page, "again")
+        await service.revoke_key(key)
+        await page.get_by_role("button", name="Grant").click()
+
+        await expect(page.locator("#outcome-text")).to_contain_text("it no longer accepts the token")
+        await expect(page.locator("#state")).to_have_text("unauthenticated")
+        await expect(page.get_by_label("Token")).to_be_focused()
+        await expect(page.locator("#said .words")).to_have_text(["Hello", "again"])
+        await expect(page.locator("#said li[data-held=true]")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Grant")).to_be_hidden()
+        assert (await fits(page), await violations(page)) == (True, [])
+
+        await page.get_by_label("Token").fill("wrong")
+        await page.get_by_role("button", name="Open the dialog").click()
+        await expect(page.locator("#failure")).to_contain_text("(unauthenticated)")
+        await expect(page.locator("#state")).to_have_text("unauthenticated")
+        await expect(page.locator("#said .words")).to_have_text(["Hello", "again"])  # and still costs none
+
+        await page.get_by_label("Token").fill(another)
+        await page.get_by_role("button", name="Open the dialog").click()
+        await expect(page.locator("#said li[data-held=true]")).to_have_count(2)
+        await expect(page.locator("#failure")).to_be_hidden()
+        await grant(page)
+        await expect(page.locator("#outcome-text")).to_contain_text("2 messages stored")
 
 
 async def test_one_can_stop_waiting_for_a_server_that_does_not_answer(page: Page) -> None:
