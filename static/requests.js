@@ -52,7 +52,7 @@ export class Requests {
     const rows = this.items.map((it) => [due(it), it.kind, it.status, it.reference ?? "–", time(it.received_at, day), it.dialogs, details(it, () => this.show(it.id))]);
     const shown = table("Table of requests", ["Due", "Kind", "Status", "Reference", "Received", "#Dialogs", "Details"], rows);
     const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.panel.attempt((newer) => this.more(newer, page.next))))] : [];
-    this.panel.show("full", page.next ? `${this.items.length} shown, more below` : `${this.items.length}`, shown, ...next);
+    this.panel.show("full", page.next ? `${this.items.length} shown, more below` : `${this.items.length} shown`, shown, ...next);
   }
 
   /** Show one request in full. */

@@ -43,7 +43,7 @@ export class Trail {
       [time(at), kind === "credential" ? who : element("i", {}, who), action, dialogs, rows, subject ? element("code", {}, subject) : "–"]);
     const shown = rows.length ? table("Entries", ["Time", "Who", "Action", "#Dialogs", "#Rows", "Subject"], rows) : empty("No entry matches.");
     const next = page.next ? [element("p", { className: "row" }, button("Load more", () => this.panel.attempt((newer) => this.more(newer, page.next))))] : [];
-    this.panel.show(rows.length ? "full" : "empty", page.next ? `${rows.length} shown, more below` : `${rows.length}`, shown, ...next, head(page.head));
+    this.panel.show(rows.length ? "full" : "empty", page.next ? `${rows.length} shown, more below` : `${rows.length} shown`, shown, ...next, head(page.head));
   }
 
   /** List the dialogs that the credential was shown, all of them: the report for the authority. */
