@@ -29,8 +29,8 @@ there. A stale value costs one write too many, nothing else.
 
 Races, and the line that closes each:
 
-(R1) Another process writes at the same time: BEGIN IMMEDIATE waits up to 5 s for its transaction to end. From then on
-     nobody else writes, so what a job reads stays true until its COMMIT.
+(R1) Another process writes at the same time: `write_lock.begin` waits up to 5 s for its transaction to end. From then
+     on nobody else writes, so what a job reads stays true until its COMMIT.
 (R2) The process crashes between the ledger's fsync and COMMIT: the next start reads the ledger and erases again.
 (R3) COMMIT fails and a crash follows: until the WAL is truncated, nothing else is committed, and no job of that COMMIT
      is answered with StorageFailed.
@@ -56,6 +56,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from ...clock import Clock
 from ...errors import OutcomeUnknown, Refusal, StorageFailed
 from ..group_commit import GroupCommit, Job
+from . import write_lock
 from .checkpoints import Checkpoints
 from .connection import BUSY_MS, SQLiteConnection, open_connection, sqlite3
 from .location import Location
@@ -163,6 +164,7 @@ class Writer:
         """Return a writer. It calls `before_commit` before each COMMIT; if that raises, the batch is rolled back."""
         connection, checkpoints = await open_connection(path), await Checkpoints.open(path)
         await connection.run(_open_log)
+        await connection.run(write_lock.wait_for_nothing)
         return cls(connection, checkpoints, clock, before_commit, reserve or Reserve({}), Location(path))
 
     @property
@@ -346,7 +348,7 @@ def _open_log(db: sqlite3.Connection) -> None:
 
 def _transact(db: sqlite3.Connection, batch: _Batch, before_commit: BeforeCommit) -> list[_Outcome]:
     outcomes: list[_Outcome] = []
-    db.execute("BEGIN IMMEDIATE")  # (R1) a deferred transaction could fail with SQLITE_BUSY at its first write
+    write_lock.begin(db)  # (R1)
     try:
         for _, jobs in groupby(batch, key=_kind):
             outcomes += _run(db, list(jobs))
@@ -407,7 +409,7 @@ def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
     try:
         busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        write_lock.wait_for_nothing(db)
     return busy == 0
 
 
