@@ -18,12 +18,14 @@ _P99 = Figure("ack: p99 with 50,000 open / with 500 open", "s", 5, 2, less_is_be
 _SHARES = 3
 _MANY, _FEW = 50_000, 500
 _EVERY_S = 10.0
+_ONE_CLIENT = ("--dialogs-per-client", str(2 * _MANY))
+"""All come with one credential here, as those of many chatbots do not."""
 
 
 def measure(plan: Plan) -> list[Measured]:
     many, few = plan.size(_MANY, least=60), plan.size(_FEW, least=6)
     every = _EVERY_S * min(1, plan.scale)
-    start = partial(child.ours, plan, workers=_SHARES)
+    start = partial(child.ours, plan, *_ONE_CLIENT, workers=_SHARES)
     before = _bytes_at_first(plan)
     with (
         crowd(start(), many, every, clients=_SHARES) as large,

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_the_lock_is_tried_for_again_shortly_after(
         if len(slept) == 3:
             other.execute("COMMIT")
 
-    monkeypatch.setattr(write_lock.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
 
     write_lock.begin(own)
 
@@ -40,7 +41,7 @@ def test_who_waits_for_too_long_is_told(
     other, own = pair
     other.execute("BEGIN IMMEDIATE")
     now = iter([0.0, 4.9, 5.0])
-    monkeypatch.setattr(write_lock.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
 
     with pytest.raises(sqlite3.OperationalError) as caught:
         write_lock.begin(own)
@@ -54,7 +55,11 @@ def test_another_error_is_not_waited_for(
 ) -> None:
     _, own = pair
     own.execute("BEGIN")
-    monkeypatch.setattr(write_lock.time, "sleep", lambda _: pytest.fail("it waited"))
+    monkeypatch.setattr(time, "sleep", _never)
 
     with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
         write_lock.begin(own)
+
+
+def _never(_seconds: float) -> None:
+    pytest.fail("it waited")
