@@ -31,11 +31,18 @@ LOOKED_AT_CLOSELY = {
 GONE_OR_TAKEN = {410, 412, 422}
 
 
+def is_still_encoded(case: schemathesis.Case[Any], name: str | None) -> bool:
+    """Return whether this id came out of a path as it stood there: a link hands `a%3Ab` on, which is no id."""
+    return name == "dialog_id" and "%" in str((case.query or {}).get(name, ""))
+
+
 @schemathesis.check
 def what_fits_the_schema_is_accepted(ctx: CheckContext, response: Response, case: schemathesis.Case[Any]) -> None:
     try:
         positive_data_acceptance(ctx, response, case)
     except Failure:
         problem: Any = response.json()
-        if response.status_code not in GONE_OR_TAKEN and problem.get("parameter") not in LOOKED_AT_CLOSELY:
-            raise
+        name = problem.get("parameter")
+        if response.status_code in GONE_OR_TAKEN or name in LOOKED_AT_CLOSELY or is_still_encoded(case, name):
+            return
+        raise
