@@ -191,6 +191,7 @@ async def test_thousands_of_rows_are_read_as_they_are_scrolled_to(new_page: NewP
 
 async def test_the_whole_way_works_with_the_keyboard_alone(page: Page) -> None:
     await expect(rows(page)).to_have_count(4)
+    await expect(page.locator('#facets [aria-busy="false"]')).to_have_count(5)  # none comes between
     await page.locator("#facets a").last.focus()
     await page.keyboard.press("Tab")
     link = "document.activeElement.closest('tr')?.dataset.index"
