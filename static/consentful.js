@@ -13,7 +13,8 @@
  *     CONNECTING -- opened --> OPEN -- stored, discarded or terminal close --> ENDED
  *        ^  ^                   | loss: backoff, reconnect, replay all messages, then the pending consent
  *        |  +-------------------+
- *        +-- next call -- PAUSED: no server for `reconnectForMs`; nothing is dropped
+ *        +-- next call -- PAUSED: no server for `reconnectForMs`, or none that accepts the token of a decision;
+ *                         nothing is dropped
  *
  * The server holds a dialog as long as its connection; this object keeps every message until the decision.
  * While `#isUncertain`, a grant was sent and may have been stored: only an answer about its outcome ends the dialog.
@@ -398,6 +399,7 @@ export class Dialog {
    * @returns {Promise<Stored>}
    * @throws {Incomplete | MessageRefused}  nothing was decided, see `code`; the dialog stays open
    * @throws {OutcomeUnknown | Unavailable}  no answer arrived in time: decide again
+   * @throws {Unauthorised}  nothing was stored: decide again once the token callback returns a valid token
    * @throws {Conflict | Erased}  the id cannot be used
    */
   async grant({ purposes, notice, givenBy } = {}) {
@@ -506,8 +508,7 @@ export class Dialog {
       if (typeof token === "function") bearer = await token();
     } catch (error) {
       if (this.#ended) return;
-      if (error instanceof Unauthorised) this.#end(error);
-      return this.#retry();
+      return error instanceof Unauthorised ? this.#end(error) : this.#retry();
     }
     if (this.#ended) return;
     let socket;
@@ -587,6 +588,8 @@ export class Dialog {
     this.#lastError = frame;
     if (code === "gap") {
       if (expected - 1 !== this.#rewoundTo || this.#acked !== this.#rewoundTo) this.#rewind(expected - 1);
+    } else if (code === "token_expired") {
+      this.#isUncertain = this.#wasUncertain; // the server looks at the token before it stores anything
     } else if (code === "conflict" && frame.seq) {
       this.#leave(); // this server holds another text of a message; a new connection's holds none
     } else if (!ANSWERS.includes(code)) {
@@ -736,6 +739,11 @@ export class Dialog {
     const isAnswer = state === "stored" || state === "discarded" || error instanceof Conflict || error instanceof Erased;
     if (this.#isUncertain && this.#consent && !isAnswer) {
       this.#pause(new OutcomeUnknown("the consent has no answer yet; call grant() or decline() again", this));
+      return;
+    }
+    if (this.limits && this.#consent?.frame.granted && error instanceof Unauthorised) {
+      this.#pause(new Unauthorised(`nothing was stored: ${error.message}; ` +
+        "call grant() again once the token callback returns a valid token, or open a new dialog"));
       return;
     }
     this.#ended = error;

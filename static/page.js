@@ -1,4 +1,4 @@
-import { Dialog, Unauthorised, Unavailable } from "./consentful.js";
+import { Dialog, OutcomeUnknown, Unauthorised, Unavailable } from "./consentful.js";
 import { byId, count, element, facts, on } from "./element.js";
 import { FrameLog } from "./framelog.js";
 import { saveFile } from "./files.js";
@@ -94,15 +94,15 @@ function onState(state, { delayMs, error }) {
     if (dialog) become("lost", "reconnecting …");
     else become("loading", "no connection; trying again …");
   }
-  if (dialog && REFUSED.includes(refusal) && ["unavailable", "failed"].includes(state)) keepForAnotherKey(refusal);
+  if (dialog && REFUSED.includes(refusal) && ["unavailable", "failed"].includes(state)) keepForAnotherKey(refusal, error);
   else if (state === "unavailable") become("lost", "no server available");
   else if (state === "failed" && dialog) finish("over", error.code, `${error.message}. This page discarded its copy.`);
   if ((state === "stored" || state === "discarded") && !isDeciding) onRawDecision(state);
 }
 
 /** The key is not accepted any more: what was said stays, so that it can be sent again with another one. */
-function keepForAnotherKey(code) {
-  const known = isDeciding ? "The server did not confirm that it stored anything" : "Nothing was stored";
+function keepForAnotherKey(code, error) {
+  const known = error instanceof OutcomeUnknown ? "The server did not confirm that it stored anything" : "Nothing was stored";
   finish("refused", code, `${known}: it no longer accepts the token, which was revoked or has ended. ` +
     "Enter another one, and press Open the dialog: the same messages are sent again, and then you decide.");
   markHeld(0);

@@ -16,10 +16,22 @@ from typing import Final, Self, cast
 
 from . import arguments, wire
 from .clock import Clock
-from .errors import Conflict, ConsentfulError, Erased, Finished, Incomplete, MessageRefused, OutcomeUnknown
+from .errors import (
+    Conflict,
+    ConsentfulError,
+    Erased,
+    Finished,
+    Incomplete,
+    MessageRefused,
+    OutcomeUnknown,
+    Unauthorised,
+)
 from .reconnector import Answer, Reconnector
 from .transcript import Transcript, checked
 
+_NOT_STORED: Final = (
+    "nothing was stored: {}; call grant() again once the token callback returns a valid token, or open a new dialog"
+)
 _IN_DOUBT: Final = "consent was sent, but no answer arrived; call grant() to get the outcome, or decline() to undo it"
 
 
@@ -129,6 +141,8 @@ class Dialog:
             MessageRefused: If nothing was decided, because the server refused a message, which is taken out. Call
                 `grant` again to store the dialog without it.
             OutcomeUnknown: If consent was sent, and no answer arrived. Call `grant` or `decline` again.
+            Unauthorised: If the token is not accepted any more: nothing was stored. Inside the block `grant` can be
+                called again, once the token callback returns a valid token.
             Unavailable: If no server was reached, and consent was never sent: nothing was stored. Inside the block
                 `grant`
                 or `decline` can be called again.
@@ -155,6 +169,8 @@ class Dialog:
             if refusal.code == "notice" and self._reconnector.opened is not None:
                 self._notice = self._reconnector.opened.notice
             raise
+        except Unauthorised as refusal:
+            raise Unauthorised(_NOT_STORED.format(refusal.detail)) from refusal
         assert isinstance(answer, wire.Stored)
         return answer
 

@@ -366,6 +366,9 @@ class Reconnector:
                 raise Lost("the server cannot store")  # another node may: one that reaches the database
         elif error.code in _UNDECIDABLE:
             self._on_refusal(Incomplete(error.detail, error.code))
+        elif error.code == "token_expired":
+            self._transcript.take_back()  # the server looks at the token before it stores anything
+            raise Lost("the token has expired")  # the callback may have a new one
         elif end := close_codes.of_error(error):
             self._on_refused_frame(error, end)
 

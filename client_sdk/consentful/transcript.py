@@ -23,6 +23,7 @@ State of the present socket, reset by `restart`:
     event                            `_doubt` afterwards
     a grant is handed to a socket    True: it may arrive even if the socket fails at once
     this socket refuses it           as before it was sent: an earlier socket's grant may still be stored
+    this socket's token has expired  the same; the consent stays open, for the next socket
     the socket is lost               unchanged
     the answer arrives               False
 
@@ -216,29 +217,29 @@ class Transcript:
         if held == self._short_at:
             raise Lost("the server makes no progress")  # or this would repeat forever
         self._short_at = self._sent = self._checked_count(held)
-        self._take_back()
+        self.take_back()
 
     def ask(self, consent: wire.Consent) -> None:
         """Open the consent, to be sent after the last message."""
         self.consent = consent
         self._asked = False
 
+    def take_back(self) -> None:
+        """The server did not take this socket's consent up: it counts as never sent, and is still open."""
+        if self._asked:
+            self._asked = False
+            self._doubt = self._doubt_before
+
     def refuse(self) -> None:
         """The server decided nothing: this socket adds no doubt."""
         self.consent = None
-        self._take_back()
+        self.take_back()
 
     def settle(self) -> None:
         """The answer reached the chatbot: nothing is in doubt, and the messages are discarded."""
         self.consent = None
         self._asked = self._doubt = False
         self.forget()
-
-    def _take_back(self) -> None:
-        """Count this socket's consent as never sent."""
-        if self._asked:
-            self._asked = False
-            self._doubt = self._doubt_before
 
     def _checked_count(self, held: int) -> int:
         if not 0 <= held <= len(self._messages):

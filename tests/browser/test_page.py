@@ -363,7 +363,7 @@ async def test_a_key_that_is_revoked_before_the_decision_costs_no_word(new_page:
         await service.revoke_key(key)
         await page.get_by_role("button", name="Grant").click()
 
-        await expect(page.locator("#outcome-text")).to_contain_text("it no longer accepts the token")
+        await expect(page.locator("#outcome-text")).to_contain_text("Nothing was stored: it no longer accepts")
         await expect(page.locator("#state")).to_have_text("unauthenticated")
         await expect(page.get_by_label("Token")).to_be_focused()
         await expect(page.locator("#said .words")).to_have_text(["Hello", "again"])

@@ -72,6 +72,19 @@ async def test_a_token_that_ended_keeps_nobody_from_saying_no() -> None:
             assert await dialog.decline() == wire.Discarded(dialog.id, 1)
 
 
+async def test_a_token_that_ended_before_the_yes_is_told_as_not_stored() -> None:
+    async with testing.serve(auth="keys") as service:
+        key = await service.create_key("dialogs:write")
+        async with consentful.open_dialog(service.url, customer_id="c-1", token=lambda: key) as dialog:
+            await dialog.say("Where is my parcel?")
+            await service.revoke_key(key)
+            with pytest.raises(consentful.Unauthorised, match="nothing was stored"):
+                await dialog.grant()
+
+            key = await service.create_key("dialogs:write")
+            assert (await dialog.grant()).messages == 1
+
+
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 async def test_a_granted_dialog_is_kept_word_for_word(service: Served, encoding: Any) -> None:
     async with consentful.open_dialog(service.url, customer_id="c-1", language="EN", encoding=encoding) as dialog:

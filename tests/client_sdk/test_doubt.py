@@ -119,6 +119,44 @@ async def test_a_final_close_after_the_question_leaves_it_unknown_too(opened: Op
         await granting
 
 
+async def test_a_token_that_ended_before_the_grant_leaves_no_doubt(server: ScriptedServer, opened: Opened) -> None:
+    tokens = iter(["old", "ended", "ended"])
+    dialog, peer = await opened(token=lambda: next(tokens))
+    await dialog.say("one")
+    granting = task(dialog.grant())
+    await peer.hear(1)
+    await peer.expect(wire.Consent)
+    server.refusals.extend([(401, {}), (401, {})])
+    await _expire(peer)
+
+    with pytest.raises(consentful.Unauthorised, match=r"^nothing was stored: .* call grant\(\) again once") as caught:
+        await granting
+    assert caught.value.code == "unauthenticated"
+
+    server.refusals.clear()
+    tokens = iter(["new"])
+    granting = task(dialog.grant())
+    again = await server.accept_open()
+    await again.hear(1)
+    await again.expect(wire.Consent)
+    await again.store(1)
+    assert (await granting).messages == 1
+
+
+async def test_or_only_the_doubt_that_an_earlier_socket_left(server: ScriptedServer, opened: Opened) -> None:
+    dialog, peer = await opened(token="ends soon")
+    granting = task(dialog.grant())
+    await peer.expect(wire.Consent)
+    await peer.drop()
+    again = await server.accept_open()
+    await again.expect(wire.Consent)
+    server.refusals.append((401, {}))
+    await _expire(again)
+
+    with pytest.raises(consentful.OutcomeUnknown):
+        await granting
+
+
 @pytest.mark.parametrize(("code", "kind"), [(4509, consentful.Conflict), (4510, consentful.Erased)])
 async def test_but_a_server_that_has_looked_knows(
     opened: Opened, code: int, kind: type[consentful.ConsentfulError]
@@ -259,6 +297,12 @@ async def test_a_no_that_is_cut_off_leaves_no_doubt_and_can_be_said_again(
     await peer.discard(0)
 
     await again
+
+
+async def _expire(peer: Peer) -> None:
+    """Refuse the consent, because the token has expired."""
+    await peer.send(wire.Error("token_expired", "the token has expired", retry=True))
+    await peer.close(4003)
 
 
 async def _cut_off(dialog: Dialog, peer: Peer, *, until_left: bool = True) -> None:

@@ -262,6 +262,22 @@ class TestDoubt:
 
         assert transcript.in_doubt
 
+    @pytest.mark.parametrize("sockets", [1, 2])
+    def test_a_grant_that_is_taken_back_is_as_if_this_socket_never_sent_it_and_goes_to_the_next(
+        self, sockets: int
+    ) -> None:
+        transcript = said("a")
+        transcript.ask(YES)
+        for _ in range(sockets):
+            transcript.restart()
+            unsent(transcript)
+
+        transcript.take_back()
+
+        assert transcript.in_doubt is (sockets == 2)
+        transcript.restart()
+        assert unsent(transcript) == [1, True]
+
     def test_an_incomplete_grant_is_as_if_it_was_never_sent(self) -> None:
         transcript = said("a", "b")
         transcript.ask(YES)
