@@ -10,9 +10,9 @@ const FIELDS = ["dialog_id", "seq", "customer", "customer_id", "role", "text", "
 const TIMES = ["sent_at", "received_at", "stored_at"];
 const BOM = "\ufeff"; // Excel reads UTF-8 only after it
 
-// At each of these places a spreadsheet could find a formula; see the server's `exports/formats/csv.py`, whose `\s` has
-// U+001C to U+001F and U+0085, and not U+FEFF.
-const DANGEROUS = /^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=(?:[^\S\t\r\n\ufeff]|[\x1c-\x1f\x85"])*[=+\-@＝＋－＠])/g;
+// At each of these places a spreadsheet could find a formula; see the server's `exports/formats/csv.py`.
+const SKIPPED = String.raw`(?:(?![\t\r\n])[\p{Cc}\p{White_Space}\p{Default_Ignorable_Code_Point}"])*`;
+const DANGEROUS = new RegExp(`^(?=${SKIPPED}[\\t\\r\\n])|(?:^|(?<=[;\\t\\r\\n]))(?=${SKIPPED}[=+\\-@＝＋－＠])`, "gu");
 const QUOTED = /[",;\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]/;
 const SEPARATORS = /[\x85\u2028\u2029]/g; // some programs split lines at them
 

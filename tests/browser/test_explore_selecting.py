@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 from playwright.async_api import Locator, Page, expect
 
 from consentful_server import testing
+from consentful_server.exports.formats.csv import defused
 from kept import keep
 
 from .looks import fits
@@ -20,6 +21,7 @@ NewPage: TypeAlias = Callable[..., Awaitable[Page]]
 SAID: Final = ["Where is my parcel?", "It arrives tomorrow.", "Thanks"]
 NASTY: Final = [
     *("=1+1", " -1", '"=1', "a;=2", "\t=3", "\r\n@x", "＝1", "\x85=1", "\x1c=1", "\ufeff=1", "\u3000+1"),
+    *("\u200b@x", "\x00-1", "\u3164=1", "\U000e0020=1", "\ufeff\tx", "a;\u2060=2", "\ufeffplain"),
     *('a "quote", and more', "a\u2028b\u2029c\x85d", "\x00\x1f\x7f", "😀 🇦🇹", "\\ / \b \f", "plain", "1-1", "'=1"),
 ]
 """Texts that a spreadsheet could run, that need quotes, or at which a program could split lines."""
@@ -72,6 +74,25 @@ async def test_a_file_of_the_selection_has_the_bytes_of_the_servers_export(
     await expect(page.locator("#download-state")).to_have_text(
         f"messages.{name.lower()}: {len(NASTY) + len(SAID)} messages, complete."
     )
+
+
+async def test_the_page_defuses_behind_the_same_characters_as_the_server(
+    new_page: NewPage, filled: testing.Served
+) -> None:
+    page = await new_page(filled.url)
+    codes = [*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE2000)]
+
+    found = await page.evaluate(
+        """async (codes) => {
+          const csv = (await import("/static/picked.js")).FORMS.find(({ name }) => name === "CSV");
+          const first = csv.of([]).length;
+          const line = (text) => csv.of([{ dialog_id: text }]).slice(first);
+          return codes.filter((code) => /^"?'/.test(line(`${String.fromCodePoint(code)}=1`)));
+        }""",
+        codes,
+    )
+
+    assert found == [code for code in codes if defused(f"{chr(code)}=1").startswith("'")]
 
 
 async def test_what_is_selected_stays_so_under_other_filters_and_is_exported_alone(

@@ -19,14 +19,23 @@ BOM: Final = "\ufeff"
 """Tells Excel that a file is UTF-8; most other programs would take it for a part of the first column's name."""
 
 _FORMULA: Final = "=+\\-@＝＋－＠"  # some spreadsheets accept the full-width forms, too
+_UNSEEN: Final = (
+    *((0x00, 0x08), (0x0B, 0x0C), (0x0E, 0x20), (0x7F, 0xA0), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C)),
+    *((0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F)),
+    *((0x205F, 0x206F), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0)),
+    *((0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
+"""What Unicode calls a control, white space, or ignorable by default, but for what separates cells and lines."""
+
+_SKIPPED: Final = "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _UNSEEN) + '"]*'
 _DANGEROUS: Final = re.compile(
-    rf"""(?: ^ (?=[\t\r\n])                # at the beginning, also what a program may strip
-           | (?:^|(?<=[;\t\r\n])) (?=(?:[^\S\t\r\n]|")*[{_FORMULA}]) )""",
+    rf"""(?: ^ (?={_SKIPPED}[\t\r\n])      # at the beginning, also what a program may strip
+           | (?:^|(?<=[;\t\r\n])) (?={_SKIPPED}[{_FORMULA}]) )""",
     re.VERBOSE,
 )
-"""The places where a formula could begin. Spaces and quotes before it are skipped, as lenient programs do."""
+"""The places where a formula could begin. What is not seen and quotes before it are skipped, as lenient programs do."""
 
-_SUSPECT: Final = frozenset('=+-@＝＋－＠ "')
+_SUSPECT: Final = frozenset('=+-@＝＋－＠"').union(*(map(chr, range(first, last + 1)) for first, last in _UNSEEN))
 _QUOTED: Final = re.compile('[",;\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]')
 """Separators of any locale, and everything at which a program may split lines (`str.splitlines`)."""
 

@@ -17,6 +17,9 @@ from consentful_server.exports.formats.csv import CsvEncoder, cell, defused
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
+UNSEEN = "\ufeff\u200b\u2060\u200e\x00\x7f\xad\u3164\u115f\ufe0f\U000e0020"
+"""Characters that are not seen, and that a program may strip: not all of them are spaces, controls or formats."""
+
 
 def message(seq: int = 1, text: str = "Hi", role: Role = "customer", **fields: Any) -> KeptMessage:
     given: dict[str, Any] = {"language": "en", "bot": None, "sent_at": None} | fields
@@ -88,6 +91,14 @@ def test_whatever_begins_a_formula_is_defused(first: str) -> None:
     assert defused(f"1{first}") == f"1{first}"
 
 
+@pytest.mark.parametrize("first", "=+-@\t\r\n＝")
+@pytest.mark.parametrize("unseen", [*UNSEEN, UNSEEN])
+def test_nothing_that_is_unseen_hides_a_formula(unseen: str, first: str) -> None:
+    assert defused(f"{unseen}{first}1") == f"'{unseen}{first}1"
+    assert defused(f"a;{unseen}=1") == f"a;'{unseen}=1"
+    assert defused(f"{unseen}1") == f"{unseen}1"
+
+
 @pytest.mark.parametrize(
     ("text", "safe"),
     [
@@ -113,10 +124,10 @@ def test_a_formula_is_defused_at_the_separators_of_every_locale(text: str, safe:
 def cells_of(line: str, separator: str) -> list[str]:
     """Return the cells of a spreadsheet that separates here, and for which these quotes are within cells."""
     cells = re.split(f"[{separator}\r\n]", line)
-    return [cell.lstrip(' "\xa0\u3000\t\r\n\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029') for cell in cells]
+    return [cell.lstrip(f' "\xa0\u3000\t\r\n\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029{UNSEEN}') for cell in cells]
 
 
-FORMULAS = st.text(st.sampled_from("=+-@＝;\t\r\n\"', a1\xa0\u2028"), max_size=12)
+FORMULAS = st.text(st.sampled_from(f"=+-@＝;\t\r\n\"', a1\xa0\u2028{UNSEEN}"), max_size=12)
 
 
 @given(st.lists(FORMULAS, min_size=1, max_size=3))
