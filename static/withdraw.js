@@ -72,13 +72,28 @@ function focus(place) {
   place.focus();
 }
 
-// A fragment is never sent to a server. It leaves the address bar, so that nobody finds it in the history.
-const code = new URLSearchParams(`code=${location.hash.slice(1)}`).get("code"); // decodes without throwing at a stray %
-if (code && byId("code")) {
+/** Fill in the code of a link. A fragment is never sent to a server, and leaves the address bar and the history here. */
+function fillIn() {
+  const code = new URLSearchParams(`code=${location.hash.slice(1)}`).get("code"); // decodes without throwing at a stray %
+  if (!code || !byId("code")) return;
   byId("code").value = code;
   history.replaceState(null, "", location.pathname + location.search);
 }
+
+/** A link that is opened while its page is open changes the fragment alone. */
+function startAgain() {
+  const field = byId("code");
+  if (!location.hash || !field || field.form.ariaBusy === "true") return; // what was sent last is told first
+  if (field.readOnly || field.form.hidden) return location.reload(); // a choice or a confirmation of another code
+  byId("told")?.remove();
+  field.removeAttribute("aria-invalid");
+  fillIn();
+  field.focus();
+}
+
+fillIn();
 prepare();
+addEventListener("hashchange", startAgain);
 addEventListener("submit", (event) => {
   event.preventDefault();
   send(event.target, event.submitter);

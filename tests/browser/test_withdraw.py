@@ -267,6 +267,37 @@ async def test_a_link_fills_the_code_in_and_takes_it_out_of_the_address_bar(
     assert not [url for url in asked if stored.withdrawal_code in url.partition("#")[0]]
 
 
+async def test_a_link_that_is_opened_while_the_page_is_open_starts_again(
+    new_page: NewPage, service: testing.Served
+) -> None:
+    first, second = await granted(service), await granted(service)
+    page = await new_page(service.url)
+    address = f"{service.url}/withdraw"
+    await page.goto(address)
+    await page.get_by_label(LABEL).fill("AAAAA")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_be_visible()
+
+    await page.goto(f"{address}#{first.withdrawal_code}")  # as if it were pasted into the address bar
+    await expect(page.get_by_label(LABEL)).to_have_value(first.withdrawal_code)
+    await expect(page.get_by_label(LABEL)).to_be_focused()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await expect(page).to_have_url(address)
+
+    await page.get_by_role("button", name="Choose what to withdraw").click()
+    await expect(page.get_by_role("checkbox")).to_be_focused()
+    await page.goto(f"{address}#{second.withdrawal_code}")
+    await expect(page.get_by_role("checkbox")).to_have_count(0)
+    await expect(page.get_by_label(LABEL)).to_have_value(second.withdrawal_code)
+    await page.locator("button.main").click()
+
+    await expect(page.get_by_label(LABEL)).to_be_hidden()
+    await page.goto(f"{address}#{first.withdrawal_code}")
+    await expect(page.get_by_label(LABEL)).to_have_value(first.withdrawal_code)
+    assert [await status_of(service, one.dialog_id) for one in (first, second)] == [200, 410]
+    await expect(page).to_have_url(address)
+
+
 class TestWithoutAnAnswer:
     async def test_what_was_chosen_and_typed_stays_and_is_sent_again(self, new_page: NewPage, tmp_path: Path) -> None:
         port = free_port()
