@@ -166,8 +166,11 @@ async function open(about) {
   const paragraphs = notice.text.split(/\n\s*\n/).map((text) => element("p", {}, text));
   byId("notice-text").lang = notice.language;
   byId("notice-text").replaceChildren(...paragraphs, element("p", { className: "quiet" }, `${notice.id}, ${notice.language}`));
-  byId("purposes").replaceChildren(...notice.purposes.map((purpose) =>
-    element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), ` ${notice.purpose_names?.[purpose] ?? purpose}`)));
+  byId("purposes").replaceChildren(...notice.purposes.map((purpose) => {
+    const name = notice.purpose_names?.[purpose];
+    const words = name ? element("bdi", { lang: notice.language }, name) : purpose; // an id is in no language
+    return element("label", {}, element("input", { type: "checkbox", value: purpose, checked: true }), " ", words);
+  }));
   becomeOpen();
   byId("text").focus({ preventScroll: true });
   byId("composer").scrollIntoView({ block: "nearest" });

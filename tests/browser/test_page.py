@@ -239,6 +239,20 @@ async def test_purposes_are_shown_by_their_names_and_granted_by_their_ids(new_pa
         assert (await dialog_over_rest(service, dialog_id))[1]["purposes"] == ["train-models"]
 
 
+async def test_names_of_purposes_say_their_language(new_page: NewPage) -> None:
+    async with testing.serve() as service:
+        shown = service.service.catalogue.for_language("en")
+        names = ("Verbesserung",)
+        await service.service.offer.add([replace(shown, id="named", language="de", purpose_names=names)])
+        await service.service.offer.refresh()
+        page = await new_page(service.url)
+        await page.goto(f"{service.url}/?language=de-AT")
+
+        await open_dialog(page)
+
+        await expect(page.locator("#purposes [lang=de]")).to_have_text("Verbesserung")
+
+
 async def test_without_a_purpose_nothing_is_stored_and_the_dialog_goes_on(page: Page) -> None:
     await open_dialog(page)
     await say(page, "Hello")

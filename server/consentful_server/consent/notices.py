@@ -140,10 +140,22 @@ def on_offer(wordings: Sequence[Wording]) -> list[Wording]:
     return [wording for wording in current if wording.id == current[-1].id]
 
 
-def names_of(purposes: Iterable[str], versions: Iterable[Wording | None]) -> Mapping[str, str]:
+class PurposeName(msgspec.Struct, frozen=True):
+    """What people read for a purpose, and its language; None if it is the id, which is in none."""
+
+    text: str
+    language: str | None = None
+
+
+def names_of(purposes: Iterable[str], versions: Iterable[Wording | None]) -> Mapping[str, PurposeName]:
     """Return what people read for each purpose: its name in the first of these versions that has one, else its id."""
-    names = [version.names for version in versions if version is not None and version.purpose_names]
-    return {purpose: next((it[purpose] for it in names if purpose in it), purpose) for purpose in purposes}
+    named = [version for version in versions if version is not None]
+    return {
+        purpose: next(
+            (PurposeName(it.names[purpose], it.language) for it in named if purpose in it.names), PurposeName(purpose)
+        )
+        for purpose in purposes
+    }
 
 
 def is_new(wordings: Iterable[Wording], known: Iterable[Wording]) -> bool:

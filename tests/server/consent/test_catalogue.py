@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from consentful import wire
-from consentful_server.consent.notices import Catalogue, Terms, Wording, names_of, read_notice
+from consentful_server.consent.notices import Catalogue, PurposeName, Terms, Wording, names_of, read_notice
 from consentful_server.errors import BadRequest, UnknownNotice, UnknownPurpose
 
 TERMS = Terms(
@@ -243,9 +243,15 @@ research = "Forschung <&>"
     def test_a_customer_reads_the_first_name_that_there_is_and_else_the_id(self) -> None:
         en, de, nl = read_notice(self.NAMED.encode())
 
-        assert names_of(("research", "improve"), [de, en]) == {"research": "Forschung <&>", "improve": "Verbesserung"}
-        assert names_of(("research",), [None, nl, en]) == {"research": "Research"}
-        assert names_of(("research", "other"), [nl, None]) == {"research": "research", "other": "other"}
+        assert names_of(("research", "improve"), [de, en]) == {
+            "research": PurposeName("Forschung <&>", "de-AT"),
+            "improve": PurposeName("Verbesserung", "de-AT"),
+        }
+        assert names_of(("research",), [None, nl, en]) == {"research": PurposeName("Research", "en")}
+        assert names_of(("research", "other"), [nl, None]) == {
+            "research": PurposeName("research"),
+            "other": PurposeName("other"),
+        }
 
     @pytest.mark.parametrize(
         ("old", "new", "told"),

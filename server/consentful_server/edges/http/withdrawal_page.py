@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
+from ...consent.notices import PurposeName
 from ...consent.page_texts import PageTexts, choose
 from .assets import ASSETS
 from .pipeline import SERVICE
@@ -39,7 +40,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     told: str = ""
     code: str = ""
-    purposes: Mapping[str, str] | None = None
+    purposes: Mapping[str, PurposeName] | None = None
     is_wrong: bool = False
     is_done: bool = False
     status: int = 200
@@ -68,7 +69,7 @@ def show(request: web.Request, view: View) -> web.Response:
         "code": escape(view.code),
         "described": " told" if view.is_wrong else "",
         "state": _state_of_field(view),
-        "acts": _acts(texts) if view.purposes is None else _choice(texts, view.purposes),
+        "acts": _acts(texts) if view.purposes is None else _choice(texts, view.purposes, language),
         "languages": " ".join(_link(tag, it.name, is_current=tag == language) for tag, it in known.items()),
     }
     return web.Response(
@@ -106,6 +107,12 @@ def moment(at: datetime) -> str:
     return f"<time datetime='{at.isoformat(timespec='seconds')}'>{at:%Y-%m-%d %H:%M} UTC</time>"
 
 
+def named(name: PurposeName, language: str) -> str:
+    """Return a purpose's name, marked where its language is not the page's, so that it is pronounced and set right."""
+    text = escape(name.text)
+    return text if name.language in (None, language) else f'<bdi lang="{escape(name.language)}">{text}</bdi>'
+
+
 def file(signed: str, label: str) -> str:
     """Return a link that downloads a confirmation."""
     return f"<p><a download='withdrawal.jws' href='data:application/jose,{signed}'>{escape(label)}</a></p>"
@@ -128,9 +135,9 @@ def _acts(texts: PageTexts) -> str:
     )
 
 
-def _choice(texts: PageTexts, purposes: Mapping[str, str]) -> str:
+def _choice(texts: PageTexts, purposes: Mapping[str, PurposeName], language: str) -> str:
     boxes = "".join(
-        f'<p><label><input type="checkbox" name="{PURPOSE}{escape(purpose)}"> {escape(name)}</label></p>'
+        f'<p><label><input type="checkbox" name="{PURPOSE}{escape(purpose)}"> {named(name, language)}</label></p>'
         for purpose, name in purposes.items()
     )
     return (

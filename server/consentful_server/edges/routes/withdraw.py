@@ -1,7 +1,6 @@
 """`/withdraw`: a page where customers withdraw a consent, without a login and without JavaScript (GDPR art. 7(3))."""
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -11,7 +10,7 @@ from msgspec import Meta
 from ... import errors
 from ...archive.store import ErasureOutcome, StoredDialog
 from ...clock import to_micros
-from ...consent.notices import names_of
+from ...consent.notices import PurposeName, names_of
 from ...errors import BadRequest, NotFound, TooOften
 from ...service import Service
 from ..http import tags
@@ -19,7 +18,7 @@ from ..http.bodies import CODE_BYTES, FORM, form_of
 from ..http.erasure import status_of
 from ..http.pipeline import SERVICE, by_customer, client_address
 from ..http.route import Answer, Route
-from ..http.withdrawal_page import PURPOSE, View, facts, file, moment, note, show, texts_for
+from ..http.withdrawal_page import PURPOSE, View, facts, file, moment, named, note, show, texts_for
 
 _MOST_FIELDS: Final = 110
 """A notice names up to 100 purposes."""
@@ -97,7 +96,7 @@ async def _choice(request: web.Request, code: str, found: StoredDialog, *, is_em
     return View(told=note("error", texts.none) if is_empty else "", code=code, purposes=names)
 
 
-async def _names(request: web.Request, dialog: StoredDialog, purposes: Iterable[str]) -> Mapping[str, str]:
+async def _names(request: web.Request, dialog: StoredDialog, purposes: Iterable[str]) -> Mapping[str, PurposeName]:
     """Return what the customer reads for each purpose, in the page's language or else in that of the notice."""
     language, _ = texts_for(request)
     record, wordings = dialog.record, await request.app[SERVICE].offer.every()
@@ -115,12 +114,12 @@ def _erased(request: web.Request, erasure: ErasureOutcome) -> View:
 
 
 async def _narrowed(request: web.Request, dialog: StoredDialog, withdrawn: list[str]) -> View:
-    _, texts = texts_for(request)
+    language, texts = texts_for(request)
     service = request.app[SERVICE]
     names = await _names(request, dialog, (*withdrawn, *dialog.record.purposes))
     rows = {
-        texts.withdrawn: escape(", ".join(names[purpose] for purpose in withdrawn)),
-        texts.left: escape(", ".join(names[purpose] for purpose in dialog.record.purposes)),
+        texts.withdrawn: ", ".join(named(names[purpose], language) for purpose in withdrawn),
+        texts.left: ", ".join(named(names[purpose], language) for purpose in dialog.record.purposes),
         texts.at: moment(service.clock.now()),
     }
     signed = service.signer.sign(narrowing(dialog, withdrawn, service))

@@ -116,7 +116,10 @@ class TestForSomePurposes:
 
     @pytest.mark.parametrize(
         ("language", "shown"),
-        [("de", ["Forschung &lt;&amp;&gt;", "Verbesserung"]), ("nl", ["Research", "Improving"])],
+        [
+            ("de", ["Forschung &lt;&amp;&gt;", "Verbesserung"]),
+            ("nl", ['<bdi lang="en">Research</bdi>', '<bdi lang="en">Improving</bdi>']),
+        ],
     )
     async def test_the_page_shows_names_in_its_language_or_in_that_of_the_notice(
         self, http: ClientSession, service: Served, two_purposes: Wording, language: str, shown: list[str]
