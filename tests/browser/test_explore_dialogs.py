@@ -272,6 +272,19 @@ async def test_the_columns_that_are_shown_at_first_fit(new_page: NewPage, filled
     assert (heads, times, set(heights)) == ([], [], {34})
 
 
+@pytest.mark.parametrize("view", ["dialogs", "messages"])
+async def test_on_a_phone_the_dialog_and_the_number_of_the_message_are_not_cut(new_page: NewPage, view: str) -> None:
+    async with testing.serve() as served:
+        await keep(served.service, "0197f3a2-7c41-7abc-8def-0123456789ab", ["one " * 30] * 120, language="de-AT-1996")
+        page = await explore(new_page, served, f"?view={view}", width=320)
+        await expect(rows(page).first).to_contain_text("…456789ab" if view == "dialogs" else "#120")
+
+        cut = "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"
+        assert await rows(page).locator("td:last-child").evaluate_all(cut) == []
+        assert set(await rows(page).evaluate_all("rows => rows.map((row) => row.offsetHeight)")) == {64}
+        assert await fits(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_it_fits_and_can_be_read_by_everybody(
