@@ -28,7 +28,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from pyroaring import BitMap
 
-from ..mac import mac
+from ..mac import Mac
 
 Kind: TypeAlias = Literal["credential", "customer", "operator", "service"]
 
@@ -155,7 +155,7 @@ class Chain:
     """Computes and verifies links with one key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = Mac(key)
 
     def follow(self, head: Head, entry: Entry) -> tuple[Link, Head]:
         """Return the entry as the next link, and the new head.
@@ -192,7 +192,7 @@ class Chain:
 
     def _mac(self, use: bytes, *parts: bytes) -> bytes:
         # The use keeps the two kinds apart: no link can serve as the seal of a head.
-        return mac(self._key, b"consentful/1/chain/" + use + b"/" + b"".join(parts))
+        return self._keyed.of(b"consentful/1/chain/" + use + b"/" + b"".join(parts))
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

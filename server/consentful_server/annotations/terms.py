@@ -8,7 +8,7 @@ with it, a label can be guessed, as a pseudonym can. AnnotationTerms are deleted
 from typing import Final
 
 from ..keys.base32 import base32
-from ..mac import mac
+from ..mac import Mac
 from .remark import Remark
 
 _BYTES: Final = 16
@@ -18,7 +18,7 @@ class AnnotationTerms:
     """Makes terms with one key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._mac = Mac(key)
 
     def of(self, annotator: str, remark: Remark) -> tuple[str, ...]:
         """Return all terms of an annotation."""
@@ -40,4 +40,4 @@ class AnnotationTerms:
 
     def _term(self, kind: str, value: str) -> str:
         # No kind has a line feed, so the parts cannot be shifted against each other.
-        return base32(mac(self._key, f"{kind}\n{value}".encode())[:_BYTES]).lower()
+        return base32(self._mac.of(f"{kind}\n{value}".encode())[:_BYTES]).lower()

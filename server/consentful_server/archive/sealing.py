@@ -99,14 +99,13 @@ class Sealer:
         )
 
     def _canonical(self) -> bytes:
-        utterances = enumerate(self._dialog.utterances, 1)
-        messages = [(seq, it.role, it.text, it.language) for seq, it in utterances]
+        messages = [(seq, it.role, it.text, it.language) for seq, it in enumerate(self._dialog.utterances, 1)]
         return canonical_content(self._dialog.customer_id, self._record.notice_id, messages)
 
     def _seal(self, key: DialogKey, record: Record, wrapped: bytes, stored: StoredDialog | None = None) -> SealedDialog:
         """Seal the dialog, with the times of the stored one if it is stored already."""
         dialog = self._dialog
-        heads = tuple(MessageHead(it.role, it.language, to_micros(it.received_at)) for it in dialog.utterances)
+        heads = tuple([MessageHead(it.role, it.language, to_micros(it.received_at)) for it in dialog.utterances])
         language, opened_at = dialog.utterances[0].language, to_micros(dialog.opened_at)
         if stored is not None:
             heads, language, opened_at = stored.heads, stored.language, stored.opened_at

@@ -26,7 +26,6 @@ which is atomic under the GIL.
 """
 
 import hashlib
-import hmac
 import os
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
@@ -36,7 +35,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import BadKeys, StorageFailed
-from ..mac import mac
+from ..mac import Mac
 from .base32 import base32
 
 Field: TypeAlias = Literal["texts", "customer", "metadata", "values", "annotation"]
@@ -63,10 +62,11 @@ class Unopenable(Exception):  # noqa: N818 - named for what it says of the seal
 class DialogKey:
     """The key of one dialog. Discard it after the call that needs it."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_mac")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._mac = Mac(key)
 
     def __repr__(self) -> str:
         return "DialogKey(…)"
@@ -74,11 +74,11 @@ class DialogKey:
     def subkey(self, use: str) -> bytes:
         """Return the 32-byte subkey for one use (HKDF-Expand with a single block)."""
         # T(1) of HKDF-Expand with info = "consentful/1/" and the use: 32 bytes are exactly one block.
-        return mac(self._key, b"consentful/1/" + use.encode() + b"\x01")
+        return self._mac.of(b"consentful/1/" + use.encode() + b"\x01")
 
     def digest(self, content: bytes) -> bytes:
         """Return the keyed digest of the content: comparable while the key exists, meaningless afterwards."""
-        return hmac.digest(self.subkey("content"), content, "sha256")
+        return Mac(self.subkey("content")).of(content)
 
     def withdrawal_code(self) -> str:
         """Return the customer's withdrawal code: 128 bits in base32 (RFC 4648 §6), in groups of five."""

@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from ..archive.query import Filter, Horizon, Kind, Order, Position
 from ..errors import BadRequest, Restored
-from ..mac import mac
+from ..mac import Mac
 from .walk import Walk
 
 
@@ -51,7 +51,7 @@ class Cursors:
     """
 
     def __init__(self, key: bytes, generation: bytes = b"") -> None:
-        self._key = key
+        self._keyed = Mac(key)
         self._generation = generation
 
     def write(self, kind: Kind, order: Order, wanted: Filter, purposes: tuple[str, ...] | None, walk: Walk) -> str:
@@ -128,7 +128,7 @@ class Cursors:
         return place
 
     def _mac(self, bound: Any) -> bytes:
-        return mac(self._key, _encode(bound))[:_MAC_BYTES]
+        return self._keyed.of(_encode(bound))[:_MAC_BYTES]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
