@@ -59,6 +59,7 @@ class Dialog:
     __slots__ = (
         "_canonical",
         "_forgotten",
+        "_spelt",
         "any_language",
         "bot",
         "customer_id",
@@ -93,6 +94,7 @@ class Dialog:
         """Whether messages may name their language with any text; otherwise it must be a BCP 47 tag."""
         self.language = language
         self._canonical = _language("language", language)
+        self._spelt = language if language != self._canonical else None
         self.bot = bot
         self.metadata = metadata
         self.utterances: list[Utterance] = []
@@ -136,15 +138,10 @@ class Dialog:
             OutOfOrder: If the dialog was declined.
             BadRequest: If the language is not a BCP 47 tag, or `sent_at` is not a time in UTC.
         """
-        if self._forgotten is not None:
-            raise OutOfOrder("the dialog was declined; send that `consent` again")
-        held = len(self.utterances)
-        if message.seq <= held:
-            if self.utterances[message.seq - 1].text != message.text:
-                raise Conflict(message.seq)
-            return 0
-        if message.seq > held + 1:
-            raise Gap(expected=held + 1)
+        utterances = self.utterances
+        held = len(utterances)
+        if message.seq != held + 1 or self._forgotten is not None:
+            return self._say_again(message)
         text = message.text
         # Called for every message, so what would be functions is written out here.
         size = memory = len(text)
@@ -156,20 +153,11 @@ class Dialog:
             raise self._over_limit(size, message.seq)
         if message.sent_at is not None and not wire.is_storable(message.sent_at):
             raise BadRequest("sent_at", "a time in the years 2 to 9998")
-        spelt, language = self.language, self._canonical
+        spelt, language = self._spelt, self._canonical
         if message.language is not None:
-            spelt = message.language
-            language = label(spelt) if self.any_language else _language("language", spelt)
-        self.utterances.append(
-            Utterance(
-                text,
-                message.role,
-                language,
-                spelt if spelt != language else None,
-                message.sent_at,
-                received_at,
-            )
-        )
+            language = label(message.language) if self.any_language else _language("language", message.language)
+            spelt = message.language if message.language != language else None
+        utterances.append(Utterance(text, message.role, language, spelt, message.sent_at, received_at))
         self.size += size
         return memory
 
@@ -200,6 +188,17 @@ class Dialog:
         self.utterances = []
         self.size = 0
         return self._forgotten
+
+    def _say_again(self, message: wire.Message) -> int:
+        """Return 0 for a message that is held; raise what `say` raises for one that is not the next."""
+        if self._forgotten is not None:
+            raise OutOfOrder("the dialog was declined; send that `consent` again")
+        held = len(self.utterances)
+        if message.seq > held:
+            raise Gap(expected=held + 1)
+        if self.utterances[message.seq - 1].text != message.text:
+            raise Conflict(message.seq)
+        return 0
 
     def _over_limit(self, size: int, seq: int) -> OverLimit:
         limits = self.limits

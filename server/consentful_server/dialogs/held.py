@@ -96,6 +96,7 @@ class HeldDialog:
         "_counted",
         "_edge",
         "_environment",
+        "_messages",
         "customer_id",
         "deadlines",
         "deciding",
@@ -109,6 +110,8 @@ class HeldDialog:
         self._environment = environment
         self._edge = edge
         self._counted = 0
+        self._messages = 0
+        """Of those that are held, how many are counted."""
         self.owner = owner
         self.customer_id = ""
         self.dialog: Dialog | None = None
@@ -160,17 +163,26 @@ class HeldDialog:
             Gap, Conflict, OverLimit, OutOfOrder, BadRequest: As `Dialog.say` does; nothing is held.
             Overloaded: If there is no memory left; whoever called it ends the dialog.
         """
-        dialog = self.dialog
-        assert dialog is not None
-        added = dialog.say(message, received_at)
-        if added:  # a message, not a replay of one
-            size = added + OVERHEAD_BYTES
+        assert self.dialog is not None
+        return self.said(1, self.dialog.say(message, received_at), now)
+
+    def said(self, messages: int, size: int, now: float) -> int:
+        """Count what `Dialog.say` took: so many messages, whose texts take so much memory. Return how many are held.
+
+        Raises:
+            Overloaded: As `say` does.
+        """
+        assert self.dialog is not None
+        held = len(self.dialog.utterances)
+        new, self._messages = held - self._messages, held
+        if new:
+            size += new * OVERHEAD_BYTES
             self._environment.registry.take(size)
             self._counted += size
             self.deadlines.reset_idle(now)
-        else:
-            self._environment.metrics.repeated.inc()
-        return len(dialog.utterances)
+        if new < messages:
+            self._environment.metrics.repeated.inc(messages - new)
+        return held
 
     def decide(self, consent: wire.Consent, shown: Wording | None = None) -> Decision:
         """Return the decision about an open dialog. From now on it is under way, until `settle` or `end`.

@@ -1,8 +1,8 @@
 """A WebSocket below the frames of a live dialog: bytes in and out. Satisfies `FrameTransport` and `charging.Source`.
 
 It is the protocol of its transport, from the answer to the handshake to the last byte, and no task waits for it. What
-the event loop reads is cut into frames by aiohttp's reader (in C), and each frame is handed over at once: whatever the
-receiver does with it is done when the next one is handed over.
+the event loop reads is cut into frames by aiohttp's reader (in C), and all frames of a read are handed over at once, in
+order: the receiver takes up as many of them as it can judge together, and is asked again for the next ones.
 
     OPEN ──the client closes, or breaks the protocol──► ENDED: nothing is taken up ──► the transport closes
      └──the transport is lost──► ENDED
@@ -28,8 +28,8 @@ Races, and the line that closes each:
 
 import asyncio
 import logging
-from collections import deque
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue  # the reader in C takes no other
@@ -40,12 +40,11 @@ from .charging import CHARGED_FRAMES
 from .closing import CLOSE_WITHIN_S
 from .deflate import Deflate
 from .sockets import Sockets
-
-Frame: TypeAlias = "tuple[WSMsgType, Any, Any]"
-"""One message as aiohttp's reader returns it: its kind, its payload (the code of a close frame), and nothing of use."""
+from .transport import Frame
 
 _log: Final = logging.getLogger("consentful.live")
 
+_CLOSE: Final = WSMsgType.CLOSE
 _FINAL: Final = 0x80
 _COMPRESSED: Final = 0x40
 _SHORT: Final = 125
@@ -66,8 +65,12 @@ _OTHERS: Final = 4
 class Receiver(Protocol):
     """Whoever takes up the frames. No method waits, and none raises."""
 
-    def receive(self, opcode: WSMsgType, payload: bytes) -> None:
-        """Take up a text or binary message, a ping or a pong. A text is not yet known to be UTF-8 (RFC 6455 §8.1)."""
+    def receive(self, frames: Sequence[Frame]) -> int:
+        """Take up the first frames, one at least, and return how many that were.
+
+        A frame is a text or binary message, a ping or a pong; the first one is no close frame, and none behind one is
+        taken up. A text is not yet known to be UTF-8 (RFC 6455 §8.1).
+        """
         ...
 
     def charge(self, frames: int = 0) -> None:
@@ -83,12 +86,12 @@ class Socket(asyncio.Protocol):
     """One client's WebSocket."""
 
     __slots__ = (
-        "_backlog",
         "_deflate",
         "_first_byte",
         "_frames",
         "_held_back_for",
         "_is_close_sent",
+        "_is_paused",
         "_loop",
         "_reader",
         "_sockets",
@@ -97,6 +100,7 @@ class Socket(asyncio.Protocol):
         "_turn_ends",
         "_uncut",
         "_unwritten",
+        "_waiting",
         "alarm_at",
         "has_stopped_reading",
         "received",
@@ -109,13 +113,15 @@ class Socket(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._first_byte = _FINAL | (WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
         self._deflate = deflate
+        self._waiting: list[Frame] = []
+        """Frames that are read and not taken up yet."""
         self._reader: WebSocketReader | None = WebSocketReader(
-            _Frames(self), max_message_bytes, compress=deflate is not None, decode_text=False
+            _Frames(self, self._waiting), max_message_bytes, compress=deflate is not None, decode_text=False
         )
-        self._backlog: deque[Frame] | None = None
         self._uncut = memoryview(b"")
         self._unwritten = b""
         self._held_back_for = 0
+        self._is_paused = False
         self._frames = 0
         self._turn_ends = TURN_FRAMES
         self._is_close_sent = False
@@ -137,14 +143,16 @@ class Socket(asyncio.Protocol):
             return
         self.received += len(data)
         self._turn_ends = self._frames + TURN_FRAMES
-        if self._backlog is None and len(data) <= _TURN_BYTES:
-            self._reader.feed_data(data)  # calls `take_up` for each whole frame
-        else:
+        if self._is_paused or len(data) > _TURN_BYTES:
             self._uncut = memoryview(bytes(self._uncut) + data)  # (R2)
             self._cut()
             if self._uncut:
-                self._hold_back()
-        self._charge_frames()
+                self._pause()
+        else:
+            self._reader.feed_data(data)  # puts each whole frame behind those that wait, see `_Frames`
+            self._hand_over()
+        if self._frames >= CHARGED_FRAMES:
+            self._charge_frames()
         if self.received > self.alarm_at and self.receiver is not None:
             self.receiver.charge()
 
@@ -163,16 +171,9 @@ class Socket(asyncio.Protocol):
 
     # From aiohttp's reader.
 
-    def take_up(self, frame: Frame) -> None:
-        """Hand the frame over, or hold it back."""
-        if self._held_back_for or self._backlog:
-            if self.receiver is not None and not self.has_stopped_reading:
-                self._hold_back().append(frame)  # (R2)
-            return
-        self._hand_over(frame)
-
     def fail(self, error: BaseException) -> None:
-        """Close: the client broke the protocol."""
+        """Close, after what came before: the client broke the protocol."""
+        self._hand_over()
         if isinstance(error, WebSocketError):
             self._close(error.code)
         else:
@@ -211,7 +212,7 @@ class Socket(asyncio.Protocol):
     def stop_reading(self) -> None:
         """Read nothing more: what the client still sends waits on its own side."""
         self.has_stopped_reading = True
-        self._backlog = None  # (R3)
+        self._waiting.clear()  # (R3)
         self._uncut = memoryview(b"")
         self._pause_reading()
 
@@ -221,18 +222,22 @@ class Socket(asyncio.Protocol):
 
     # How frames are held back and taken up again.
 
-    def _hand_over(self, frame: Frame) -> None:
-        receiver = self.receiver
-        if receiver is None:
-            return
-        opcode, payload, _ = frame
-        if opcode is WSMsgType.CLOSE:
-            self._close(WSCloseCode.OK)
-            return
-        receiver.receive(opcode, payload)
-        self._frames += 1
-        if self._frames >= self._turn_ends:
-            self._let_others()
+    def _hand_over(self) -> None:
+        """Hand over the frames that wait, until one says to wait again, or the turn ends."""
+        waiting = self._waiting
+        while waiting and self.receiver is not None:
+            if self._held_back_for:
+                self._pause()
+                return
+            if waiting[0][0] is _CLOSE:
+                self._close(WSCloseCode.OK)
+                return
+            left = self._turn_ends - self._frames
+            taken = self.receiver.receive(waiting if len(waiting) <= left else waiting[: max(1, left)])
+            del waiting[:taken]  # nothing, if the receiver has stopped reading
+            self._frames += taken
+            if self._frames >= self._turn_ends:
+                self._let_others()
 
     def _let_others(self) -> None:
         """Hold back what follows until the others had their turn."""
@@ -246,36 +251,35 @@ class Socket(asyncio.Protocol):
             frames, self._frames = self._frames, 0
             self.receiver.charge(frames)
 
-    def _hold_back(self) -> "deque[Frame]":
-        """Return the frames that are held back. While there are any, nothing is read."""
-        if self._backlog is None:
-            self._backlog = deque()
+    def _pause(self) -> None:
+        """Read nothing while frames are held back."""
+        if not self._is_paused:
+            self._is_paused = True
             self._pause_reading()
-        return self._backlog
 
     def _cut(self) -> None:
         """Cut what was read into frames, as many bytes as a turn has; the rest has to wait."""
-        if self._reader is None or self._held_back_for or self._backlog:
+        if self._reader is None or self._held_back_for or self._waiting:
             return
         part, self._uncut = self._uncut[:_TURN_BYTES], self._uncut[_TURN_BYTES:]
-        self._reader.feed_data(bytes(part))  # calls `take_up` for each whole frame
+        self._reader.feed_data(bytes(part))
+        self._hand_over()
         if self._uncut:
-            self._hold_back()
+            self._pause()
             self._let_others()  # however few frames it was: one that never ends, or many that are never handed over
 
     def _take_up_again(self, reason: int) -> None:
         self._held_back_for &= ~reason
-        if self._backlog is not None and not self._held_back_for:
+        if self._is_paused and not self._held_back_for:
             self._loop.call_soon(self._work_off)  # (R1)
 
     def _work_off(self) -> None:
         """Hand over what was held back, until a frame says to wait again; then read on."""
         self._turn_ends = self._frames + TURN_FRAMES
-        while self._backlog and not self._held_back_for:
-            self._hand_over(self._backlog.popleft())
+        self._hand_over()
         self._cut()
-        if not self._backlog and not self._uncut:
-            self._backlog = None
+        if not self._waiting and not self._uncut and self._is_paused:
+            self._is_paused = False
             self._resume_reading()
 
     def _pause_reading(self) -> None:
@@ -303,7 +307,7 @@ class Socket(asyncio.Protocol):
     def _end(self) -> None:
         """Take nothing up any more, and tell the receiver."""
         receiver, self.receiver = self.receiver, None  # (R5)
-        self._backlog = None
+        self._waiting.clear()
         self._uncut = memoryview(b"")
         self._reader = None  # the two refer to each other, and only the cycle collector would free them
         if receiver is not None:
@@ -330,15 +334,16 @@ class Socket(asyncio.Protocol):
 
 
 class _Frames(WebSocketDataQueue):
-    """Where aiohttp's reader puts each message: not into a queue, but into the receiver's hands."""
+    """Where aiohttp's reader puts each message: not into this queue, but among the socket's frames that wait."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_append", "_socket")
 
-    def __init__(self, socket: Socket) -> None:  # the queue itself stays empty, so nothing of it is set up
+    def __init__(self, socket: Socket, waiting: list[Frame]) -> None:  # the queue itself stays empty: nothing is set up
         self._socket = socket
+        self._append = waiting.append
 
     def feed_data(self, data: Any, size: int) -> None:
-        self._socket.take_up(data)
+        self._append(data)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         self._socket.fail(exc)

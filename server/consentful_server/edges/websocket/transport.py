@@ -1,6 +1,11 @@
 """What a live dialog needs of the WebSocket below it: frames out, and frames that come in held back."""
 
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
+
+from aiohttp import WSMsgType
+
+Frame: TypeAlias = tuple[WSMsgType, Any, Any]
+"""One message as aiohttp's reader returns it: its kind, its payload (the code of a close frame), and nothing of use."""
 
 
 class FrameTransport(Protocol):

@@ -5,7 +5,7 @@ UTF-8, compression.
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -19,6 +19,7 @@ from consentful_server.edges.server.runner import Runner
 from consentful_server.edges.websocket import handshake
 from consentful_server.edges.websocket.socket import Socket
 from consentful_server.edges.websocket.sockets import SOCKETS, Sockets
+from consentful_server.edges.websocket.transport import Frame
 from consentful_server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*autobahntestsuite:pytest.PytestUnraisableExceptionWarning")
@@ -49,13 +50,15 @@ class Echo:
     def __init__(self, socket: EitherKind) -> None:
         self._socket = socket
 
-    def receive(self, opcode: WSMsgType, payload: bytes) -> None:
+    def receive(self, frames: Sequence[Frame]) -> int:
+        opcode, payload, _ = frames[0]
         if opcode is WSMsgType.PING:
             self._socket.send_pong(payload)
         elif opcode is WSMsgType.TEXT and not is_utf8(payload):
             self._socket.send_close(CLOSED_BAD_TEXT, "")
         elif opcode in (WSMsgType.TEXT, WSMsgType.BINARY):
             self._socket.send_as(opcode, payload)
+        return 1
 
     def charge(self, frames: int = 0) -> None: ...
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from consentful_server.dialogs.registry import Holder
 from consentful_server.edges.timeouts import Timeouts
 from consentful_server.edges.websocket.charging import Charging
 from consentful_server.edges.websocket.connection import Connection, State
+from consentful_server.edges.websocket.transport import Frame
 from consentful_server.errors import Forbidden, StorageFailed
 from consentful_server.telemetry.traces import NOTHING
 from consentful_server.testing import FakeClock, Served
@@ -57,7 +59,7 @@ class Client:
     def send_bytes(self, payload: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> None:
         assert not self.transport.is_paused, "a frame is handed over while frames are kept back"
         self.source.received += len(payload) + 6
-        self.connection.receive(opcode, payload)
+        assert self.connection.receive([(opcode, payload, None)]) == 1
 
     def open(self, *texts: str, customer_id: str = "c-1", dialog_id: str = "d-1") -> None:
         """Connect, open the dialog and say this."""
@@ -91,6 +93,83 @@ async def settle(service: Served) -> None:
 
 async def stored(service: Served, dialog_id: str = "d-1") -> bool:
     return dialog_id in await service.service.store.dialogs.still_stored([dialog_id])
+
+
+def frames_of(random: Random) -> list[Frame]:
+    """Return what a client may send to an open dialog: mostly messages in order, and what is refused in between."""
+    frames: list[Frame] = []
+    seq = 0
+    for _ in range(30):
+        chance = random.random()
+        if chance < 0.6:
+            seq += 1
+        frame = (
+            JSON.encode(Message(seq, f"text {seq}"))  # a replay, if the number is not a new one
+            if chance < 0.75
+            else JSON.encode(Message(seq + 2, "a gap"))
+            if chance < 0.8
+            else JSON.encode(Message(seq + 1, "x" * 40_000))
+            if chance < 0.85
+            else JSON.encode(Message(max(1, seq), "another text"))
+            if chance < 0.9
+            else b"no frame at all"
+        )
+        kind = WSMsgType.PING if chance > 0.97 else WSMsgType.BINARY if chance > 0.95 else WSMsgType.TEXT
+        frames.append((kind, frame, None))
+    return frames
+
+
+class TestRuns:
+    """Messages that arrive together are judged as if each had come alone."""
+
+    @pytest.mark.parametrize("seed", range(25))
+    async def test_however_frames_arrive_the_answers_are_the_same(
+        self, client: Client, newer: Client, seed: int
+    ) -> None:
+        frames = frames_of(Random(seed))
+        client.open(dialog_id="d-1")
+        newer.open(dialog_id="d-2")
+
+        for frame in frames:
+            assert client.connection.receive([frame]) == 1
+        random = Random(seed)
+        while frames:
+            together = frames[: random.randint(1, 20)]
+            del frames[: newer.connection.receive(together)]
+        await asyncio.sleep(0)
+
+        assert said(newer) == said(client)
+
+    async def test_a_run_ends_before_the_first_frame_that_is_no_message(self, client: Client) -> None:
+        client.open()
+        ping: Frame = (WSMsgType.PING, b"", None)
+        one, two, grant = (
+            (WSMsgType.TEXT, JSON.encode(frame), None)
+            for frame in (Message(1, "one"), Message(2, "two"), Consent(granted=True, last_seq=2))
+        )
+
+        assert client.connection.receive([one, two, ping]) == 2
+        assert client.connection.receive([ping, grant]) == 1
+        assert client.connection.receive([grant, one]) == 1
+        assert client.state is State.DECIDING
+
+    async def test_a_run_for_which_there_is_no_memory_ends_the_dialog(self, service: Served, client: Client) -> None:
+        client.open()
+        service.service.registry.take(service.service.registry.limit - service.service.registry.bytes_used - 1000)
+        frames: list[Frame] = [(WSMsgType.TEXT, JSON.encode(Message(seq, "x" * 300)), None) for seq in range(1, 4)]
+
+        client.connection.receive(frames)
+
+        assert client.transport.kinds == ["Opened", "Error"]
+        assert client.transport.codes == ["overloaded"]
+        assert client.state is State.CLOSING
+
+
+def said(client: Client) -> tuple[list[wire.FromServer], int, tuple[int, str] | None]:
+    """Return what the client was told, how many messages were acked, and how the connection was closed."""
+    sent = client.transport.sent
+    acked = max((frame.seq for frame in sent if isinstance(frame, Ack)), default=0)
+    return [it for it in sent if not isinstance(it, (Ack, Opened))], acked, client.transport.closed
 
 
 class TestOrder:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from consentful_server.edges.websocket.charging import CHARGED_FRAMES
 from consentful_server.edges.websocket.deflate import Deflate
 from consentful_server.edges.websocket.socket import TURN_FRAMES, Socket
 from consentful_server.edges.websocket.sockets import Sockets
+from consentful_server.edges.websocket.transport import Frame
 from consentful_server.testing import Served
 from kept import eventually
 from raw import masked, upgrade
@@ -74,10 +75,12 @@ class Listener:
         self.then: Callable[[bytes], None] = lambda _: None
         """Called with each payload, while its frame is being taken up."""
 
-    def receive(self, opcode: WSMsgType, payload: bytes) -> None:
+    def receive(self, frames: Sequence[Frame]) -> int:
+        opcode, payload, _ = frames[0]
         self.kinds.append(opcode)
         self.then(payload)
         self.taken.append(payload)
+        return 1
 
     def charge(self, frames: int = 0) -> None:
         self.charged.append(frames)
