@@ -7,7 +7,7 @@ import { SITE } from "./site.js";
 
 const SHARED = ["customer", "language", "bot"]; // in the page's URL; never the token or message texts
 const REFUSED = ["unauthenticated", "forbidden"]; // codes of errors that another key can mend
-const PARTS = ["opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
+const PARTS = ["refusal", "opening", "stop", "talk", "notice", "composer", "decision", "trouble", "outcome", "replay"];
 const TALKING = ["talk", "notice", "composer", "decision", "trouble"];
 const SHOWN = {
   empty: ["opening"],
@@ -15,7 +15,7 @@ const SHOWN = {
   open: TALKING,
   lost: TALKING,
   stored: ["talk", "outcome", "replay"],
-  refused: ["opening", "talk", "outcome"],
+  refused: ["refusal", "opening", "talk", "outcome"],
   over: ["outcome"],
 };
 
@@ -103,10 +103,12 @@ function onState(state, { delayMs, error }) {
 /** The key is not accepted any more: what was said stays, so that it can be sent again with another one. */
 function keepForAnotherKey(code, error) {
   const known = error instanceof OutcomeUnknown ? "The server did not confirm that it stored anything" : "Nothing was stored";
-  finish("refused", code, `${known}: it no longer accepts the token, which was revoked or has ended. ` +
-    "Enter another one, and press Open the dialog: the same messages are sent again, and then you decide.");
+  finish("refused", code, "");
+  byId("refusal").textContent = `${known}: the server no longer accepts the token, which was revoked or has ended. ` +
+    "Enter another one, and press Open the dialog: the same messages are sent again, and then you decide.";
   markHeld(0);
   askForToken();
+  byId("refusal").scrollIntoView({ block: "nearest" });
 }
 
 /** A raw consent was answered: the SDK did not ask, so nobody waits for the answer. */

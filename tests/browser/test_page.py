@@ -367,7 +367,7 @@ async def test_tokens(new_page: NewPage) -> None:
 
 async def test_a_key_that_is_revoked_before_the_decision_costs_no_word(new_page: NewPage) -> None:
     async with testing.serve(auth="keys") as service:
-        page = await new_page(service.url)
+        page = await new_page(service.url, 390)
         key, another = await service.create_key(), await service.create_key()
         await page.get_by_text("Dialog id, bot, token").click()
         await page.get_by_label("Token").fill(key)
@@ -377,7 +377,9 @@ async def test_a_key_that_is_revoked_before_the_decision_costs_no_word(new_page:
         await service.revoke_key(key)
         await page.get_by_role("button", name="Grant").click()
 
-        await expect(page.locator("#outcome-text")).to_contain_text("Nothing was stored: it no longer accepts")
+        told = page.get_by_role("alert").filter(has_text="Nothing was stored: the server no longer accepts the token")
+        await expect(told).to_be_in_viewport(ratio=1)
+        assert await told.evaluate("told => told.compareDocumentPosition(document.getElementById('token')) & 4")
         await expect(page.locator("#state")).to_have_text("unauthenticated")
         await expect(page.get_by_label("Token")).to_be_focused()
         await expect(page.locator("#said .words")).to_have_text(["Hello", "again"])
@@ -390,11 +392,13 @@ async def test_a_key_that_is_revoked_before_the_decision_costs_no_word(new_page:
         await expect(page.locator("#failure")).to_contain_text("(unauthenticated)")
         await expect(page.locator("#state")).to_have_text("unauthenticated")
         await expect(page.locator("#said .words")).to_have_text(["Hello", "again"])  # and still costs none
+        await expect(told).to_be_visible()
 
         await page.get_by_label("Token").fill(another)
         await page.get_by_role("button", name="Open the dialog").click()
         await expect(page.locator("#said li[data-held=true]")).to_have_count(2)
         await expect(page.locator("#failure")).to_be_hidden()
+        await expect(told).to_be_hidden()
         await grant(page)
         await expect(page.locator("#outcome-text")).to_contain_text("2 messages stored")
 
