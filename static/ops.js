@@ -9,6 +9,7 @@ import { clock, time } from "./times.js";
 const NOW = { path: "/v1/operations" };
 const EVENTS = { path: "/v1/operations/events" };
 const REFUSED = [401, 403];
+const SILENT_MS = 4000; // the server sends an event every two seconds
 const AGAIN_MS = [1000, 2000, 5000, 10_000];
 const HOUR = 3600;
 
@@ -179,7 +180,7 @@ async function watch() {
       byId("key-row").hidden = !rest.key;
       byId("settings").replaceChildren(...Object.entries(settings).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value || "–")]));
       show(now);
-      for await (const event of eventsOf(await rest.send(EVENTS, signal))) {
+      for await (const event of eventsOf(await rest.send(EVENTS, signal), SILENT_MS)) {
         failures = 0;
         show(event);
       }

@@ -113,6 +113,27 @@ async def test_a_stopped_server_is_told_and_found_again(new_page: NewPage) -> No
         await expect(page.locator("#failure")).to_be_hidden()
 
 
+async def test_a_connection_that_falls_silent_is_told_and_replaced(
+    new_page: NewPage, service: testing.Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "_EVERY_S", 3600)  # one event, and then nothing, over an open connection
+    page = await new_page(service.url)
+    await page.clock.install()
+    await page.goto(f"{service.url}/ops")
+    await expect(page.locator("#plots svg")).to_have_count(6)  # two moments are known: the event has come
+    monkeypatch.setattr(routes, "_EVERY_S", 0.05)
+
+    await page.clock.fast_forward(4000)
+
+    await expect(verdict(page)).to_have_text("reconnecting …")
+    await expect(page.locator("#failure")).to_have_text(
+        "Not connected: the server has sent nothing for 4 s. What is below was seen last."
+    )
+    await page.clock.fast_forward(1000)
+    await expect(verdict(page)).to_have_text("ready")
+    await expect(page.locator("#failure")).to_be_hidden()
+
+
 async def test_a_key_is_asked_for_and_one_that_ends_is_told(new_page: NewPage) -> None:
     async with testing.serve(auth="keys") as service:
         wrong, right = await service.create_key("data:read"), await service.create_key("operate")
