@@ -111,7 +111,7 @@ async def keep(service: Service, dialog_id: str, *purposes: str) -> None:
 async def shown(service: Service, scope: ReadScope = READER) -> set[str]:
     """Return the ids of the dialogs on a page; a page of messages and one of chats have the same."""
     dialogs = await service.pages.dialogs(Filter(), scope, order="newest", limit=100)
-    messages = await service.pages.messages(Filter(), scope, order="newest", limit=100)
+    messages = await service.pages.messages(Filter(), scope, order="newest", limit=100, view=list)
     found = {it.dialog_id for it in dialogs.items}
     assert {it.dialog_id for it in messages.items} == found
     assert {it.text for it in messages.items} <= {"Hi", "Hello"}

@@ -30,7 +30,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -120,32 +120,35 @@ class Pages:
         limit: int,
         cursor: str | None = None,
         extras: frozenset[Extra] = frozenset(),
-    ) -> Page[KeptMessage]:
-        """Return a page of messages; the access log has recorded it, and which extras it has.
+        view: Callable[[list[KeptMessage]], list[T]],
+    ) -> Page[T]:
+        """Return a page of messages, as `view` shows them; the access log has recorded it, and which extras it has.
 
-        If rows must be opened, it may hold fewer than `limit` messages, even none, and still have a next page.
+        If rows must be opened, it may hold fewer than `limit` messages, even none, and still have a next page. `view`
+        is called on a reader's thread, right after some messages were opened.
         """
         walk, opener = self._walk("messages", wanted, scope, order, cursor), self._opener(scope, wanted, extras)
-        items: list[KeptMessage] = []
+        items: list[T] = []
         dialogs: set[int] = set()
-        scanned, size, more = 0, 0, True
+        shown, scanned, size, more = 0, 0, 0, True
         until = self._clock.monotonic() + _PAGE_S
-        while more and len(items) < limit and scanned < _SCAN_MOST and size < MAX_PAGE_BYTES:
+        while more and shown < limit and scanned < _SCAN_MOST and size < MAX_PAGE_BYTES:
             # A search examines many messages for one match, so it reads larger blocks.
             length = _SCAN_BLOCK if wanted.must_open else limit
             selection = walk.select(wanted, scope.purposes, order, length)  # (R2)
             async with self._turn_of(wanted):
-                block, horizon = await self._block(selection, opener, limit - len(items))
+                block, horizon = await self._block(selection, opener, limit - shown, view)
             items += block.items
             dialogs |= block.dialogs
+            shown += block.shown
             scanned += block.rows
-            size += sum(len(item.text) for item in block.items)
+            size += block.size
             more = block.more
             walk = walk.below(horizon).past(order, block.last if more else None)
             if self._clock.monotonic() >= until:
                 break  # the reader gets what was found, and goes on with the cursor
         await self._access_log.write(  # (R3, R4)
-            scope.by, "messages.read", wanted=_asked(wanted, extras), rows=len(items), dialogs=sorted(dialogs)
+            scope.by, "messages.read", wanted=_asked(wanted, extras), rows=shown, dialogs=dialogs
         )
         return Page(items, self._cursor("messages", wanted, scope, order, walk, more), more, self._damaged(opener))
 
@@ -327,19 +330,28 @@ class Pages:
             return Walk(None, walk.after, walk.since)
         return walk  # (R1) below the horizon of its first page
 
-    async def _block(self, selection: Selection, opener: Opener, room: int) -> "tuple[_Block, Horizon]":
+    async def _block(
+        self, selection: Selection, opener: Opener, room: int, view: Callable[[list[KeptMessage]], list[T]]
+    ) -> "tuple[_Block[T], Horizon]":
         """Return at most `room` matching messages, from one short read."""
         needle = None if selection.filter.q is None else fold(selection.filter.q)
 
-        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool) -> _Block:
-            items: list[KeptMessage] = []
-            seen: set[int] = set()
-            for row, message in zip(*opener.messages(rows, listed, needle), strict=True):
-                items.append(message)
-                seen.add(row.dialog)
-                if len(items) == room:  # the next page begins here, in the middle of the block
-                    return _Block(items, seen, len(rows), row.position, more or row is not rows[-1])
-            return _Block(items, seen, len(rows), rows[-1].position if more else None, more)
+        def block(rows: Sequence[MessageRow], listed: Mapping[int, ListedDialog], more: bool) -> _Block[T]:
+            found, messages = opener.messages(rows, listed, needle)
+            if len(messages) >= room:  # the next page begins here, in the middle of the block
+                found, messages = found[:room], messages[:room]
+                more, last = more or found[-1] is not rows[-1], found[-1].position
+            else:
+                last = rows[-1].position if more else None
+            return _Block(
+                view(messages),
+                {row.dialog for row in found},
+                len(messages),
+                len(rows),
+                sum(map(len, [message.text for message in messages])),
+                last,
+                more,
+            )
 
         return await self._store.list_messages(selection, block)
 
@@ -355,13 +367,15 @@ def _asked(wanted: Filter, extras: frozenset[Extra]) -> dict[str, Any]:
     return wanted.asked() | ({"include": sorted(extras)} if extras else {})
 
 
-class _Block(msgspec.Struct, frozen=True):
-    """The result of one read: matching messages, their dialogs, how many rows it had, the last row examined, and
-    whether more rows follow.
+class _Block(msgspec.Struct, Generic[T], frozen=True):
+    """The result of one read: the view of matching messages, their dialogs, how many they are, how many rows were
+    examined, the characters of their texts, the last row examined, and whether more rows follow.
     """
 
-    items: list[KeptMessage]
+    items: list[T]
     dialogs: set[int]
+    shown: int
     rows: int
+    size: int
     last: Position | None
     more: bool

@@ -66,6 +66,20 @@ class TestWhatIsWrittenDown:
         entry = await last(service)
         assert (entry.action, entry.rows, entry.dialogs) == (action, rows, 1)
 
+    async def test_what_is_read_at_once_in_one_commit_each_with_its_own_entry(self, service: Served) -> None:
+        await keep(service.service, "d-1")
+        commits: list[int] = []
+        service.service.store.measure(lambda jobs, _: commits.append(jobs))
+        notes = [service.service.access_log.note(SCIENTIST, "messages.read", wanted={"bot": str(n)}) for n in range(8)]
+
+        await asyncio.gather(*(service.service.store.access_log.add(note) for note in notes))
+
+        assert commits == [8]
+        assert [entry.values for entry in reversed(await logged(service, action="messages.read"))] == [
+            {"bot": str(number)} for number in range(8)
+        ]
+        assert (await service.service.access_log.check()).fault is None
+
     async def test_a_search_whose_words_are_on_no_disk(self, http: ClientSession, service: Served) -> None:
         await keep(service.service, "d-1", ["a needle", "hay"])
 
@@ -102,7 +116,7 @@ class TestWhatIsWrittenDown:
             seen.append(answered.is_set())
 
         monkeypatch.setattr(service.service.store.access_log, "add", add)
-        await service.service.pages.messages(Filter(), ReadScope(), order="newest", limit=1)
+        await service.service.pages.messages(Filter(), ReadScope(), order="newest", limit=1, view=list)
         answered.set()
 
         assert seen == [False]

@@ -100,8 +100,8 @@ async def test_only_the_hash_of_the_withdrawal_code_is_stored(service: Service, 
 async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Order) -> None:
     await keep(service, "d-1", ["a", "b", "c", "d"])
 
-    first = await service.pages.messages(Filter(), ALL, order=order, limit=2)
-    second = await service.pages.messages(Filter(), ALL, order=order, limit=2, cursor=first.next)
+    first = await service.pages.messages(Filter(), ALL, order=order, limit=2, view=list)
+    second = await service.pages.messages(Filter(), ALL, order=order, limit=2, view=list, cursor=first.next)
 
     assert (len(first.items), first.more) == (2, True)
     assert (len(second.items), second.more) == (2, False)
@@ -110,12 +110,16 @@ async def test_pages_end_exactly_where_the_rows_end(service: Service, order: Ord
 
 async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(service: Service) -> None:
     await keep(service, "d-1")
-    read = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10)
+    read = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10, view=list)
     assert read.items == []
     await keep(service, "d-2", language="en")
 
-    later = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=read.next)
-    nothing = await service.pages.messages(Filter(language="en"), ALL, order="stored", limit=10, cursor=later.next)
+    later = await service.pages.messages(
+        Filter(language="en"), ALL, order="stored", limit=10, view=list, cursor=read.next
+    )
+    nothing = await service.pages.messages(
+        Filter(language="en"), ALL, order="stored", limit=10, view=list, cursor=later.next
+    )
 
     assert [(message.dialog_id, message.seq) for message in later.items] == [("d-2", 1), ("d-2", 2)]
     assert nothing.items == []
@@ -124,10 +128,10 @@ async def test_in_commit_order_a_kept_cursor_goes_on_with_what_came_since(servic
 async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: Service) -> None:
     for number in range(4):
         await keep(service, f"d-{number}", at=START + timedelta(minutes=number))
-    first = await service.pages.messages(Filter(), ALL, order="newest", limit=3)
+    first = await service.pages.messages(Filter(), ALL, order="newest", limit=3, view=list)
     await keep(service, "d-new", at=START)  # older words, stored later
 
-    rest = await service.pages.messages(Filter(), ALL, order="newest", limit=100, cursor=first.next)
+    rest = await service.pages.messages(Filter(), ALL, order="newest", limit=100, view=list, cursor=first.next)
 
     walked = [(message.dialog_id, message.seq) for message in (*first.items, *rest.items)]
     assert walked == [(f"d-{number}", seq) for number in (3, 2, 1, 0) for seq in (2, 1)]
@@ -137,7 +141,7 @@ async def test_newest_first_a_walk_does_not_shift_when_more_is_stored(service: S
 async def test_a_search_has_no_case(service: Service, needle: str) -> None:
     await keep(service, "d-1", ["nothing", "Die Straße NeeDle", "nothing"])
 
-    page = await service.pages.messages(Filter(q=needle), ALL, order="newest", limit=10)
+    page = await service.pages.messages(Filter(q=needle), ALL, order="newest", limit=10, view=list)
 
     assert [(message.dialog_id, message.seq) for message in page.items] == [("d-1", 2)]
     assert page.next is None
@@ -156,7 +160,7 @@ async def test_a_search_is_bounded_per_page_and_goes_on_by_cursor(
     pages = 0
     cursor: str | None = None
     while pages == 0 or cursor:
-        page = await service.pages.messages(Filter(q="needle"), ALL, order="newest", limit=10, cursor=cursor)
+        page = await service.pages.messages(Filter(q="needle"), ALL, order="newest", limit=10, view=list, cursor=cursor)
         found += [message.dialog_id for message in page.items]
         cursor = page.next
         pages += 1

@@ -20,7 +20,7 @@ async def test_a_page_tells_every_reading_that_came_before_the_erasure(
 
     async def erased(after: int, limit: int) -> list[ErasedDialog]:
         """Read and erase the dialog just before the feed looks."""
-        await parts.pages.messages(Filter(), ann, order="newest", limit=10)
+        await parts.pages.messages(Filter(), ann, order="newest", limit=10, view=list)
         await parts.archive.erase("d-1", "requested")
         return await real(after, limit)
 

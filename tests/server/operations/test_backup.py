@@ -391,7 +391,9 @@ async def test_a_copy_of_the_data_names_no_customer_and_a_restore_names_them_aga
 
 async def messages_of(service: Service, customer: str) -> int:
     scope = ReadScope(by=Actor("ann"))
-    return len((await service.pages.messages(Filter(customer=customer), scope, order="newest", limit=10)).items)
+    return len(
+        (await service.pages.messages(Filter(customer=customer), scope, order="newest", limit=10, view=list)).items
+    )
 
 
 async def test_a_restore_beside_keys_without_their_ledger_is_refused(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ async def test_art_15_tells_purposes_recipients_retention_rights_source_and_wher
     await reading.dialog("d-1", ReadScope(by=Actor("science")))
     await reading.dialog("other", ReadScope(by=Actor("strangers")))
     clock.advance(60)
-    await reading.messages(Filter(), ReadScope(by=Actor("science")), order="newest", limit=100)
+    await reading.messages(Filter(), ReadScope(by=Actor("science")), order="newest", limit=100, view=list)
 
     data = await ask(http, kind="access", customer_id="c-1")
 

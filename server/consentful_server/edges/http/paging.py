@@ -1,5 +1,6 @@
 """A page of a list: the next page's cursor is in the body, and in a `Link` header (RFC 8288)."""
 
+import re
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -15,6 +16,9 @@ T = TypeVar("T")
 _PLACES: Final = ("cursor", "offset")
 """The parameters that say where a page begins."""
 
+_PLAIN: Final = re.compile(r"([\w.~-]+=[\w.~-]*&)*[\w.~-]+=[\w.~-]*", re.ASCII)
+"""A query that is written in one way only; cursors are, too (RFC 3986 §2.3)."""
+
 
 class Paged(msgspec.Struct, Generic[T], frozen=True):
     """One page of a list. `next` is the cursor of the next page, null at the end.
@@ -29,6 +33,14 @@ class Paged(msgspec.Struct, Generic[T], frozen=True):
     damaged: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+def encoded(items: list[Any]) -> list[msgspec.Raw]:
+    """Return items of a page as JSON: one `Raw` of all of them, with the commas between. As an element of a list it is
+    written as it is. Made where the items are: to encode them later, on another thread, takes four times as long,
+    because they have left the processor's cache.
+    """
+    return [msgspec.Raw(msgspec.json.encode(items)[1:-1])] if items else []
+
+
 def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Response:
     """Return a page as JSON. The response to a GET links the next page as well."""
     more = page.more if query.order == "stored" else msgspec.UNSET
@@ -40,7 +52,12 @@ def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Respons
 
 def next_link(request: web.Request, *, cursor: str) -> dict[str, str]:
     """Return the `Link` header of the next page (RFC 8288): this URL with the cursor, which says where it begins."""
-    kept = [(name, value) for name, value in request.query.items() if name not in _PLACES]
-    query = urlencode([*kept, ("cursor", cursor)])  # a third of what yarl takes
+    raw = request.rel_url.raw_query_string
+    if _PLAIN.fullmatch(raw):
+        pairs = [pair for pair in raw.split("&") if pair.partition("=")[0] not in _PLACES]
+        query = "&".join([*pairs, f"cursor={cursor}"])
+    else:
+        kept = [(name, value) for name, value in request.query.items() if name not in _PLACES]
+        query = urlencode([*kept, ("cursor", cursor)])  # a third of what yarl takes
     address = request.app[SERVICE].settings.address_of(f"{request.rel_url.raw_path}?{query}")
     return {hdrs.LINK: f'<{address}>; rel="next"'}

@@ -5,7 +5,7 @@ hex digits, as they are; then `%FF` and `%25FF` would be one customer. Both are 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_plus, unquote_to_bytes
@@ -47,7 +47,8 @@ def of_url(request: web.Request) -> dict[str, str]:
         BadRequest: If a parameter is repeated, or not percent-encoded UTF-8.
     """
     for pair in request.rel_url.raw_query_string.split("&"):
-        _check_octets(_shown(unquote_plus(pair.partition("=")[0])), pair)
+        if "%" in pair:
+            _check_octets(_shown(unquote_plus(pair.partition("=")[0])), pair)
     values: dict[str, str] = {}
     for name, value in request.query.items():
         if name in values:
@@ -71,8 +72,8 @@ def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collec
             found[name] = msgspec.convert(value, types[name].type, strict=name not in numbers_as_text)
         except msgspec.ValidationError as error:
             raise BadRequest(name, _expectation(name, error)) from None
-    for name, field in types.items():
-        if field.required and name not in found:
+    for name in _required(kind):
+        if name not in found:
             raise BadRequest(name, "is required")
     return kind(**found)
 
@@ -81,6 +82,11 @@ def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collec
 def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     """Return the fields of a struct by name. Reading its annotations takes longer than all else here."""
     return {field.name: field for field in msgspec.structs.fields(kind)}
+
+
+@cache
+def _required(kind: type[msgspec.Struct]) -> Sequence[str]:
+    return [name for name, field in _fields(kind).items() if field.required]
 
 
 def _check_octets(name: str, raw: str) -> None:

@@ -42,7 +42,7 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
     if query.shape == "chat":
         page = await pages.chats(rows, principal.read_scope, roles=query.roles, **how)
     else:
-        page = await pages.messages(rows, principal.read_scope, extras=query.extras, **how)
+        page = await pages.messages(rows, principal.read_scope, extras=query.extras, view=paging.encoded, **how)
     return paging.page(request, query, page)
 
 

@@ -43,7 +43,7 @@ class SQLiteAccessLog:
         self._database = database
 
     async def add(self, note: Note) -> None:
-        await self._database.writer.write(lambda db: append(db, note))
+        await self._database.writer.write_together(append_all, note, _nothing)
 
     async def head(self) -> Head:
         return await self._database.read(_actual_head)
@@ -106,13 +106,28 @@ class SQLiteAccessLog:
 
 def append(db: "sqlite3.Connection", note: Note) -> None:
     """Append an entry to the log, inside a transaction that has the write lock."""
+    append_all(db, [note])
+
+
+def append_all(db: "sqlite3.Connection", notes: Sequence[Note]) -> list[None]:
+    """Append entries to the log in this order, inside a transaction that has the write lock; return None for each.
+
+    The head is read and written once: of pages that are read at the same time, several are logged in one transaction.
+    """
     # The head's row and the last entry's number can differ only if somebody wrote to the table with SQL.
-    claimed = _head(db)
-    linked, head = note.follow(claimed, next_number(claimed, _last(db)))
-    db.execute("INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row_of(linked))
-    if note.values is not None:
-        _insert_values(db, linked.entry.number, note.values)
+    head, last = _head(db), _last(db)
+    for note in notes:
+        linked, head = note.follow(head, next_number(head, last))
+        last = linked.entry.number
+        db.execute("INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row_of(linked))
+        if note.values is not None:
+            _insert_values(db, last, note.values)
     db.execute("INSERT OR REPLACE INTO access_head VALUES (1, ?, ?, ?)", (head.number, head.link, head.seal))
+    return [None for _ in notes]
+
+
+def _nothing() -> None:
+    """Prepare an entry for its transaction: it is ready."""
 
 
 def of_subject(db: "sqlite3.Connection", subject: str) -> list[Logged]:

@@ -7,6 +7,7 @@ Threads: each connection has one worker thread with a FIFO queue. A piece of wor
 connection never runs two at a time, even if the task that waits for the first was cancelled.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,15 @@ class SQLiteConnection(aiosqlite.Connection):
 
         If the caller is cancelled, the work still runs, and its result is discarded.
         """
-        return await self._execute(lambda: work(self._conn))  # pyright: ignore[reportUnknownMemberType]
+        return await self.begin(work)
+
+    def begin(self, work: Callable[["sqlite3.Connection"], T]) -> "asyncio.Future[T]":
+        """Queue the work, and return the future of what it returns. A cancelled future does not stop the work."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not self._running or self._connection is None:
+            raise ValueError("the connection is closed")
+        self._tx.put_nowait((future, lambda: work(self._conn)))  # pyright: ignore[reportUnknownMemberType]
+        return future
 
 
 async def open_connection(path: Path, *, read_only: bool = False) -> SQLiteConnection:

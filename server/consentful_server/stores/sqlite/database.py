@@ -13,7 +13,7 @@ Races, and the line that closes each:
      one moment.
 (R2) An erasure wants to truncate the write-ahead log while a reader uses it: a read lasts as long as one page or block,
      then its ROLLBACK frees the log. Until then the erasure is answered as not clean.
-(R3) The task that reads is cancelled while the connection's thread still works: the work has a task of its own, and
+(R3) The task that reads is cancelled while the connection's thread still works: the work has a future of its own, and
      the connection goes back to `_idle` when that ends. Otherwise look-ups would be given a connection that is busy.
 (R4) `close` while reads are queued: each connection finishes its queue first. The caller has stopped serving before.
 """
@@ -81,7 +81,7 @@ async def _run(
     connection: SQLiteConnection, work: Callable[[sqlite3.Connection], T], free: Callable[[object], None]
 ) -> T:
     """Return what `work` returns; `free` is called when it has ended, also if the caller is cancelled before."""
-    running = asyncio.ensure_future(connection.run(lambda db: _in_snapshot(db, work)))
+    running = connection.begin(lambda db: _in_snapshot(db, work))
     running.add_done_callback(free)  # (R3)
     return await asyncio.shield(running)
 
