@@ -167,6 +167,7 @@ class Service:
             self.pages,
             self.annotations,
             self.access_log,
+            recipients,
             self.signer,
             store.leases,
             clock,

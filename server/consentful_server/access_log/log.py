@@ -34,11 +34,11 @@ import msgspec
 from pyroaring import BitMap
 
 from ..clock import Clock, from_micros, to_micros
-from .chain import BEGUN, DISCLOSED, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
+from .chain import BEGUN, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
 from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
 from .verification import Check, Verifier
-from .views import LogEntry, Recipient, SeenDialog
+from .views import LogEntry, SeenDialog
 
 _BLOCK: Final = 2_000
 _WORDS: Final = frozenset({"q", "metadata"})
@@ -231,20 +231,6 @@ class AccessLog:
             seen += [it for it in await self._store.seen(some) if covers(it.purposes)]
         following = seen[limit - 1].number if len(seen) >= limit else None
         return Sighting([_seen(it) for it in seen[:limit]], following, unfinished)
-
-    async def recipients(self, dialogs: BitMap) -> list[Recipient]:
-        """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name."""
-        seen: dict[str, tuple[int, int, BitMap]] = {}
-        async for entry in self._newest(Trace()):
-            # The customer and the operator are not recipients (GDPR art. 4(9)).
-            if entry.kind == "credential" and entry.action in DISCLOSED and _is_about(entry, dialogs):
-                first, last, which = seen.get(entry.who, (entry.at, entry.at, BitMap()))
-                which |= unpack(entry.dialogs or b"") & dialogs
-                seen[entry.who] = (min(first, entry.at), max(last, entry.at), which)
-        return [
-            Recipient(who=who, first_at=from_micros(first), last_at=from_micros(last), dialogs=len(which))
-            for who, (first, last, which) in sorted(seen.items())
-        ]
 
     async def _learn_erased(self) -> None:
         """Learn which dialogs were erased, from the feed of erasures; a million take about a hundred kilobytes."""

@@ -2,7 +2,7 @@
 
 The access log is the record. This is an index over it in memory, built by reading the log from its beginning and kept
 up to date by `refresh`; it is never written to otherwise, and a restart builds it again. A bitmap of a million dialogs
-takes about a hundred kilobytes.
+takes about a hundred kilobytes. When a dialog was shown is not in memory, but in which chunks of the log that is told.
 
 Everything runs on the event loop. Two `refresh` calls may overlap at their awaits: both read the same entries then, and
 taking an entry twice changes nothing. Entries are committed in the order of their numbers, so an entry that was not
@@ -16,8 +16,12 @@ from pyroaring import BitMap
 
 from ..access_log.chain import DISCLOSED, Entry, unpack
 from ..access_log.store import AccessLogStore
+from ..access_log.views import Recipient
+from ..clock import from_micros
 
 _BLOCK: Final = 2_000
+_CHUNK: Final = 2_000
+"""How many numbers of entries share the bitmap of the dialogs that they disclosed."""
 
 
 class Recipients:
@@ -28,6 +32,7 @@ class Recipients:
         self._read_up_to = 0
         self._streams: defaultdict[str, dict[str, BitMap]] = defaultdict(dict)
         self._pages: defaultdict[str, BitMap] = defaultdict(BitMap)
+        self._chunks: defaultdict[int, BitMap] = defaultdict(BitMap)
 
     async def refresh(self) -> None:
         """Read the entries that were logged since the last call."""
@@ -35,6 +40,25 @@ class Recipients:
             for logged in block:
                 self._add(logged.link.entry)
             self._read_up_to = block[-1].link.entry.number
+
+    async def of(self, dialogs: BitMap) -> list[Recipient]:
+        """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name.
+
+        Only chunks of the log that disclosed one of them are read again.
+        """
+        await self.refresh()
+        shown: dict[str, tuple[int, int, BitMap]] = {}
+        for chunk in [chunk for chunk, disclosed in self._chunks.items() if not disclosed.isdisjoint(dialogs)]:
+            for logged in await self._store.links(chunk * _CHUNK, _CHUNK):
+                entry = logged.link.entry
+                some = _disclosed_in(entry) & dialogs
+                if some and entry.kind == "credential":  # customer and operator are no recipients (GDPR art. 4(9))
+                    first, last, others = shown.get(entry.who, (entry.at, entry.at, BitMap()))
+                    shown[entry.who] = (min(first, entry.at), max(last, entry.at), others | some)
+        return [
+            Recipient(who=who, first_at=from_micros(first), last_at=from_micros(last), dialogs=len(which))
+            for who, (first, last, which) in sorted(shown.items())
+        ]
 
     def names(self) -> set[str]:
         """Return the names of all recipients."""
@@ -64,8 +88,13 @@ class Recipients:
     def _add(self, entry: Entry) -> None:
         if entry.dialogs is None or entry.action not in DISCLOSED:
             return
-        dialogs = unpack(entry.dialogs)
+        dialogs = _disclosed_in(entry)
+        self._chunks[(entry.number - 1) // _CHUNK] |= dialogs
         if entry.subject is None:
             self._pages[entry.who] |= dialogs
         else:
             self._streams[entry.who][entry.subject] = dialogs
+
+
+def _disclosed_in(entry: Entry) -> BitMap:
+    return unpack(entry.dialogs) if entry.dialogs is not None and entry.action in DISCLOSED else BitMap()

@@ -55,6 +55,7 @@ from ..auth.read_scope import EVERYTHING, ReadScope
 from ..clock import Clock, to_micros
 from ..consent.store import NoticeStore
 from ..errors import KeyInUse, NotFound
+from ..exports.recipients import Recipients
 from ..keys.signing import Signer
 from ..leases import Leases
 from ..reading.pages import Pages
@@ -81,6 +82,7 @@ class PrivacyRequests:
         pages: Pages,
         annotations: Annotations,
         access_log: AccessLog,
+        recipients: Recipients,
         signer: Signer,
         leases: Leases,
         clock: Clock,
@@ -95,6 +97,7 @@ class PrivacyRequests:
         self._pages = pages
         self._annotations = annotations
         self._access_log = access_log
+        self._recipients = recipients
         self._signer = signer
         self._leases = leases
         self._clock = clock
@@ -203,7 +206,7 @@ class PrivacyRequests:
         messages = sum(dialog.messages for dialog in held)
         note = self._access_log.note(by, _DISCLOSED[kind], rows=messages, dialogs=numbers, subject=request.id)
         await self._store.add(request, note=note)
-        recipients = await self._access_log.recipients(BitMap(numbers))
+        recipients = await self._recipients.of(BitMap(numbers))
         ids = [dialog.dialog_id for dialog in held]
         return Disclosed(self._store, self._pages, self._annotations, request, recipients, ids)
 
