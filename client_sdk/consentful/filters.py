@@ -60,7 +60,10 @@ class AnnotationFilters(_Filters, total=False):
 
 
 class MessageFilters(_Filters, total=False):
-    """The filters of messages. Those from `q` to `metadata` are sent in a body, because URLs are logged."""
+    """The filters of messages, and what each of them shows.
+
+    Those from `q` to `metadata` are sent in a body, because URLs are logged.
+    """
 
     order: Literal["newest", "stored"]
 
@@ -74,6 +77,8 @@ class MessageFilters(_Filters, total=False):
     """Pairs that the dialog's metadata has, all of them."""
     roles: Literal["user/assistant", "customer/bot"]
     """The roles of the shape `chat`: those of chat templates (the default), or those that were stored."""
+    include: Iterable[Literal["metadata"]]
+    """What a message shows beside what it always shows: the metadata of its dialog; not for tables."""
 
 
 _IN_A_BODY: Final = frozenset(("q", "customer_id", "dialog_ids", "metadata"))
@@ -150,11 +155,12 @@ def annotation(dialog_id: str, seq: int | None) -> str:
 
 
 def lasting(filters: Mapping[str, Any]) -> None:
-    """Check that no filter can match another set of stored dialogs later.
+    """Check that no filter can match another set of stored dialogs later, and that a table can hold what is asked for.
 
     Raises:
-        ValueError: If one can.
+        ValueError: If one can, or it cannot.
     """
+    _check_columns(filters)
     if names := [name for name in ("label", "review", "annotator") if filters.get(name) is not None]:
         raise ValueError(
             f"sync takes no {names[0]}: annotations change after a dialog is stored; filter the copy instead"
@@ -166,8 +172,9 @@ def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
 
     Raises:
         TypeError: If a filter does not exist, or has another type.
-        ValueError: If a time has no offset, or the shape does not exist.
+        ValueError: If a time has no offset, the shape does not exist, or a table cannot hold what is asked for.
     """
+    _check_columns(filters)
     if shape == "dialogs":
         return dialogs(filters).but(format="arrow")
     if shape == "annotations":
@@ -175,6 +182,11 @@ def table(shape: Shape, filters: Mapping[str, Any]) -> Asked:
     if shape not in ("messages", "chat"):
         raise ValueError("shape is one of messages, dialogs, chat, annotations")
     return messages(filters).but(format="arrow", shape=shape)
+
+
+def _check_columns(filters: Mapping[str, Any]) -> None:
+    if filters.get("include"):
+        raise ValueError("tables have no column for include; leave it out, or iterate over messages() or dialogs()")
 
 
 def at_most(limit: int | None) -> int | None:

@@ -8,7 +8,10 @@ from . import wire
 
 
 class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message. Times are UTC; `customer` is a pseudonym; `customer_id` is only there with scope `data:identify`."""
+    """One message. Times are UTC; `customer` is a pseudonym; `customer_id` is only there with scope `data:identify`.
+
+    `metadata` are those of its dialog, and None unless `include` names them.
+    """
 
     dialog_id: str
     seq: int
@@ -21,6 +24,7 @@ class KeptMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sent_at: datetime | None
     received_at: datetime
     stored_at: datetime
+    metadata: dict[str, str] | None = None
 
     def __repr__(self) -> str:  # no message text in logs
         return f"KeptMessage({self.dialog_id!r}, seq={self.seq})"

@@ -22,13 +22,24 @@ def test_filters_of_all_lists_go_into_the_url(name: str) -> None:
     assert filters.dialogs(given) == Asked("v1/dialogs", given, in_body=False)
 
 
-def test_what_dialogs_are_to_show_is_one_parameter() -> None:
+def test_what_rows_are_to_show_is_one_parameter() -> None:
     assert filters.dialogs({"include": ("first_text", "metadata")}).values == {"include": "first_text,metadata"}
     assert filters.dialogs({"include": []}).values == {}
     with pytest.raises(TypeError, match="include must be a list of str"):
         filters.dialogs({"include": "metadata"})
+    assert filters.messages({"include": ["metadata"]}).values == {"include": "metadata"}
+    assert filters.messages({"include": ["metadata"], "q": "x"}).in_body
     with pytest.raises(TypeError, match="unknown filter 'include'"):
-        filters.messages({"include": ["metadata"]})
+        filters.annotations({"include": ["metadata"]})
+
+
+@pytest.mark.parametrize("shape", ["messages", "dialogs", "chat"])
+def test_no_table_has_a_column_for_what_rows_show_beside(shape: filters.Shape) -> None:
+    with pytest.raises(ValueError, match="tables have no column for include"):
+        filters.table(shape, {"include": ["metadata"]})
+    with pytest.raises(ValueError, match="tables have no column for include"):
+        filters.lasting({"include": ["metadata"]})
+    assert filters.table(shape, {"include": []}).values["format"] == "arrow"
 
 
 BODY: dict[str, Any] = {"q": "x", "customer_id": "x", "dialog_ids": ["d-1"], "metadata": {"shop": "Graz"}}

@@ -78,6 +78,21 @@ class TestRows:
             assert repr(message) == "KeptMessage('d-2', seq=1)"
             assert "Secret" not in repr(reader)
 
+    async def test_messages_show_the_metadata_of_their_dialogs_where_they_are_asked_for(self) -> None:
+        async with testing.serve() as served:
+            await keep(served.service, "d-1", ["Hi", "Hello"], metadata={"shop": "Graz"})
+            await keep(served.service, "d-2", ["Secret"])
+            reader = consentful.Reader(served.url)
+
+            found = [(it.text, it.metadata) async for it in reader.messages(include=("metadata",))]
+            searched = [it.metadata async for it in reader.messages(q="hELLO", include=["metadata"])]
+
+            assert found == [("Secret", None), ("Hello", {"shop": "Graz"}), ("Hi", {"shop": "Graz"})]
+            assert searched == [{"shop": "Graz"}]
+            assert [it.metadata async for it in reader.messages()] == [None] * 3
+            with pytest.raises(ValueError, match="tables have no column for include"):
+                await reader.to_arrow(limit=1, include=["metadata"])
+
     @pytest.mark.parametrize("order", ["newest", "stored"])
     async def test_many_pages_are_one_walk(self, order: Any) -> None:
         async with testing.serve() as served:
