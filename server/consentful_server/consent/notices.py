@@ -107,17 +107,21 @@ class Catalogue:
         # There always is one: `consentful notice retire` refuses to retire the last one on offer.
         self._by_language = {wording.language: wording for wording in on_offer(wordings)}
         self._by_name = {(wording.id, wording.language): wording for wording in wordings}
-        self._to_wire = {wording: wording.to_wire() for wording in wordings}
+        # By name: the hash of a wording would be computed anew from all its fields, at each `open`.
+        self._to_wire = {name: wording.to_wire() for name, wording in self._by_name.items()}
 
     def for_language(self, language: str | None) -> Wording:
         """Return the wording to show for a language tag."""
+        exact = self._by_language.get(language or _FALLBACK_LANGUAGE)
+        if exact is not None:
+            return exact
         # The last part is every language, so one always fits: a dialog without a notice could not ask for consent.
         wanted = (*fallbacks(language or _FALLBACK_LANGUAGE), _FALLBACK_LANGUAGE, *self._by_language)
         return next(self._by_language[tag] for tag in wanted if tag in self._by_language)
 
     def shown(self, wording: Wording) -> wire.Notice:
         """Return the wording as the `opened` frame carries it; made once and shared."""
-        return self._to_wire[wording]
+        return self._to_wire[wording.id, wording.language]
 
     def find(self, notice_id: str, language: str) -> Wording:
         """Return the wording that a consent refers to.

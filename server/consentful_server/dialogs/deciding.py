@@ -31,7 +31,7 @@ def carrying_out(metrics: Metrics, *, granted: bool, messages: int, channel: str
             raise
         finally:
             seconds = time.perf_counter() - began
-            metrics.decisions.labels(outcome).inc()
+            metrics.decided_as[outcome].inc()
             if outcome == "stored":
                 metrics.consent.observe(seconds)
             span.set({"consentful.outcome": outcome})

@@ -226,7 +226,7 @@ class HeldDialog:
         self._give_back(self._counted)
         if dialog is not None:
             environment.registry.release(dialog.id, self)
-            environment.metrics.ended.labels(outcome).inc()
+            environment.metrics.ended_as[outcome].inc()
             environment.metrics.messages.inc(len(dialog.utterances))
             environment.statistics.ended(dialog.bot, (dialog.wording.id, dialog.wording.language), outcome)
             _log.debug("dialog ended", extra={"outcome": outcome})  # without its id, which the chatbot chose

@@ -66,7 +66,8 @@ class Clients:
             TooOften: If it opened too many, owes for what it sent, or holds too many dialogs.
         """
         now = self._clock.monotonic()
-        self._charge((client,), 0, 0, now)  # first: a client that owes does not use up an open
+        # First: a client that owes does not use up an open.
+        _refuse_debt(self._frames.owed(client, now), self._bytes.owed(client, now))
         wait_s = self._opens.take(client, now)
         if wait_s:
             raise TooOften(math.ceil(wait_s), limit="opens_per_second")
@@ -75,7 +76,8 @@ class Clients:
 
     def hold(self, *names: str) -> None:
         """Count a dialog for these names."""
-        self._dialogs.update(names)
+        for name in names:
+            self._dialogs[name] += 1
 
     def release(self, *names: str) -> None:
         """Count one dialog less for these names."""
@@ -110,16 +112,20 @@ class Clients:
         Raises:
             TooOften: If that is more than they had left; the client must wait until the debt is paid back.
         """
-        self._charge(names, frames, size, self._clock.monotonic())
+        now = self._clock.monotonic()
+        frames_s = max([self._frames.charge(name, now, frames) for name in names])
+        _refuse_debt(frames_s, max([self._bytes.charge(name, now, size) for name in names]))
 
-    def _charge(self, names: tuple[str, ...], frames: int, size: int, now: float) -> None:
-        frames_s = bytes_s = 0.0
-        for name in names:
-            frames_s = max(frames_s, self._frames.charge(name, now, frames))
-            bytes_s = max(bytes_s, self._bytes.charge(name, now, size))
-        if frames_s or bytes_s:
-            limit = "frames_per_second" if frames_s >= bytes_s else "bytes_per_second"
-            raise TooOften(math.ceil(max(frames_s, bytes_s)), limit=limit)
+
+def _refuse_debt(frames_s: float, bytes_s: float) -> None:
+    """Check that nothing is owed; the debts are the seconds until they are paid back.
+
+    Raises:
+        TooOften: If something is.
+    """
+    if frames_s or bytes_s:
+        limit = "frames_per_second" if frames_s >= bytes_s else "bytes_per_second"
+        raise TooOften(math.ceil(max(frames_s, bytes_s)), limit=limit)
 
 
 def _release(counter: Counter[str], names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ How a dialog ended is counted in memory, because most dialogs leave nothing in t
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import date
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -38,7 +39,7 @@ class Statistics:
     def __init__(self, store: CounterStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._ended: Counter[tuple[str, str | None, Shown, str]] = Counter()
+        self._ended: Counter[tuple[date, str | None, Shown, str]] = Counter()
 
     async def count(
         self, which: Which, by: Sequence[By], purpose: str | None, scope: ReadScope
@@ -74,7 +75,7 @@ class Statistics:
 
     def ended(self, bot: str | None, notice: Shown, outcome: str) -> None:
         """Count a dialog that ended now, and was shown this notice (id, language); the next `flush` writes it."""
-        self._ended[self._clock.now().date().isoformat(), bot, notice, OUTCOMES.get(outcome, "dropped")] += 1
+        self._ended[self._clock.now().date(), bot, notice, OUTCOMES.get(outcome, "dropped")] += 1
 
     async def flush(self) -> None:
         """Write the counts since the last call."""
@@ -83,7 +84,7 @@ class Statistics:
             return
         by_bot, by_notice = Counter[tuple[str, str | None, str]](), Counter[tuple[Shown, str]]()
         for (day, bot, notice, outcome), times in ended.items():
-            by_bot[day, bot, outcome] += times
+            by_bot[day.isoformat(), bot, outcome] += times
             by_notice[notice, outcome] += times
         rows = [
             Outcomes(day, bot, *(by_bot[day, bot, outcome] for outcome in _OUTCOMES))

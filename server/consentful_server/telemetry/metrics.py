@@ -24,6 +24,18 @@ Across: TypeAlias = Literal["sum", "max", "min"]
 """How the gauges of several workers become one: all of them together, or the one that an alert must see."""
 
 
+class ByLabel(dict[str, Counter]):
+    """The series of a counter with one label: each is looked up once, which takes three times as long as to count."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def __missing__(self, value: str) -> Counter:
+        series = self[value] = self._counter.labels(value)
+        return series
+
+
 class Metrics:
     """Prometheus metrics of one process. `across` says of each gauge how it is merged with other workers'."""
 
@@ -80,6 +92,7 @@ class Metrics:
             "Dialogs that ended, by outcome: stored, discarded, dropped, or the code of the error that ended them.",
             ["outcome"],
         )
+        self.ended_as = ByLabel(self.ended)
         self.messages = counter("consentful_messages", "Messages in dialogs that ended.")
         self.repeated = counter("consentful_messages_repeated", "Messages sent again that were held already.")
         self.decisions = counter(
@@ -87,6 +100,7 @@ class Metrics:
             "Decisions carried out, by outcome: stored, discarded, or the code of the error that prevented it.",
             ["outcome"],
         )
+        self.decided_as = ByLabel(self.decisions)
         self.replays = counter("consentful_replays", "Grants of a dialog that was stored already, answered alike.")
         self.consent = histogram("consentful_consent_seconds", "Time from a granted consent to `stored`.")
 

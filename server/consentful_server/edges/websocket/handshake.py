@@ -26,7 +26,7 @@ _HEADERS: Final = (
     hdrs.SEC_WEBSOCKET_KEY,
     hdrs.SEC_WEBSOCKET_EXTENSIONS,
 )
-_PROTECTION: Final = tuple(f"{name}: {value}" for name, value in PROTECTION.items())
+_END: Final = "".join(f"{name}: {value}\r\n" for name, value in PROTECTION.items()) + "\r\n"
 
 
 class Handshake(NamedTuple):
@@ -43,28 +43,27 @@ def accept(headers: CIMultiDictProxy[str], subprotocol: str | None, *, compress:
         BadRequest: If it is none, or of another version. The error names the header.
     """
     for name in _HEADERS:
-        if not all(value.isascii() for value in headers.getall(name, [])):
-            raise BadRequest(name, "ASCII characters only")
+        for value in headers.getall(name, ()):
+            if not value.isascii():
+                raise BadRequest(name, "ASCII characters only")
     if headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
         raise BadRequest(hdrs.UPGRADE, "connect as a WebSocket client does, with `Upgrade: websocket`")
     if headers.get(hdrs.SEC_WEBSOCKET_VERSION, "") not in _VERSIONS:
         raise BadRequest(hdrs.SEC_WEBSOCKET_VERSION, "version 13 (RFC 6455)")
-    lines = [
-        "HTTP/1.1 101 Switching Protocols",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"{hdrs.SEC_WEBSOCKET_ACCEPT}: {_accept_of(headers.get(hdrs.SEC_WEBSOCKET_KEY, ''))}",
-    ]
-    lines.append(f"{REQUEST_ID}: {request_id}")
+    accepted = _accept_of(headers.get(hdrs.SEC_WEBSOCKET_KEY, ""))
+    head = (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"{hdrs.SEC_WEBSOCKET_ACCEPT}: {accepted}\r\n{REQUEST_ID}: {request_id}\r\n"
+    )
     if subprotocol is not None:
-        lines.append(f"{hdrs.SEC_WEBSOCKET_PROTOCOL}: {subprotocol}")
+        head += f"{hdrs.SEC_WEBSOCKET_PROTOCOL}: {subprotocol}\r\n"
     offered = headers.get(hdrs.SEC_WEBSOCKET_EXTENSIONS) if compress else None
     window_bits, no_takeover = ws_ext_parse(offered, isserver=True)
     if window_bits:
         agreed = ws_ext_gen(compress=window_bits, isserver=True, server_notakeover=no_takeover)
-        lines.append(f"{hdrs.SEC_WEBSOCKET_EXTENSIONS}: {agreed}")
-    head = "\r\n".join([*lines, *_PROTECTION, "\r\n"]).encode("ascii")
-    return Handshake(head, Deflate(window_bits, keeps_window=not no_takeover) if window_bits else None)
+        head += f"{hdrs.SEC_WEBSOCKET_EXTENSIONS}: {agreed}\r\n"
+    deflate = Deflate(window_bits, keeps_window=not no_takeover) if window_bits else None
+    return Handshake((head + _END).encode("ascii"), deflate)
 
 
 def _accept_of(key: str) -> str:
