@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consentful_server.stores.sqlite.connection import sqlite3
-from consentful_server.stores.sqlite.database import READERS, Database
+from consentful_server.stores.sqlite.database import MOST_TOGETHER, READERS, Database
 from consentful_server.testing import FakeClock
 
 
@@ -87,3 +87,78 @@ async def test_a_caller_that_goes_while_it_waits_takes_no_reader(database: Datab
     await asyncio.gather(*reads)
 
     assert await asyncio.gather(*(database.read(one) for _ in range(READERS * 2))) == [1] * READERS * 2
+
+
+def count(db: sqlite3.Connection) -> int:
+    return db.execute("SELECT count(*) FROM seen").fetchone()[0]
+
+
+async def see(database: Database) -> None:
+    """Commit one more row."""
+    await database.writer.write(lambda db: db.execute("CREATE TABLE IF NOT EXISTS seen (number INTEGER)"))
+    await database.writer.write(lambda db: db.execute("INSERT INTO seen VALUES (1)"))
+
+
+async def test_pages_that_wait_are_read_together_and_a_later_one_sees_what_was_committed_before_it(
+    database: Database,
+) -> None:
+    await see(database)
+    slow = Slow()
+    began, goes_on = threading.Event(), threading.Event()
+
+    def first(db: sqlite3.Connection) -> int:
+        found = count(db)
+        began.set()
+        assert goes_on.wait(10)
+        return found
+
+    busy, *together = [asyncio.create_task(database.read_page(work)) for work in (slow, first, count)]
+    await slow.fills(1)
+    slow.end.set()
+    assert await asyncio.to_thread(began.wait, 10)
+    await see(database)
+    later = asyncio.create_task(database.read_page(count))
+    await asyncio.sleep(0)
+    goes_on.set()
+
+    assert await asyncio.gather(busy, *together, later) == [2, 1, 1, 2]
+
+
+async def test_a_page_that_fails_fails_alone(database: Database) -> None:
+    def fail(_: sqlite3.Connection) -> int:
+        raise ValueError("this one")
+
+    pages = [database.read_page(work) for work in (one, one, fail, one)]
+
+    found = await asyncio.gather(*pages, return_exceptions=True)
+
+    assert [*found[:2], found[3]] == [1, 1, 1]
+    assert isinstance(found[2], ValueError)
+
+
+async def test_pages_do_not_wait_for_one_that_waits_for_the_disk(database: Database) -> None:
+    slow = Slow()
+    pages = [asyncio.create_task(database.read_page(slow))]
+    await slow.fills(1)
+
+    try:
+        async with asyncio.timeout(5):
+            assert await database.read_page(one) == 1
+    finally:
+        slow.end.set()
+
+    assert await asyncio.gather(*pages) == [2]
+
+
+async def test_pages_never_take_the_reader_of_look_ups(database: Database) -> None:
+    slow = Slow()
+    pages = [asyncio.create_task(database.read_page(slow)) for _ in range(MOST_TOGETHER * READERS)]
+    await slow.fills(READERS - 1)
+
+    try:
+        async with asyncio.timeout(5):
+            assert await database.look_up(one) == 1
+    finally:
+        slow.end.set()
+
+    assert await asyncio.gather(*pages) == [2] * len(pages)
