@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from consentful_server import testing
 
-from .test_page import NewPage, dialog_over_rest, frames, grant, open_dialog, say
+from .page.dialog import NewPage, dialog_over_rest, frames, grant, open_dialog, say
 
 
 async def send_raw(page: Page, frame: str) -> None:

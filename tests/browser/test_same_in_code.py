@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 from consentful_server import testing
 from needs import need
 
-from .test_page import NewPage, grant, open_dialog, say
+from .page.dialog import NewPage, grant, open_dialog, say
 
 TEXTS: Final = ['It\'s "here" \\ \n now', "$HOME `id` 語 🙂"]
 SDK: Final = Path(__file__).parents[2] / "static" / "consentful.js"
