@@ -31,7 +31,7 @@ class Expire(msgspec.Struct, frozen=True):
 class Deadlines:
     """One dialog's deadlines."""
 
-    __slots__ = ("_active_at", "_began_at", "_duration_s", "_idle_s", "_is_open", "_warned")
+    __slots__ = ("_active_at", "_began_at", "_duration_s", "_idle_s", "_is_open", "_quiet_until", "_warned")
 
     def __init__(self, idle_s: float, duration_s: float, now: float) -> None:
         self._idle_s = idle_s
@@ -40,10 +40,13 @@ class Deadlines:
         self._active_at = now
         self._is_open = False
         self._warned: Announced | None = None
+        self._quiet_until = 0.0
+        """Nothing is due before, whatever is said: a message only moves `idle` away."""
 
     def open(self, now: float) -> None:
         """Start `idle` and `duration`: the dialog was opened."""
         self._is_open = True
+        self._quiet_until = 0.0
         self._began_at = now
         self.reset_idle(now)
 
@@ -55,6 +58,8 @@ class Deadlines:
 
     def check(self, now: float) -> Warn | Expire | None:
         """Return what is due now. A deadline is announced once, and `idle` once more after it was reset."""
+        if now < self._quiet_until:
+            return None
         if not self._is_open:
             return Expire("open") if now >= self._began_at + OPEN_WITHIN_S else None
         deadline, left = min(self._left(now), key=lambda pair: pair[1])
@@ -63,6 +68,8 @@ class Deadlines:
         if left <= self._warn_ahead_s(deadline) and deadline != self._warned:
             self._warned = deadline
             return Warn(deadline, round(left, 3))
+        if self._warned is None:
+            self._quiet_until = now + min(left - self._warn_ahead_s(name) for name, left in self._left(now))
         return None
 
     def _left(self, now: float) -> tuple[tuple[Announced, float], ...]:

@@ -1,6 +1,8 @@
 """When a dialog ends because of time, to the second."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consentful_server.dialogs.deadlines import Deadlines, Expire, Warn
 
@@ -79,3 +81,25 @@ def test_a_short_duration_is_announced_half_way() -> None:
 
     assert deadlines.check(9.99) is None
     assert deadlines.check(10) == Warn("duration", 10)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 40), st.booleans()), max_size=60), st.sampled_from([20.0, 100.0]))
+def test_what_was_not_due_before_makes_nothing_due_later(steps: list[tuple[float, bool]], idle_s: float) -> None:
+    """A check that finds nothing due remembers until when: that may change what it costs, not what it returns."""
+    checked, spoke_at, now = Deadlines(idle_s, 300, 0), [0.0], 0.0
+    checked.open(0)
+    for step, speaks in steps:
+        now += step
+        asked_once = Deadlines(idle_s, 300, 0)
+        asked_once.open(0)
+        for moment in spoke_at:
+            asked_once.reset_idle(moment)
+
+        due = checked.check(now)
+
+        assert due == asked_once.check(now)
+        if due is not None:
+            return
+        if speaks:
+            spoke_at.append(now)
+            checked.reset_idle(now)
