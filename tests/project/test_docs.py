@@ -68,9 +68,10 @@ def test_every_error_code_is_documented_with_its_close_code_and_status() -> None
 
 
 def test_every_refusal_has_a_code_of_its_own_and_is_drawn_in_the_tree() -> None:
-    kinds = [kind for kind in refusals() if kind.__module__ == errors.__name__]
+    kinds = [kind for kind in refusals() if kind.__module__.startswith(f"{errors.__name__}.")]
 
     assert len({kind.code for kind in kinds}) == len(kinds)
+    assert {kind.__name__ for kind in kinds} | {"Refusal", "Limit", "Denial"} == set(errors.__all__)
     assert errors.__doc__ is not None
     assert all(kind.__name__ in errors.__doc__ for kind in kinds)
 

@@ -19,7 +19,8 @@ MAY_NAME_DATABASES = {
     Path("stores/open.py"): "it chooses the store by the URL",
     Path("operations/capacity.py"): "each costs something else",
     Path("stores/tables.py"): "a table is read by the same statement in each kind of store",
-    Path("errors.py"): "the tree tells which refusal is a database's",
+    Path("errors/__init__.py"): "the tree tells which refusal is a database's",
+    Path("errors/commands.py"): "one refusal is a database's",
 }
 
 
