@@ -45,12 +45,12 @@ async def store(tmp_path: Path) -> AsyncGenerator[SQLiteStore]:
 def test_every_connection_is_durable_and_leaves_nothing_behind(tmp_path: Path, read_only: bool) -> None:
     SQLiteBackend(tmp_path / "test.db").migrate()
     db = connect(tmp_path / "test.db", read_only=read_only)
-    pragmas = ("journal_mode", "synchronous", "secure_delete", "temp_store", "query_only")
+    pragmas = ("journal_mode", "synchronous", "secure_delete", "temp_store", "query_only", "cache_size")
 
     values = [db.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
     db.close()
 
-    assert values == ["wal", 2, 1, 2, int(read_only)]
+    assert values == ["wal", 2, 1, 2, int(read_only), -512 if read_only else -2000]
 
 
 @pytest.mark.parametrize("affected", [(3, 40, 1), (3, 51, 2)])

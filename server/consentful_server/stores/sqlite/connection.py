@@ -27,6 +27,8 @@ __all__ = ["SQLiteConnection", "connect", "sqlite3"]
 T = TypeVar("T")
 
 _OLDEST_SAFE: Final = (3, 51, 3)
+_READER_CACHE_KIB: Final = 512
+"""About what 1,000 messages of 100 characters take. SQLite's default, 2 MB, is what an export fills, on each reader."""
 BUSY_MS: Final = 5000
 """How long a connection waits for the transaction of another connection or process."""
 
@@ -72,6 +74,7 @@ def connect(path: Path, *, read_only: bool = False) -> "sqlite3.Connection":
         wal_autocheckpoint = 4000                pages, about 16 MB of write-ahead log, where `checkpoints` lag behind
         trusted_schema = OFF                     an altered schema cannot call unsafe functions
         query_only                               a reader's connection cannot write
+        cache_size                               of a reader: small, because each commit of others empties it
 
     All of them but `journal_mode` hold for one connection only.
 
@@ -88,7 +91,7 @@ def connect(path: Path, *, read_only: bool = False) -> "sqlite3.Connection":
         "temp_store = MEMORY",
         "wal_autocheckpoint = 4000",
         "trusted_schema = OFF",
-        f"query_only = {'ON' if read_only else 'OFF'}",
+        *(("query_only = ON", f"cache_size = -{_READER_CACHE_KIB}") if read_only else ("query_only = OFF",)),
     ):
         db.execute(f"PRAGMA {pragma}")
     return db
