@@ -14,6 +14,7 @@ Nothing is cached: `Opened` holds a dialog's key and text, and is discarded with
      opened right after it; a process drops a master one second after the last rewrapping, at the earliest.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -142,10 +143,6 @@ class Opened:
             self._lines = decode_lines(self._open("texts", self._sealed.texts))
         return self._lines
 
-    def close_lines(self) -> None:
-        """Forget the lines; they are opened again if they are read again."""
-        self._lines = None
-
     @property
     def customer_id(self) -> str:
         """The customer's id; only for readers with the scope `data:identify`, and for the content digest."""
@@ -202,8 +199,7 @@ class Opened:
 
     def messages(self, rows: Sequence[MessageRow], scope: ReadScope) -> list[KeptMessage]:
         """Return the messages of these rows, as far as the scope allows."""
-        shared = self.shared(scope)
-        return _messages(rows, [(line, shared) for line in self.lines_of(rows)])
+        return _messages(rows, self.lines_of(rows), {self._sealed.number: self.shared(scope)})
 
     def shared(self, scope: ReadScope, extras: Collection[Extra] = ()) -> "_Shared":
         """Return what all messages of the dialog show, as far as the scope allows, with these extras."""
@@ -340,51 +336,52 @@ class Opener:
 
         With a needle, which `fold` made, only those whose text contains it: a search opens thousands for each it finds.
         """
-        found: list[_Found | None] = [None] * len(rows)
-        for dialog, places, lines in self._authentic(rows, sealed):
-            shared = dialog.shared(self._scope, self._extras)
-            for place, line in zip(places, lines, strict=True):
-                if needle is None or needle in fold(line.text):
-                    found[place] = line, shared
-            dialog.close_lines()  # a page of one message each would otherwise hold all texts of its dialogs
-        opened = [it for it in found if it is not None]
-        if len(opened) < len(rows):
-            rows = [row for row, it in zip(rows, found, strict=True) if it is not None]
-        return rows, _messages(rows, opened)
+        shared: dict[int, _Shared] = {}
+        matching: dict[int, Iterator[Line | None]] = {}
+        for dialog, mine, found in self._authentic(rows, sealed):
+            number = mine[0].dialog
+            shared[number] = dialog.shared(self._scope, self._extras)
+            matching[number] = iter(
+                found if needle is None else [line if needle in fold(line.text) else None for line in found]
+            )
+            # The dialog goes: a page of one message each would otherwise hold all texts of its dialogs.
+        rows = [row for row in rows if row.dialog in shared]
+        lines = [next(matching[row.dialog]) for row in rows]
+        if needle is not None:
+            rows = [row for row, line in zip(rows, lines, strict=True) if line is not None]
+        return rows, _messages(rows, [line for line in lines if line is not None], shared)
 
     def rows(self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]) -> list[tuple[MessageRow, Opened]]:
         """Return each row with its dialog, for the dialogs that can be opened."""
-        opened = {rows[places[0]].dialog: dialog for dialog, places, _ in self._authentic(rows, sealed)}
+        opened = {mine[0].dialog: dialog for dialog, mine, _ in self._authentic(rows, sealed)}
         return [(row, opened[row.dialog]) for row in rows if row.dialog in opened]
 
     def _authentic(
         self, rows: Sequence[MessageRow], sealed: Mapping[int, ListedDialog]
-    ) -> Iterator[tuple[Opened, list[int], list[Line]]]:
-        """Yield each dialog, opened once, with the places of its rows and their lines.
+    ) -> Iterator[tuple[Opened, list[MessageRow], list[Line]]]:
+        """Yield each dialog, opened once, with its rows in their order, and their lines.
 
         One that is erased, damaged, or has an altered row is left out.
         """
-        by_dialog: dict[int, list[int]] = {}
-        for place, row in enumerate(rows):
-            by_dialog.setdefault(row.dialog, []).append(place)
-        for number, places in by_dialog.items():
+        by_dialog = defaultdict[int, list[MessageRow]](list)
+        for row in rows:
+            by_dialog[row.dialog].append(row)
+        for number, mine in by_dialog.items():
             dialog = self.open(sealed[number]) if number in sealed else None
             if dialog is None:
                 continue
             try:
-                lines = dialog.lines_of([rows[place] for place in places])
+                lines = dialog.lines_of(mine)
             except Damaged:
                 self.damaged.add(dialog.dialog_id)
             else:
-                yield dialog, places, lines
+                yield dialog, mine, lines
 
 
 _Shared: TypeAlias = tuple[str, str, str | UnsetType, str | None, datetime, dict[str, str] | UnsetType | None]
 """What all messages of a dialog show: its id, the customer, the customer's id, the bot, when it was stored, its
 metadata.
 """
-
-_Found: TypeAlias = tuple[Line, _Shared]
 
 
 def _fits(line: Line, head: MessageHead) -> bool:
@@ -395,10 +392,13 @@ def _fits(line: Line, head: MessageHead) -> bool:
     )
 
 
-def _messages(rows: Sequence[MessageRow], found: Sequence[_Found]) -> list[KeptMessage]:
-    """Return the message of each row. Times are converted together, which is much faster than one by one."""
+def _messages(rows: Sequence[MessageRow], lines: Sequence[Line], shared: Mapping[int, _Shared]) -> list[KeptMessage]:
+    """Return the message of each row, from its line and what its dialog shows.
+
+    Times are converted together, which is much faster than one by one.
+    """
     received = all_from_micros([row.received_at for row in rows])
-    sent = iter(all_from_micros([line.sent_at for line, _ in found if line.sent_at is not None]))
+    sent = iter(all_from_micros([line.sent_at for line in lines if line.sent_at is not None]))
     return [
         KeptMessage(
             dialog_id=dialog_id,
@@ -414,7 +414,6 @@ def _messages(rows: Sequence[MessageRow], found: Sequence[_Found]) -> list[KeptM
             stored_at=stored_at,
             metadata=metadata,
         )
-        for row, (line, (dialog_id, customer, customer_id, bot, stored_at, metadata)), received_at in zip(
-            rows, found, received, strict=True
-        )
+        for row, line, received_at in zip(rows, lines, received, strict=True)
+        for dialog_id, customer, customer_id, bot, stored_at, metadata in (shared[row.dialog],)
     ]
