@@ -103,6 +103,8 @@ class Service:
         self.cursors = Cursors(keys.cursor, generation)
         vault = Vault(deployment, keys.wrapping, look=masters.all)
         turn, priority = asyncio.Lock(), Priority()
+        self.large_pages = asyncio.Lock()
+        """Whoever answers a large page waits for it; see `edges.http.paging`."""
         chain = Chain(keys.derive("access log"))
         commitments = Commitments(keys.derive("access values"), EpochSeals(vault))
         self.access_log = AccessLog(store.access_log, chain, commitments, clock)

@@ -1,5 +1,6 @@
 """A page of a list: the next page's cursor is in the body, and in a `Link` header (RFC 8288)."""
 
+import asyncio
 import re
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 _PLACES: Final = ("cursor", "offset")
 """The parameters that say where a page begins."""
+
+_LARGE_BYTES: Final = 64 * 1024
 
 _PLAIN: Final = re.compile(r"([\w.~-]+=[\w.~-]*&)*[\w.~-]+=[\w.~-]*", re.ASCII)
 """A query that is written in one way only; cursors are, too (RFC 3986 §2.3)."""
@@ -39,6 +42,17 @@ def encoded(items: list[Any]) -> list[msgspec.Raw]:
     because they have left the processor's cache.
     """
     return [msgspec.Raw(msgspec.json.encode(items)[1:-1])] if items else []
+
+
+async def wait_for_turn(page: Page[msgspec.Raw], turns: asyncio.Lock) -> None:
+    """Return at once if the page is small; else when no other large one is answered in this turn of the event loop.
+
+    Many pages can be read at the same moment, and to answer a large one takes more than a millisecond: together they
+    would keep everybody waiting.
+    """
+    if sum(map(len, page.items)) >= _LARGE_BYTES:
+        async with turns:
+            await asyncio.sleep(0)
 
 
 def page(request: web.Request, query: ListQuery, page: Page[Any]) -> web.Response:

@@ -43,6 +43,7 @@ async def _messages(request: web.Request, query: MessageQuery) -> web.StreamResp
         page = await pages.chats(rows, principal.read_scope, roles=query.roles, **how)
     else:
         page = await pages.messages(rows, principal.read_scope, extras=query.extras, view=paging.encoded, **how)
+        await paging.wait_for_turn(page, service.large_pages)
     return paging.page(request, query, page)
 
 

@@ -1,5 +1,6 @@
 """The link to the next page: the same query, however it was written, and where the page begins."""
 
+import asyncio
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
+from consentful_server.archive.views import Page
 from consentful_server.edges.http import paging
 from consentful_server.testing import Served
 from kept import keep
@@ -58,3 +60,20 @@ def test_blocks_of_items_are_one_list_in_json(blocks: list[list[int]]) -> None:
     page = msgspec.json.decode(msgspec.json.encode(paging.Paged(items, None)))
 
     assert page == {"items": [number for block in blocks for number in block], "next": None}
+
+
+@pytest.mark.parametrize(("size", "turns"), [(200_000, 8), (200, 1)], ids=["large", "small"])
+async def test_of_large_pages_one_is_answered_in_a_turn_of_the_loop(size: int, turns: int) -> None:
+    page = Page([msgspec.Raw(b"x" * size)], None, False, ())
+    lock, turn, answered = asyncio.Lock(), 0, list[int]()
+
+    async def answer() -> None:
+        await paging.wait_for_turn(page, lock)
+        answered.append(turn)
+
+    tasks = [asyncio.create_task(answer()) for _ in range(8)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        turn += 1
+
+    assert len(set(answered)) == turns
