@@ -8,7 +8,8 @@ times as long. So a reader's thread calls `give_way` after each dialog that it o
     the last was less than 1 s ago     it sleeps for a moment after each 0.3 ms: the next may have come in
     otherwise                          it works on
 
-So readers have half of the time at least, however many dialogs are decided.
+So readers have half of the time at least, however many dialogs are decided. What a reader does for all dialogs of a
+block, such as to encode them, gives way to nothing; so blocks are short while `is_needed`.
 
 Threads: `decision` runs on the event loop; `give_way` on readers' threads, which may use one object at the same time.
 Every field is one number, and each is written by one side alone or may be stale: then a reader sleeps once more, or
@@ -50,6 +51,11 @@ class Priority:
             yield
         finally:
             self._deciding -= 1
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a decision is under way, or the last began less than 1 s ago."""
+        return self._deciding > 0 or self._now() < self._recent_until
 
     def give_way(self) -> None:
         """Let decisions go first, if there are any."""

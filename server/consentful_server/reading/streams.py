@@ -54,6 +54,9 @@ _MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "ch
 _MOST_BYTES: Final = 1024 * 1024
 """A block that is larger makes the next one half as long."""
 
+_BESIDE_DECISIONS: Final = 4
+"""While dialogs are decided, blocks are so many times shorter: a decision waits for less of what is done at once."""
+
 _FEW_ROWS: Final = 100
 """Rows in the first block: the length of rows is not known yet."""
 
@@ -199,15 +202,17 @@ class Streams:
         self, stream: Stream, walk: Walk, opener: Opener, check: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[bytes]:
         read = self._messages if stream.shape == "messages" else self._dialogs
-        more, length = True, _FEW_ROWS
+        more, length, most = True, _FEW_ROWS, _MOST_ROWS[stream.shape]
         while more:
+            if self._priority.is_needed:  # (R5)
+                length = min(length, most // _BESIDE_DECISIONS)
             selection = walk.select(stream.wanted, stream.scope.purposes, stream.order, length)
             await check()  # (R6)
             async with self._turn:  # (R5)
                 data, last = await read(stream, selection, opener)
             more = last is not None
             walk = walk.past(stream.order, last)
-            length = _length_after(data, length, _MOST_ROWS[stream.shape])
+            length = _length_after(data, length, most)
             if data:
                 yield data
         yield stream.finish()

@@ -121,3 +121,22 @@ async def test_a_grant_is_a_decision_until_it_is_stored(service: Served, monkeyp
 
     assert seen == [1]
     assert priority._deciding == 0  # pyright: ignore[reportPrivateUsage]
+
+
+def test_it_is_needed_while_a_decision_is_under_way_and_for_a_second_after_it_began(
+    priority: Priority, time: Time
+) -> None:
+    needed = [priority.is_needed]
+    with priority.decision():
+        needed.append(priority.is_needed)
+        time.at += 5
+        needed.append(priority.is_needed)
+    needed.append(priority.is_needed)
+    with priority.decision():
+        pass
+    time.at += 0.9
+    needed.append(priority.is_needed)
+    time.at += 0.2
+    needed.append(priority.is_needed)
+
+    assert needed == [False, True, True, False, True, False]
