@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -122,6 +122,29 @@ async def test_pages_that_wait_are_read_together_and_a_later_one_sees_what_was_c
     goes_on.set()
 
     assert await asyncio.gather(busy, *together, later) == [2, 1, 1, 2]
+
+
+async def test_pages_of_a_run_that_takes_long_are_read_in_the_next_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consentful_server.stores.sqlite.database._RUN_S", 0.0)
+    order: list[int] = []
+    runs: list[str] = []
+    for reader in database._readers:  # pyright: ignore[reportPrivateUsage]
+        await reader.set_trace_callback(runs.append)  # pyright: ignore[reportUnknownMemberType]
+
+    def numbered(number: int) -> Callable[[sqlite3.Connection], bool]:
+        def work(db: sqlite3.Connection) -> bool:
+            order.append(number)
+            return db.in_transaction
+
+        return work
+
+    pages = [asyncio.create_task(database.read_page(numbered(number))) for number in range(MOST_TOGETHER + 2)]
+
+    assert await asyncio.gather(*pages) == [True] * len(pages)
+    assert order == list(range(len(pages)))
+    assert runs == ["BEGIN", "ROLLBACK"] * len(pages)
 
 
 async def test_a_page_that_fails_fails_alone(database: Database) -> None:

@@ -28,6 +28,7 @@ Races, and the line that closes each:
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -44,6 +45,8 @@ T = TypeVar("T")
 READERS: Final = 4
 MOST_TOGETHER: Final = 8
 """Pages in one run at most: the first of them is answered with the last."""
+_RUN_S: Final = 0.01
+"""After so long a run reads no further page: the largest take as long each, and an erasure waits for its end (R2)."""
 _LONG_S: Final = 0.02
 """After so long another run of pages begins beside the one that runs."""
 
@@ -154,6 +157,10 @@ class Database:
         self._idle.append(connection)  # (R3)
         self._count(queue, -1)
         error = running.exception()
+        if error is None:
+            done = len(running.result())
+            queue.extendleft(reversed(reads[done:]))  # for the next run
+            reads = reads[:done]
         outcomes = running.result() if error is None else [(None, error) for _ in reads]
         for read, (value, failure) in zip(reads, outcomes, strict=True):
             if read.future.done():
@@ -166,10 +173,18 @@ class Database:
 
 
 def _in_snapshot(db: sqlite3.Connection, reads: Sequence[_Read]) -> list[_Outcome]:
-    """Run the reads in a read transaction, which ends with the call, and return what each returned or raised."""
+    """Run reads in a read transaction, which ends with the call, and return what each returned or raised: the first of
+    them, and the others until `_RUN_S` is over.
+    """
+    outcomes: list[_Outcome] = []
+    until = time.monotonic() + _RUN_S
     db.execute("BEGIN")  # (R1) the snapshot is taken by the first statement after it
     try:
-        return [_outcome(db, read) for read in reads]
+        for read in reads:
+            outcomes.append(_outcome(db, read))
+            if time.monotonic() >= until:
+                break
+        return outcomes
     finally:
         db.execute("ROLLBACK")  # (R2)
 
