@@ -282,6 +282,7 @@ async def test_a_wrong_filter_is_told_at_its_field_and_can_be_corrected(
 ) -> None:
     page = await new_page(empty.url, PHONE)
     await page.goto(empty.url + address)
+    await settled(page)
     await bad.act(page)
     await expect(bad.told(page)).to_be_visible()
     await settled(page)
@@ -360,6 +361,7 @@ async def test_a_long_dialog_is_shown_whole(
     await keep(service.service, "d-long", ["Where is my parcel?"] * MANY, customer_id="c-long")
     page = await new_page(service.url, PHONE)
     await page.goto(service.url + address)
+    await settled(page)  # what loads above a button moves it, also between pressing and letting go
     await act(page)
 
     await expect(page.locator(where).filter(has_text=words).first).to_be_visible()
