@@ -165,8 +165,7 @@ async def the_database(folder: Path, *, read_only: bool) -> Seen:
         await database.create()
         async with testing.serve(folder=folder, database=database.url) as served, client_of(served) as client:
             if read_only:
-                await database.ask("ALTER SYSTEM SET default_transaction_read_only = on")
-                await database.ask("SELECT pg_reload_conf()")
+                await database.set("default_transaction_read_only", "on")
             else:
                 await database.killed()
             seen = await client.sees()

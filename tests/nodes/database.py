@@ -109,6 +109,14 @@ class DatabaseServer:
         finally:
             await db.close()
 
+    async def set(self, name: str, value: str) -> None:
+        """Change a setting, and return once all sessions have it."""
+        await self.ask(f"ALTER SYSTEM SET {name} = {value}")
+        await self.ask("SELECT pg_reload_conf()")
+        async with asyncio.timeout(_PATIENCE_S):
+            while await self.ask(f"SHOW {name}") != value:  # asks a session that has begun since; earlier ones are told
+                pass
+
     async def stop(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGQUIT)  # at once
