@@ -20,6 +20,7 @@ class Jotting(msgspec.Struct, frozen=True):
     at: datetime = START
     dialogs: bytes | None = None
     values: Values | None = None
+    filters: tuple[str, ...] = ("customer", "q")
 
     def about(self, dialog: int) -> "Jotting":
         return msgspec.structs.replace(self, dialogs=pack([dialog]))
@@ -33,7 +34,7 @@ class Jotting(msgspec.Struct, frozen=True):
             action=self.action,
             request=None,
             subject=None,
-            filters=("customer", "q"),
+            filters=self.filters,
             commitment=None,
             rows=0,
             dialogs=self.dialogs,

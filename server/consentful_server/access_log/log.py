@@ -20,10 +20,12 @@ Races, and the line that closes each:
 
 (R1) Entries are appended while a search walks from newest to oldest: each block continues before the last number seen,
      so new entries change neither the page nor its cursor.
-(R2) A stream ends while `seen` walks: its `….sent` entry may be missed, its `….streamed` entry is not. The stream is
+(R2) A stream ends after `seen` has walked: its `….sent` entry is missed, its `….streamed` entry is not. The stream is
      then reported as unfinished, so the answer errs towards more (GDPR art. 33).
 (R3) A dialog is erased after a text search found it and before the search is logged: `forget_words` knows every erased
      dialog, not only those since its last run.
+(R4) A dialog is erased while `forget_words` judges: the next run finds that more was erased than this one knew when it
+     began, and judges every search again.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -36,7 +38,7 @@ from pyroaring import BitMap
 from ..clock import Clock, from_micros, to_micros
 from .chain import BEGUN, SENT, Action, Actor, Chain, Entry, Head, Link, pack, unpack
 from .commitments import Commitments
-from .store import AccessLogStore, Logged, Note, Seen, Trace, Values
+from .store import AccessLogStore, Logged, Note, Seen, ShortEntry, Trace, Values
 from .verification import Check, Verifier
 from .views import LogEntry, SeenDialog
 
@@ -100,6 +102,8 @@ class AccessLog:
         self._clock = clock
         self._erased = BitMap()
         self._place = 0
+        self._judged = (0, _LOWEST_NUMBER)
+        """Up to which place in the feed of erasures, and which entry, `forget_words` has judged every search."""
 
     def note(
         self,
@@ -153,15 +157,21 @@ class AccessLog:
     async def forget_words(self) -> None:
         """Erase the words of every search (by text or metadata) that found a dialog erased since, or that found none.
 
-        What a stream found is in its last entry; while it runs, its words stay.
+        What a stream found is in its last entry; while it runs, its words stay. Searches that were judged before are
+        judged again only if a dialog was erased since.
         """
         await self._learn_erased()
-        after = _LOWEST_NUMBER
-        while block := await self._store.ending(after, _BLOCK):
+        place, (judged_at, judged) = self._place, self._judged
+        after = judged if place == judged_at else _LOWEST_NUMBER  # (R4)
+        last = (await self._store.head()).number  # of an entry: most are no searches, and are not looked at again
+        runs: list[int] = []
+        while block := await self._store.searches(_WORDS, after, _BLOCK):
             after = block[-1].link.entry.number
-            searches = [logged.link.entry for logged in block if _WORDS.intersection(logged.link.entry.filters)]
-            if forgotten := [entry.number for entry in searches if self._is_over(await self._found(entry))]:
+            found = [(logged.link.entry.number, await self._found(logged.link.entry)) for logged in block]
+            runs += [number for number, dialogs in found if dialogs is None]
+            if forgotten := [number for number, dialogs in found if self._is_over(dialogs)]:
                 await self._store.erase_values_of(forgotten)
+        self._judged = (place, min(runs) - 1 if runs else max(after, last))
 
     async def head(self) -> Head:
         """Return the head of the chain, which later proves that no entry up to here was altered."""
@@ -209,28 +219,26 @@ class AccessLog:
 
         Only those that the reader may see. A stream counts if it began before `until`, even if it was sent later.
         """
-        dialogs, unfinished = BitMap(), list[str]()
-        sent: dict[str, BitMap] = {}
+        dialogs = BitMap()
+        running: dict[str, None] = {}  # in the order of their beginnings, as a set has none
         until = None if trace.until is None else to_micros(trace.until)
-        # Newest first, and without `until`: a stream's end is seen before its beginning, also if it ended after
-        # `until`.
-        async for entry in self._newest(Trace(trace.who, trace.action, trace.since)):
-            numbers = BitMap() if entry.dialogs is None else unpack(entry.dialogs)
-            if entry.subject is not None and entry.action in SENT:
-                sent[entry.subject] = numbers
-            if until is not None and entry.at >= until:
+        # Without `until`, because a stream that began before may have ended after it.
+        async for entry in self._short(Trace(trace.who, trace.action, trace.since)):
+            is_within = until is None or entry.at < until
+            if entry.dialogs is not None and (is_within or entry.subject in running):
+                dialogs |= unpack(entry.dialogs)
+            if entry.subject is None:
                 continue
-            dialogs |= numbers
-            if entry.subject is not None and entry.action in BEGUN:
-                dialogs |= sent.get(entry.subject, BitMap())
-                if entry.subject not in sent:  # (R2)
-                    unfinished.append(entry.subject)
+            if entry.action in SENT:
+                running.pop(entry.subject, None)
+            elif is_within and entry.action in BEGUN:
+                running[entry.subject] = None  # (R2)
         seen: list[Seen] = []
         numbers = (number for number in dialogs if number > after)
         while len(seen) < limit and (some := list(islice(numbers, _BLOCK))):
             seen += [it for it in await self._store.seen(some) if covers(it.purposes)]
         following = seen[limit - 1].number if len(seen) >= limit else None
-        return Sighting([_seen(it) for it in seen[:limit]], following, unfinished)
+        return Sighting([_seen(it) for it in seen[:limit]], following, list(running))
 
     async def _learn_erased(self) -> None:
         """Learn which dialogs were erased, from the feed of erasures; a million take about a hundred kilobytes."""
@@ -249,12 +257,12 @@ class AccessLog:
     def _is_over(self, found: BitMap | None) -> bool:
         return found is not None and (not found or not found.isdisjoint(self._erased))
 
-    async def _newest(self, trace: Trace) -> AsyncGenerator[Entry]:
-        before: int | None = None
-        while block := await self._store.newest(trace, before, _BLOCK):
-            for logged in block:
-                yield logged.link.entry
-            before = block[-1].link.entry.number
+    async def _short(self, trace: Trace) -> AsyncGenerator[ShortEntry]:
+        after = _LOWEST_NUMBER
+        while block := await self._store.short(trace, after, _BLOCK):
+            for entry in block:
+                yield entry
+            after = block[-1].number
 
     def values_of(self, logged: Logged) -> dict[str, Any] | None:
         """Return an entry's filter values; None if they were erased, or have ended with their epoch."""

@@ -17,7 +17,7 @@ from .listing import AsJson, in_utc, show, show_json
 
 _ENTRIES = ("number", "at", "who", "kind", "action", "subject", "rows", "dialogs")
 _DIALOGS = ("dialog_id", "customer", "erased")
-_BLOCK = 1_000
+_ALL = 2**63
 
 log = App(name="log", help="Read the access log. `consentful verify --log` verifies it.")
 
@@ -90,12 +90,9 @@ def seen(
     trace = Trace(who, None, in_utc(since), in_utc(until))
 
     async def work(service: Service) -> tuple[list[SeenDialog], list[str]]:
-        dialogs, after, unfinished = list[SeenDialog](), 0, list[str]()
-        while after is not None:
-            found = await service.access_log.seen(trace, after=after, limit=_BLOCK)
-            dialogs, after, unfinished = dialogs + found.dialogs, found.after, found.unfinished
-        await service.access_log.write(OPERATOR, "log.read", rows=len(dialogs))
-        return dialogs, unfinished
+        found = await service.access_log.seen(trace, after=0, limit=_ALL)
+        await service.access_log.write(OPERATOR, "log.read", rows=len(found.dialogs))
+        return found.dialogs, found.unfinished
 
     dialogs, unfinished = with_service(place, work)
     if json:

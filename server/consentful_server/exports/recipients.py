@@ -4,18 +4,18 @@ The access log is the record. This is an index over it in memory, built by readi
 up to date by `refresh`; it is never written to otherwise, and a restart builds it again. A bitmap of a million dialogs
 takes about a hundred kilobytes. When a dialog was shown is not in memory, but in which chunks of the log that is told.
 
-Everything runs on the event loop. Two `refresh` calls may overlap at their awaits: both read the same entries then, and
-taking an entry twice changes nothing. Entries are committed in the order of their numbers, so an entry that was not
-read yet has a higher number than all that were.
+Everything runs on the event loop. Of several `refresh` calls one reads, and the next goes on where it ended. Entries
+are committed in the order of their numbers, so an entry that was not read yet has a higher number than all that were.
 """
 
+import asyncio
 from collections import defaultdict
 from typing import Final
 
 from pyroaring import BitMap
 
-from ..access_log.chain import DISCLOSED, Entry, unpack
-from ..access_log.store import AccessLogStore
+from ..access_log.chain import DISCLOSED, unpack
+from ..access_log.store import AccessLogStore, ShortEntry, Trace
 from ..access_log.views import Recipient
 from ..clock import from_micros
 
@@ -29,6 +29,7 @@ class Recipients:
 
     def __init__(self, store: AccessLogStore) -> None:
         self._store = store
+        self._reading = asyncio.Lock()
         self._read_up_to = 0
         self._streams: defaultdict[str, dict[str, BitMap]] = defaultdict(dict)
         self._pages: defaultdict[str, BitMap] = defaultdict(BitMap)
@@ -36,10 +37,11 @@ class Recipients:
 
     async def refresh(self) -> None:
         """Read the entries that were logged since the last call."""
-        while block := await self._store.links(self._read_up_to, _BLOCK):
-            for logged in block:
-                self._add(logged.link.entry)
-            self._read_up_to = block[-1].link.entry.number
+        async with self._reading:
+            while block := await self._store.short(Trace(), self._read_up_to, _BLOCK):
+                for entry in block:
+                    self._add(entry)
+                self._read_up_to = block[-1].number
 
     async def of(self, dialogs: BitMap) -> list[Recipient]:
         """Return which credentials were shown some of these dialogs (GDPR art. 15(1)(c)), by name.
@@ -49,8 +51,7 @@ class Recipients:
         await self.refresh()
         shown: dict[str, tuple[int, int, BitMap]] = {}
         for chunk in [chunk for chunk, disclosed in self._chunks.items() if not disclosed.isdisjoint(dialogs)]:
-            for logged in await self._store.links(chunk * _CHUNK, _CHUNK):
-                entry = logged.link.entry
+            for entry in await self._store.short(Trace(), chunk * _CHUNK, _CHUNK):
                 some = _disclosed_in(entry) & dialogs
                 if some and entry.kind == "credential":  # customer and operator are no recipients (GDPR art. 4(9))
                     first, last, others = shown.get(entry.who, (entry.at, entry.at, BitMap()))
@@ -85,7 +86,7 @@ class Recipients:
         """Return the dialogs of each of the recipient's ended streams, oldest first."""
         return dict(self._streams[who])
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: ShortEntry) -> None:
         if entry.dialogs is None or entry.action not in DISCLOSED:
             return
         dialogs = _disclosed_in(entry)
@@ -96,5 +97,5 @@ class Recipients:
             self._streams[entry.who][entry.subject] = dialogs
 
 
-def _disclosed_in(entry: Entry) -> BitMap:
+def _disclosed_in(entry: ShortEntry) -> BitMap:
     return unpack(entry.dialogs) if entry.dialogs is not None and entry.action in DISCLOSED else BitMap()

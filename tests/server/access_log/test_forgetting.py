@@ -1,5 +1,6 @@
 """What was searched for is forgotten: with the customer, with what it found, and with its epoch (GDPR art. 17)."""
 
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from aiohttp import ClientSession
 
 from consentful_server.access_log.chain import OPERATOR
 from consentful_server.access_log.commitments import Commitments
-from consentful_server.access_log.store import Trace
+from consentful_server.access_log.store import Logged, Trace
 from consentful_server.archive.query import Filter
 from consentful_server.auth.read_scope import ReadScope
 from consentful_server.keys.epoch_seals import EpochSeals
@@ -24,6 +25,13 @@ from kept import get, keep
 from sealed import VAULT
 
 from .entries import SCIENTIST, logged, post, rows, rows_of, valid
+
+
+async def _told(work: Callable[[], Awaitable[None]], told: list[int]) -> list[int]:
+    """Return what the list gets while the work runs."""
+    told.clear()
+    await work()
+    return told.copy()
 
 
 class TestForgetting:
@@ -124,6 +132,68 @@ class TestForgetting:
 
         async with http.post("/v1/messages/search", json={"q": "Doe"} | ({"format": form} if form else {})) as found:
             await found.read()
+        await service.service.access_log.forget_words()
+
+        assert [entry.values for entry in await logged(service) if "q" in entry.filters] == [None]
+
+    async def test_words_of_a_stream_that_found_nothing_are_forgotten_when_it_has_ended(self, service: Served) -> None:
+        await keep(service.service, "d-1")
+        stream = Stream("ndjson", "messages", Filter(q="Doe"), ReadScope(by=SCIENTIST), "stored")
+        running = service.service.streams.run(stream, check=valid)
+        await anext(running)
+        await service.service.access_log.forget_words()
+
+        async for _ in running:
+            pass
+        await service.service.access_log.forget_words()
+
+        assert [entry.values for entry in await logged(service) if "q" in entry.filters] == [None]
+
+    async def test_searches_are_judged_again_when_a_dialog_was_erased_and_not_otherwise(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        judged: list[int] = []
+        store = service.service.store.access_log
+        searches = store.searches
+
+        async def counted(filters: Collection[str], after: int, limit: int) -> list[Logged]:
+            found = await searches(filters, after, limit)
+            judged.extend(logged.link.entry.number for logged in found)
+            return found
+
+        monkeypatch.setattr(store, "searches", counted)
+        stored = [await keep(service.service, f"d-{name}", [f"a {name}"]) for name in ("parcel", "letter")]
+        for word in ("parcel", "letter"):
+            await post(http, "/v1/messages/search", q=word)
+        forget = service.service.access_log.forget_words
+
+        first = await _told(forget, judged)
+        await get(http, "/v1/messages", bot="shop")
+        again = await _told(forget, judged)
+        await post(http, "/v1/messages/search", q="a")
+        new = await _told(forget, judged)
+        await service.service.archive.withdraw(stored[0].withdrawal_code)
+        after_an_erasure = await _told(forget, judged)
+
+        assert (len(first), again, len(new), after_an_erasure) == (2, [], 1, [*first, *new])
+        words = [entry.values and entry.values["q"] for entry in await logged(service) if "q" in entry.filters]
+        assert words == [None, "letter", None]
+
+    async def test_a_dialog_that_is_erased_while_searches_are_judged_is_not_missed(
+        self, http: ClientSession, service: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, stored = service.service.store.access_log, await keep(service.service, "d-1", ["Jane Doe"])
+        await post(http, "/v1/messages/search", q="jane")
+        searches = store.searches
+
+        async def meanwhile(filters: Collection[str], after: int, limit: int) -> list[Logged]:
+            found = await searches(filters, after, limit)
+            await service.service.archive.withdraw(stored.withdrawal_code)
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "searches", meanwhile)
+            await service.service.access_log.forget_words()
         await service.service.access_log.forget_words()
 
         assert [entry.values for entry in await logged(service) if "q" in entry.filters] == [None]

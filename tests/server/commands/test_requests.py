@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from consentful_server import cli
+from consentful_server.access_log.chain import Actor
+from consentful_server.access_log.store import ShortEntry, Trace
 from consentful_server.service import open_service
 from consentful_server.settings import Settings
+from consentful_server.stores.sqlite.access_log import SQLiteAccessLog
 from kept import keep
 
 from .refusals import Output, refused
@@ -21,6 +24,13 @@ pytestmark = pytest.mark.usefixtures("database")
 async def _keep() -> None:
     async with open_service(Settings()) as service:
         await keep(service, "d-1", ["Hi", "Hello"], customer_id="c-1")
+
+
+async def _disclose(number: int) -> None:
+    """Store so many dialogs, and log that somebody read them."""
+    async with open_service(Settings()) as service:
+        await asyncio.gather(*(keep(service, f"d-{each}") for each in range(number)))
+        await service.access_log.write(Actor("science"), "messages.read", dialogs=range(1, number + 1))
 
 
 @pytest.fixture
@@ -100,6 +110,23 @@ def test_the_log_is_listed_by_customer_dialog_credential_and_time(capsys: Output
 
 def test_what_a_stolen_credential_saw(capsys: Output) -> None:
     assert told(capsys, "log", "seen", "--who", "science") == {"items": [], "unfinished": []}
+
+
+def test_what_a_credential_saw_is_told_by_one_walk_of_the_log(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[int] = []
+    short = SQLiteAccessLog.short
+
+    async def counted(log: SQLiteAccessLog, trace: Trace, after: int, limit: int) -> list[ShortEntry]:
+        walked.append(after)
+        return await short(log, trace, after, limit)
+
+    monkeypatch.setattr(SQLiteAccessLog, "short", counted)
+    asyncio.run(_disclose(1_100))
+
+    found = told(capsys, "log", "seen", "--who", "science")
+
+    assert len(found["items"]) == 1_100
+    assert len(walked) == len(set(walked))
 
 
 def test_a_request_is_received_extended_answered_and_then_closed(capsys: Output, somewhere: Path) -> None:

@@ -1,5 +1,6 @@
 """Who was shown some dialogs: told by the log, of which only those parts are read that have to do with them."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from pyroaring import BitMap
 
 from consentful_server.access_log.chain import pack
-from consentful_server.access_log.store import Logged
+from consentful_server.access_log.store import ShortEntry, Trace
 from consentful_server.access_log.views import Recipient
 from consentful_server.exports import recipients as module
 from consentful_server.exports.recipients import Recipients
@@ -36,18 +37,24 @@ async def log(store: Store, who: str, *dialogs: int, minute: int = 0) -> None:
     await store.access_log.add(Jotting(who, at=START + timedelta(minutes=minute), dialogs=pack(dialogs)))
 
 
-async def test_of_a_long_log_only_what_disclosed_the_dialogs_is_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def counting(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that each read of the log appends the number of its entries to."""
     read: list[int] = []
-    links = store.access_log.links
+    short = store.access_log.short
 
-    async def counted(after: int, limit: int) -> list[Logged]:
-        found = await links(after, limit)
+    async def counted(trace: Trace, after: int, limit: int) -> list[ShortEntry]:
+        found = await short(trace, after, limit)
         read.append(len(found))
         return found
 
-    monkeypatch.setattr(store.access_log, "links", counted)
+    monkeypatch.setattr(store.access_log, "short", counted)
+    return read
+
+
+async def test_of_a_long_log_only_what_disclosed_the_dialogs_is_read_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = counting(store, monkeypatch)
     recipients = Recipients(store.access_log)
     for number in range(95):
         await log(store, "ann" if number in (12, 81) else "ben", 7 if number in (12, 81) else 1000, minute=number)
@@ -72,3 +79,15 @@ async def test_whoever_was_shown_nothing_of_them_is_no_recipient(store: Store) -
 
     assert await Recipients(store.access_log).of(BitMap([3, 4])) == []
     assert await Recipients(store.access_log).of(BitMap()) == []
+
+
+async def test_of_several_who_ask_at_once_one_reads_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = counting(store, monkeypatch)
+    recipients = Recipients(store.access_log)
+    for number in range(5):
+        await log(store, "ann", number)
+
+    await asyncio.gather(recipients.refresh(), recipients.refresh(), recipients.refresh())
+
+    assert sum(read) == 5
+    assert recipients.dialogs_of("ann") == BitMap(range(5))

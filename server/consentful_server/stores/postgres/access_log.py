@@ -5,11 +5,11 @@ the same number or follow the same link, whichever processes write them. Those o
 inserted together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from ...access_log.chain import Head, actual_head, next_number
-from ...access_log.store import ErasedNumber, Logged, Note, Seen, Trace
+from ...access_log.store import ErasedNumber, Logged, Note, Seen, ShortEntry, Trace
 from ...clock import to_micros
 from ..log_row import logged_of, row_of
 from .connection import Connection, Row
@@ -25,9 +25,10 @@ _SELECT: Final = (
     f"SELECT {_FIELDS}, coalesce(v.sealed, e.sealed) FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
     f" LEFT JOIN ending_values e ON e.number = l.number AND {_IS_LEFT}"
 )
-_SELECT_ENDING: Final = (
+_SELECT_SHORT: Final = "SELECT l.number, l.at, l.kind, l.who, l.action, l.subject, l.dialogs FROM access_log l"
+_SELECT_SEARCHES: Final = (
     f"SELECT {_FIELDS}, e.sealed FROM ending_values e JOIN access_log l ON l.number = e.number"
-    f" WHERE e.number > $1 AND {_IS_LEFT} ORDER BY e.number LIMIT $2"
+    f" WHERE e.number > $1 AND {_IS_LEFT} AND string_to_array(l.filters, ',') && $3::text[] ORDER BY e.number LIMIT $2"
 )
 _HEAD: Final = (
     "SELECT l.last, h.number, h.link, h.seal FROM (SELECT coalesce(max(number), 0) AS last FROM access_log) l"
@@ -72,6 +73,12 @@ class PostgresAccessLog:
         sql = f"{_SELECT} WHERE {where} ORDER BY l.number DESC LIMIT {values.add(limit)}"
         return await self._logged(sql, *values)
 
+    async def short(self, trace: Trace, after: int, limit: int) -> list[ShortEntry]:
+        values = Placeholders()
+        where = f"{_conditions(trace, None, values)} AND l.number > {values.add(after)}"
+        sql = f"{_SELECT_SHORT} WHERE {where} ORDER BY l.number LIMIT {values.add(limit)}"
+        return [ShortEntry(*row) for row in await self._database.fetch(sql, *values)]
+
     async def numbers_of(self, customer: str | None, dialog_id: str | None) -> list[int]:
         values = Placeholders()
         mine, this = values.add(customer), values.add(dialog_id)
@@ -98,8 +105,8 @@ class PostgresAccessLog:
     async def erase_values(self, customer: str) -> None:
         await self._database.writer.write(lambda db: erase_values(db, customer))
 
-    async def ending(self, after: int, limit: int) -> list[Logged]:
-        return await self._logged(_SELECT_ENDING, after, limit)
+    async def searches(self, filters: Collection[str], after: int, limit: int) -> list[Logged]:
+        return await self._logged(_SELECT_SEARCHES, after, limit, list(filters))
 
     async def of_subject(self, subject: str) -> list[Logged]:
         return await self._logged(f"{_SELECT} WHERE l.subject = $1 ORDER BY l.number", subject)

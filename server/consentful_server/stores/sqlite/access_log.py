@@ -5,11 +5,11 @@ the same number or follow the same link, whichever processes write them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ...access_log.chain import Head, actual_head, next_number
-from ...access_log.store import ErasedNumber, Logged, Note, Seen, Trace, Values
+from ...access_log.store import ErasedNumber, Logged, Note, Seen, ShortEntry, Trace, Values
 from ...clock import to_micros
 from ..log_row import logged_of, row_of
 from .database import Database
@@ -22,10 +22,13 @@ _SELECT: Final = (
     " l.link, coalesce(v.sealed, e.sealed) FROM access_log l LEFT JOIN access_values v ON v.number = l.number"
     " LEFT JOIN ending_values e ON e.number = l.number AND e.sealed != zeroblob(length(e.sealed))"
 )
-_SELECT_ENDING: Final = (
+_SELECT_SHORT: Final = "SELECT l.number, l.at, l.kind, l.who, l.action, l.subject, l.dialogs FROM access_log l"
+_SELECT_SEARCHES: Final = (
     "SELECT l.number, l.at, l.kind, l.who, l.action, l.request, l.subject, l.filters, l.commitment, l.rows, l.dialogs,"
     " l.link, e.sealed FROM ending_values e CROSS JOIN access_log l ON l.number = e.number"  # few of a long log
-    " WHERE e.number > ? AND e.sealed != zeroblob(length(e.sealed)) ORDER BY e.number LIMIT ?"
+    " WHERE e.number > ?1 AND e.sealed != zeroblob(length(e.sealed))"
+    " AND EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(',' || l.filters || ',', ',' || value || ','))"
+    " ORDER BY e.number LIMIT ?2"
 )
 
 # At equal length SQLite rewrites the cell where it stands: no page keeps a copy of the key that the value is sealed
@@ -57,6 +60,13 @@ class SQLiteAccessLog:
         sql = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY l.number DESC LIMIT ?"
         return await self._database.read(lambda db: [logged_of(row) for row in db.execute(sql, [*values, limit])])
 
+    async def short(self, trace: Trace, after: int, limit: int) -> list[ShortEntry]:
+        where, values = _conditions(trace)
+        sql = f"{_SELECT_SHORT} WHERE {' AND '.join(where)} AND l.number > ? ORDER BY l.number LIMIT ?"
+        return await self._database.read(
+            lambda db: [ShortEntry(*row) for row in db.execute(sql, [*values, after, limit])]
+        )
+
     async def numbers_of(self, customer: str | None, dialog_id: str | None) -> list[int]:
         sql = (
             "SELECT id FROM dialogs WHERE customer = ?1"
@@ -85,9 +95,9 @@ class SQLiteAccessLog:
     async def erase_values(self, customer: str) -> None:
         await self._database.writer.erase(lambda db: erase_values(db, customer))
 
-    async def ending(self, after: int, limit: int) -> list[Logged]:
-        values = (after, limit)
-        return await self._database.read(lambda db: [logged_of(row) for row in db.execute(_SELECT_ENDING, values)])
+    async def searches(self, filters: Collection[str], after: int, limit: int) -> list[Logged]:
+        values = (after, limit, json.dumps(list(filters)))
+        return await self._database.read(lambda db: [logged_of(row) for row in db.execute(_SELECT_SEARCHES, values)])
 
     async def of_subject(self, subject: str) -> list[Logged]:
         return await self._database.read(lambda db: of_subject(db, subject))
@@ -172,7 +182,7 @@ def _actual_head(db: "sqlite3.Connection") -> Head:
     return actual_head(_head(db), _last(db))
 
 
-def _conditions(trace: Trace, before: int | None) -> tuple[list[str], list[Any]]:
+def _conditions(trace: Trace, before: int | None = None) -> tuple[list[str], list[Any]]:
     wanted = (
         ("l.number < ?", before),
         ("l.who = ?", trace.who),

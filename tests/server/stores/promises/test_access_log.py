@@ -7,7 +7,7 @@ import pytest
 
 from consentful_server.access_log.chain import Action, Head, pack
 from consentful_server.access_log.commitments import Commitments
-from consentful_server.access_log.store import Seen, Trace, Values
+from consentful_server.access_log.store import Seen, ShortEntry, Trace, Values
 from consentful_server.access_log.verification import Verifier
 from consentful_server.clock import to_micros
 from consentful_server.keys.epoch_seals import EpochSeals
@@ -90,7 +90,7 @@ async def test_values_are_forgotten_with_the_customer_and_the_entry_stays(store:
 
     assert erased == [None, b"sealed"]
     assert forgotten == [None, None]
-    assert await store.access_log.ending(0, 10) == []
+    assert await store.access_log.searches(["q"], 0, 10) == []
 
 
 async def test_values_that_name_a_customer_of_whom_nothing_is_stored_are_not_written(store: Store) -> None:
@@ -107,12 +107,45 @@ async def test_values_end_with_their_epoch_and_others_last(store: Store) -> None
     for epoch in (None, 1, 2, 1):
         await store.access_log.add(Jotting(values=Values(b"sealed", None, epoch)))
 
-    ending = [logged.link.entry.number for logged in await store.access_log.ending(0, 10)]
-    some = [logged.link.entry.number for logged in await store.access_log.ending(2, 1)]
+    ending = [logged.link.entry.number for logged in await store.access_log.searches(["q"], 0, 10)]
+    some = [logged.link.entry.number for logged in await store.access_log.searches(["q"], 2, 1)]
     await store.epochs.end(2, 0)
 
     assert (ending, some) == ([2, 3, 4], [3])
     assert [logged.sealed for logged in await store.access_log.links(0, 10)] == [b"sealed", None, b"sealed", None]
+
+
+async def test_searches_are_found_among_all_entries_by_the_whole_names_of_their_filters(store: Store) -> None:
+    for filters in (("bot", "q"), (), ("metadata",), ("metadata.q", "bot"), ("qq",)):
+        await store.access_log.add(Jotting(values=Values(b"sealed", None, 1), filters=filters))
+
+    found = {
+        wanted: [logged.link.entry.number for logged in await store.access_log.searches(wanted, 0, 10)]
+        for wanted in (("q",), ("q", "metadata"), ("bot",), ("other",), ())
+    }
+
+    assert found == {("q",): [1], ("q", "metadata"): [1, 3], ("bot",): [1, 4], ("other",): [], (): []}
+
+
+async def test_short_entries_are_found_by_who_what_and_when_oldest_first(store: Store) -> None:
+    for minute, (who, action) in enumerate([("a", "dialog.read"), ("b", "dialog.read"), ("a", "log.read")]):
+        at = START + timedelta(minutes=minute)
+        await store.access_log.add(Jotting(who, cast("Action", action), at, dialogs=pack([minute])))
+
+    async def numbers(after: int = 0, limit: int = 10, **trace: Any) -> list[int]:
+        return [entry.number for entry in await store.access_log.short(Trace(**trace), after, limit)]
+
+    assert await numbers() == [1, 2, 3]
+    assert await numbers(after=1, limit=1) == [2]
+    assert await numbers(who="a") == [1, 3]
+    assert await numbers(who="a", after=1) == [3]
+    assert await numbers(action="dialog.read") == [1, 2]
+    assert await numbers(since=START + timedelta(minutes=1)) == [2, 3]
+    assert await numbers(until=START + timedelta(minutes=1)) == [1]
+    (last,) = await store.access_log.short(Trace(), 2, 1)
+    assert last == ShortEntry(
+        3, to_micros(START + timedelta(minutes=2)), "credential", "a", "log.read", None, pack([2])
+    )
 
 
 async def test_the_values_of_single_entries_can_be_erased(store: Store) -> None:
