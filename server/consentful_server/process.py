@@ -27,6 +27,7 @@ from .app import build_runner, drain
 from .auth.access import SCOPES
 from .consent.page_texts import read_texts
 from .edges.routes.health import HOUSEKEEPING
+from .edges.server.runner import check_files
 from .edges.server.site import Site, bind, check_address
 from .edges.server.tls import Certificate, certificate_of
 from .errors import BadSetting, Refusal
@@ -64,6 +65,7 @@ def run(settings: Settings, announce: Announce) -> int:
     certificate_of(settings)
     read_texts(settings.withdrawal_texts)
     check_folders(settings, backend_of(settings.database, settings.data_dir))
+    check_files()
     os.environ["UV_USE_IO_URING"] = "0"  # strace, our proof that nothing is written, cannot see writes by io_uring
     manager = ServiceManager.of(os.environ)
     if settings.workers == 1:

@@ -10,6 +10,7 @@ import msgspec
 from cryptography.x509 import load_pem_x509_certificate
 
 from ..clock import SystemClock
+from ..edges.server.runner import check_files
 from ..edges.server.tls import certificate_of
 from ..errors import BadSetting
 from ..operations.doctor import examine_backups, examine_deployment
@@ -60,6 +61,7 @@ async def _examine(settings: Settings, backups: Path | None) -> list[Finding]:
 def _settings(settings: Settings, backend: Backend) -> Finding:
     try:
         check_folders(settings, backend)
+        check_files()
     except BadSetting as refusal:
         return problem("settings", refusal.detail, "a start is refused until this is mended")
     return good("settings", f"valid; {settings.host}:{settings.port}, --auth {settings.access}")

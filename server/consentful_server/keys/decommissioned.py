@@ -5,10 +5,11 @@ ENDING             `consentful decommission` has begun; only that command goes o
 REPORT             it has ended; nothing of it can be read any more
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
-from ..errors import BadKeys
+from ..errors import BadKeys, BadSetting
 
 ENDING: Final = "decommissioning.json"
 REPORT: Final = "decommissioned.jws"
@@ -21,7 +22,11 @@ def refuse_decommissioned(keys_dir: Path) -> None:
 
     Raises:
         BadKeys: If it was decommissioned, or is about to be.
+        BadSetting: If this user cannot see that.
     """
+    is_effective = os.access in os.supports_effective_ids
+    if keys_dir.is_dir() and not os.access(keys_dir, os.X_OK, effective_ids=is_effective):
+        raise BadSetting("keys_dir", f"must be a folder that this user can read; run this as the owner of {keys_dir}")
     if (keys_dir / ENDING).exists():
         raise BadKeys(
             f"this deployment is being decommissioned ({keys_dir / ENDING}), and what was destroyed does not come back;"

@@ -4,13 +4,16 @@
     store known, keys match        load them
     store known, keys missing      BadKeys: new keys could not open the stored dialogs
     store known, other keys        BadKeys
+    store new, folder with keys    keep them, and warn: the disk of the data may not be mounted
 
 Nothing is ever overwritten. Several processes may start at the same time: each file is created by one of them
 (`files.write_new`), and the first recorded deployment id and check values count (`FactStore.state`).
 """
 
 import asyncio
+import logging
 from pathlib import Path
+from typing import Final
 
 from ..clock import Clock, to_micros
 from ..errors import BadKeys
@@ -19,6 +22,8 @@ from .roots import Roots
 from .signing import Signer
 from .store import EpochStore, FactStore
 from .wrapping import PLAIN, Wrapping
+
+_log: Final = logging.getLogger("consentful.server")
 
 
 async def load_keys(
@@ -33,6 +38,12 @@ async def load_keys(
     """
     known = await facts.all()
     if roots.DEPLOYMENT not in known:
+        if roots.exist(folder):
+            _log.warning(
+                "the database is new, and its keys are not: if there should be dialogs, stop the server, and check "
+                "that the disk of the data is mounted, and the setting that names the database",
+                extra={"database": store, "keys_dir": str(folder)},
+            )
         await asyncio.to_thread(roots.create, folder, wrapping)
         known = await _record(facts, folder, wrapping)
     elif not roots.exist(folder):

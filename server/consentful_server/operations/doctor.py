@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..clock import Clock
-from ..errors import BadKeys, ProviderDown, Refusal
+from ..errors import BadKeys, BadSetting, ProviderDown, Refusal
 from ..keys.decommissioned import refuse_decommissioned
 from ..privacy.retention import Trust
 from ..service import Service, open_service
@@ -25,6 +25,9 @@ async def examine_deployment(settings: Settings, backend: Backend, clock: Clock)
         refuse_decommissioned(settings.keys_dir)
     except BadKeys as refusal:
         yield problem("database", "none any more", refusal.detail)
+        return
+    except BadSetting as refusal:
+        yield problem("keys", refusal.detail, "a start is refused until this is mended")
         return
     try:
         if not await asyncio.to_thread(backend.exists):

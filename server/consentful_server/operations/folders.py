@@ -52,7 +52,6 @@ def _check_writable(setting: str, folder: Path) -> None:
         raise BadSetting(setting, f"must be a folder; {folder} cannot be one, because {nearest} is a file")
     is_effective = os.access in os.supports_effective_ids
     if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=is_effective):
-        raise BadSetting(
-            setting,
-            f"must be a folder that this user can write; {folder} is not: change the owner of {nearest}",
-        )
+        is_read_only = bool(os.statvfs(nearest).f_flag & os.ST_RDONLY)
+        remedy = "its file system is read-only" if is_read_only else f"change the owner of {nearest}"
+        raise BadSetting(setting, f"must be a folder that this user can write; {folder} is not: {remedy}")

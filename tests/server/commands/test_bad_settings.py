@@ -3,10 +3,12 @@
 import asyncio
 import dataclasses
 import os
+import resource
 import socket
 import sys
 from collections.abc import Coroutine, Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -184,6 +186,61 @@ def test_a_folder_that_cannot_be_written_is_named(capsys: Output, arguments: lis
     said = refused(capsys, "serve", "--port", "0", *arguments)
 
     assert f"{name}: must be a folder that this user can write" in said
+
+
+def test_a_file_system_that_is_read_only_is_told_as_one(
+    capsys: Output, somewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_path: object, _mode: int, **_how: object) -> bool:
+        return False
+
+    def read_only(_path: object) -> SimpleNamespace:
+        return SimpleNamespace(f_flag=os.ST_RDONLY)
+
+    monkeypatch.setattr(os, "access", refuses)
+    monkeypatch.setattr(os, "statvfs", read_only)
+
+    said = refused(capsys, "serve", "--port", "0")
+
+    assert "data is not: its file system is read-only" in said
+    assert not list(somewhere.iterdir())
+
+
+@pytest.mark.parametrize(("files", "workers"), [(256, "1"), (64, "2")])
+def test_so_few_open_files_that_no_connection_could_be_accepted_are_refused(
+    capsys: Output, somewhere: Path, monkeypatch: pytest.MonkeyPatch, files: int, workers: str
+) -> None:
+    def limits(_of: int) -> tuple[int, int]:
+        return files, files
+
+    monkeypatch.setattr(resource, "getrlimit", limits)
+
+    said = refused(capsys, "serve", "--workers", workers)
+
+    assert f"ulimit -n: must be more than 256, which the server needs besides its connections; it is {files}" in said
+    assert not list(somewhere.iterdir())
+
+
+@pytest.fixture
+def keys_of_another(somewhere: Path) -> Generator[None]:
+    """Run as a user that may not read the keys."""
+    assert cli.run(["migrate"]) == 0
+    keys, user = somewhere / "keys", os.geteuid()
+    if user:
+        keys.chmod(0o000)
+    else:
+        for path in keys.parents:
+            path.chmod(path.stat().st_mode | 0o055)
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+    keys.chmod(0o700)
+
+
+@pytest.mark.usefixtures("keys_of_another")
+@pytest.mark.parametrize("arguments", [["keys", "list"], ["backup", "copies"], ["doctor"]], ids=" ".join)
+def test_keys_of_another_user_are_told_as_such(capsys: Output, arguments: list[str]) -> None:
+    assert "must be a folder that this user can read; run this as the owner of keys" in refused(capsys, *arguments)
 
 
 async def test_the_first_key_is_not_printed_by_a_start_that_cannot_listen(somewhere: Path) -> None:

@@ -22,8 +22,8 @@ from consentful_server.archive.store import SealedDialog, StoredDialog
 from consentful_server.errors import BadDatabase, Erased, StorageFailed
 from consentful_server.keys.epoch_seals import EpochSeals
 from consentful_server.keys.vault import WRAPPED_BYTES, Unopenable
+from consentful_server.stores.sqlite import backend, tables, writer
 from consentful_server.stores.sqlite import migrations as schema
-from consentful_server.stores.sqlite import writer
 from consentful_server.stores.sqlite.backend import SQLiteBackend
 from consentful_server.stores.sqlite.connection import connect, refuse_affected, sqlite3
 from consentful_server.stores.sqlite.migrations import migrate, migrations, statements, version
@@ -461,6 +461,32 @@ def test_labels_that_an_earlier_version_left_in_counters_are_forgotten(tmp_path:
         outcomes = db.execute("SELECT * FROM outcome_counts ORDER BY day, bot").fetchall()
     assert counts == [[("d", "en", "shop", "[]", 1, 2, 2)], []]
     assert outcomes == [("d", "", 0, 2, 1), ("d", "shop", 1, 2, 3), ("e", "", 0, 1, 2)]
+
+
+def small(path: Path) -> sqlite3.Connection:
+    """Open a database for which there are a hundred kilobytes."""
+    db = connect(path)
+    db.execute("PRAGMA max_page_count = 25")
+    return db
+
+
+def test_a_start_that_a_full_disk_ends_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "connect", small)
+
+    with pytest.raises(BadDatabase, match=r"\(database or disk is full\); free some space on its disk"):
+        SQLiteBackend(tmp_path / "kept.db").migrate()
+
+
+async def test_a_move_that_a_full_disk_ends_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SQLiteBackend(tmp_path / "kept.db").migrate()
+    monkeypatch.setattr(tables, "connect", small)
+    moved = tables.SQLiteTables(tmp_path / "kept.db")
+
+    with pytest.raises(BadDatabase, match="SQLITE_FULL"):
+        async with moved.exclusively():
+            await moved.insert("facts", ("name", "value"), [("a fact", bytes(1_000_000))])
+
+    await moved.close()
 
 
 async def test_an_erased_filter_value_is_in_no_file(store: SQLiteStore, tmp_path: Path) -> None:

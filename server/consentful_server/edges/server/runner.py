@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from ...errors import Refusal
+from ...errors import BadSetting, Refusal
 from ...telemetry.metrics import Metrics
 from ..timeouts import Timeouts
 from ..websocket.sockets import SOCKETS, Sockets
@@ -22,6 +22,21 @@ _BUFFER_BYTES: Final = 64 * 1024
 
 _RESERVED_FILES: Final = 256
 """File descriptors for the store, the pages and the log, which connections never take."""
+
+
+def check_files() -> None:
+    """Check that this process may open more files than those that connections never take.
+
+    Raises:
+        BadSetting: If not: it would serve, and turn every connection away.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files <= _RESERVED_FILES:
+        raise BadSetting(
+            "ulimit -n",
+            f"must be more than {_RESERVED_FILES}, which the server needs besides its connections; it is {files}: "
+            "set it, or LimitNOFILE of systemd, above the dialogs that you expect",
+        )
 
 
 class _Server(web.Server):

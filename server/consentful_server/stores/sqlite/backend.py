@@ -20,6 +20,7 @@ from .migrations import migrate, pending
 from .reserve import Reserve
 from .store import SQLiteStore
 from .tables import SQLiteTables
+from .writer import FULL
 
 _RESERVE: Final = "reserve"
 _LEDGER_RESERVE: Final = 256 * 1024
@@ -88,9 +89,9 @@ class SQLiteBackend:
                     refuse_moved(facts, self.name)
                 yield db
         except sqlite3.OperationalError as error:
-            raise BadDatabase(
-                f"{self.path} cannot be opened ({error}); check that its folder exists and is writable"
-            ) from None
+            is_full = error.sqlite_errorname in FULL
+            remedy = "free some space on its disk" if is_full else "check that its folder exists and is writable"
+            raise BadDatabase(f"{self.path} cannot be opened ({error}); {remedy}") from None
         except sqlite3.DatabaseError:
             raise BadDatabase(f"{self.path} is not an SQLite database; name another file with --database") from None
 

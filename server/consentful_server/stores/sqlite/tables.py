@@ -59,7 +59,8 @@ class SQLiteTables:
             try:
                 yield
             except BaseException:
-                await self._run("ROLLBACK")
+                if self._db.in_transaction:  # SQLite itself rolls back after some errors, as of a full disk
+                    await self._run("ROLLBACK")
                 raise
             await self._run("COMMIT")
         except sqlite3.Error as error:

@@ -73,7 +73,7 @@ _TRUNCATE_AGAIN_S: Final = 0.1
 _TRUNCATIONS: Final = 5
 """Truncations that an erasure tries before it is answered as not clean."""
 
-_FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 """SQLite's names for a full disk: of the database or the WAL, and of the WAL's shared-memory index."""
 
 
@@ -414,7 +414,7 @@ def _truncate(db: sqlite3.Connection, busy_ms: int) -> bool:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    return _error_name(error) in _FULL or is_full(error)  # the second for the ledger, which is no database
+    return _error_name(error) in FULL or is_full(error)  # the second for the ledger, which is no database
 
 
 def _error_name(error: BaseException | None) -> str:

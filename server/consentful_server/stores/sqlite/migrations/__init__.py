@@ -75,7 +75,8 @@ def _apply(db: sqlite3.Connection, step: Migration) -> None:
             )
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite itself rolls back after some errors, as of a full disk
+            db.execute("ROLLBACK")
         raise
 
 
