@@ -19,6 +19,7 @@ const MOST_DIALOGS = 1000; // that one request can name
 const BY_DIALOG = ["longest", "shortest", "random"];
 
 const rest = new RestClient();
+const isKeyed = !byId("key-row").hidden; // the server says so in the page: nothing moves for a field that comes later
 const rows = new Rows(byId("pane"), row, more);
 const conversation = new Conversation(byId("dialog"), rest);
 const annotating = new Annotating(byId("annotate"), byId("dialog"), rest, step);
@@ -286,6 +287,7 @@ async function showExport() {
     exportPanel = null;
     byId("download-state").replaceChildren(element("span", { className: "failure" }, "The formats could not be loaded. Check that the server is running, and press Apply."));
   }
+  byId("export").hidden = false; // last, when what is above it has its room
 }
 
 /** Store the key for this tab, or remove it. */
@@ -293,7 +295,8 @@ function setKey(key) {
   rest.key = key;
   byId("key").value = "";
   byId("key").placeholder = key ? "stored for this tab" : "";
-  byId("key-row").hidden = byId("forget-key").hidden = !key;
+  byId("key-row").hidden = !isKeyed && !key;
+  byId("forget-key").hidden = !key;
 }
 
 on("asking", "submit", () => {
@@ -343,5 +346,6 @@ on("to-messages", "click", () => {
 });
 addEventListener("popstate", visit);
 byId("facets").open = matchMedia("(min-width: 60.01rem)").matches; // on a phone it would push the messages away
+byId("facets").dataset.drawn = ""; // until then the style closes it there
 setKey(rest.key);
 visit();

@@ -14,6 +14,7 @@ const AGAIN_MS = [1000, 2000, 5000, 10_000];
 const HOUR = 3600;
 
 const rest = new RestClient();
+const isKeyed = !byId("key-row").hidden; // the server says so in the page: nothing moves for a form that comes later
 const history = new History();
 const milliseconds = (value) => `${number(value)} ms`;
 
@@ -177,7 +178,7 @@ async function watch() {
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       const { now, settings } = await rest.json(NOW, signal);
-      byId("key-row").hidden = !rest.key;
+      byId("key-row").hidden = !isKeyed && !rest.key;
       byId("settings").replaceChildren(...Object.entries(settings).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value || "–")]));
       show(now);
       for await (const event of eventsOf(await rest.send(EVENTS, signal), SILENT_MS)) {

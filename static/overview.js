@@ -52,7 +52,7 @@ export class Overview {
       items.push(element("li", { data: { level: "soon" } }, element("strong", {}, "Not known"),
         element("small", {}, `${this.unknown.join(" and ")}: could not be read`), button("Retry", () => this.load())));
     }
-    if (items.length) this.alarms.show("full", number(items.length), element("ul", {}, ...items));
+    if (items.length) this.alarms.show("full", number(items.length), element("ul", { tabIndex: 0, ariaLabel: "What needs attention" }, ...items));
     else this.alarms.show("empty", "all in order", element("p", { className: "quiet" }, "No request is due within a week, and every recipient has read of erasures."));
   }
 }

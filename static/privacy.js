@@ -11,6 +11,7 @@ import { Trail } from "./trail.js";
 import { Verifier } from "./verifier.js";
 
 const rest = new RestClient();
+const isKeyed = !byId("key-form").hidden; // the server says so in the page: nothing moves for a form that comes later
 const overview = new Overview(rest);
 const requests = new Requests(rest, refresh);
 const person = new Person(rest, refresh);
@@ -27,7 +28,7 @@ async function refresh() {
 
 /** Ask for a key that is accepted; say why the one that was sent is not. */
 function demand(refusal) {
-  byId("key-form").hidden = !refusal && !rest.key;
+  byId("key-form").hidden = !isKeyed && !refusal && !rest.key;
   byId("forget-key").hidden = !rest.key;
   byId("key").placeholder = rest.key ? "stored for this tab" : "";
   byId("key-failure").hidden = !refusal || !rest.key;

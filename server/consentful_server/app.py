@@ -97,7 +97,7 @@ def build_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[SOCKETS] = Sockets()
     app[room.ROOM] = WaitingRoom(service)
-    app[ASSETS] = Assets(service.settings.static)
+    app[ASSETS] = Assets(service.settings.static, asks_for_key=service.settings.access != "none")
     app[docs.DOCUMENTS] = partial(_documents, service.settings.access, service.settings.base_url)
     app[health.HOUSEKEEPING] = housekeeping = Housekeeping(service)
     app[operations.OVERVIEWS] = Overviews(service, housekeeping.readiness)

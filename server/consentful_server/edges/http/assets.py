@@ -41,6 +41,10 @@ _KEPT: Final = "public, max-age=31536000, immutable"
 _REFERENCE: Final = re.compile(r'((?:href|src)="(?:\.\./)*static/)')
 _ENTRY: Final = re.compile(r'<script type="module" src="([^"]*/)([\w.]+)"></script>')
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^;]*?"\./([\w.]+)";', re.MULTILINE)
+_KEY_FORM: Final = " data-key hidden"
+"""What asks for an API key, in a page. Where the server will ask for one, it is shown from the first paint on: a form
+that came later would move what is below it."""
+
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -68,12 +72,13 @@ class Asset:
 class Assets:
     """The files of one folder, by name."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the folder.
+    def __init__(self, folder: Path, *, asks_for_key: bool = False) -> None:
+        """Read the folder. `asks_for_key` says that the data of the pages needs an API key.
 
         Raises:
             OSError: If it cannot be read.
         """
+        self._asks_for_key = asks_for_key
         self._files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
         self._served: dict[str, Asset] = {}
 
@@ -101,6 +106,8 @@ class Assets:
             KeyError: If there is no page of this name.
         """
         text = _REFERENCE.sub(rf"\g<1>{self.version}/", self._files[name].decode())
+        if self._asks_for_key:
+            text = text.replace(_KEY_FORM, _KEY_FORM.removesuffix(" hidden"))
         return _ENTRY.sub(self._with_preloads, text)
 
     def _with_preloads(self, script: re.Match[str]) -> str:

@@ -114,6 +114,19 @@ def test_what_a_script_imports_is_preloaded_once(tmp_path: Path) -> None:
     assert re.findall(r'<link rel="modulepreload" href="\.\./static/\w+/(\w+\.js)">', page) == ["b.js", "c.js"]
 
 
+@pytest.mark.parametrize("page", ["explore.html", "ops.html", "privacy.html"])
+def test_the_form_for_a_key_is_there_from_the_start_where_a_key_is_asked_for(page: str) -> None:
+    assert " data-key hidden>" in Assets(STATIC).page(page)
+    assert " data-key>" in Assets(STATIC, asks_for_key=True).page(page)
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in STATIC.glob("*.html")))
+def test_a_page_that_needs_scripts_says_so_without_them(page: str) -> None:
+    text = (STATIC / page).read_text("utf-8")
+
+    assert "<noscript>" in text or page in ("error.html", "withdraw.html")  # which work without
+
+
 @pytest.mark.parametrize("page", sorted(STATIC.glob("*.html")), ids=lambda page: page.name)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = Assets(STATIC).page(page.name)
