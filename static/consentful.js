@@ -13,7 +13,7 @@
  *     CONNECTING -- opened --> OPEN -- stored, discarded or terminal close --> ENDED
  *        ^  ^                   | loss: backoff, reconnect, replay all messages, then the pending consent
  *        |  +-------------------+
- *        +-- next call -- PAUSED: no server for `reconnectForMs`, or none that accepts the token of a decision;
+ *        +-- next call -- PAUSED: no server for `reconnectForMs`, or none that accepts the token any more;
  *                         nothing is dropped
  *
  * The server holds a dialog as long as its connection; this object keeps every message until the decision.
@@ -341,6 +341,7 @@ export class Dialog {
   #timer = null;
   #answerTimer = null;
   #isPaused = false; // no more attempts until the next call
+  #isRefused = false; // since the last connection no server accepted the token: `say` adds nothing until one does
   #ended = null; // the error of every later call
 
   /** Start to connect; await `opened`. Most callers use `openDialog`. */
@@ -371,13 +372,19 @@ export class Dialog {
    *
    * @param {string} text  1 byte to `limits.max_text_bytes` of UTF-8
    * @param {{role?: "customer"|"bot"|"agent", language?: string, sentAt?: Date | string}} [about]
-   * @throws {TooLong | Refused | MessageRefused}  nothing was sent, the dialog stays open
-   * @throws {ConsentfulError}  the error that ended the dialog
+   * @throws {TooLong | Refused | MessageRefused}  nothing was added, the dialog stays open
+   * @throws {Unavailable | Unauthorised | Forbidden}  nothing was added, earlier messages are kept: say it again later
+   * @throws {Finished}  the error that ended the dialog
    */
   async say(text, { role = "customer", language, sentAt = new Date() } = {}) {
-    if (this.#ended) throw this.#ended;
-    if (this.#consent || this.#isUncertain) throw new Refused("the dialog is being decided; no message can be added", "order");
+    this.#checkMaySpeak();
     check({ text, role, language, sentAt });
+    if (this.#isRefused) {
+      const { promise } = this.#opening; // a callback may refuse at once, and the next `opened` is another promise
+      this.#resume();
+      await promise;
+      this.#checkMaySpeak();
+    }
     this.#tellRefusals();
     const kept = wellFormed(text);
     this.#checkLimits(size(kept));
@@ -399,7 +406,7 @@ export class Dialog {
    * @returns {Promise<Stored>}
    * @throws {Incomplete | MessageRefused}  nothing was decided, see `code`; the dialog stays open
    * @throws {OutcomeUnknown | Unavailable}  no answer arrived in time: decide again
-   * @throws {Unauthorised}  nothing was stored: decide again once the token callback returns a valid token
+   * @throws {Unauthorised | Forbidden}  nothing was stored: decide again once the token callback returns a valid token
    * @throws {Conflict | Erased}  the id cannot be used
    */
   async grant({ purposes, notice, givenBy } = {}) {
@@ -432,6 +439,11 @@ export class Dialog {
     this.#consent = { frame: present({ type: "consent", ...frame }), sent: false, refusals: 0, ...deferred() };
     this.#resume();
     return this.#consent.promise;
+  }
+
+  #checkMaySpeak() {
+    if (this.#ended) throw this.#ended;
+    if (this.#consent || this.#isUncertain) throw new Refused("the dialog is being decided; no message can be added", "order");
   }
 
   #tellRefusals() {
@@ -494,7 +506,8 @@ export class Dialog {
     dead.close();
   }
 
-  async #connect() {
+  /** Connect; a token callback is called again if its token is refused, unless this is the second time. */
+  async #connect(mayAskAgain = typeof this.#options.token === "function") {
     const { token, WebSocket: Socket } = this.#options;
     this.#timer = null;
     this.#sent = this.#acked = 0;
@@ -527,7 +540,7 @@ export class Dialog {
     });
     socket.onerror = () => {}; // without a listener, `ws` ends the process; the close that follows tells the same
     socket.onmessage = listening(({ data }) => this.#receive(data));
-    socket.onclose = listening(({ code }) => this.#onClose(code, !upgraded && !bearer));
+    socket.onclose = listening(({ code }) => this.#onClose(code, { mayBeRefused: !upgraded && !bearer, mayAskAgain }));
     this.#socket = socket;
     this.#startAnswerTimer();
   }
@@ -551,6 +564,7 @@ export class Dialog {
 
   #onOpened({ notice, limits }) {
     this.#isOpened = true;
+    this.#isRefused = false;
     this.#openedAt = Date.now();
     this.limits = limits;
     this.#latestNotice = notice;
@@ -655,7 +669,7 @@ export class Dialog {
     this.#consent = null;
   }
 
-  async #onClose(code, mayBeRefused = false) {
+  async #onClose(code, { mayBeRefused = false, mayAskAgain = false } = {}) {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = this.#socket = null;
     if (this.#isOpened && this.#acked >= this.#toReplay && Date.now() - this.#openedAt > STEADY_MS) {
@@ -665,6 +679,10 @@ export class Dialog {
     this.#isOpened = false;
     if (this.#consent) this.#consent.sent = false;
     const last = this.#lastError;
+    if (code === 4501 && mayAskAgain) {
+      this.#connect(false); // the first token may just have expired
+      return;
+    }
     if ((code >= 4500 && code <= 4999) || PROTOCOL_ERRORS.includes(code)) {
       const [Kind, reason, detail = `the server closed the dialog (${code})`] = TERMINAL[code] ?? [Refused, "refused"];
       const why = last && (last.code === reason || Kind === Refused) ? last : { detail, code: reason };
@@ -703,6 +721,8 @@ export class Dialog {
   #pause(error) {
     this.#isPaused = true;
     this.#lostAt = null;
+    this.#opening.reject(error);
+    if (this.#isRefused) this.#opening = deferred();
     this.#disconnect();
     this.#notify("onState", "unavailable", { error });
     this.#rejectAll(error);
@@ -718,8 +738,14 @@ export class Dialog {
     socket?.close(1000);
   }
 
+  /** Fail all calls that wait. A `say` that waits was never sent: its message is taken out, so it can be said again. */
   #rejectAll(error) {
-    for (const say of this.#blockedSays.splice(0)) say.reject(error);
+    const waiting = this.#blockedSays.splice(0);
+    this.#messages.length -= waiting.length; // nothing follows those that wait
+    for (const { message, reject } of waiting) {
+      this.#bytes -= size(message.text);
+      reject(error);
+    }
     this.#consent?.reject(error);
     this.#consent = null;
   }
@@ -741,9 +767,13 @@ export class Dialog {
       this.#pause(new OutcomeUnknown("the consent has no answer yet; call grant() or decline() again", this));
       return;
     }
-    if (this.limits && this.#consent?.frame.granted && error instanceof Unauthorised) {
-      this.#pause(new Unauthorised(`nothing was stored: ${error.message}; ` +
-        "call grant() again once the token callback returns a valid token, or open a new dialog"));
+    const isOfToken = error instanceof Unauthorised || error instanceof Forbidden;
+    if (this.limits && isOfToken && this.#consent?.frame.granted !== false) {
+      this.#isRefused = true;
+      const call = this.#consent ? "grant()" : "say() or grant()";
+      const Kind = error instanceof Forbidden ? Forbidden : Unauthorised;
+      this.#pause(new Kind(`nothing was stored: ${error.message}; ` +
+        `call ${call} again once the token callback returns a valid token, or open a new dialog`, error.code));
       return;
     }
     this.#ended = error;

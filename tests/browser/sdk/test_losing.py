@@ -46,8 +46,6 @@ async def test_a_loss_is_followed_by_a_replay_from_the_first_message(page: Page,
         (1008, "Refused refused"),
         (1009, "Refused refused"),
         (4500, "Refused frame"),
-        (4501, "Unauthorised unauthenticated"),
-        (4503, "Forbidden forbidden"),
         (4508, "TimedOut idle"),
         (4509, "Conflict conflict"),
         (4510, "Erased erased"),
@@ -142,6 +140,32 @@ async def test_without_a_server_it_gives_up_and_may_be_asked_again(page: Page) -
     )
 
     assert outcomes == ["OutcomeUnknown unknown", "Refused order", "fulfilled"]
+
+
+async def test_a_message_that_waited_when_it_gave_up_is_not_added(page: Page) -> None:
+    """Who says it again, as the error suggests, must not say it twice."""
+    outcomes, numbers, said = await page.evaluate(
+        """run(async ({ sdk, open, failure, Socket }) => {
+          const dialog = await open({ reconnectForMs: 0, dialogId: "d-1" });
+          for (let i = 0; i < sdk.WINDOW; i++) await dialog.say(`${i}`);
+          const waiting = [failure(dialog.say("wait")), failure(dialog.say("wait too"))];
+          Socket.made[0].end(1006);
+          const outcomes = await Promise.all(waiting);
+          const said = dialog.progress.said;
+          Socket.answer = (frame, socket) => {
+            if (frame.seq) socket.hear({ type: "ack", seq: frame.seq });
+            if (frame.type === "consent") socket.store();
+          };
+          for (const text of ["wait", "wait too"]) outcomes.push(await failure(dialog.say(text)));
+          await dialog.grant();
+          const late = Socket.made.at(-1).sent.filter(({ seq }) => seq > sdk.WINDOW);
+          return [outcomes, late.map(({ seq, text }) => [seq, text]), said];
+        })"""
+    )
+
+    assert outcomes == ["Unavailable unavailable"] * 2 + ["fulfilled"] * 2
+    assert said == 64
+    assert numbers == [[65, "wait"], [66, "wait too"]]
 
 
 async def test_a_server_that_was_never_reached_is_unavailable(page: Page) -> None:
