@@ -8,6 +8,7 @@ from typing import Final, Literal
 import structlog
 
 from .traces import CURRENT
+from .unblocked import UnblockedHandler
 
 REQUEST: Final[ContextVar[str | None]] = ContextVar("request", default=None)
 """The id of the request that is being served: each log line that it causes has it as `request`."""
@@ -32,7 +33,7 @@ def set_up_logging(level: str, form: Literal["console", "json"]) -> None:
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    handler = logging.StreamHandler()
+    handler = UnblockedHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
