@@ -1,13 +1,14 @@
 /** Verify a receipt or the report of an erasure that is pasted, dropped or chosen. */
 
 import { byId, element, facts, on } from "./element.js";
-import { Panel } from "./panel.js";
+import { failure, Panel } from "./panel.js";
 import { moment, time } from "./times.js";
 
 const LABELS = {
   iss: "Issued by", jti: "Dialog or request", sub: "Customer", messages: "Messages", withdrawn: "Withdrawn for", purposes: "Purposes", given_by: "Given by",
   status: "Status", dialogs: "Erased dialogs", keys_left: "Keys left", rows_left: "Rows left",
 };
+const NOT_VALID = "This is not a receipt or report that this service signed: it comes from elsewhere, was altered, or is incomplete. Paste all of it, from the first letter to the last.";
 const AGREES = { matches: "stored as consented", erased: "erased", "not here": "not stored here", differs: "differs" };
 
 export class Verifier {
@@ -35,7 +36,13 @@ export class Verifier {
 
   verify() {
     return this.panel.attempt(async (signal) => {
-      const { claims, content, detail } = await this.rest.json({ method: "POST", path: "/v1/receipts/verify", body: { receipt: byId("receipt").value } }, signal);
+      const request = { method: "POST", path: "/v1/receipts/verify", body: { receipt: byId("receipt").value } };
+      const verified = await this.rest.json(request, signal).catch((error) => {
+        if (error.status !== 400) throw error;
+        this.panel.show("error", "not valid", failure(NOT_VALID)); // the same text is refused again
+      });
+      if (!verified) return;
+      const { claims, content, detail } = verified;
       const isGood = content !== "differs";
       this.panel.show(isGood ? "full" : "error", AGREES[content],
         element("p", { className: isGood ? "" : "failure" }, element("strong", {}, "The signature is valid. "), `In the store: ${detail}.`),

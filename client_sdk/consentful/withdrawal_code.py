@@ -8,7 +8,7 @@ happens to it on its way, and what is done about it:
     a mail program         `=20`, `%0D%0A`, `&nbsp;`, `<br>`, `> ` before each line: undone
     a keyboard             lower case, digits of other scripts, Cyrillic and Greek letters that look alike
     a reader               0 for O and 8 for B, which no code contains; I, l and 1 for each other
-    a copier               the label before it, as in `Code: …` or `https://…?code=…`
+    a copier               the label before it, as in `Code: …` or `https://…?code=…`, or the customer's link, `https://…#…`
 """
 
 import html
@@ -29,10 +29,11 @@ _ONE: Final = frozenset("1IL")
 """They look alike in many fonts."""
 
 _MOST_READINGS: Final = 64
-_TAGS: Final = re.compile(r"<[^<>]*>|\\[nrt]")
+_TAGS: Final = re.compile(r"<(?!https?://)[^<>]*>|\\[nrt]")
+"""`<https://…>` is a link (RFC 3986, appendix C)."""
 _PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _QUOTED_PRINTABLE: Final = re.compile(r"(?:=[0-9A-Fa-f]{2})+|=\r?\n")
-_LABEL: Final = re.compile(r".*[:=]", re.DOTALL)
+_LABEL: Final = re.compile(r".*[:=#]", re.DOTALL)
 
 
 def readings(text: str) -> tuple[str, ...]:

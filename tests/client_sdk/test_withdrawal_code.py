@@ -67,6 +67,8 @@ FULL_WIDTH = str.maketrans(string.printable[:95], "".join(chr(ord(c) + 0xFEE0) f
         f"Your withdrawal code:\r\n{SHOWN}\r\n",
         f"code={SHOWN}",
         f"https://shop.example/withdraw?code={SHOWN}",
+        f"https://shop.example/withdraw?lang=de#{SHOWN}",
+        f"<https://shop.example/withdraw?lang=de#{SHOWN}>",
     ],
 )
 def test_a_code_is_read_as_it_was_meant(text: str) -> None:

@@ -164,6 +164,19 @@ class TestReceipts:
         assert (await post(http, "/v1/receipts/verify", receipt=receipt))["content"] == "erased"
         assert (await post(http, "/v1/receipts/verify", receipt=report))["content"] == "erased"
 
+    async def test_a_receipt_is_read_as_people_paste_it(self, http: ClientSession, service: Served) -> None:
+        receipt = (await keep(service.service, "d-1")).receipt
+        lines = [receipt[start : start + 72] for start in range(0, len(receipt), 72)]
+
+        for text in (
+            "> " + "\r\n> ".join(lines),
+            ">> " + "\n>> ".join(lines),
+            f'{{"receipt": "{receipt}"}}',
+            f"Receipt: {receipt}",
+            f"«{receipt}»",
+        ):
+            assert (await post(http, "/v1/receipts/verify", receipt=text))["content"] == "matches"
+
     @pytest.mark.parametrize("receipt", ["x", "a.b.c", "contraband-4711", "e30.e30.e30"])
     async def test_what_this_service_did_not_sign_is_a_400_that_does_not_quote_it(
         self, http: ClientSession, receipt: str

@@ -1,5 +1,6 @@
 """`/v1/receipts/verify`: verify a receipt, or a report of an erasure, and compare it with the store."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -16,6 +17,10 @@ from ..http.route import Answer, Route
 
 _LONGEST: Final = 400_000
 """Characters; the report of an erasure names every dialog."""
+
+_QUOTE: Final = re.compile(r"^[>\s]+", re.MULTILINE)
+_SIGNED: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""A compact JWS: its header, an object of JSON, begins with `eyJ`."""
 
 
 class SignedText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,10 +55,17 @@ async def verify(request: web.Request) -> web.StreamResponse:
     request[PRINCIPAL].require_unbound("the answer tells of dialogs of every purpose")
     given = parameters.convert(await bodies.object_of(request), SignedText, numbers_as_text=())
     try:
-        verdict = await check_receipt("".join(given.receipt.split()).strip("\"'"), request.app[SERVICE])
+        verdict = await check_receipt(_pasted(given.receipt), request.app[SERVICE])
     except BadReceipt as refusal:
         raise BadRequest("receipt", refusal.detail) from None
     return json(Verification(verdict.claims, verdict.content, verdict.detail))
+
+
+def _pasted(text: str) -> str:
+    """Return the receipt in a text as people paste it: wrapped and quoted by a mail program, in JSON, after a label."""
+    whole = "".join(_QUOTE.sub("", text).split())
+    found = _SIGNED.search(whole)
+    return found[0] if found else whole
 
 
 ROUTES: Final = (
