@@ -5,6 +5,8 @@ import { button, byId, element } from "./element.js";
 /** Statuses of responses to a key that is missing, or may not do this. */
 export const REFUSED = [401, 403];
 
+const NO_KEY = "Enter your API key at the top of this page. Whoever runs this service gives you one.";
+
 export class Panel {
   #running = null; // aborted by newer work, whose result it must not replace
 
@@ -40,7 +42,8 @@ export class Panel {
       if (signal.aborted) return null;
       const name = error.code ?? error.name;
       if (error.status === 401) this.section.dispatchEvent(new CustomEvent("refused", { bubbles: true, detail: error }));
-      if (REFUSED.includes(error.status)) this.show("error", name, empty(`${error.message}.`)); // a retry would be refused, too
+      if (error.status === 401) this.show("error", "no access", empty(NO_KEY));
+      else if (error.status === 403) this.show("error", name, empty(`${error.message}.`)); // a retry would be refused, too
       else this.show("error", name, failure(`${error.message} (${name})`), button("Retry", () => this.attempt(work)));
       return error;
     }

@@ -1,12 +1,15 @@
 /** What is stored of a person, the answers to them, and the erasure, which is confirmed first. No id is in a URL. */
 
+import { letter } from "./answer.js";
 import { saveFile } from "./files.js";
 import { button, byId, element, on } from "./element.js";
 import { empty, failure, Panel, table } from "./panel.js";
 import { many } from "./quantities.js";
+import { meaning } from "./requests.js";
 import { day, time } from "./times.js";
 
 const REQUESTS = "/v1/privacy-requests";
+const UNSEEN = /[\p{Cf}\p{Cc}]/gu; // mail programs and chats put them around what is copied
 const sum = (held, name) => held.reduce((total, it) => total + it[name], 0);
 
 export class Person {
@@ -34,14 +37,26 @@ export class Person {
   show(found) {
     const dialogs = sum(found, "dialogs");
     const rows = found.map(({ id, dialogs, messages, items }) =>
-      [element("bdi", {}, id), dialogs, messages, items.length ? day(new Date(items[0].stored_at)) : "–"]);
+      [element("bdi", {}, visible(id)), dialogs, messages, items.length ? day(new Date(items[0].stored_at)) : "–"]);
     const ids = table("Stored by id", ["Customer id", "#Dialogs", "#Messages", "Last stored"], rows);
     if (!dialogs) {
       this.panel.show("empty", "nothing stored", ids, empty("Nothing is stored under ", found.length === 1 ? "this id" : "these ids",
-        ". Ids are compared exactly: capital letters and spaces count. You can still send an answer, which says so."), this.actions(found));
+        ". Ids are compared exactly: capital letters and spaces count. You can still send an answer, which says so."), ...this.unseen(found), this.actions(found));
       return;
     }
-    this.panel.show("full", many(dialogs, "dialog"), ids, dialogTable(found), this.actions(found));
+    this.panel.show("full", many(dialogs, "dialog"), ids, ...this.unseen(found), dialogTable(found), this.actions(found));
+  }
+
+  /** Tell of ids under which nothing is stored, and which have characters that nobody sees. */
+  unseen(found) {
+    const odd = found.filter(({ id, dialogs }) => !dialogs && id.search(UNSEEN) !== -1);
+    if (!odd.length) return [];
+    const remove = button("Look up without them", () => {
+      byId("customers").value = byId("customers").value.split("\n").map((line) => line.replace(UNSEEN, "")).join("\n");
+      this.look();
+    });
+    return [element("p", { className: "failure", role: "alert" }, odd.length === 1 ? "An id has " : `${odd.length} ids have `,
+      "characters that cannot be seen, which were probably copied with it. ", remove)];
   }
 
   actions(found) {
@@ -92,16 +107,22 @@ export class Person {
   async erased(response, id) {
     const { dialogs, status, report, id: request } = await response.json();
     const keep = button("Download the signed report", () => saveFile(`erasure-${request}.jws`, new Blob([report], { type: "application/jose" })));
-    return element("p", {}, element("bdi", {}, id), `: ${many(dialogs, "dialog")} erased, ${status}. `, keep);
+    const told = dialogs ? `${many(dialogs, "dialog")} erased, ${meaning(status)}. ` : "nothing was stored, and nothing is left. ";
+    return element("p", {}, element("bdi", {}, visible(id)), ": ", told, keep);
   }
 }
+
+/** An id with the characters that cannot be seen as their numbers. */
+const visible = (id) => id.replace(UNSEEN, (it) => `[U+${it.codePointAt().toString(16).toUpperCase().padStart(4, "0")}]`);
 
 /** Save a complete answer, and tell whether dialogs had to be left out. */
 async function answered(response, id, file) {
   const text = await response.text();
-  const { request } = JSON.parse(text); // throws if the connection was lost: half an answer is not saved
+  const answer = JSON.parse(text); // throws if the connection was lost: half an answer is not saved
+  const { request } = answer;
   saveFile(file, new Blob([text], { type: "application/json" }));
-  const told = element("p", {}, element("bdi", {}, id), `: ${many(request.dialogs, "dialog")}, ${request.status}, saved as ${file}.`);
+  const told = element("p", {}, element("bdi", {}, id), `: ${many(request.dialogs, "dialog")}, ${request.status}, saved as ${file}. `,
+    button("Save it to read and print", () => saveFile(file.replace(".json", ".html"), new Blob([letter(answer)], { type: "text/html" }))));
   if (request.damaged) told.append(failure(`Left out, because they are damaged: ${request.damaged.join(", ")}. Restore them, and answer again.`));
   return told;
 }

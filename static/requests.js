@@ -14,6 +14,25 @@ const GROUNDS = {
   extend: { name: "extended_for", complexity: "it is complex", number: "there are many requests" },
   refuse: { name: "refused_for", identity: "the person was not identified", unfounded: "manifestly unfounded", excessive: "excessive" },
 };
+const TELL = {
+  extend: "Tell the person within the first month that it takes longer, and why (GDPR art. 12(3)).",
+  refuse: "Tell the person within a month why, and that they can complain to a supervisory authority or go to court (GDPR art. 12(4)).",
+};
+
+/** What each status means, for those who do not know the service. */
+const MEANING = {
+  open: "nobody has decided about it yet",
+  pending: "the server is still erasing, and tries again by itself",
+  unreadable: "nobody can read it any more; a backup can still hold an earlier copy of a key, until the master key is replaced",
+  complete: "done",
+  incomplete: "dialogs were left out, or the answer was not delivered to its end: answer again",
+  answered: "done",
+  refused: "the person must be told why",
+  withdrawn: "the person no longer asks",
+};
+
+/** A status, and what it means. */
+export const meaning = (status) => `${status}: ${MEANING[status]}`;
 
 /** How many days are left until a request that waits is due; negative if it is overdue. */
 export const daysLeft = ({ due_at }) => (new Date(due_at) - Date.now()) / DAY_MS;
@@ -71,18 +90,20 @@ export class Requests {
     }
   }
 
-  deciding({ id }) {
+  deciding(it) {
+    const { id } = it;
+    const canExtend = !it.extended_for && daysLeft(it) > 0; // once, and before it is due
     const state = element("div");
     const choose = (decision) => {
       const { name, ...grounds } = GROUNDS[decision] ?? {};
       if (!name) return this.decide(id, { decision }, state);
       const select = element("select", { ariaLabel: "Why" }, ...Object.entries(grounds).map(([value, text]) => element("option", { value }, text)));
-      state.replaceChildren(element("p", { className: "row" }, "because ", select,
+      state.replaceChildren(element("p", { className: "quiet" }, TELL[decision]), element("p", { className: "row" }, "because ", select,
         button(decision === "extend" ? "Extend by two months" : "Refuse", () => this.decide(id, { decision, [name]: select.value }, state))));
       return select.focus();
     };
     return element("div", {}, element("h3", {}, "Decide"),
-      element("p", { className: "row" }, button("Answered", () => choose("answer")), button("Extend …", () => choose("extend")),
+      element("p", { className: "row" }, button("Answered", () => choose("answer")), ...(canExtend ? [button("Extend …", () => choose("extend"))] : []),
         button("Refuse …", () => choose("refuse")), button("Withdrawn by the person", () => choose("withdraw"))), state);
   }
 
@@ -129,8 +150,8 @@ function details({ id, kind, reference }, open) {
 
 function described(it) {
   return {
-    Status: it.status, Reference: it.reference, Received: time(it.received_at, moment), Due: time(it.due_at, moment),
-    "Extended for": it.extended_for, "Refused for": it.refused_for, Dialogs: String(it.dialogs), Messages: String(it.messages),
+    Status: meaning(it.status), Reference: it.reference, Received: time(it.received_at, moment), Due: time(it.due_at, moment),
+    "Extended, because": GROUNDS.extend[it.extended_for], "Refused, because": GROUNDS.refuse[it.refused_for], Dialogs: String(it.dialogs), Messages: String(it.messages),
     "Made by": it.requested_by, Purposes: it.purposes?.join(", "), Damaged: it.damaged?.join(", "), "Belongs to": it.answers,
     Id: element("code", {}, it.id),
   };

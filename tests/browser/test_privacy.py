@@ -19,7 +19,7 @@ from consentful_server.auth.access import Scope
 from consentful_server.auth.read_scope import EVERYTHING, ReadScope
 from consentful_server.service import Service
 from consentful_server.stores.sqlite.connection import connect
-from kept import keep
+from kept import annotate, keep
 
 from .looks import CONTRAST, fits, violations
 
@@ -120,7 +120,10 @@ async def test_an_erasure_shows_what_it_will_erase_and_does_nothing_until_it_is_
 
     await page.get_by_role("button", name="Erase …").click()
     await dialog.get_by_role("button", name="Erase", exact=True).click()
-    await expect(page.locator(".actions [role=status]")).to_contain_text("c-0: 4 dialogs erased, unreadable.")
+    await expect(page.locator(".actions [role=status]")).to_contain_text(
+        "c-0: 4 dialogs erased, unreadable: nobody can"
+    )
+    await expect(page.locator(".actions [role=status]")).to_contain_text("nobody: nothing was stored")
     assert await served.service.store.dialogs.of_customer(served.service.archive.pseudonym("c-2")) == []
     async with page.expect_download() as waiting:
         await page.get_by_role("button", name="Download the signed report").first.click()
@@ -163,15 +166,72 @@ async def test_a_request_is_recorded_extended_and_refused_and_each_says_why(
     await page.get_by_role("button", name="Extend …").click()
     await page.get_by_label("Why").select_option("complexity")
     await page.get_by_role("button", name="Extend by two months").click()
-    await expect(page.locator("#request .facts")).to_contain_text("complexity")
-    await page.get_by_role("button", name="Extend …").click()
-    await page.get_by_role("button", name="Extend by two months").click()
-    await expect(page.locator("#request .failure")).to_contain_text("once")
+    await expect(page.locator("#request .facts")).to_contain_text("it is complex")
+    await expect(page.get_by_role("button", name="Extend …")).to_have_count(0)  # once, so it is not offered again
     await page.get_by_role("button", name="Refuse …").click()
+    await expect(page.locator("#request")).to_contain_text("they can complain to a supervisory authority")
     await page.get_by_role("button", name="Refuse", exact=True).click()
 
-    await expect(page.locator("#request .facts")).to_contain_text("identity")
+    await expect(page.locator("#request .facts")).to_contain_text("the person was not identified")
+    await expect(page.locator("#request .facts")).to_contain_text("the person must be told why")
     await expect(page.get_by_role("button", name="Answered")).to_have_count(0)
+
+
+async def test_what_is_overdue_can_not_be_extended_any_more(new_page: NewPage, served: testing.Served) -> None:
+    await fill(served.service)
+    page = await opened(new_page, served)
+
+    await page.get_by_role("button", name="Details of the access request 2026/1").click()
+
+    await expect(page.get_by_role("button", name="Refuse …")).to_be_visible()
+    await expect(page.get_by_role("button", name="Extend …")).to_have_count(0)
+
+
+async def test_an_answer_is_also_a_letter_that_a_person_can_read(new_page: NewPage, served: testing.Served) -> None:
+    markup = "<script>document.title = 'run'</script>"
+    await keep(served.service, "d-1", ["Where is my parcel?", "مرحبا 👋🏽", markup], customer_id="c-<b>1</b>")
+    await annotate(served.service, "d-1", "Asked twice.")
+    await served.service.pages.dialog("d-1", ReadScope(by=Actor("science")))
+    page = await opened(new_page, served)
+    await look_up(page, "c-<b>1</b>")
+    await saved(page, "Answer (access)")
+
+    name, letter = await saved(page, "Save it to read and print")
+
+    assert name == "access-1.html"
+    await page.goto("about:blank")
+    await page.set_content(letter)
+    for told in ("c-<b>1</b>", "science: 1 of the conversations", "Where is my parcel?", "مرحبا 👋🏽", markup):
+        await expect(page.locator("body")).to_contain_text(told)
+    await expect(page.locator("body")).to_contain_text("Asked twice.")
+    await expect(page.locator("body")).to_contain_text("any data protection authority")
+    assert await page.title() == "Your data"
+    assert await violations(page) == []
+
+
+async def test_an_id_with_characters_that_nobody_sees_is_told_and_looked_up_without(
+    new_page: NewPage, served: testing.Served
+) -> None:
+    await keep(served.service, "d-1", customer_id="c-1")
+    await keep(served.service, "d-2", customer_id="c-2")
+    page = await opened(new_page, served)
+
+    await look_up(page, "c-1\u200b", "c-2")
+    await expect(page.locator("#person td").first).to_have_text("c-1[U+200B]")
+    await expect(page.locator("#person [role=alert]")).to_contain_text("characters that cannot be seen")
+    await page.get_by_role("button", name="Look up without them").click()
+
+    await expect(page.locator("#person .chip")).to_have_text("2 dialogs")
+    await expect(page.locator("#person [role=alert]")).to_have_count(0)
+
+
+async def test_an_officer_without_a_key_is_told_where_to_enter_it(new_page: NewPage) -> None:
+    async with testing.serve(auth="keys") as served:
+        page = await opened(new_page, served)
+
+        await expect(page.locator("#requests")).to_contain_text("Enter your API key at the top of this page.")
+        await expect(page.locator("#alarms .chip")).to_have_text("no access")
+        await expect(page.locator("#key")).to_be_focused()
 
 
 async def test_twelve_hundred_requests_come_in_pages(new_page: NewPage, served: testing.Served) -> None:
@@ -383,6 +443,7 @@ async def test_a_receipt_that_is_altered_is_not_valid(new_page: NewPage, served:
     )
 
     await expect(page.locator("#receipts .failure")).to_contain_text("not a receipt")
+    await expect(page.locator("#receipts").get_by_role("button", name="Retry")).to_have_count(0)
 
 
 async def test_no_customer_is_in_a_url(new_page: NewPage, served: testing.Served) -> None:
