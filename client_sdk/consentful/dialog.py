@@ -7,7 +7,7 @@
                     └──leave the block──► over; in doubt it stays as it is, for another grant or decline
 
 `Dialog` checks what the chatbot may do, `Transcript` holds the messages, `Reconnector` keeps a socket. Everything runs
-on one event loop.
+on one event loop; a dialog whose loop is closed can be decided in another one.
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,7 @@ class Dialog:
     async def start(cls, transcript: Transcript, reconnector: Reconnector, clock: Clock) -> Self:
         """Return the dialog once a server has opened it; see `open_dialog`."""
         try:
+            reconnector.enter()
             await reconnector.start()
             return cls(transcript, reconnector, await reconnector.until_opened(), clock)
         except BaseException:
@@ -205,6 +206,7 @@ class Dialog:
         Raises:
             OutcomeUnknown: If a grant got no answer, and the program has not learned of that yet.
         """
+        self._reconnector.enter()
         self._has_left = True
         if not self._transcript.in_doubt:
             self._over = self._over or "the dialog was left; open a new one"
@@ -227,6 +229,7 @@ class Dialog:
     def _check_may_decide(self) -> None:
         if self._over is not None:
             raise Finished(self._over)
+        self._reconnector.enter()
         if self._is_deciding:
             raise RuntimeError("a decision is in progress; await it, or cancel it first")
         if self._reconnector.is_final and not self._transcript.in_doubt:

@@ -32,6 +32,8 @@ Races, and the line that closes each:
 (R8) A message is refused while later ones, and perhaps the consent, are in transit behind it: the server refuses them
      too, as they leave a gap. The message is taken out when the socket is closed, and the next one carries the rest
      under new numbers, so no answer to an old number is taken for one to a new.
+(R9) A caller comes from another event loop (a second `asyncio.run`, another thread, a forked child): nothing there would
+     wake it, so `enter` refuses it, unless the loop of the sockets is closed.
 """
 
 import asyncio
@@ -65,6 +67,13 @@ Answer: TypeAlias = wire.Stored | wire.Discarded
 _log: Final = logging.getLogger("consentful")
 _NO_SERVER: Final = "dialog %s: no server for %.0f s (%s); giving up in %.0f s, see `timeout` and `reconnect_for`"
 _LEFT: Final = "the dialog was left; open a new one"
+_OTHER_LOOP: Final = (
+    "the dialog belongs to another event loop, or to the process before a fork; use it where it was opened"
+)
+_LOOP_CLOSED: Final = (
+    "the event loop in which the dialog was opened is closed, and its connection with it; call grant() or decline(), "
+    "or open a new dialog, and use all of it in one event loop, or `consentful.sync`"
+)
 _UNDECIDABLE: Final = frozenset(("empty", "notice", "purposes"))
 
 
@@ -94,6 +103,7 @@ class Reconnector:
         self._backoff: Backoff = first
         self._has_warned = False
         self._unstored = 0  # refusals on this socket
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one of the task and of all that waits
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
         self._refusals: deque[MessageRefused] = deque()  # that no caller has learned of
@@ -109,6 +119,23 @@ class Reconnector:
     def is_final(self) -> bool:
         """Whether a server declared the dialog over."""
         return isinstance(self.failure, Finished)
+
+    def enter(self) -> None:
+        """Belong to the running event loop, unless another one carries the dialog (R9).
+
+        Raises:
+            RuntimeError: If another one does.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise RuntimeError(_OTHER_LOOP)
+            self.failure = self.failure or Unavailable(_LOOP_CLOSED)
+            self._is_ending, self._task = True, None
+            self._unsent, self._progress = asyncio.Event(), asyncio.Event()
+        self._loop = loop
 
     async def start(self) -> None:
         """Start keeping the dialog at a server, unless it is being kept already."""

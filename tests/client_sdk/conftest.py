@@ -1,6 +1,8 @@
 """What the SDK's tests share."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeAlias
 
@@ -8,6 +10,7 @@ import pytest
 
 import consentful
 from consentful import wire
+from consentful_server import testing
 
 from .scripted import FakeClock, Peer, ScriptedServer, task
 
@@ -19,6 +22,23 @@ Opens: TypeAlias = Callable[..., AbstractAsyncContextManager[consentful.Dialog]]
 async def server() -> AsyncGenerator[ScriptedServer]:
     async with ScriptedServer().serve() as scripted:
         yield scripted
+
+
+@pytest.fixture
+def url() -> Generator[str]:
+    """The address of the real service, which runs in another thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    serving = testing.serve()
+    try:
+        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result().url
+    finally:
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result()
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @pytest.fixture

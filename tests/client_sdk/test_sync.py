@@ -1,6 +1,5 @@
 """The same for blocking code: these tests are plain functions, with the service in a thread of its own."""
 
-import asyncio
 import signal
 import socket
 import subprocess
@@ -12,24 +11,6 @@ import pytest
 
 import consentful
 from consentful import sync
-from consentful_server import testing
-
-
-@pytest.fixture
-def url() -> Generator[str]:
-    """The address of the real service, which runs in another thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    serving = testing.serve()
-    try:
-        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result().url
-    finally:
-        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result()
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def test_a_dialog_can_be_granted(url: str) -> None:
