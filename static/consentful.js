@@ -7,8 +7,10 @@
  *     ask(dialog.notice.text);
  *     const stored = await dialog.grant(); // or: await dialog.decline()
  *
- * Runs in browsers and in Node: 22 or later, or 20 with the option `WebSocket` (package `ws`). Every error is a
- * `ConsentfulError` with a stable `code`; it says what to do next, and never contains message text.
+ * Runs in browsers and in Node: 22 or later, or 20 with the option `WebSocket` (package `ws`). It is an ES module: in a
+ * package without `"type": "module"`, name the file consentful.mjs and use `await import("./consentful.mjs")`. Every
+ * error is a `ConsentfulError` with a stable `code`; it says what to do next, and never contains message text.
+ * TypeScript reads the types from these comments (`allowJs`).
  *
  *     CONNECTING -- opened --> OPEN -- stored, discarded or terminal close --> ENDED
  *        ^  ^                   | loss: backoff, reconnect, replay all messages, then the pending consent
@@ -61,6 +63,10 @@ const STEADY_MS = 5_000;
 const WITHDRAWN_WITHIN_MS = 30_000;
 
 export class ConsentfulError extends Error {
+  /**
+   * @param {string} detail
+   * @param {string} code
+   */
   constructor(detail, code) {
     super(detail);
     this.name = new.target.name;
@@ -85,9 +91,15 @@ export class Erased extends Finished {}
 export class Unavailable extends ConsentfulError {}
 /** Consent was sent, but no answer arrived. `dialog` still has all messages: decide again. */
 export class OutcomeUnknown extends ConsentfulError {
+  /** @type {Dialog} */ dialog;
+
+  /**
+   * @param {string} detail
+   * @param {Dialog} dialog
+   */
   constructor(detail, dialog) {
     super(detail, "unknown");
-    Object.defineProperty(this, "dialog", { value: dialog }); // not enumerable, so that loggers skip it
+    Object.defineProperty(this, "dialog", { value: dialog, enumerable: false }); // not enumerable, so that loggers skip it
   }
 }
 /** The token was rejected. A token callback throws this to stop further attempts. */
@@ -104,6 +116,11 @@ export class UnknownCode extends ConsentfulError {}
 export class Refused extends ConsentfulError {}
 /** The server refused message `seq`; the dialog goes on without it. This call did nothing: repeat it. */
 export class MessageRefused extends Refused {
+  /**
+   * @param {string} detail
+   * @param {string} code
+   * @param {number} seq
+   */
   constructor(detail, code, seq) {
     super(`the server refused message ${seq} (${detail}), and the dialog goes on without it`, code);
     this.seq = seq;
@@ -126,7 +143,11 @@ const PROTOCOL_ERRORS = [1002, 1003, 1007, 1008, 1009, 1010];
 /** Error codes that answer a frame. After any other one, the close code decides. */
 const ANSWERS = ["frame", "order", "limit", "empty", "notice", "purposes", "incomplete", "storage", "damaged"];
 
-/** The delay before attempt 0, 1, … in ms, with full jitter, so that clients do not reconnect all at once. */
+/**
+ * The delay before attempt 0, 1, … in ms, with full jitter, so that clients do not reconnect all at once.
+ *
+ * @param {number} attempt
+ */
 export function backoff(attempt, random = Math.random) {
   return random() * Math.min(10_000, 200 * 2 ** attempt);
 }
@@ -344,7 +365,12 @@ export class Dialog {
   #isRefused = false; // since the last connection no server accepted the token: `say` adds nothing until one does
   #ended = null; // the error of every later call
 
-  /** Start to connect; await `opened`. Most callers use `openDialog`. */
+  /**
+   * Start to connect; await `opened`. Most callers use `openDialog`.
+   *
+   * @param {string | URL} url  the server's URL
+   * @param {Options} options
+   */
   constructor(url, options) {
     this.#url = endpoint(url, "/v1/dialogs/live").replace(/^http/, "ws");
     this.#options = { reconnectForMs: 120_000, WebSocket: globalThis.WebSocket, ...options };
@@ -357,7 +383,11 @@ export class Dialog {
     this.#connect();
   }
 
-  /** Resolves when the dialog is open; rejects if it cannot be opened. */
+  /**
+   * Resolves when the dialog is open; rejects if it cannot be opened.
+   *
+   * @returns {Promise<void>}
+   */
   get opened() {
     return this.#opening.promise;
   }

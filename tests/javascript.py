@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from needs import need
 
-_SDK: Final = Path(__file__).parent.parent / "static" / "consentful.js"
+SDK: Final = Path(__file__).parent.parent / "static" / "consentful.js"
 _WITHIN_S: Final = 30.0
 _PRELUDE: Final = """
 import { readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ async def in_node(script: str, given: Any = None, *, before: str = "", folder: P
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    program = json.dumps({"source": _SDK.read_text("utf-8"), "given": given}).encode()
+    program = json.dumps({"source": SDK.read_text("utf-8"), "given": given}).encode()
     try:
         said, complaints = await asyncio.wait_for(process.communicate(program), _WITHIN_S)
     finally:

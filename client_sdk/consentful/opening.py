@@ -82,6 +82,9 @@ def open_dialog(
     after consent was sent does the dialog stay as it is, for another `grant` or `decline`. If the program has not
     learned of that yet (because it swallowed the cancellation), leaving the block raises `OutcomeUnknown`.
 
+    A dialog is used in the event loop in which it was opened; another one gets a `RuntimeError`. Once that loop is
+    closed, `grant` and `decline` connect again in another. Where each call has its own loop, use `consentful.sync`.
+
     Args:
         url: The URL of the service; its path is kept, for services behind a prefix.
         customer_id: The chatbot's own id of the customer.

@@ -32,8 +32,8 @@ Races, and the line that closes each:
 (R8) A message is refused while later ones, and perhaps the consent, are in transit behind it: the server refuses them
      too, as they leave a gap. The message is taken out when the socket is closed, and the next one carries the rest
      under new numbers, so no answer to an old number is taken for one to a new.
-(R9) A caller comes from another event loop (a second `asyncio.run`, another thread, a forked child): nothing there would
-     wake it, so `enter` refuses it, unless the loop of the sockets is closed.
+(R9) A caller comes from another event loop (a second `asyncio.run`, another thread, a forked child): nothing there
+     would wake it, so `enter` refuses it, unless the loop of the sockets is closed.
 """
 
 import asyncio

@@ -1,12 +1,13 @@
 """The JavaScript SDK in Node, where a chatbot's server uses it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from consentful import wire
-from javascript import in_node
-from needs import install_from_npm
+from javascript import SDK, in_node
+from needs import install_from_npm, need
 from ports import free_port
 
 from .scripted import ScriptedServer, task
@@ -41,6 +42,58 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ws")
     install_from_npm("ws@8.18.3", folder)
     return folder
+
+
+TYPED = """
+import { ConsentfulError, Dialog, OutcomeUnknown, openDialog, withdraw, type Stored } from "./consentful.mjs";
+
+type Exactly<A, B> = [A, B] extends [B, A] ? (0 extends 1 & A ? "any" : "yes") : "no";
+const is = <A, B>(exactly: Exactly<A, B>) => exactly;
+
+export async function chat(): Promise<Stored> {
+  const dialog = await openDialog("http://chat.test", { customerId: "c-1", token: async () => "t" });
+  is<typeof dialog, Dialog>("yes");
+  is<typeof dialog.opened, Promise<void>>("yes");
+  is<typeof dialog.limits.max_text_bytes, number>("yes");
+  await dialog.say("Hi", { role: "bot", sentAt: new Date() });
+  // @ts-expect-error
+  await dialog.say("Hi", { role: "assistant" });
+  // @ts-expect-error
+  new Dialog("http://chat.test", {});
+  try {
+    return await dialog.grant({ purposes: ["improve-chatbot"] });
+  } catch (error) {
+    if (!(error instanceof ConsentfulError)) throw error;
+    is<typeof error.code, string>("yes");
+    if (!(error instanceof OutcomeUnknown)) throw error;
+    is<typeof error.dialog, Dialog>("yes");
+    return await error.dialog.grant();
+  }
+}
+
+export async function leave(code: string): Promise<Date | string[]> {
+  const outcome = await withdraw("http://chat.test", code);
+  return outcome.status === "narrowed" ? outcome.purposes : outcome.erasedAt;
+}
+"""
+
+
+def test_typescript_reads_the_types_from_the_comments(tmp_path: Path) -> None:
+    install_from_npm("typescript@5.9.3", tmp_path)
+    (tmp_path / "consentful.mjs").write_text(SDK.read_text("utf-8"), "utf-8")
+    (tmp_path / "bot.ts").write_text(TYPED, "utf-8")
+    options = ["--noEmit", "--strict", "--allowJs", "--target", "es2022", "--module", "nodenext", "bot.ts"]
+
+    done = subprocess.run(
+        [need("node"), "node_modules/typescript/bin/tsc", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("", 0)
 
 
 async def test_without_a_websocket_the_error_says_how_to_get_one() -> None:
