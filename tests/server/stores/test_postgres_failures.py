@@ -126,6 +126,21 @@ def test_a_server_that_cannot_be_used(case: str, capsys: pytest.CaptureFixture[s
     assert not list(tmp_path.glob("keys/*"))
 
 
+@pytest.mark.parametrize("table", ["dialogs (id int)", "schema_migrations (version text)"])
+async def test_a_database_of_another_program(table: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = f"of_another_{table.partition(' ')[0]}"
+    await server().run(f"CREATE DATABASE {name}")
+    await server().run(f"CREATE TABLE {table}", name)
+
+    code, said = await asyncio.to_thread(refused, capsys, server().url(name))
+
+    assert (code, "has tables of another program with the names of ours; name an empty database" in said) == (
+        2,
+        True,
+    ), said
+    assert not list(tmp_path.glob("keys/*"))
+
+
 async def test_a_pooler_that_refuses_the_settings_of_a_connection(capsys: pytest.CaptureFixture[str]) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(8)  # SSLRequest

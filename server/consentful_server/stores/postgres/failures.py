@@ -12,6 +12,7 @@ import asyncpg
 from asyncpg.exceptions import (
     CannotConnectNowError,
     DiskFullError,
+    DuplicateTableError,
     InsufficientPrivilegeError,
     InvalidAuthorizationSpecificationError,
     InvalidCatalogNameError,
@@ -21,11 +22,13 @@ from asyncpg.exceptions import (
     ProtocolViolationError,
     ReadOnlySQLTransactionError,
     TooManyConnectionsError,
+    UndefinedColumnError,
     UndefinedObjectError,
 )
 
 _PASSING: Final = (OSError, CannotConnectNowError, TooManyConnectionsError, asyncpg.TargetServerAttributeNotMatched)
 _LASTING: Final = (ssl.SSLError,)
+_IN_USE: Final = "has tables of another program with the names of ours; name an empty database, or a `search_path`"
 
 REMEDIES: Final[Sequence[tuple[type[BaseException], str]]] = (
     (InvalidCatalogNameError, "does not exist; create it with `createdb`, or correct its name in --database"),
@@ -58,6 +61,8 @@ REMEDIES: Final[Sequence[tuple[type[BaseException], str]]] = (
         ProtocolViolationError,
         "refuses how connections are opened, as PgBouncer does; connect to PostgreSQL directly, not through a pooler",
     ),
+    (DuplicateTableError, _IN_USE),
+    (UndefinedColumnError, _IN_USE),  # `schema_migrations` is what other programs call their tables, too
     (DiskFullError, "has no disk space left; free some, and the service goes on by itself"),
     (
         asyncpg.TargetServerAttributeNotMatched,
