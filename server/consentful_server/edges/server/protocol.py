@@ -5,7 +5,7 @@ would put its token into both. aiohttp also waits an hour for a request's head, 
 
     HEAD ──a whole head──► REQUEST ──answered──► HEAD (keep-alive) or CLOSING
      │                        └──101, hand_over──► GONE: the connection is a WebSocket's (`edges/websocket/socket`)
-     └── 10 s or 32 KiB without a whole head ──► 408 or 431, closed
+     └── 10 s or 32 KiB without a whole head ──► 408 or 431, LINGERING ──the client closes, or 2 s──► closed
     any ── bytes wait 30 s for a client that reads none of them ──► aborted
 
 Everything runs on the event loop's thread: `data_received` and the timers are callbacks, `start` is aiohttp's one task
@@ -19,6 +19,8 @@ Races, and the line that closes each:
 (R3) The client sends frames while its upgrade is still being decided: aiohttp keeps them, and `hand_over` returns them.
 (R4) aiohttp resumes reading when its queue drains, after `_stop_reading`: `_resume_transport_reading` refuses.
 (R5) The server stops when this connection was accepted and does not wait for a request yet: `shutdown` wakes it.
+(R6) The client still sends when its head is refused: closing then would reset the connection, and the client could lose
+     the response (RFC 9112 §9.6). `_linger` lets it send, and `data_received` discards that.
 """
 
 import asyncio
@@ -37,6 +39,9 @@ from .limits import HEAD_BYTES, HEAD_S
 
 _log: Final = logging.getLogger("consentful.http")
 
+LINGER_S: Final = 2.0
+"""How long a client whose head was refused may send on, so that it gets the response."""
+
 UNREAD_S: Final = 30.0
 """How long a response may wait for a client that reads none of it."""
 
@@ -52,6 +57,7 @@ class RequestProtocol(RequestHandler):
         "_head_bytes",
         "_head_timer",
         "_is_handed_over",
+        "_is_lingering",
         "_own_transport",
         "_refusal",
         "_turned_away",
@@ -66,6 +72,7 @@ class RequestProtocol(RequestHandler):
         self._refusal = refusal
         self._has_stopped_reading = False
         self._is_handed_over = False
+        self._is_lingering = False
         self._own_transport: asyncio.Transport | None = None
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -85,6 +92,8 @@ class RequestProtocol(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            return  # (R6)
         if self.is_upgrading:
             super().data_received(data)  # (R3)
             return
@@ -212,10 +221,19 @@ class RequestProtocol(RequestHandler):
         """Close a connection whose request head does not end. One that sent nothing at all gets no response."""
         has_begun = self._head_bytes > 0
         self._stop_head_timer()
-        if self.transport is not None and has_begun:
-            self._turned_away(status)
-            self.transport.write(cut_short(status))
-        self.force_close()
+        if self.transport is None or not has_begun:
+            self.force_close()
+            return
+        self._turned_away(status)
+        self.transport.write(cut_short(status))
+        self._linger(self.transport)
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Send nothing more, discard what the client sends, and close the connection when it has or its time is up."""
+        self._is_lingering = True  # (R6)
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._head_timer = self._loop.call_later(LINGER_S, self.force_close)
 
     def _start_unread_timer(self) -> None:
         self._unread = self._own_transport.get_write_buffer_size() if self._own_transport is not None else 0
