@@ -18,7 +18,7 @@ from ...exports.formats import MEDIA
 from ...keys.pseudonyms import PATTERN
 from ...service import Service
 from . import bodies
-from .parameters import convert, of_url
+from .parameters import convert, of_url, refuse_in_url
 
 S = TypeVar("S", bound=msgspec.Struct)
 Q = TypeVar("Q", bound="ListQuery")
@@ -204,9 +204,10 @@ async def from_body(request: web.Request, kind: type[B]) -> B:
     """Return the parameters of a JSON body.
 
     Raises:
-        BadRequest: If a field is unknown or malformed. The error names it.
+        BadRequest: If a field is unknown or malformed, or a parameter stands in the URL. The error names it.
         WrongMediaType: If the body is not JSON.
     """
+    refuse_in_url(request)
     return convert(await bodies.object_of(request), kind, numbers_as_text=())
 
 

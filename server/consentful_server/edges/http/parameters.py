@@ -57,6 +57,16 @@ def of_url(request: web.Request) -> dict[str, str]:
     return values
 
 
+def refuse_in_url(request: web.Request) -> None:
+    """Check that the URL has no parameters, where they belong into the body: one that was ignored would filter nothing.
+
+    Raises:
+        BadRequest: If it has one.
+    """
+    for name in request.query:
+        raise BadRequest(_shown(name), "not accepted in the URL of a search; send it in the JSON body")
+
+
 def convert(values: Mapping[str, Any], kind: type[S], *, numbers_as_text: Collection[str] = _AS_TEXT) -> S:
     """Return the values as a struct. Numbers and truth values of the names in `numbers_as_text` are texts, as in URLs.
 

@@ -131,6 +131,7 @@ async def search(request: web.Request) -> web.StreamResponse:
     A page can be empty while `next` is set: each request examines a bounded number of entries. With a key that is bound
     to purposes, only dialogs that were granted for one of them are looked for.
     """
+    parameters.refuse_in_url(request)
     query = parameters.convert(await bodies.object_of(request), LogSearch, numbers_as_text=())
     customer = query.customer
     if query.customer_id is not None:

@@ -31,6 +31,7 @@ async def search(request: web.Request) -> web.StreamResponse:
     A customer of whom nothing is stored is not an error: `dialogs` is 0. With a key that is bound to purposes, only
     dialogs that were granted for one of them count.
     """
+    parameters.refuse_in_url(request)
     query = parameters.convert(await bodies.object_of(request), CustomerSearch, numbers_as_text=())
     if (query.customer_id is None) == (query.customer is None):
         raise BadRequest("customer_id", "send either `customer_id` or `customer`")

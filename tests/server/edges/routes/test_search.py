@@ -221,6 +221,17 @@ class TestBodies:
         async with http.post(SEARCH, data=b"q=Hi", headers=headers, skip_auto_headers=["Content-Type"]) as response:
             assert (response.status, (await response.json())["code"]) == (415, "unsupported_media_type")
 
+    @pytest.mark.parametrize("path", [SEARCH, "/v1/dialogs:search", "/v1/access-log/search", "/v1/customers/search"])
+    async def test_a_parameter_in_the_url_of_a_search_is_refused_instead_of_ignored(
+        self, http: ClientSession, path: str
+    ) -> None:
+        async with http.post(f"{path}?format=csv&customer_id=contraband", json={"customer_id": "c-1"}) as response:
+            problem = await response.json()
+
+        assert (response.status, problem["parameter"]) == (400, "format")
+        assert "in the JSON body" in problem["detail"]
+        assert "csv" not in problem["detail"]
+
     async def test_a_body_that_is_too_large_is_413(self, http: ClientSession) -> None:
         async with http.post(SEARCH, json={"q": "x" * 600_000}) as response:
             assert (response.status, (await response.json())["code"]) == (413, "too_large")
