@@ -77,7 +77,7 @@ export class Chart {
   }
 }
 
-function legend({ labels, series, rate, form, partial = [], format = (number) => number.toLocaleString() }, index) {
+function legend({ labels, series, rate, form, partial = [], format = (number) => number.toLocaleString("en-GB") }, index) {
   const at = (values) => (index !== null ? values[index] : form === "lines" ? values.findLast(isNumber) : values.reduce((sum, value) => sum + (value ?? 0), 0));
   const entries = Object.entries(series).map(([name, values], i) => {
     const value = at(values);

@@ -32,7 +32,7 @@ const COLUMNS = {
   dialogs: {
     tick: TICK,
     stored: { title: "Stored", cell: ({ stored_at }) => [time(stored_at)] },
-    length: { title: "Length", cell: ({ messages }) => [messages.toLocaleString()] },
+    length: { title: "Length", cell: ({ messages }) => [messages.toLocaleString("en-GB")] },
     language: { title: "Lang.", long: "Language", cell: ({ language }) => text(language) },
     text: { title: "First message", cell: (item, { query }) => snippet(item.first_text, query.q), isText: true },
     bot: { title: "Chatbot", cell: ({ bot }) => text(bot), isHidden: true },

@@ -21,7 +21,7 @@ export function upright({ labels, series, rate, partial = [], tick = String, for
   const sums = labels.map((_, i) => values.reduce((sum, each) => sum + (each[i] ?? 0), 0));
   const most = Math.max(0, ...(isLines ? values.flat().map(Number) : sums));
   const steps = ticks(most, 4, !isLines || !format);
-  const numbers = steps.map((step) => (format ?? ((number) => number.toLocaleString()))(step));
+  const numbers = steps.map((step) => (format ?? ((number) => number.toLocaleString("en-GB")))(step));
   const left = 28 + LETTER * Math.max(...numbers.map(({ length }) => length));
   const right = rate ? 62 : 12;
   const [top, bottom] = [10, HEIGHT - 44];
@@ -52,13 +52,13 @@ export function across({ labels, series, x }, width) {
   const [values] = Object.values(series);
   const shown = labels.map((label) => (label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label));
   const left = 12 + LETTER * Math.max(...shown.map(({ length }) => length));
-  const room = width - left - 12 - LETTER * Math.max(...values.map((value) => value.toLocaleString().length));
+  const room = width - left - 12 - LETTER * Math.max(...values.map((value) => value.toLocaleString("en-GB").length));
   const most = Math.max(1, ...values);
   const rows = labels.map((_, i) => {
     const [y, long] = [i * ROW, Math.max(1, (room * values[i]) / most)];
     return svg("g", {}, text(left - 8, y + 17, shown[i], "end"),
       svg("rect", { x: left, y: y + 4, width: long, height: ROW - 8, class: "bar s0", "data-index": i }),
-      text(left + long + 6, y + 17, values[i].toLocaleString()));
+      text(left + long + 6, y + 17, values[i].toLocaleString("en-GB")));
   });
   const end = labels.length * ROW;
   const at = (_, py) => Math.min(labels.length - 1, Math.max(0, Math.floor(py / ROW)));

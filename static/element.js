@@ -18,7 +18,7 @@ export function facts(rows) {
   return present.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
 }
 
-export const count = (messages) => `${messages.toLocaleString()} message${messages === 1 ? "" : "s"}`;
+export const count = (messages) => `${messages.toLocaleString("en-GB")} message${messages === 1 ? "" : "s"}`;
 
 export const byId = (id) => document.getElementById(id);
 

@@ -78,13 +78,13 @@ async function more() {
 function showProgress() {
   const loaded = rows.count;
   const isKnown = total !== null && total >= loaded; // those that were stored or erased since are counted, too
-  const part = isKnown ? ` of ${query.isTotalRough ? "about " : ""}${total.toLocaleString()}` : " loaded, more below";
-  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString()}${part}` : counted(loaded));
+  const part = isKnown ? ` of ${query.isTotalRough ? "about " : ""}${total.toLocaleString("en-GB")}` : " loaded, more below";
+  become(loaded || next ? "full" : "empty", next ? `${loaded.toLocaleString("en-GB")}${part}` : counted(loaded));
   if (next) byId("end").replaceChildren((query.q || query.metadata) && !loaded ? "Searching …" : "Loading more …");
   else byId("end").replaceChildren(...(loaded ? ["End of results."] : emptyText()));
 }
 
-const dialogs = (number) => `${number.toLocaleString()} dialog${number === 1 ? "" : "s"}`;
+const dialogs = (number) => `${number.toLocaleString("en-GB")} dialog${number === 1 ? "" : "s"}`;
 const counted = (number) => (query.view === "dialogs" ? dialogs : count)(number);
 
 /** Show how many dialogs and messages the server's counters have, as far as they know the filters. */
@@ -275,7 +275,7 @@ function openView({ url, words, columns: chosen }) {
 function tellTicked() {
   const { count: number } = ticked[query.view];
   byId("to-export").hidden = !number;
-  byId("to-export").textContent = `${number.toLocaleString()} selected`;
+  byId("to-export").textContent = `${number.toLocaleString("en-GB")} selected`;
   if (exportPanel) showExport();
 }
 

@@ -70,8 +70,8 @@ export class ExportPanel {
 
 /** What an export has of each view. Single messages are no export of the server's: the page makes them of its rows. */
 const SELECTED = {
-  messages: ({ count: number }) => `${number.toLocaleString()} selected message${number === 1 ? "" : "s"}, made by this page from the rows that it loaded`,
-  dialogs: ({ count: number, isFull }) => `the messages of ${number.toLocaleString()} selected dialog${number === 1 ? "" : "s"}${isFull ? ", the most that one export can name" : ""}`,
+  messages: ({ count: number }) => `${number.toLocaleString("en-GB")} selected message${number === 1 ? "" : "s"}, made by this page from the rows that it loaded`,
+  dialogs: ({ count: number, isFull }) => `the messages of ${number.toLocaleString("en-GB")} selected dialog${number === 1 ? "" : "s"}${isFull ? ", the most that one export can name" : ""}`,
 };
 
 const tell = (...nodes) => byId("download-state").replaceChildren(...nodes);

@@ -83,7 +83,7 @@ export class Facets {
     const off = Object.fromEntries(Object.keys(filters).map((name) => [name, ""]));
     const link = element("a", { href: this.#link(isOn ? off : filters) }, isOn ? `${shown(value)} ×` : shown(value));
     if (isOn) link.ariaCurrent = "true";
-    return element("span", { className: "value" }, link, element("span", { className: "number" }, messages.toLocaleString()));
+    return element("span", { className: "value" }, link, element("span", { className: "number" }, messages.toLocaleString("en-GB")));
   }
 }
 

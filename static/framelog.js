@@ -99,9 +99,9 @@ export class FrameLog {
     const all = this.#entries.length;
     const matching = this.#shown.length + this.#beyond;
     const isFiltered = Object.values(this.#filter).some(Boolean);
-    const parts = [isFiltered ? `${matching.toLocaleString()} of ${rows(all)}` : rows(all)];
-    if (this.#beyond) parts.push(`${this.#beyond.toLocaleString()} earlier not shown`);
-    if (this.#forgotten) parts.push(`${this.#forgotten.toLocaleString()} forgotten`);
+    const parts = [isFiltered ? `${matching.toLocaleString("en-GB")} of ${rows(all)}` : rows(all)];
+    if (this.#beyond) parts.push(`${this.#beyond.toLocaleString("en-GB")} earlier not shown`);
+    if (this.#forgotten) parts.push(`${this.#forgotten.toLocaleString("en-GB")} forgotten`);
     this.#status.textContent = all ? parts.join(", ") : "sent and received";
   }
 
@@ -109,7 +109,7 @@ export class FrameLog {
     const { at, kind, type } = entry;
     return element("tr", { data: { kind, type } },
       element("td", {}, time(at, exactClock)),
-      element("td", { className: "number" }, before ? `+${(at - before.at).toLocaleString()}` : ""),
+      element("td", { className: "number" }, before ? `+${(at - before.at).toLocaleString("en-GB")}` : ""),
       element("td", { className: "arrow" }, element("span", { ariaHidden: "true" }, ARROWS[kind]),
         element("span", { className: "hidden" }, kind)),
       element("td", {}, type),
@@ -126,11 +126,11 @@ export class FrameLog {
   #whole(entry) {
     const text = pretty(entry);
     const rest = text.length - MOST_CHARACTERS;
-    const code = element("pre", { tabIndex: 0, dir: "auto" }, rest > 0 ? `${text.slice(0, MOST_CHARACTERS)} … ${rest.toLocaleString()} more characters` : text);
+    const code = element("pre", { tabIndex: 0, dir: "auto" }, rest > 0 ? `${text.slice(0, MOST_CHARACTERS)} … ${rest.toLocaleString("en-GB")} more characters` : text);
     const acts = element("p", { className: "row" }, copyButton(entry.data, code, "Copy the frame"));
     if (entry.kind === "sent") acts.append(button("Send again", () => this.#sendAgain(entry.data)));
     return [code, acts];
   }
 }
 
-const rows = (number) => `${number.toLocaleString()} ${number === 1 ? "row" : "rows"}`;
+const rows = (number) => `${number.toLocaleString("en-GB")} ${number === 1 ? "row" : "rows"}`;

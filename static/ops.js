@@ -122,7 +122,7 @@ function counts(now) {
   });
 }
 
-const amount = (value) => element("td", { className: "number" }, value.toLocaleString());
+const amount = (value) => element("td", { className: "number" }, value.toLocaleString("en-GB"));
 
 /** A table; the last column are numbers. Cells may be texts or elements of their own. */
 function table(name, heads, rows) {

@@ -89,7 +89,7 @@ function table(head, { labels, series, rate, link }, address) {
   const names = [head, ...Object.keys(series), ...(rate ? ["rate"] : [])];
   const rows = labels.map((label, i) => {
     const filters = link?.(label);
-    const numbers = Object.values(series).map((values) => element("td", { className: "number" }, values[i].toLocaleString()));
+    const numbers = Object.values(series).map((values) => element("td", { className: "number" }, values[i].toLocaleString("en-GB")));
     if (rate) numbers.push(element("td", { className: "number" }, percent(rate[i])));
     return element("tr", {}, element("td", {}, filters ? element("a", { href: address(filters) }, label) : label), ...numbers);
   });

@@ -6,7 +6,7 @@ const SPANS = [[86_400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 /** `1.07 GB` */
 export function bytes(number) {
   const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(number, 1)) / 3)));
-  return `${Number((number / 1000 ** power).toPrecision(3)).toLocaleString()} ${UNITS[power]}`;
+  return `${Number((number / 1000 ** power).toPrecision(3)).toLocaleString("en-GB")} ${UNITS[power]}`;
 }
 
 /** `3 d 4 h`: the two largest units, `0.4 ms` below a second, `–` of nothing. */
@@ -23,7 +23,7 @@ export function span(seconds) {
   return parts.filter(([number]) => number).map((part) => part.join(" ")).join(" ");
 }
 
-export const number = (value) => Number(value.toFixed(value < 10 ? 2 : 0)).toLocaleString();
+export const number = (value) => Number(value.toFixed(value < 10 ? 2 : 0)).toLocaleString("en-GB");
 
 /** `1 dialog`, `2,574 dialogs` */
 export const many = (value, what) => `${value.toLocaleString("en-GB")} ${what}${value === 1 ? "" : "s"}`;

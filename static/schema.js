@@ -52,10 +52,10 @@ export function constraints(schema, description = "") {
   const flat = { ...schema.anyOf?.find((each) => each.type !== "null"), ...schema };
   const told = description || flat.description;
   const parts = told ? [element("span", {}, ...prose(told))] : [];
-  if (flat.minimum !== undefined) parts.push(`minimum ${flat.minimum.toLocaleString()}`);
-  if (flat.maximum !== undefined) parts.push(`maximum ${flat.maximum.toLocaleString()}`);
+  if (flat.minimum !== undefined) parts.push(`minimum ${flat.minimum.toLocaleString("en-GB")}`);
+  if (flat.maximum !== undefined) parts.push(`maximum ${flat.maximum.toLocaleString("en-GB")}`);
   if (flat.minLength > 1) parts.push(`at least ${flat.minLength} characters`);
-  if (flat.maxLength !== undefined) parts.push(`at most ${flat.maxLength.toLocaleString()} characters`);
+  if (flat.maxLength !== undefined) parts.push(`at most ${flat.maxLength.toLocaleString("en-GB")} characters`);
   if (flat.maxItems !== undefined) parts.push(`at most ${flat.maxItems} items`);
   if (flat.pattern && (flat.pattern.length < LONG || !told)) parts.push(element("span", {}, "pattern ", code(flat.pattern)));
   if (flat.default !== undefined && flat.default !== null) parts.push(element("span", {}, "default ", code(JSON.stringify(flat.default))));

@@ -81,7 +81,7 @@ async function send({ method, url, headers, body, isGuarded }, answer) {
     const text = await response.text();
     const took = `${response.status} ${response.statusText} in ${Math.round(performance.now() - began)} ms`;
     const rest = text.length - MOST_CHARACTERS;
-    const shown = rest > 0 ? `${text.slice(0, MOST_CHARACTERS)} … ${rest.toLocaleString()} more characters` : indented(text);
+    const shown = rest > 0 ? `${text.slice(0, MOST_CHARACTERS)} … ${rest.toLocaleString("en-GB")} more characters` : indented(text);
     answer.replaceChildren(element("p", { className: response.ok ? "status" : "status failure" }, took), element("pre", { tabIndex: 0 }, shown));
   } catch (error) {
     const why = error.code ? error.message : "the response was interrupted; send again";

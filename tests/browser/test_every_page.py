@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from consentful_server import testing
 from kept import keep
@@ -366,3 +366,16 @@ async def test_a_long_dialog_is_shown_whole(
 
     await expect(page.locator(where).filter(has_text=words).first).to_be_visible()
     await settled(page)
+
+
+async def test_numbers_are_written_as_the_words_around_them_are(browser: Browser, service: testing.Served) -> None:
+    """`1.200` is one and a fifth in an English sentence, whatever the browser's language is."""
+    await keep(service.service, "d-thousands", ["Where is my parcel?"] * MANY, customer_id="c-thousands")
+    context = await browser.new_context(locale="de-DE")
+    page = await context.new_page()
+    await page.goto(f"{service.url}/explore?show=d-thousands&dialog_id=d-thousands")
+
+    await expect(page.locator("#dialog .chip").first).to_have_text("1,200 messages")
+    await expect(page.locator("#facets .number").first).to_contain_text(",")
+    await expect(page.locator("#totals")).to_contain_text(",")
+    await context.close()
