@@ -22,13 +22,14 @@ export class Person {
     on("lookup", "submit", () => this.look());
   }
 
-  /** Look up every id of the person. */
+  /** Look up every id of the person, and what looks the same but is stored under another spelling (Unicode, UAX #15). */
   look() {
     const ids = [...new Set(byId("customers").value.split("\n").map((line) => line.trim()).filter(Boolean))];
     return this.panel.attempt(async (signal) => {
       const found = [];
-      for (const id of ids) {
-        found.push({ id, ...(await this.rest.json({ method: "POST", path: "/v1/customers/search", body: { customer_id: id } }, signal)) });
+      for (const id of new Set(ids.flatMap((it) => [it, it.normalize("NFC"), it.normalize("NFD")]))) {
+        const held = await this.rest.json({ method: "POST", path: "/v1/customers/search", body: { customer_id: id } }, signal);
+        if (held.dialogs || ids.includes(id)) found.push({ id, ...held });
       }
       this.show(found);
     });

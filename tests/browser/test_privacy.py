@@ -225,6 +225,24 @@ async def test_an_id_with_characters_that_nobody_sees_is_told_and_looked_up_with
     await expect(page.locator("#person [role=alert]")).to_have_count(0)
 
 
+async def test_what_is_stored_under_a_spelling_that_looks_the_same_is_found_and_erased_too(
+    new_page: NewPage, served: testing.Served
+) -> None:
+    for number, customer in enumerate(("M\u00fcller", "Mu\u0308ller", "Muller")):
+        await keep(served.service, f"d-{number}", customer_id=customer)
+    page = await opened(new_page, served)
+
+    await look_up(page, "M\u00fcller")
+    await expect(page.locator("#person .chip")).to_have_text("2 dialogs")
+    await page.get_by_role("button", name="Erase …").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Erase", exact=True).click()
+
+    await expect(page.locator(".actions [role=status] p")).to_have_count(2)
+    assert await served.service.store.dialogs.of_customer(served.service.archive.pseudonym("Mu\u0308ller")) == []
+    await look_up(page, "Muller")
+    await expect(page.locator("#person .chip")).to_have_text("1 dialog")
+
+
 async def test_an_officer_without_a_key_is_told_where_to_enter_it(new_page: NewPage) -> None:
     async with testing.serve(auth="keys") as served:
         page = await opened(new_page, served)
