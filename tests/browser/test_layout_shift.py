@@ -154,3 +154,19 @@ async def test_the_form_for_a_key_moves_nothing(
 
     await expect(page.locator("#key")).to_be_visible()
     await expect_nothing_moved(page)
+
+
+async def test_an_opened_dialog_and_its_annotation_move_nothing_below(new_page: NewPage, keyed: testing.Served) -> None:
+    page = await new_page(keyed.url)
+    key = await keyed.create_key()
+    await page.evaluate("(key) => sessionStorage.setItem('consentful key', key)", key)
+    await page.goto(f"{keyed.url}/explore")
+    await page.locator("#recipes pre").first.wait_for()
+    below = await page.locator("#export").evaluate("(it) => it.offsetTop")
+
+    await page.locator("#rows a").first.click()
+    await expect(page.locator("#dialog[data-state=full]")).to_be_visible()
+    await page.locator("#annotate summary").click()
+
+    await expect(page.locator("#note")).to_be_visible()
+    assert await page.locator("#export").evaluate("(it) => it.offsetTop") == below
