@@ -1,11 +1,13 @@
 """The parts of one process, put together once. Edges, commands and housekeeping take what they need from here."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from .access_log.chain import Chain
 from .access_log.commitments import Commitments
@@ -25,7 +27,7 @@ from .consent.notices import Catalogue, default_notice
 from .consent.offer import Offer
 from .consent.page_texts import read_texts
 from .dialogs.registry import Registry
-from .errors import BadSetting
+from .errors import BadSetting, OutcomeUnknown, StorageFailed
 from .exports.feed import Feed
 from .exports.manifests import Manifests
 from .exports.recipients import Recipients
@@ -56,9 +58,12 @@ from .statistics.statistics import Statistics
 from .stores.open import backend_of
 from .stores.store import GENERATION, Backend, Store
 from .tasks import Tasks
+from .telemetry.logs import where
 from .telemetry.metrics import Metrics
 from .workers.parts import Parts
 from .workers.reports import Report, report_of
+
+_log: Final = logging.getLogger("consentful.server")
 
 
 class Service:
@@ -284,11 +289,19 @@ async def open_service(settings: Settings, clock: Clock | None = None) -> AsyncG
         )
         await service.offer.refresh()  # the replay may have retired a notice
         yield service
-        await service.flush()  # not after a failure: the store may be the reason
+        await _flush_at_last(service)  # not after a failure: the store may be the reason
         if claim is not None:
             await claim.release()
     finally:
         await store.close()
+
+
+async def _flush_at_last(service: Service) -> None:
+    """Write what was counted since the last time; a stop succeeds while the store is away, too."""
+    try:
+        await service.flush()
+    except (StorageFailed, OutcomeUnknown) as error:
+        _log.error("counts were not written", extra=where(error))
 
 
 def keep_apart(place: Place, backend: Backend) -> None:
