@@ -162,6 +162,9 @@ export function uuid7(now = Date.now()) {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** A clock that nobody sets, in ms. */
+const monotonic = () => performance.now();
+
 const utf8 = new TextEncoder();
 
 /** Lone surrogates become U+FFFD, as in `toWellFormed`, which older platforms lack. */
@@ -356,6 +359,7 @@ export class Dialog {
   #wasUncertain = false; // before this connection
   #refusals = []; // refused messages, of which the caller was not told
   #lastError = null; // the last `error` frame of this connection
+  #lastReason = ""; // why the last connection failed; Node tells, browsers do not
   #latestNotice = null;
   #attempt = 0;
   #lostAt = null;
@@ -568,9 +572,14 @@ export class Dialog {
       const { customerId, language, bot, metadata } = this.#options;
       this.#send(present({ type: "open", customer_id: customerId, dialog_id: this.id, language, bot, metadata }));
     });
-    socket.onerror = () => {}; // without a listener, `ws` ends the process; the close that follows tells the same
     socket.onmessage = listening(({ data }) => this.#receive(data));
-    socket.onclose = listening(({ code }) => this.#onClose(code, { mayBeRefused: !upgraded && !bearer, mayAskAgain }));
+    const onClose = listening(({ code }) => this.#onClose(code, { mayBeRefused: !upgraded, mayAskAgain, hasToken: !!bearer }));
+    socket.onclose = onClose;
+    socket.onerror = listening(({ message }) => { // without a listener, `ws` ends the process
+      this.#lastReason = message ?? "";
+      // A close follows. Chromium sends none where the page's Content-Security-Policy forbids the connection.
+      setTimeout(() => socket.readyState === 3 && onClose({ code: 1006 }));
+    });
     this.#socket = socket;
     this.#startAnswerTimer();
   }
@@ -595,7 +604,7 @@ export class Dialog {
   #onOpened({ notice, limits }) {
     this.#isOpened = true;
     this.#isRefused = false;
-    this.#openedAt = Date.now();
+    this.#openedAt = monotonic();
     this.limits = limits;
     this.#latestNotice = notice;
     this.notice ??= notice; // consent is for the notice that was shown first
@@ -699,10 +708,10 @@ export class Dialog {
     this.#consent = null;
   }
 
-  async #onClose(code, { mayBeRefused = false, mayAskAgain = false } = {}) {
+  async #onClose(code, { mayBeRefused = false, mayAskAgain = false, hasToken = false } = {}) {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = this.#socket = null;
-    if (this.#isOpened && this.#acked >= this.#toReplay && Date.now() - this.#openedAt > STEADY_MS) {
+    if (this.#isOpened && this.#acked >= this.#toReplay && monotonic() - this.#openedAt > STEADY_MS) {
       this.#attempt = 0;
       this.#lostAt = null;
     }
@@ -719,16 +728,16 @@ export class Dialog {
       this.#end(new Kind(why.detail, why.code));
       return;
     }
-    this.#lostAt ??= Date.now();
-    const refusal = mayBeRefused ? await handshakeError(this.#url) : null;
+    this.#lostAt ??= monotonic();
+    const refusal = mayBeRefused ? await handshakeError(this.#url, { isFirst: !this.limits && !this.#attempt, hasToken }) : null;
     if (refusal) this.#end(refusal);
     else this.#retry((last?.retry_after_s ?? 0) * 1000);
   }
 
   #retry(atLeastMs = 0) {
     if (this.#ended) return;
-    this.#lostAt ??= Date.now();
-    const left = this.#lostAt + this.#options.reconnectForMs - Date.now();
+    this.#lostAt ??= monotonic();
+    const left = this.#lostAt + this.#options.reconnectForMs - monotonic();
     if (left <= 0) {
       this.#giveUp();
       return;
@@ -739,7 +748,8 @@ export class Dialog {
   }
 
   #giveUp() {
-    const error = new Unavailable("no server is reachable and nothing was stored; try again later", "unavailable");
+    const reason = this.#lastReason && ` (${this.#lastReason})`;
+    const error = new Unavailable(`no server is reachable${reason} and nothing was stored; try again later`, "unavailable");
     if (this.#isUncertain || !this.limits) {
       this.#end(error); // never opened, or uncertain
       return;
@@ -828,10 +838,13 @@ function present(frame) {
   return Object.fromEntries(Object.entries(frame).filter(([, value]) => value != null && value !== ""));
 }
 
-/** Browsers hide why a handshake failed. A plain HTTP request to the same URL shows the status. */
-async function handshakeError(url) {
+/** Browsers hide why a handshake failed. A plain HTTP request to the same URL, without a token, shows the status. */
+async function handshakeError(url, { isFirst, hasToken }) {
+  if (hasToken && !isFirst) return null; // nothing could be learned
   try {
-    const { status } = await fetch(url.replace(/^ws/, "http"));
+    const { status } = await fetch(url.replace(/^ws/, "http"), { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+    if (status === 404 && isFirst) return new Refused("no dialog can be opened at this address (HTTP 404); check the URL", "http_404");
+    if (hasToken) return null;
     if (status === 401) return new Unauthorised("a token is required; create one with `consentful keys create`");
     if (status === 403) return new Forbidden("this page's origin is not allowed; add it to --allow-origin", "forbidden");
   } catch {

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -28,6 +29,15 @@ class WebSocket extends EventEmitter { // as `ws` is: an error that nobody liste
   set onerror(listen) { this.on("error", (error) => listen({ error })); }
   set onclose(listen) { this.on("close", (code) => listen({ code })); }
   close() { setImmediate(() => this.emit("error", new Error("closed before the connection was established"))); }
+}
+"""
+FORBIDDEN = """
+class WebSocket { // as Chromium's, where the page's Content-Security-Policy forbids the connection
+  readyState = 3;
+  constructor() {
+    setImmediate(() => this.onerror({}));
+  }
+  close() {}
 }
 """
 UNREACHABLE = """
@@ -113,10 +123,66 @@ async def test_an_error_event_of_a_socket_does_not_end_the_process() -> None:
     assert await in_node(UNREACHABLE, "http://chat.test", before=EMITTER) == "Unavailable unavailable"
 
 
+async def test_an_error_event_without_a_close_event_is_a_loss() -> None:
+    """Not a silence, in which a server has 20 seconds to answer."""
+    began = monotonic()
+
+    outcome = await in_node(UNREACHABLE, f"http://127.0.0.1:{free_port()}", before=FORBIDDEN)
+
+    assert outcome == "Unavailable unavailable"
+    assert monotonic() - began < 15
+
+
 async def test_a_server_that_is_down_does_not_end_the_process_with_ws(ws: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     assert await in_node(UNREACHABLE, url, before=WITH_WS, folder=ws) == "Unavailable unavailable"
+
+
+async def test_where_no_server_is_reached_the_error_says_why(ws: Path) -> None:
+    """Such as a certificate that is not trusted: the wait for a better moment would be in vain."""
+    script = """
+    const opening = sdk.openDialog(given, { customerId: "c-1", WebSocket, token: "t", reconnectForMs: 100 });
+    console.log(JSON.stringify(await opening.catch(({ message }) => message)));
+    """
+    url = f"http://127.0.0.1:{free_port()}"
+
+    assert "no server is reachable (connect ECONNREFUSED" in await in_node(script, url, before=WITH_WS, folder=ws)
+
+
+@pytest.mark.parametrize("token", ["t", None])
+async def test_an_address_without_the_service_is_refused_at_once(
+    ws: Path, server: ScriptedServer, token: str | None
+) -> None:
+    """As by the Python SDK, and not after two minutes."""
+    server.refusals += [(404, {}), (404, {})]
+    script = """
+    const opening = sdk.openDialog(given[0], { customerId: "c-1", WebSocket, token: given[1] ?? undefined });
+    console.log(JSON.stringify(await opening.catch(({ name, code, message }) => [name, code, message])));
+    """
+
+    refusal = await in_node(script, [server.url, token], before=WITH_WS, folder=ws)
+
+    assert refusal == ["Refused", "http_404", "no dialog can be opened at this address (HTTP 404); check the URL"]
+
+
+async def test_a_404_between_two_servers_does_not_end_a_dialog(ws: Path, server: ScriptedServer) -> None:
+    script = """
+    const dialog = await sdk.openDialog(given, { customerId: "c-1", WebSocket });
+    await dialog.say("one");
+    console.log(JSON.stringify((await dialog.grant()).messages));
+    """
+
+    granting = task(in_node(script, server.url, before=WITH_WS, folder=ws))
+    peer = await server.accept_open()
+    server.refusals += [(404, {}), (404, {})]
+    await peer.hear_out()
+    await peer.drop()
+    again = await server.accept_open()
+    await again.hear_out()
+    await again.store(1)
+
+    assert await granting == 1
 
 
 async def test_a_killed_server_is_replaced_with_ws(ws: Path, server: ScriptedServer) -> None:

@@ -168,6 +168,20 @@ async def test_a_message_that_waited_when_it_gave_up_is_not_added(page: Page) ->
     assert numbers == [[65, "wait"], [66, "wait too"]]
 
 
+async def test_a_clock_that_is_set_back_does_not_prolong_the_tries(page: Page) -> None:
+    outcome = await page.evaluate(
+        """run(async ({ open, failure, Socket }) => {
+          Socket.mute = true;
+          const started = Date.now();
+          Date.now = () => started - 3_600_000 * Socket.made.length;
+          Socket.answer = (frame, socket) => socket.end(1006);
+          return failure(open({ reconnectForMs: 50, token: "t" }));
+        })"""
+    )
+
+    assert outcome == "Unavailable unavailable"
+
+
 async def test_a_server_that_was_never_reached_is_unavailable(page: Page) -> None:
     outcome = await page.evaluate(
         """run(async ({ open, failure, Socket }) => {
