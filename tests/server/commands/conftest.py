@@ -1,11 +1,13 @@
 """Commands run in an empty folder, and without the settings of whoever runs the tests."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from consentful_server import cli
+from logs import as_it_was
 
 from .refusals import Output
 
@@ -19,6 +21,13 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def log_lines() -> Generator[None]:
+    """Keep the handler of a command from the next test, whose standard error is another one."""
+    with as_it_was():
+        yield
 
 
 @pytest.fixture

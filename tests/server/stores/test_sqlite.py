@@ -477,6 +477,17 @@ def test_a_start_that_a_full_disk_ends_says_what_helps(tmp_path: Path, monkeypat
         SQLiteBackend(tmp_path / "kept.db").migrate()
 
 
+@pytest.mark.parametrize("size", [5_000, 100_000])
+def test_a_database_that_was_cut_off_is_told_to_be_damaged(tmp_path: Path, size: int) -> None:
+    SQLiteBackend(tmp_path / "kept.db").migrate()
+    os.truncate(tmp_path / "kept.db", size)
+
+    with pytest.raises(
+        BadDatabase, match=r"is damaged \(SQLITE_CORRUPT\); move it away, and restore the newest backup"
+    ):
+        SQLiteBackend(tmp_path / "kept.db").migrate()
+
+
 async def test_a_move_that_a_full_disk_ends_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SQLiteBackend(tmp_path / "kept.db").migrate()
     monkeypatch.setattr(tables, "connect", small)

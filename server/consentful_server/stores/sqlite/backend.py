@@ -92,8 +92,11 @@ class SQLiteBackend:
             is_full = error.sqlite_errorname in FULL
             remedy = "free some space on its disk" if is_full else "check that its folder exists and is writable"
             raise BadDatabase(f"{self.path} cannot be opened ({error}); {remedy}") from None
-        except sqlite3.DatabaseError:
-            raise BadDatabase(f"{self.path} is not an SQLite database; name another file with --database") from None
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            if name == "SQLITE_NOTADB":
+                raise BadDatabase(f"{self.path} is not an SQLite database; name another file with --database") from None
+            raise BadDatabase(f"{self.path} is damaged ({name}); move it away, and restore the newest backup") from None
 
     def distribute(self) -> Sequence[str]:
         raise BadSetting("citus", "needs a PostgreSQL database with Citus; name it with --database postgresql://…")
