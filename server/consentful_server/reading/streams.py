@@ -50,12 +50,12 @@ from ..keys.vault import Vault
 from ..telemetry import traces
 from .walk import Walk
 
-_MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 1_000, "dialogs": 500, "chat": 200, "annotations": 500}
+_MOST_ROWS: Final[Mapping[Shape, int]] = {"messages": 500, "dialogs": 250, "chat": 100, "annotations": 250}
 _MOST_BYTES: Final = 1024 * 1024
 """A block that is larger makes the next one half as long."""
 
-_BESIDE_DECISIONS: Final = 4
-"""While dialogs are decided, blocks are so many times shorter: a decision waits for less of what is done at once."""
+_BESIDE_DECISIONS: Final = 2
+"""While dialogs are decided, blocks are that many times shorter: a decision waits for less of what is done at once."""
 
 _FEW_ROWS: Final = 100
 """Rows in the first block: the length of rows is not known yet."""

@@ -27,7 +27,7 @@ def idle(_: Priority) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-@pytest.mark.parametrize(("meanwhile", "longest"), [(idle, 800), (decided, 250)])
+@pytest.mark.parametrize(("meanwhile", "longest"), [(idle, 500), (decided, 250)])
 async def test_blocks_are_short_while_dialogs_are_decided(
     service: Served,
     monkeypatch: pytest.MonkeyPatch,
