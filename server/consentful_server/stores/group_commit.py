@@ -44,7 +44,7 @@ _COMPANY: Final = 64
 _GATHER_S: Final = 0.025
 """A job waits for so much company at most, and for so long, and only while the loop has other work."""
 _EMPTY_TURN_S: Final = 20e-6
-"""A turn of the loop that takes less processor time had nothing to do: it takes some 2 µs then, and a frame 30."""
+"""A turn of the loop that takes less processor time had nothing to do: an empty one takes 1.4 µs (uvloop) or 3."""
 _EMPTY_TURNS: Final = 2
 """So many in a row mean that the loop is idle: a client takes a moment to answer what the turn before has sent."""
 
